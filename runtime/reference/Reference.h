@@ -1,0 +1,42 @@
+// The reference kernels: one plain C++ function per op of the kiln dialect that defines what the op means.
+//
+// They serve as the oracle of tests and sweeps, as the constant folder and as the executor's fallback. They use libm
+// only, never trap, and report bad user data (indices out of range, operands that do not fit) as a Status. What they
+// give where C++ leaves the result open (integer division by zero, overflow ...) is listed in docs/semantics.md, which
+// generated code follows too.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "runtime/base/Attributes.h"
+#include "runtime/base/Status.h"
+#include "runtime/base/Tensor.h"
+
+namespace kiln::ref {
+
+/// The type that sums, products and transcendental functions are computed in. Results are rounded once, at the end.
+enum class Accumulate {
+  Own,  ///< the element type itself; f32 for f16 and bf16
+  Wide, ///< f64 for floating point
+};
+
+/// One evaluation. The caller allocates the outputs with the dims that the op's shape rule gives; a kernel checks them
+/// against its operands and returns an error where they do not fit. An absent optional operand, trailing or in the
+/// middle, has data == nullptr and dtype and dims that are not looked at. Outputs never overlap inputs.
+struct OpCall {
+  const Attributes &attributes;
+  std::span<const TensorView> inputs;
+  std::span<const TensorView> outputs;
+  Accumulate accumulate = Accumulate::Wide;
+};
+
+using Kernel = Status (*)(const OpCall &);
+
+/// The kernel of an op by its mnemonic ("add", "conv"), or nullptr when there is no such op.
+Kernel find(std::string_view op);
+
+/// All mnemonics, sorted.
+std::span<const std::string_view> names();
+
+} // namespace kiln::ref
