@@ -1,0 +1,77 @@
+// A kernel family turns a class of problems into code. Stateless: every answer is a function of the arguments, so kernels compile in
+// parallel contexts and equal problems share code.
+#pragma once
+
+#include "codegen/Problem.h"
+#include "codegen/TargetInfo.h"
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mlir {
+class MLIRContext;
+}
+
+namespace kiln {
+
+struct Emission;
+
+/// How a problem is to be implemented: tile sizes, algorithm, loop order ... Only the family understands it.
+using Config = Attributes;
+
+/// What a family expects of a configuration at nominal sizes.
+struct CostEstimate {
+  double seconds = 0;
+  double bytes = 0;
+  double flops = 0;
+};
+
+/// How results are compared with the interpreter's: bitwise when both are 0, else
+/// |x - ref| <= relative * |ref| + scaled * max |ref| over the output.
+struct Exactness {
+  double relative = 0;
+  double scaled = 0;
+  bool bitwise() const { return relative == 0 && scaled == 0; }
+};
+
+class KernelFamily {
+public:
+  virtual ~KernelFamily() = default;
+
+  virtual std::string_view name() const = 0;
+  /// Raising it retires this family's cache entries and no others; so must every change of emitted code.
+  virtual int version() const = 0;
+
+  /// Whether this family can implement the problem, all of it, at any sizes its symbols allow. Cheap: kernel forming asks for
+  /// every step of a growing region.
+  virtual bool claims(const Problem &problem) const = 0;
+  /// For a problem of one convolution- or pool-like op in NCHW: the layout it runs better in ("nhwc"), if any.
+  virtual std::optional<std::string> layoutPreference(const Problem &problem) const { return std::nullopt; }
+
+  /// Every legal configuration worth measuring; holds the default.
+  virtual std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const = 0;
+  /// Good without any cache.
+  virtual Config defaultConfig(const Problem &problem, const TargetInfo &target) const = 0;
+  /// Whether `config` (from a cache, or forced) is one that emit accepts.
+  virtual bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const;
+  virtual CostEstimate cost(const Problem &problem, const Config &config,
+                            const TargetInfo &target) const;
+
+  /// The code. Sees nothing but its arguments; the context is its own.
+  virtual Result<Emission> emit(const Problem &problem, const Config &config,
+                                const TargetInfo &target, mlir::MLIRContext &context) const = 0;
+  virtual Exactness exactness(const Problem &problem, const Config &config) const = 0;
+};
+
+/// The CPU families in order of preference: of several that claim a problem the first one gets it.
+std::span<const KernelFamily *const> cpuFamilies();
+/// The family of that name; null when there is none.
+const KernelFamily *findFamily(std::span<const KernelFamily *const> families, std::string_view name);
+
+/// Sizes for estimates: each symbol's known range clamps a middling value (128).
+SymbolValues nominalSizes(const Problem &problem);
+
+} // namespace kiln
