@@ -1,0 +1,49 @@
+// How a constant is packed for a kernel: a closed list of steps over a dense tensor, plain code that gives the same bytes on
+// every machine. Text form `permute[2,3,1,0]; reshape[576,64]; pad[0,0,0,8]; cast[f32]` (pad: before.. then after.., filled
+// with zeros); the empty text is the identity.
+#pragma once
+
+#include "runtime/base/Tensor.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kiln {
+
+struct RecipeStep {
+  enum class Kind { Permute, Reshape, Pad, Cast };
+  Kind kind;
+  std::vector<int64_t> values; // of permute, reshape, pad
+  DType dtype = DType::F32;    // of cast
+  bool operator==(const RecipeStep &) const = default;
+};
+
+struct Recipe {
+  std::vector<RecipeStep> steps;
+
+  Recipe &permute(std::vector<int64_t> perm);
+  Recipe &reshape(std::vector<int64_t> dims);
+  /// `amounts`: one before-count per dim, then one after-count per dim.
+  Recipe &pad(std::vector<int64_t> amounts);
+  Recipe &cast(DType to);
+
+  std::string print() const;
+  static Result<Recipe> parse(std::string_view text);
+  bool operator==(const Recipe &) const = default;
+};
+
+/// The packed tensor. Steps that do not fit the tensor are errors (E0805).
+Result<Tensor> applyRecipe(const TensorView &input, const Recipe &recipe);
+/// The type applyRecipe would give, without touching data.
+struct RecipeType {
+  DType dtype;
+  std::vector<int64_t> dims;
+};
+Result<RecipeType> recipeType(DType dtype, std::span<const int64_t> dims, const Recipe &recipe);
+
+/// Converts elements between types: integers to integers saturate, floats to integers round to zero and saturate with NaN
+/// as 0, anything to bool is "not zero". `from` and `to` have the same dims.
+Status convertElements(const TensorView &from, const TensorView &to);
+
+} // namespace kiln
