@@ -1,0 +1,34 @@
+// Lowering of an emitted module to LLVM IR, and of LLVM IR to an object file in memory.
+#pragma once
+
+#include "codegen/TargetInfo.h"
+#include "runtime/base/Status.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llvm {
+class LLVMContext;
+class Module;
+} // namespace llvm
+
+namespace kiln::cpu {
+
+// A context that holds exactly the dialects an Emitter uses, single-threaded. One per compiling thread.
+std::unique_ptr<mlir::MLIRContext> makeContext();
+
+// scf + vector + arith + math + cf -> llvm dialect, in place, by one conversion.
+Status lowerToLLVMDialect(mlir::ModuleOp module);
+
+// llvm dialect -> LLVM IR for `target`, optimised by a short fixed pipeline: nothing in it recognises library calls,
+// unrolls or vectorises, since families have already decided that.
+Result<std::unique_ptr<llvm::Module>> translateToLLVMIR(mlir::ModuleOp module, llvm::LLVMContext &context,
+                                                        const TargetInfo &target);
+
+// LLVM IR -> relocatable ELF object; with `assembly` not null its text too.
+Result<std::vector<char>> emitObject(llvm::Module &module, const TargetInfo &target, std::string *assembly = nullptr);
+
+} // namespace kiln::cpu
