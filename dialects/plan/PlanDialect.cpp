@@ -1,0 +1,174 @@
+#include "dialects/plan/PlanDialect.h"
+
+#include "runtime/base/Attributes.h"
+
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace kiln;
+using namespace kiln::plan_ir;
+
+#include "dialects/plan/PlanDialect.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/plan/PlanTypes.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/plan/PlanOps.cpp.inc"
+
+void PlanDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/plan/PlanTypes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/plan/PlanOps.cpp.inc"
+      >();
+}
+
+//===-- !plan.view --------------------------------------------------------------------------------------------------===//
+
+namespace {
+
+struct ViewText {
+  DType dtype;
+  std::vector<SizeExpr> dims;
+};
+
+/// Splits "f32[N,max(A,B),3]"; commas inside parentheses belong to their expression.
+std::optional<ViewText> parseView(StringRef text) {
+  size_t open = text.find('[');
+  if (open == StringRef::npos || !text.ends_with("]"))
+    return std::nullopt;
+  std::optional<DType> dtype = parseDType(std::string_view(text.take_front(open)));
+  if (!dtype)
+    return std::nullopt;
+  ViewText result{*dtype, {}};
+  StringRef rest = text.drop_front(open + 1).drop_back();
+  if (rest.empty())
+    return result;
+  int depth = 0;
+  size_t start = 0;
+  for (size_t i = 0; i <= rest.size(); ++i) {
+    if (i < rest.size() && rest[i] == '(')
+      ++depth;
+    if (i < rest.size() && rest[i] == ')')
+      --depth;
+    if (i < rest.size() && (rest[i] != ',' || depth != 0))
+      continue;
+    Result<SizeExpr> dim = SizeExpr::parse(std::string_view(rest.slice(start, i)));
+    if (!dim.ok())
+      return std::nullopt;
+    result.dims.push_back(*dim);
+    start = i + 1;
+  }
+  return result;
+}
+
+LogicalResult verifySize(Operation *op, StringRef text) {
+  if (SizeExpr::parse(std::string_view(text)).ok())
+    return success();
+  return op->emitOpError() << "\"" << text << "\" is not a size expression";
+}
+
+} // namespace
+
+LogicalResult ViewType::verify(function_ref<InFlightDiagnostic()> emitError, StringRef text) {
+  if (parseView(text))
+    return success();
+  return emitError() << "\"" << text << "\" is not an element type with dims, such as \"f32[N,3]\"";
+}
+
+ViewType ViewType::get(MLIRContext *context, DType dtype, ArrayRef<SizeExpr> dims) {
+  std::string text(dtypeName(dtype));
+  text += '[';
+  for (size_t i = 0; i < dims.size(); ++i)
+    text += (i ? "," : "") + dims[i].print();
+  return get(context, text + "]");
+}
+
+DType ViewType::getDType() const { return parseView(getText())->dtype; }
+std::vector<SizeExpr> ViewType::getDims() const { return parseView(getText())->dims; }
+
+SizeExpr ViewType::getBytes() const {
+  ViewText view = *parseView(getText());
+  SizeExpr count(1);
+  for (const SizeExpr &dim : view.dims)
+    count = count * dim;
+  int64_t bits = dtypeBits(view.dtype);
+  return bits % 8 == 0 ? count * SizeExpr(bits / 8) : ceilDiv(count * SizeExpr(bits), SizeExpr(8));
+}
+
+//===-- ops ---------------------------------------------------------------------------------------------------------===//
+
+SizeExpr kiln::plan_ir::sizeOf(StringRef text) { return *SizeExpr::parse(std::string_view(text)); }
+SizeExpr kiln::plan_ir::sizeOf(StringAttr text) { return sizeOf(text.getValue()); }
+
+Value kiln::plan_ir::rootOf(Value view) {
+  while (auto alias = view.getDefiningOp<AliasOp>())
+    view = alias.getBase();
+  return view;
+}
+
+LogicalResult BindShapeOp::verify() {
+  auto rank = static_cast<int64_t>(cast<ViewType>(getInput().getType()).getDims().size());
+  int64_t dim = getDim();
+  if (dim < 0 || dim >= rank)
+    return emitOpError() << "dim " << dim << " is out of range for rank " << rank;
+  return success();
+}
+
+LogicalResult DefineOp::verify() { return verifySize(*this, getValue()); }
+
+LogicalResult CheckOp::verify() {
+  return success(succeeded(verifySize(*this, getLhs())) && succeeded(verifySize(*this, getRhs())));
+}
+
+LogicalResult AllocOp::verify() {
+  if (getPlace() != "arena" && getPlace() != "workspace" && getPlace() != "host")
+    return emitOpError() << "place must be \"arena\", \"workspace\" or \"host\", not \"" << getPlace() << "\"";
+  return success();
+}
+
+LogicalResult AliasOp::verify() { return verifySize(*this, getOffset()); }
+
+LogicalResult LaunchOp::verify() {
+  if (getAccess().size() != getBuffers().size())
+    return emitOpError() << "has " << getBuffers().size() << " buffers but " << getAccess().size() << " access letters";
+  if (getAccess().find_first_not_of("rwx") != StringRef::npos)
+    return emitOpError() << "access letters are r, w and x, not \"" << getAccess() << "\"";
+  for (auto [buffer, letter] : llvm::zip(getBuffers(), getAccess()))
+    if (letter != 'r' && isa<InputOp, ConstantOp>(rootOf(buffer).getDefiningOp()))
+      return emitOpError() << "writes an input or a constant";
+  for (Attribute size : getSizes())
+    if (failed(verifySize(*this, cast<StringAttr>(size).getValue())))
+      return failure();
+  for (StringRef text : {getGrid(), getScratch(), getFlops(), getBytes()})
+    if (failed(verifySize(*this, text)))
+      return failure();
+  return success();
+}
+
+LogicalResult HostCallOp::verify() {
+  if (getPresent().count('1') != getInputs().size() || getPresent().find_first_not_of("01") != StringRef::npos)
+    return emitOpError() << "`present` must hold a 1 for each of the " << getInputs().size() << " inputs";
+  for (Value output : getOutputs())
+    if (isa<InputOp, ConstantOp>(rootOf(output).getDefiningOp()))
+      return emitOpError() << "writes an input or a constant";
+  if (!Attributes::parse(std::string_view(getAttributes())).ok())
+    return emitOpError() << "\"" << getAttributes() << "\" is not an attribute list";
+  for (StringRef text : {getFlops(), getBytes()})
+    if (failed(verifySize(*this, text)))
+      return failure();
+  return success();
+}
+
+LogicalResult CopyOp::verify() {
+  if (isa<InputOp, ConstantOp>(rootOf(getTarget()).getDefiningOp()))
+    return emitOpError() << "writes an input or a constant";
+  if (cast<ViewType>(getSource().getType()).getBytes() != cast<ViewType>(getTarget().getType()).getBytes())
+    return emitOpError() << "source and target differ in bytes";
+  return success();
+}

@@ -1,0 +1,35 @@
+// The `plan` dialect: the host program of a compiled model (see PlanDialect.td).
+
+#pragma once
+
+#include "runtime/base/DType.h"
+#include "runtime/base/SizeExpr.h"
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/RegionKindInterface.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/plan/PlanDialect.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/plan/PlanTypes.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/plan/PlanOps.h.inc"
+
+namespace kiln::plan_ir {
+
+/// Reads a size expression of a plan attribute; verified IR always holds parsable ones.
+SizeExpr sizeOf(mlir::StringAttr text);
+SizeExpr sizeOf(llvm::StringRef text);
+
+/// The memory that a view lies in: follows `plan.alias` to the input, output, constant or alloc below it.
+mlir::Value rootOf(mlir::Value view);
+
+} // namespace kiln::plan_ir

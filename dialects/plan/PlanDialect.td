@@ -1,0 +1,163 @@
+// The `plan` dialect: the host program of a compiled model.
+//
+// One `plan.program` per entry. Its single block is the order of execution; values are views of memory, never tensors. Sizes are
+// symbolic expressions in their text form ("N*3", see runtime/base/SizeExpr.h), so the same plan serves every size.
+
+#ifndef KILN_PLAN_DIALECT
+#define KILN_PLAN_DIALECT
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/DialectBase.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+
+def Plan_Dialect : Dialect {
+  let name = "plan";
+  let cppNamespace = "::kiln::plan_ir";
+  let summary = "Host program: sizes, buffers, launches, host calls";
+  let useDefaultTypePrinterParser = 1;
+}
+
+def Plan_View : TypeDef<Plan_Dialect, "View"> {
+  let mnemonic = "view";
+  let summary = "A dense row-major view of memory: `!plan.view<\"f32[N,3,224,224]\">`";
+  let parameters = (ins StringRefParameter<"element type and dims">:$text);
+  let assemblyFormat = "`<` $text `>`";
+  let genVerifyDecl = 1;
+  let builders = [TypeBuilder<(ins "::kiln::DType":$dtype, "::llvm::ArrayRef<::kiln::SizeExpr>":$dims)>];
+  let extraClassDeclaration = [{
+    ::kiln::DType getDType() const;
+    ::std::vector<::kiln::SizeExpr> getDims() const;
+    /// The bytes that the view covers: the product of the dims times the element size.
+    ::kiln::SizeExpr getBytes() const;
+  }];
+}
+
+class Plan_Op<string mnemonic, list<Trait> traits = []> : Op<Plan_Dialect, mnemonic, traits>;
+
+def Plan_InProgram : ParentOneOf<["ProgramOp"]>;
+
+def Plan_ProgramOp : Plan_Op<"program", [NoTerminator, SingleBlock, Symbol, NoRegionArguments, IsolatedFromAbove]> {
+  let summary = "One entry of a model: its steps in execution order";
+  let arguments = (ins SymbolNameAttr:$sym_name);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+}
+
+def Plan_KernelOp : Plan_Op<"kernel", [Symbol]> {
+  let summary = "A compiled kernel: what it computes, and the implementation chosen for it";
+  let description = [{
+    `problem` is the canonical one-line text of the computation and `config` the chosen configuration of `family`; together with the
+    target they determine the code. Kernels with equal texts are one `plan.kernel`. `launches` is how many entry points it has.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$family, StrAttr:$config, StrAttr:$problem, I64Attr:$launches);
+  let assemblyFormat = "$sym_name `family` $family `config` $config `launches` $launches `problem` $problem attr-dict";
+}
+
+def Plan_BindShapeOp : Plan_Op<"bind_shape", [Plan_InProgram]> {
+  let summary = "Binds a symbol to one dim of an input, and checks its range";
+  let arguments = (ins StrAttr:$symbol, Plan_View:$input, I64Attr:$dim, OptionalAttr<I64Attr>:$low, OptionalAttr<I64Attr>:$high);
+  let assemblyFormat = "$symbol `=` $input `[` $dim `]` (`low` $low^)? (`high` $high^)? attr-dict `:` qualified(type($input))";
+  let hasVerifier = 1;
+}
+
+def Plan_DefineOp : Plan_Op<"define", [Plan_InProgram]> {
+  let summary = "Defines a symbol by an expression over earlier symbols";
+  let arguments = (ins StrAttr:$symbol, StrAttr:$value);
+  let assemblyFormat = "$symbol `=` $value attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_CheckOp : Plan_Op<"check", [Plan_InProgram]> {
+  let summary = "Refuses the bound inputs unless two size expressions are equal";
+  let arguments = (ins StrAttr:$lhs, StrAttr:$rhs, StrAttr:$message);
+  let assemblyFormat = "$lhs `equals` $rhs `else` $message attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_InputOp : Plan_Op<"input", [Plan_InProgram]> {
+  let summary = "Memory of a named graph input; never written";
+  let arguments = (ins StrAttr:$name);
+  let results = (outs Plan_View:$view);
+  let assemblyFormat = "$name attr-dict `:` qualified(type($view))";
+}
+
+def Plan_OutputOp : Plan_Op<"output", [Plan_InProgram]> {
+  let summary = "Memory of a named graph output, bound by the caller or owned by the context";
+  let arguments = (ins StrAttr:$name);
+  let results = (outs Plan_View:$view);
+  let assemblyFormat = "$name attr-dict `:` qualified(type($view))";
+}
+
+def Plan_ConstantOp : Plan_Op<"constant", [Plan_InProgram]> {
+  let summary = "Constant memory: a weight, packed by a recipe";
+  let description = [{
+    `source` names the bytes (a weight reference or small inline elements); `recipe` is applied to them when the artifact is written.
+    The view's type is the type after the recipe.
+  }];
+  let arguments = (ins AnyAttr:$source, StrAttr:$recipe);
+  let results = (outs Plan_View:$view);
+  let assemblyFormat = "$source (`recipe` $recipe^)? attr-dict `:` qualified(type($view))";
+}
+
+def Plan_AllocOp : Plan_Op<"alloc", [Plan_InProgram]> {
+  let summary = "A buffer for intermediate results";
+  let description = [{
+    `place` is "arena" (device memory, packed with the others by live interval), "workspace" (the same, used inside one launch only) or
+    "host" (small integer and bool values that host steps compute with). `offset` is its byte offset in the arena, present once assigned;
+    buffers of unknown size are packed when inputs are bound.
+  }];
+  let arguments = (ins StrAttr:$place, OptionalAttr<I64Attr>:$offset);
+  let results = (outs Plan_View:$view);
+  let assemblyFormat = "$place (`offset` $offset^)? attr-dict `:` qualified(type($view))";
+  let hasVerifier = 1;
+}
+
+def Plan_AliasOp : Plan_Op<"alias", [Plan_InProgram]> {
+  let summary = "Another view of the same memory, from a byte offset on: reshape, an update in place, a part of a concatenation";
+  let arguments = (ins Plan_View:$base, StrAttr:$offset);
+  let results = (outs Plan_View:$view);
+  let assemblyFormat = "$base `[` $offset `]` attr-dict `:` qualified(type($base)) `->` qualified(type($view))";
+  let hasVerifier = 1;
+}
+
+def Plan_LaunchOp : Plan_Op<"launch", [Plan_InProgram, AttrSizedOperandSegments]> {
+  let summary = "Runs one entry point of a kernel";
+  let description = [{
+    `buffers` stand in the order in which the entry point takes them; `access` has one letter for each: `r` read, `w` written,
+    `x` both. `sizes` are the values of the problem's symbols, `grid` the number of workgroups, `scratch` bytes per worker. `workspace` is
+    memory that the launches of one kernel share; it is read and written.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, I64Attr:$entry, Variadic<Plan_View>:$buffers, Optional<Plan_View>:$workspace,
+      StrAttr:$access, StrArrayAttr:$sizes, StrAttr:$grid, StrAttr:$scratch, StrAttr:$flops, StrAttr:$bytes);
+  let assemblyFormat = [{
+    $kernel `[` $entry `]` `(` $buffers `)` `access` $access `sizes` $sizes `grid` $grid `scratch` $scratch `flops` $flops
+    `bytes` $bytes (`workspace` $workspace^ `:` qualified(type($workspace)))? attr-dict `:` `(` qualified(type($buffers)) `)`
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_HostCallOp : Plan_Op<"host_call", [Plan_InProgram, AttrSizedOperandSegments]> {
+  let summary = "Runs an operator's reference kernel on the host";
+  let description = [{
+    `present` has one letter per operand of the operator, `1` for present and `0` for an absent optional operand; only present ones are
+    in `inputs`. `attributes` is the text form of the operator's attributes.
+  }];
+  let arguments = (ins StrAttr:$op, Variadic<Plan_View>:$inputs, Variadic<Plan_View>:$outputs, StrAttr:$present, StrAttr:$attributes,
+      StrAttr:$flops, StrAttr:$bytes);
+  let assemblyFormat = [{
+    $op `(` $inputs `)` `into` `(` $outputs `)` `present` $present `with` $attributes `flops` $flops `bytes` $bytes attr-dict
+    `:` `(` qualified(type($inputs)) `)` `into` `(` qualified(type($outputs)) `)`
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_CopyOp : Plan_Op<"copy", [Plan_InProgram]> {
+  let summary = "Copies a view";
+  let arguments = (ins Plan_View:$source, Plan_View:$target);
+  let assemblyFormat = "$source `to` $target attr-dict `:` qualified(type($source)) `to` qualified(type($target))";
+  let hasVerifier = 1;
+}
+
+#endif
