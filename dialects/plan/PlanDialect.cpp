@@ -28,7 +28,8 @@ void PlanDialect::initialize() {
       >();
 }
 
-//===-- !plan.view --------------------------------------------------------------------------------------------------===//
+//===-- !plan.view
+//--------------------------------------------------------------------------------------------------===//
 
 namespace {
 
@@ -42,7 +43,7 @@ std::optional<ViewText> parseView(StringRef text) {
   size_t open = text.find('[');
   if (open == StringRef::npos || !text.ends_with("]"))
     return std::nullopt;
-  std::optional<DType> dtype = parseDType(std::string_view(text.take_front(open)));
+  std::optional<DType> dtype = dtypeFromName(std::string_view(text.take_front(open)));
   if (!dtype)
     return std::nullopt;
   ViewText result{*dtype, {}};
@@ -98,10 +99,11 @@ SizeExpr ViewType::getBytes() const {
   for (const SizeExpr &dim : view.dims)
     count = count * dim;
   int64_t bits = dtypeBits(view.dtype);
-  return bits % 8 == 0 ? count * SizeExpr(bits / 8) : ceilDiv(count * SizeExpr(bits), SizeExpr(8));
+  return bits % 8 == 0 ? count * SizeExpr(bits / 8) : SizeExpr::ceilDiv(count * SizeExpr(bits), 8);
 }
 
-//===-- ops ---------------------------------------------------------------------------------------------------------===//
+//===-- ops
+//---------------------------------------------------------------------------------------------------------===//
 
 SizeExpr kiln::plan_ir::sizeOf(StringRef text) { return *SizeExpr::parse(std::string_view(text)); }
 SizeExpr kiln::plan_ir::sizeOf(StringAttr text) { return sizeOf(text.getValue()); }
@@ -128,7 +130,8 @@ LogicalResult CheckOp::verify() {
 
 LogicalResult AllocOp::verify() {
   if (getPlace() != "arena" && getPlace() != "workspace" && getPlace() != "host")
-    return emitOpError() << "place must be \"arena\", \"workspace\" or \"host\", not \"" << getPlace() << "\"";
+    return emitOpError() << "place must be \"arena\", \"workspace\" or \"host\", not \""
+                         << getPlace() << "\"";
   return success();
 }
 
@@ -136,13 +139,14 @@ LogicalResult AliasOp::verify() { return verifySize(*this, getOffset()); }
 
 LogicalResult LaunchOp::verify() {
   if (getAccess().size() != getBuffers().size())
-    return emitOpError() << "has " << getBuffers().size() << " buffers but " << getAccess().size() << " access letters";
+    return emitOpError() << "has " << getBuffers().size() << " buffers but " << getAccess().size()
+                         << " access letters";
   if (getAccess().find_first_not_of("rwx") != StringRef::npos)
     return emitOpError() << "access letters are r, w and x, not \"" << getAccess() << "\"";
   for (auto [buffer, letter] : llvm::zip(getBuffers(), getAccess()))
     if (letter != 'r' && isa<InputOp, ConstantOp>(rootOf(buffer).getDefiningOp()))
       return emitOpError() << "writes an input or a constant";
-  for (Attribute size : getSizes())
+  for (mlir::Attribute size : getSizes())
     if (failed(verifySize(*this, cast<StringAttr>(size).getValue())))
       return failure();
   for (StringRef text : {getGrid(), getScratch(), getFlops(), getBytes()})
@@ -152,13 +156,15 @@ LogicalResult LaunchOp::verify() {
 }
 
 LogicalResult HostCallOp::verify() {
-  if (getPresent().count('1') != getInputs().size() || getPresent().find_first_not_of("01") != StringRef::npos)
-    return emitOpError() << "`present` must hold a 1 for each of the " << getInputs().size() << " inputs";
+  if (getPresent().count('1') != getInputs().size() ||
+      getPresent().find_first_not_of("01") != StringRef::npos)
+    return emitOpError() << "`present` must hold a 1 for each of the " << getInputs().size()
+                         << " inputs";
   for (Value output : getOutputs())
     if (isa<InputOp, ConstantOp>(rootOf(output).getDefiningOp()))
       return emitOpError() << "writes an input or a constant";
-  if (!Attributes::parse(std::string_view(getAttributes())).ok())
-    return emitOpError() << "\"" << getAttributes() << "\" is not an attribute list";
+  if (!Attributes::parse(std::string_view(getOpAttributes())).ok())
+    return emitOpError() << "\"" << getOpAttributes() << "\" is not an attribute list";
   for (StringRef text : {getFlops(), getBytes()})
     if (failed(verifySize(*this, text)))
       return failure();
@@ -168,7 +174,8 @@ LogicalResult HostCallOp::verify() {
 LogicalResult CopyOp::verify() {
   if (isa<InputOp, ConstantOp>(rootOf(getTarget()).getDefiningOp()))
     return emitOpError() << "writes an input or a constant";
-  if (cast<ViewType>(getSource().getType()).getBytes() != cast<ViewType>(getTarget().getType()).getBytes())
+  if (cast<ViewType>(getSource().getType()).getBytes() !=
+      cast<ViewType>(getTarget().getType()).getBytes())
     return emitOpError() << "source and target differ in bytes";
   return success();
 }

@@ -29,7 +29,8 @@ namespace kiln::plan_ir {
 SizeExpr sizeOf(mlir::StringAttr text);
 SizeExpr sizeOf(llvm::StringRef text);
 
-/// The memory that a view lies in: follows `plan.alias` to the input, output, constant or alloc below it.
+/// The memory that a view lies in: follows `plan.alias` to the input, output, constant or alloc
+/// below it.
 mlir::Value rootOf(mlir::Value view);
 
 } // namespace kiln::plan_ir

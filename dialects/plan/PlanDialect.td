@@ -98,7 +98,7 @@ def Plan_ConstantOp : Plan_Op<"constant", [Plan_InProgram]> {
   }];
   let arguments = (ins AnyAttr:$source, StrAttr:$recipe);
   let results = (outs Plan_View:$view);
-  let assemblyFormat = "$source (`recipe` $recipe^)? attr-dict `:` qualified(type($view))";
+  let assemblyFormat = "$source `recipe` $recipe attr-dict `:` qualified(type($view))";
 }
 
 def Plan_AllocOp : Plan_Op<"alloc", [Plan_InProgram]> {
@@ -142,12 +142,12 @@ def Plan_HostCallOp : Plan_Op<"host_call", [Plan_InProgram, AttrSizedOperandSegm
   let summary = "Runs an operator's reference kernel on the host";
   let description = [{
     `present` has one letter per operand of the operator, `1` for present and `0` for an absent optional operand; only present ones are
-    in `inputs`. `attributes` is the text form of the operator's attributes.
+    in `inputs`. `op_attributes` is the text form of the operator's attributes.
   }];
-  let arguments = (ins StrAttr:$op, Variadic<Plan_View>:$inputs, Variadic<Plan_View>:$outputs, StrAttr:$present, StrAttr:$attributes,
+  let arguments = (ins StrAttr:$callee, Variadic<Plan_View>:$inputs, Variadic<Plan_View>:$outputs, StrAttr:$present, StrAttr:$op_attributes,
       StrAttr:$flops, StrAttr:$bytes);
   let assemblyFormat = [{
-    $op `(` $inputs `)` `into` `(` $outputs `)` `present` $present `with` $attributes `flops` $flops `bytes` $bytes attr-dict
+    $callee `(` $inputs `)` `into` `(` $outputs `)` `present` $present `with` $op_attributes `flops` $flops `bytes` $bytes attr-dict
     `:` `(` qualified(type($inputs)) `)` `into` `(` qualified(type($outputs)) `)`
   }];
   let hasVerifier = 1;
