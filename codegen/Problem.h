@@ -50,7 +50,7 @@ struct Problem {
 
   struct Value {
     Kind kind = Kind::Input;
-    DType dtype{};
+    DType dtype = DType::F32;
     std::vector<SizeExpr> dims;
     int op = -1;     ///< Result: index of the defining op
     Literal literal; ///< Literal only

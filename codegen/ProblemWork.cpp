@@ -1,0 +1,92 @@
+// How much work a problem is: floating-point operations and bytes, as expressions over its symbols.
+#include "codegen/Problem.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace kiln {
+
+SizeExpr elementCount(std::span<const SizeExpr> dims) { return SizeExpr::product(dims); }
+
+/// Ops that move or select elements and compute nothing.
+static bool isMovement(std::string_view op) {
+  static constexpr std::string_view names[] = {
+      "argmax", "argmin",          "cast",   "concat",    "constant", "expand", "gather",
+      "gather_elements", "gather_nd", "pad", "range", "reshape", "shape",    "slice",  "tile", "transpose",
+      "where"};
+  return std::find(std::begin(names), std::end(names), op) != std::end(names);
+}
+
+/// Floating-point operations per element of operand 0, for the composites that sweep it.
+static int sweepFlops(std::string_view op) {
+  if (op == "softmax" || op == "log_softmax") // max, subtract, exp, sum, divide
+    return 5;
+  if (op == "layer_norm" || op == "group_norm") // sum, subtract, square, sum, scale twice, shift, root shared
+    return 7;
+  if (op == "rms_norm")
+    return 4;
+  if (op == "reduce")
+    return 1;
+  return 0;
+}
+
+SizeExpr opFlops(const Problem &problem, const Problem::Op &op) {
+  auto operand = [&](size_t i) -> const Problem::Value * {
+    return i < op.operands.size() && op.operands[i] != Problem::absent ? &problem.value(op.operands[i])
+                                                                       : nullptr;
+  };
+  const Problem::Value &result = problem.value(op.result);
+  const Problem::Value *first = operand(0);
+  SizeExpr count = elementCount(result.dims);
+  bool real = isFloat(result.dtype) || (first && isFloat(first->dtype));
+  if (!real || isMovement(op.mnemonic))
+    return 0;
+
+  if (op.mnemonic == "matmul" && first && first->rank() >= 2) {
+    size_t k = first->dims.size() - (op.attributes.getBool("transpose_a") ? 2 : 1);
+    return count * first->dims[k] * 2;
+  }
+  if (op.mnemonic == "conv" && operand(1) && operand(1)->rank() >= 2) {
+    std::span<const SizeExpr> w(operand(1)->dims);
+    return count * (elementCount(w.subspan(1)) * 2 + (operand(2) ? 1 : 0));
+  }
+  if (op.mnemonic == "max_pool" || op.mnemonic == "avg_pool") {
+    SizeExpr window = 1;
+    for (int64_t k : op.attributes.getInts("kernel"))
+      window = window * SizeExpr(k);
+    return count * window;
+  }
+  if (op.mnemonic == "attention" && first && operand(1) && operand(2) && first->rank() >= 2 &&
+      operand(1)->rank() >= 2 && operand(2)->rank() >= 1) {
+    // Two products, and per score: scale, softmax (5), mask.
+    std::span<const SizeExpr> q(first->dims);
+    SizeExpr scores = elementCount(q.first(q.size() - 1)) * operand(1)->dims[operand(1)->dims.size() - 2];
+    return scores * (q.back() * 2 + operand(2)->dims.back() * 2 + 6 + (operand(3) ? 1 : 0));
+  }
+  if (op.mnemonic == "batch_norm")
+    return count * 2;
+  if (int perElement = sweepFlops(op.mnemonic))
+    return first ? elementCount(first->dims) * perElement : SizeExpr(0);
+  return count;
+}
+
+SizeExpr flops(const Problem &problem) {
+  SizeExpr sum = 0;
+  for (const Problem::Op &op : problem.ops)
+    sum = sum + opFlops(problem, op);
+  return sum;
+}
+
+SizeExpr bytes(const Problem &problem) {
+  SizeExpr sum = 0;
+  auto add = [&](const Problem::Value &v) {
+    sum = sum + elementCount(v.dims) * dtypeBytes(v.dtype);
+  };
+  for (Problem::ValueId id : problem.inputs())
+    add(problem.value(id));
+  for (Problem::ValueId id : problem.outputs)
+    add(problem.value(id));
+  return sum;
+}
+
+} // namespace kiln
