@@ -185,6 +185,8 @@ private:
   mlir::Location loc_;
   TargetInfo target_;
   mlir::OwningOpRef<mlir::ModuleOp> module_;
+  mlir::Operation *function_ = nullptr; // the one being written
+  mlir::Block *entry_ = nullptr;
   Value args_, workgroup_, grid_;
   llvm::SmallVector<Value, 8> buffers_;
   std::vector<std::pair<std::string, Value>> symbols_;

@@ -23,10 +23,12 @@ std::unique_ptr<mlir::MLIRContext> makeContext();
 // scf + vector + arith + math + cf -> llvm dialect, in place, by one conversion.
 Status lowerToLLVMDialect(mlir::ModuleOp module);
 
-// llvm dialect -> LLVM IR for `target`, optimised by a short fixed pipeline: nothing in it recognises library calls,
-// unrolls or vectorises, since families have already decided that.
-Result<std::unique_ptr<llvm::Module>> translateToLLVMIR(mlir::ModuleOp module, llvm::LLVMContext &context,
-                                                        const TargetInfo &target);
+// llvm dialect -> LLVM IR, word for word.
+Result<std::unique_ptr<llvm::Module>> translateModule(mlir::ModuleOp module, llvm::LLVMContext &context);
+
+// Sets the target up and runs a short fixed pipeline: nothing in it recognises library calls, unrolls or vectorises,
+// since families have already decided that.
+Result<std::unique_ptr<llvm::Module>> optimizeForTarget(std::unique_ptr<llvm::Module> module, const TargetInfo &target);
 
 // LLVM IR -> relocatable ELF object; with `assembly` not null its text too.
 Result<std::vector<char>> emitObject(llvm::Module &module, const TargetInfo &target, std::string *assembly = nullptr);

@@ -95,7 +95,7 @@ struct Linker {
         return internalError("relocations are cut off");
       if (symbol.st_shndx >= sections.size() || placed[symbol.st_shndx] == notPlaced) {
         std::string name = object.text(sections[sections[table.sh_link].sh_link].sh_offset + symbol.st_name);
-        return internalError("generated code refers to '" + name + "', which is not part of it");
+        return Status(ErrorCode::E0904, "kernel object: generated code refers to '" + name + "', which is not part of it");
       }
       uint64_t value = placed[symbol.st_shndx] + symbol.st_value + rela.r_addend;
       uint64_t place = placed[table.sh_info] + rela.r_offset;
