@@ -86,23 +86,27 @@ private:
 /// An expression compiled to a short program over symbols by index: no names, no allocation when evaluated.
 class CompiledSize {
 public:
+  enum class Op : uint8_t { Constant, Symbol, Add, Mul, FloorDiv, CeilDiv, Mod, Min, Max };
+  struct Instruction {
+    Op op;
+    int64_t operand; // constant or symbol index
+  };
+
   CompiledSize() = default; // the constant 0
   explicit CompiledSize(int64_t value) : constantValue(value) {}
   /// `symbols` names the symbol of each index; one that is not listed is an error (E0309).
   static Result<CompiledSize> compile(const SizeExpr &expr, std::span<const std::string> symbols);
 
   bool isConstant() const { return code.empty(); }
+  /// The value when isConstant(); else the program in postfix order, for those who emit it as code.
+  int64_t constant() const { return constantValue; }
+  std::span<const Instruction> instructions() const { return code; }
   /// The index when the expression is one bare symbol.
   std::optional<uint32_t> asSymbol() const;
   /// nullopt on overflow or a zero divisor. `symbols` is as long as the list given to compile.
   std::optional<int64_t> evaluate(std::span<const int64_t> symbols) const;
 
 private:
-  enum class Op : uint8_t { Constant, Symbol, Add, Mul, FloorDiv, CeilDiv, Mod, Min, Max };
-  struct Instruction {
-    Op op;
-    int64_t operand; // constant or symbol index
-  };
   std::vector<Instruction> code; // postfix
   int64_t constantValue = 0;
   uint32_t maxDepth = 0;
