@@ -35,8 +35,14 @@ public:
 
   /// Sets or replaces. Names are identifiers: [A-Za-z_][A-Za-z0-9_.]*.
   void set(std::string_view name, Attribute value);
-  void set(std::string_view name, int value) { set(name, Attribute(int64_t(value))); }
-  void set(std::string_view name, bool value) { set(name, Attribute(int64_t(value))); }
+  template <typename T>
+    requires std::is_arithmetic_v<T>
+  void set(std::string_view name, T value) {
+    if constexpr (std::is_floating_point_v<T>)
+      set(name, Attribute(double(value)));
+    else
+      set(name, Attribute(int64_t(value)));
+  }
   void set(std::string_view name, const char *value) { set(name, Attribute(std::string(value))); }
   bool erase(std::string_view name);
 

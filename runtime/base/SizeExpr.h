@@ -27,10 +27,11 @@ public:
   SizeExpr() : SizeExpr(0) {}
   SizeExpr(int64_t value) : value(value) {}
   SizeExpr(int value) : value(value) {}
-  /// The symbol of that name; characters outside [A-Za-z0-9_.] are escaped (`$20` for a blank), a name that starts with a
-  /// digit or is a word of the grammar gets a prefix. Distinct names stay distinct.
+  /// The symbol of that name. An identifier ([A-Za-z_][A-Za-z0-9_.$]*, no word of the grammar) is taken as it is, anything
+  /// else goes through symbolName.
   static SizeExpr symbol(std::string_view name);
-  /// The name under which symbol() stores `name`.
+  /// `name` as an identifier: other characters are escaped (`$20` for a blank), a name that starts with a digit or is a
+  /// word of the grammar gets a prefix. Distinct names stay distinct.
   static std::string symbolName(std::string_view name);
   static SizeExpr invalid();
 
