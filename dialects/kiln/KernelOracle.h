@@ -1,0 +1,47 @@
+// What passes may ask of code generation. Passes never see codegen: they ask this interface, which codegen implements over its families and
+// the compiler injects into the dialect (KilnDialect::oracle). Answers are functions of the arguments alone, so passes stay deterministic.
+#pragma once
+
+#include "runtime/base/SizeExpr.h"
+#include "runtime/base/Status.h"
+
+#include "mlir/IR/Operation.h"
+#include "mlir/IR/Value.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kiln {
+
+/// The implementation of one kernel.
+struct KernelChoice {
+  std::string family;
+  std::string problem; ///< canonical text
+  std::string config;
+  std::string source; ///< "forced", "cache" or "default"
+  /// Operand i of the kernel is to be what operand `inputOrder[i]` is now: the order of the problem's inputs.
+  std::vector<unsigned> inputOrder;
+  /// Values of the problem's symbols d0, d1 ... over the function's symbols.
+  std::vector<SizeExpr> sizes;
+};
+
+class KernelOracle {
+public:
+  virtual ~KernelOracle() = default;
+
+  /// The family that would run `ops` (in topological order, not nested) as one kernel that computes `outputs` (results of `ops`), or nothing.
+  virtual std::optional<std::string> claim(llvm::ArrayRef<mlir::Operation *> ops,
+                                           llvm::ArrayRef<mlir::Value> outputs) = 0;
+  /// The layout ("nhwc") that a convolution or pool in another one would run better in, if any.
+  virtual std::optional<std::string> layoutPreference(mlir::Operation *op) = 0;
+  /// Seconds that the kernel would take, roughly, at nominal sizes; nothing when no family claims it.
+  virtual std::optional<double> cost(llvm::ArrayRef<mlir::Operation *> ops,
+                                     llvm::ArrayRef<mlir::Value> outputs) = 0;
+  /// Floating-point operations of one op at nominal sizes.
+  virtual double flops(mlir::Operation *op) = 0;
+  /// Problem and implementation of a formed kernel (a kiln.kernel with its family set).
+  virtual Result<KernelChoice> choose(mlir::Operation *kernel) = 0;
+};
+
+} // namespace kiln
