@@ -1,0 +1,29 @@
+// Which operators are imported, from which opset version on, and by which converter. Operators that map one to one come
+// from the dialect's own table (dialects/kiln); everything with version rules stands in the lists of ops/.
+#pragma once
+
+#include "compiler/import/onnx/NodeImport.h"
+
+#include <span>
+
+namespace kiln::onnx {
+
+struct OpEntry {
+  std::string_view opType;
+  int64_t since; // first opset version of the operator that the converter understands
+  Converter convert;
+};
+
+// One list per file of ops/; the default domain only.
+std::span<const OpEntry> elementwiseOps();
+std::span<const OpEntry> movementOps();
+std::span<const OpEntry> reduceOps();
+std::span<const OpEntry> normOps();
+std::span<const OpEntry> matmulOps();
+std::span<const OpEntry> windowOps();
+std::span<const OpEntry> constantOps();
+
+/// The converter of an operator, null when it is not supported (at this version).
+Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset);
+
+} // namespace kiln::onnx
