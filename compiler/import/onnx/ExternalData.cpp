@@ -17,7 +17,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string &pa
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
     return makeError(ErrorCode::E0101, path, ": ", std::strerror(errno));
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
     return makeError(ErrorCode::E0101, path, ": not a regular file");
@@ -30,7 +30,8 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string &pa
   ::close(fd);
   if (data == MAP_FAILED)
     return makeError(ErrorCode::E0101, path, ": cannot be mapped: ", std::strerror(mapError));
-  return std::shared_ptr<const MappedFile>(new MappedFile(path, static_cast<const uint8_t *>(data), size));
+  return std::shared_ptr<const MappedFile>(
+      new MappedFile(path, static_cast<const uint8_t *>(data), size));
 }
 
 MappedFile::~MappedFile() {

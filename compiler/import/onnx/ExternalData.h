@@ -1,5 +1,5 @@
-// Files that a model's tensors live in. A location is relative to the model's directory and may not leave it: no absolute
-// path, no "..", no symbolic link that leads outside.
+// Files that a model's tensors live in. A location is relative to the model's directory and may not
+// leave it: no absolute path, no "..", no symbolic link that leads outside.
 #pragma once
 
 #include "compiler/import/onnx/WireReader.h"
@@ -23,7 +23,8 @@ public:
   const std::string &path() const { return name; }
 
 private:
-  MappedFile(std::string name, const uint8_t *data, size_t size) : name(std::move(name)), data(data), size(size) {}
+  MappedFile(std::string name, const uint8_t *data, size_t size)
+      : name(std::move(name)), data(data), size(size) {}
 
   std::string name;
   const uint8_t *data;
@@ -32,7 +33,8 @@ private:
 
 class ExternalData {
 public:
-  /// `directory` is the model's; empty when the model came as bytes, then every location is refused.
+  /// `directory` is the model's; empty when the model came as bytes, then every location is
+  /// refused.
   explicit ExternalData(std::string directory) : directory(std::move(directory)) {}
 
   /// The file at `location`, mapped once.

@@ -1,5 +1,6 @@
-// What a converter sees: one node of the model, its operands as values of the kiln dialect, its attributes checked and
-// typed, and the means to emit ops under the node's name. A converter emits the node's meaning and sets its results.
+// What a converter sees: one node of the model, its operands as values of the kiln dialect, its
+// attributes checked and typed, and the means to emit ops under the node's name. A converter emits
+// the node's meaning and sets its results.
 #pragma once
 
 #include "compiler/import/onnx/OnnxModel.h"
@@ -32,7 +33,8 @@ public:
   Status expectOperands(size_t least, size_t most) const;
   /// All operands; E0306 when there are none or one is absent.
   Result<std::vector<Value>> allOperands() const;
-  /// The integers of an operand that must be known at compile time; `what` names it in the error (E0208).
+  /// The integers of an operand that must be known at compile time; `what` names it in the error
+  /// (E0208).
   Result<Ints> constantInts(size_t index, std::string_view what) const;
 
   // --- values
@@ -62,7 +64,8 @@ public:
   Result<int64_t> axisAttribute(std::string_view name, int64_t fallback, Value value) const;
 
   // --- emission
-  Result<Value> emit(std::string_view mnemonic, const std::vector<Value> &operands, const Attributes &attributes = {}) const;
+  Result<Value> emit(std::string_view mnemonic, const std::vector<Value> &operands,
+                     const Attributes &attributes = {}) const;
   /// A reshape to known dims (over the function's symbols); the value itself where nothing changes.
   Result<Value> reshape(Value value, const Dims &dims) const;
   Result<Value> cast(Value value, DType to) const;
@@ -81,7 +84,9 @@ public:
 
   // --- results
   size_t resultCount() const { return node.outputs.size(); }
-  bool wants(size_t index) const { return index < node.outputs.size() && !node.outputs[index].empty(); }
+  bool wants(size_t index) const {
+    return index < node.outputs.size() && !node.outputs[index].empty();
+  }
   void setResult(size_t index, Value value);
   /// Sets result 0 from an emission.
   Status setResult(Result<Value> value);

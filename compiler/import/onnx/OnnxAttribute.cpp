@@ -45,15 +45,16 @@ const char *typeName(AttributeProto::Type type) {
 Status expect(const AttributeProto &attribute, AttributeProto::Type type) {
   if (attribute.type == type)
     return Status();
-  return makeError(ErrorCode::E0402, "attribute \"", attribute.name, "\" holds ", typeName(attribute.type), "; expected ",
-                   typeName(type));
+  return makeError(ErrorCode::E0402, "attribute \"", attribute.name, "\" holds ",
+                   typeName(attribute.type), "; expected ", typeName(type));
 }
 
 Status malformed(const AttributeProto &attribute, const char *why) {
   return makeError(ErrorCode::E0103, "attribute \"", attribute.name, "\": ", why);
 }
 
-/// The last occurrence of a field wins, as protobuf says. The reader has checked the message's structure already.
+/// The last occurrence of a field wins, as protobuf says. The reader has checked the message's
+/// structure already.
 WireField lastField(ByteSpan message, uint32_t number, WireType type) {
   WireReader reader(message);
   WireField found, field;

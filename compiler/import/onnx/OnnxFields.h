@@ -1,11 +1,18 @@
-// Field numbers of ONNX's protobuf messages: the one table that the model reader and the tests' writer share.
+// Field numbers of ONNX's protobuf messages: the one table that the model reader and the tests'
+// writer share.
 #pragma once
 
 #include <cstdint>
 
 namespace kiln::onnx::field {
 
-enum Model : uint32_t { ModelIrVersion = 1, ModelProducerName = 2, ModelGraph = 7, ModelOpsetImport = 8, ModelFunctions = 25 };
+enum Model : uint32_t {
+  ModelIrVersion = 1,
+  ModelProducerName = 2,
+  ModelGraph = 7,
+  ModelOpsetImport = 8,
+  ModelFunctions = 25
+};
 
 enum OpsetId : uint32_t { OpsetDomain = 1, OpsetVersion = 2 };
 

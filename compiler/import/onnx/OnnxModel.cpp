@@ -4,14 +4,16 @@
 
 namespace kiln::onnx {
 
-static_assert(sizeof(NodeProto) <= 2 * kModelMemoryFactor && sizeof(TensorProto) <= 2 * kModelMemoryFactor &&
-                  sizeof(ValueInfoProto) <= 2 * kModelMemoryFactor && sizeof(AttributeProto) <= 2 * kModelMemoryFactor,
-              "a record comes from at least two bytes of the file: the stated memory factor must hold");
+static_assert(
+    sizeof(NodeProto) <= 2 * kModelMemoryFactor && sizeof(TensorProto) <= 2 * kModelMemoryFactor &&
+        sizeof(ValueInfoProto) <= 2 * kModelMemoryFactor &&
+        sizeof(AttributeProto) <= 2 * kModelMemoryFactor,
+    "a record comes from at least two bytes of the file: the stated memory factor must hold");
 
 std::string onnxTypeName(int32_t type) {
   switch (type) {
-#define X(name, id, text)                                                                                              \
-  case id:                                                                                                             \
+#define X(name, id, text)                                                                          \
+  case id:                                                                                         \
     return text;
     KILN_ONNX_DTYPES(X)
 #undef X
@@ -22,7 +24,8 @@ std::string onnxTypeName(int32_t type) {
 
 namespace {
 
-/// Reads messages into records. The first problem sticks; every function returns false from then on.
+/// Reads messages into records. The first problem sticks; every function returns false from then
+/// on.
 class Parser {
 public:
   explicit Parser(ByteSpan file) : file(file) {}
@@ -54,9 +57,11 @@ private:
     while (reader.next(field)) {
       current = field.type == WireType::Bytes ? field.bytes.data() : reader.position();
       if (!visit(field))
-        return fail(current, std::string("bad field ") + std::to_string(field.number) + " of " + what);
+        return fail(current,
+                    std::string("bad field ") + std::to_string(field.number) + " of " + what);
     }
-    return reader.ok() || fail(reader.position(), std::string(reader.problem()) + " (in " + what + ")");
+    return reader.ok() ||
+           fail(reader.position(), std::string(reader.problem()) + " (in " + what + ")");
   }
 
   bool text(const WireField &field, std::string_view &out) {
@@ -73,7 +78,8 @@ private:
   }
   bool message(const WireField &field) { return field.type == WireType::Bytes; }
 
-  /// How often each of the first 32 field numbers occurs: records are reserved exactly, never grown by doubling.
+  /// How often each of the first 32 field numbers occurs: records are reserved exactly, never grown
+  /// by doubling.
   struct Counts {
     size_t of[32] = {};
   };
@@ -93,7 +99,9 @@ private:
   bool opset(ByteSpan bytes, OpsetImport &opset);
   bool function(ByteSpan bytes, FunctionProto &function);
 
-  template <typename Record> Record &append(std::vector<Record> &records) { return records.emplace_back(); }
+  template <typename Record> Record &append(std::vector<Record> &records) {
+    return records.emplace_back();
+  }
 
   ByteSpan file;
   const uint8_t *current = nullptr;
@@ -103,7 +111,9 @@ private:
 };
 
 /// The domain's spelling "ai.onnx" means the default domain "".
-std::string_view canonicalDomain(std::string_view domain) { return domain == "ai.onnx" ? std::string_view() : domain; }
+std::string_view canonicalDomain(std::string_view domain) {
+  return domain == "ai.onnx" ? std::string_view() : domain;
+}
 
 bool Parser::opset(ByteSpan bytes, OpsetImport &opset) {
   return walk(bytes, "OperatorSetIdProto", [&](const WireField &field) {
@@ -332,7 +342,8 @@ bool Parser::shape(ByteSpan bytes, ValueInfoProto &info) {
     if (field.number != field::ShapeDim)
       return true;
     Dim &dim = append(info.dims);
-    return message(field) && walk(field.bytes, "TensorShapeProto.Dimension", [&](const WireField &inner) {
+    return message(field) &&
+           walk(field.bytes, "TensorShapeProto.Dimension", [&](const WireField &inner) {
              switch (inner.number) {
              case field::DimValue:
                dim.kind = Dim::Value;

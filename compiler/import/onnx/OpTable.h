@@ -1,5 +1,6 @@
-// Which operators are imported, from which opset version on, and by which converter. Operators that map one to one come
-// from the dialect's own table (dialects/kiln); everything with version rules stands in the lists of ops/.
+// Which operators are imported, from which opset version on, and by which converter. Operators that
+// map one to one come from the dialect's own table (dialects/kiln); everything with version rules
+// stands in the lists of ops/.
 #pragma once
 
 #include "compiler/import/onnx/NodeImport.h"

@@ -28,7 +28,8 @@ private:
                      unit[0] == 'b' ? bytes : bytes / size_t(dtypeBytes(data.dtype)));
   }
   std::string what() const {
-    return tensor.name.empty() ? std::string("tensor") : "tensor \"" + std::string(tensor.name) + "\"";
+    return tensor.name.empty() ? std::string("tensor")
+                               : "tensor \"" + std::string(tensor.name) + "\"";
   }
 
   const TensorProto &tensor;
@@ -83,7 +84,8 @@ Status Reader::readExternal() {
       uint64_t &number = key == "offset" ? offset : length;
       auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
       if (error != std::errc() || end != value.data() + value.size())
-        return makeError(ErrorCode::E0104, what(), ": external data ", key, " \"", value, "\" is no byte count");
+        return makeError(ErrorCode::E0104, what(), ": external data ", key, " \"", value,
+                         "\" is no byte count");
     }
   }
   if (length != bytes)
@@ -93,8 +95,8 @@ Status Reader::readExternal() {
   KILN_ASSIGN(data.file, external.open(location));
   ByteSpan whole = data.file->bytes();
   if (offset > whole.size() || whole.size() - offset < bytes)
-    return makeError(ErrorCode::E0104, what(), " needs bytes ", offset, "..", offset + bytes, " of external data \"",
-                     location, "\", which has ", whole.size());
+    return makeError(ErrorCode::E0104, what(), " needs bytes ", offset, "..", offset + bytes,
+                     " of external data \"", location, "\", which has ", whole.size());
   data.bytes = whole.subspan(offset, bytes);
   return Status();
 }
@@ -134,7 +136,8 @@ template <typename Word> Status Reader::takeFixed(uint32_t number) {
   if (!why)
     why = forEachFixed<Word>(tensor.message, number, [&](ByteSpan words) {
       const uint8_t *begin = tensor.message.data(), *end = begin + tensor.message.size();
-      packed = pieces == 1 && !std::less<>()(words.data(), begin) && std::less<>()(words.data(), end);
+      packed =
+          pieces == 1 && !std::less<>()(words.data(), begin) && std::less<>()(words.data(), end);
       if (packed)
         data.bytes = words;
       else

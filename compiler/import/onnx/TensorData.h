@@ -1,5 +1,6 @@
-// The elements of a TensorProto: in place where the file holds them dense and little-endian (raw_data, packed float_data
-// and double_data, external data), else decoded. Every size is checked against the type and dims.
+// The elements of a TensorProto: in place where the file holds them dense and little-endian
+// (raw_data, packed float_data and double_data, external data), else decoded. Every size is checked
+// against the type and dims.
 #pragma once
 
 #include "compiler/import/onnx/ExternalData.h"
@@ -28,7 +29,8 @@ struct TensorData {
 /// Errors: E0203 element type, E0204 segments, E0104 external data, E0105 sizes.
 Result<TensorData> readTensorData(const TensorProto &tensor, ExternalData &external);
 
-/// The elements of a small integer tensor (any integer type or bool), as they steer imports: axes, shapes, pads.
+/// The elements of a small integer tensor (any integer type or bool), as they steer imports: axes,
+/// shapes, pads.
 Result<std::vector<int64_t>> integerElements(const TensorData &data);
 
 } // namespace kiln::onnx

@@ -4,7 +4,8 @@
 
 namespace kiln::onnx {
 
-static_assert(std::endian::native == std::endian::little, "fixed-width fields are read as they lie in the file");
+static_assert(std::endian::native == std::endian::little,
+              "fixed-width fields are read as they lie in the file");
 
 bool WireReader::nextVarint(uint64_t &value) {
   if (!ok() || at == end)

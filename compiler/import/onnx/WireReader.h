@@ -1,8 +1,8 @@
-// The protobuf wire format, read in place: steps through the fields of one message without copying and without ever
-// looking outside the given bytes. Knows nothing of any schema.
+// The protobuf wire format, read in place: steps through the fields of one message without copying
+// and without ever looking outside the given bytes. Knows nothing of any schema.
 //
-// Malformed bytes end the walk; `problem()` then says what is wrong and `position()` where. Groups (wire types 3 and 4,
-// which ONNX does not use) count as malformed.
+// Malformed bytes end the walk; `problem()` then says what is wrong and `position()` where. Groups
+// (wire types 3 and 4, which ONNX does not use) count as malformed.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,8 @@ using ByteSpan = std::span<const uint8_t>;
 
 enum class WireType : uint8_t { Varint = 0, Fixed64 = 1, Bytes = 2, Fixed32 = 5 };
 
-/// One field: `bits` holds a varint or a fixed value, `bytes` a length-delimited payload (a view into the message).
+/// One field: `bits` holds a varint or a fixed value, `bytes` a length-delimited payload (a view
+/// into the message).
 struct WireField {
   uint32_t number = 0;
   WireType type = WireType::Varint;
@@ -38,12 +39,15 @@ struct WireField {
 
 class WireReader {
 public:
-  explicit WireReader(ByteSpan message) : at(message.data()), end(message.data() + message.size()) {}
+  explicit WireReader(ByteSpan message)
+      : at(message.data()), end(message.data() + message.size()) {}
 
-  /// Reads the next field. False at the end of the message and at malformed bytes (then ok() is false).
+  /// Reads the next field. False at the end of the message and at malformed bytes (then ok() is
+  /// false).
   bool next(WireField &field);
 
-  /// Reads one bare varint, as packed repeated fields hold them. False at the end and at malformed bytes.
+  /// Reads one bare varint, as packed repeated fields hold them. False at the end and at malformed
+  /// bytes.
   bool nextVarint(uint64_t &value);
 
   bool atEnd() const { return at == end; }
@@ -62,8 +66,9 @@ private:
   const char *reason = nullptr;
 };
 
-/// Calls `visit(uint64_t)` for every element of the repeated varint field `number` of `message`, packed or not.
-/// Returns nullptr, or what is malformed. A `visit` that returns false ends the walk early.
+/// Calls `visit(uint64_t)` for every element of the repeated varint field `number` of `message`,
+/// packed or not. Returns nullptr, or what is malformed. A `visit` that returns false ends the walk
+/// early.
 template <typename Visit>
 const char *forEachVarint(ByteSpan message, uint32_t number, Visit visit) {
   WireReader reader(message);
@@ -89,8 +94,8 @@ const char *forEachVarint(ByteSpan message, uint32_t number, Visit visit) {
   return reader.problem();
 }
 
-/// The same for fixed-width elements (`Word` is uint32_t or uint64_t): calls `visit(ByteSpan)` with the little-endian
-/// bytes of one or more whole elements at a time.
+/// The same for fixed-width elements (`Word` is uint32_t or uint64_t): calls `visit(ByteSpan)` with
+/// the little-endian bytes of one or more whole elements at a time.
 template <typename Word, typename Visit>
 const char *forEachFixed(ByteSpan message, uint32_t number, Visit visit) {
   constexpr WireType single = sizeof(Word) == 4 ? WireType::Fixed32 : WireType::Fixed64;
