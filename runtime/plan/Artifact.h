@@ -1,0 +1,96 @@
+// The .kiln file: one mmapped file with a header, the machine code (page-aligned, mapped read-execute), the weights (64-byte
+// aligned tensors, used in place) and the plan. Checksums of header, plan and code are verified at load, those of the weights by
+// verifyWeights. An artifact is code and is trusted; damage is detected: no bytes make the loader crash.
+#pragma once
+
+#include "runtime/plan/Program.h"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace kiln {
+
+/// Format version written, and the oldest one that is still read.
+inline constexpr uint32_t artifactVersion = 1, artifactOldestVersion = 1;
+
+/// Where an artifact's bytes go: in order, but for one patch of the header at the end.
+class ByteSink {
+public:
+  virtual ~ByteSink() = default;
+  virtual Status write(std::span<const std::byte> bytes) = 0;
+  /// Overwrites bytes that were written before.
+  virtual Status patch(uint64_t offset, std::span<const std::byte> bytes) = 0;
+};
+
+class MemorySink : public ByteSink {
+public:
+  Status write(std::span<const std::byte> bytes) override;
+  Status patch(uint64_t offset, std::span<const std::byte> bytes) override;
+  std::vector<std::byte> bytes;
+};
+
+/// Writes to an open file descriptor, from its start; the caller owns the descriptor (and renames the finished file).
+class FileSink : public ByteSink {
+public:
+  explicit FileSink(int fd) : fd(fd) {}
+  Status write(std::span<const std::byte> bytes) override;
+  Status patch(uint64_t offset, std::span<const std::byte> bytes) override;
+
+private:
+  int fd;
+  uint64_t position = 0;
+};
+
+/// The bytes of a constant (dense, of its type's size), asked for once each in order; they need to live until the next call.
+using ConstantBytes = std::function<Result<std::span<const std::byte>>(size_t constant)>;
+
+/// Writes the artifact of a checked program. Deterministic. Constant::offset and digest of `program` are ignored and set in
+/// the file.
+Status writeArtifact(const Program &program, std::span<const std::byte> code,
+                     const ConstantBytes &constants, ByteSink &sink);
+
+class Artifact {
+public:
+  static Result<std::shared_ptr<const Artifact>> open(const std::string &path);
+  /// From memory. With an owner the bytes are used in place and `owner` keeps them alive; without, they are copied.
+  static Result<std::shared_ptr<const Artifact>>
+  fromBytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner = nullptr);
+  /// Whether the bytes begin like an artifact (of any version).
+  static bool looksLike(std::span<const std::byte> bytes);
+
+  ~Artifact();
+  Artifact(const Artifact &) = delete;
+  Artifact &operator=(const Artifact &) = delete;
+
+  const Program &program() const { return theProgram; }
+  uint32_t version() const { return theVersion; }
+  /// Mapped read-execute, page-aligned.
+  std::span<const std::byte> code() const { return theCode; }
+  std::span<const std::byte> weights() const { return theWeights; }
+  /// All bytes of the file, as they were read.
+  std::span<const std::byte> bytes() const { return whole; }
+  /// Bytes of a constant, in place.
+  std::span<const std::byte> constant(size_t index) const;
+
+  /// Compares every constant with its digest (E0608).
+  Status verifyWeights() const;
+
+private:
+  Artifact() = default;
+  static Result<std::shared_ptr<const Artifact>> load(std::shared_ptr<Artifact> artifact, int fd);
+  Status parse();
+  Status mapCode(int fd, uint64_t offset, uint64_t size);
+
+  Program theProgram;
+  uint32_t theVersion = 0;
+  std::span<const std::byte> whole, theCode, theWeights;
+  std::shared_ptr<const void> owner;
+  void *fileMapping = nullptr, *codeMapping = nullptr;
+  size_t fileMappingBytes = 0, codeMappingBytes = 0;
+};
+
+} // namespace kiln

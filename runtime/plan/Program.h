@@ -1,0 +1,168 @@
+// The host program of a compiled model, in memory: what the compiler's plan passes produce, what an artifact stores and what
+// the executor runs. Plain data; checkProgram states what holds for every program that may be written or run.
+//
+// Memory is named in two levels. A Buffer is a place with a size: an input, an output, a constant or a part of the arena.
+// A View is a typed window into a buffer; steps name views. Reshapes, in-place updates and parts of a concatenation are
+// further views of the same buffer, so they need no step.
+#pragma once
+
+#include "runtime/base/Attributes.h"
+#include "runtime/base/DType.h"
+#include "runtime/base/SizeExpr.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace kiln {
+
+/// Indices into the vectors of Program.
+using ViewId = uint32_t;
+using BufferId = uint32_t;
+using KernelId = uint32_t;
+/// An absent optional operand.
+inline constexpr ViewId noView = UINT32_MAX;
+
+/// A named size. In order of evaluation: a symbol is bound from an input's dim, or defined over earlier symbols.
+struct ProgramSymbol {
+  std::string name;
+  /// Bound: the input's index and the dim; several inputs may carry the symbol in their dims, all are compared when bound.
+  int32_t input = -1, dim = -1;
+  /// Defined, when not bound.
+  SizeExpr value;
+  /// Inclusive range, checked.
+  int64_t low = 0, high = INT64_MAX;
+
+  bool isBound() const { return input >= 0; }
+};
+
+/// lhs must equal rhs for the bound sizes; else the run is refused with `message`.
+struct ProgramCheck {
+  SizeExpr lhs, rhs;
+  std::string message;
+};
+
+struct Buffer {
+  enum class Place : uint8_t {
+    Input,    ///< bound by the caller; read-only; `index` into inputs
+    Output,   ///< bound by the caller or allocated; `index` into outputs
+    Constant, ///< in the weights section; read-only; `index` into constants
+    Arena,    ///< intermediate result, packed with others by live interval
+    Workspace ///< like Arena; used within the launches of one kernel call
+  };
+  Place place = Place::Arena;
+  uint32_t index = 0;
+  /// Bytes; of Arena and Workspace only (the others follow from their types).
+  SizeExpr bytes;
+  /// Of Arena and Workspace: first and last step that uses it, inclusive.
+  uint32_t firstStep = 0, lastStep = 0;
+  /// Byte offset in the arena when it was packed at compile time; else the runtime packs once per distinct sizes. All
+  /// arena buffers have one, or none has. A multiple of 64.
+  std::optional<int64_t> offset;
+
+  bool inArena() const { return place == Place::Arena || place == Place::Workspace; }
+};
+
+/// A dense row-major window of a buffer.
+struct View {
+  BufferId buffer = 0;
+  SizeExpr offset; ///< bytes
+  DType dtype = DType::F32;
+  std::vector<SizeExpr> dims;
+
+  /// Bytes the view covers.
+  SizeExpr bytes() const;
+};
+
+/// An input or output of the model's signature; its view shows the whole of its buffer.
+struct Port {
+  std::string name;
+  ViewId view = 0;
+};
+
+struct Constant {
+  std::string name; ///< for people; may be empty
+  DType dtype = DType::F32;
+  std::vector<int64_t> dims;
+  /// Set by the writer: byte offset in the weights section (a multiple of 64) and hash64 of the bytes.
+  uint64_t offset = 0, digest = 0;
+};
+
+/// A compiled kernel: machine code at `codeOffset` of the code section.
+struct Kernel {
+  std::string family;
+  std::string config;  ///< text of Attributes
+  std::string problem; ///< text of what it computes; for inspection, profiles and tuning
+  uint64_t codeOffset = 0, codeBytes = 0;
+  std::vector<uint64_t> entries; ///< offset of each entry point, from codeOffset
+};
+
+struct LaunchStep {
+  KernelId kernel = 0;
+  uint32_t entry = 0;
+  std::vector<ViewId> buffers;
+  std::string access; ///< one letter per buffer: r read, w written, x both
+  ViewId workspace = noView;
+  std::vector<SizeExpr> sizes;
+  SizeExpr grid;         ///< workgroups
+  SizeExpr scratchBytes; ///< per worker
+};
+
+/// Runs the reference kernel of an op (kiln::ref::find).
+struct HostCallStep {
+  std::string callee;
+  Attributes attributes;
+  std::vector<ViewId> inputs; ///< noView: absent optional operand
+  std::vector<ViewId> outputs;
+};
+
+struct CopyStep {
+  ViewId source = 0, target = 0; ///< of equal byte counts
+};
+
+struct Step {
+  std::variant<LaunchStep, HostCallStep, CopyStep> action;
+  std::string node;   ///< name of the model node (of the main one of a fused kernel); for errors and profiles
+  SizeExpr flops;     ///< floating-point operations
+  SizeExpr bytes;     ///< least memory traffic: operands read and results written once
+};
+
+struct Program {
+  std::string name;      ///< of the entry
+  std::string producer;  ///< compiler and its version, for people
+  std::string target;    ///< "x86-64-v3" ..., or "interpreter" for programs without code
+  std::string precision; ///< "default", "strict", "fast"
+
+  std::vector<ProgramSymbol> symbols;
+  std::vector<ProgramCheck> checks;
+  std::vector<Buffer> buffers;
+  std::vector<View> views;
+  std::vector<Port> inputs, outputs;
+  std::vector<Constant> constants;
+  std::vector<Kernel> kernels;
+  std::vector<Step> steps;
+  /// Bytes of the arena when its buffers carry offsets.
+  std::optional<int64_t> arenaBytes;
+
+  std::vector<std::string> symbolNames() const;
+};
+
+/// Everything the executor relies on: indices in range, symbols defined before use, arena offsets within the arena, views of
+/// static size within their buffers, read-only buffers not written. `codeBytes` is the size of the code section.
+Status checkProgram(const Program &program, uint64_t codeBytes);
+
+/// Work of the program for the given symbol values, and the part of it that runs in generated code.
+struct WorkCount {
+  double flops = 0, generatedFlops = 0;
+  double bytes = 0, generatedBytes = 0;
+  /// 1 for a program without floating-point work.
+  double generatedShare() const { return flops > 0 ? generatedFlops / flops : 1; }
+};
+Result<WorkCount> countWork(const Program &program, const std::map<std::string, int64_t> &symbols);
+
+/// The program as text, for people (kiln inspect).
+std::string printProgram(const Program &program);
+
+} // namespace kiln
