@@ -5,7 +5,8 @@
 
 namespace kiln::ref {
 
-// softmax((q * scale) @ transpose(k) + mask) @ v, one batch at a time. A bool mask keeps where it is true.
+// softmax((q * scale) @ transpose(k) + mask) @ v, one batch at a time. A bool mask keeps where it
+// is true.
 Status op_attention(const OpCall &call) {
   KILN_TRY(checkCounts("attention", call, 3, 4));
   const TensorView &q = call.inputs[0], &k = call.inputs[1], &v = call.inputs[2];
@@ -46,15 +47,15 @@ Status op_attention(const OpCall &call) {
     return makeError(ErrorCode::E0401, "attention: attribute scale is missing");
   const double scale = call.attributes.getFloat("scale");
 
-  // The mask's strides over [batch.., s, t], split into those over batches and those within a matrix.
-  const Dims maskStrides = mask.present() ? broadcastStrides(mask.dims, scores)
-                                          : Dims(scores.size(), 0);
+  // The mask's strides over [batch.., s, t], split into those over batches and those within a
+  // matrix.
+  const Dims maskStrides =
+      mask.present() ? broadcastStrides(mask.dims, scores) : Dims(scores.size(), 0);
   const int64_t maskRow = maskStrides[batch.size()], maskColumn = maskStrides[batch.size() + 1];
-  const Walk<5> walk(batch, {broadcastStrides(batches[0].dims, batch),
-                             broadcastStrides(batches[1].dims, batch),
-                             broadcastStrides(batches[2].dims, batch),
-                             Dims(maskStrides.begin(), maskStrides.end() - 2),
-                             broadcastStrides(batch, batch)});
+  const Walk<5> walk(
+      batch, {broadcastStrides(batches[0].dims, batch), broadcastStrides(batches[1].dims, batch),
+              broadcastStrides(batches[2].dims, batch),
+              Dims(maskStrides.begin(), maskStrides.end() - 2), broadcastStrides(batch, batch)});
   return withFloat("attention", q.dtype, call.accumulate, [&]<typename C>() {
     const Load<C> load = loadOf<C>(q.dtype);
     const Store<C> store = storeOf<C>(out.dtype);

@@ -54,7 +54,8 @@ template <typename C> C divide(C a, C b) {
   }
 }
 
-/// Remainder with the sign of the divisor (floor) or of the dividend (trunc). Integers by zero give 0.
+/// Remainder with the sign of the divisor (floor) or of the dividend (trunc). Integers by zero give
+/// 0.
 template <typename C> C remainder(C a, C b, bool trunc) {
   if constexpr (std::is_floating_point_v<C>) {
     const C r = std::fmod(a, b);
@@ -74,7 +75,8 @@ template <typename C> C remainder(C a, C b, bool trunc) {
   }
 }
 
-/// Integer power that wraps; a negative exponent gives the true value truncated (1 and -1 stay units), 0 for base 0.
+/// Integer power that wraps; a negative exponent gives the true value truncated (1 and -1 stay
+/// units), 0 for base 0.
 template <typename C> C power(C base, C exponent) {
   if constexpr (std::is_floating_point_v<C>)
     return std::pow(base, exponent);
@@ -116,8 +118,7 @@ KILN_ARITHMETIC(prelu, a < 0 ? static_cast<C>(Wrapping<C>(a) * Wrapping<C>(b)) :
 
 Status op_mod(const OpCall &call) {
   const bool trunc = call.attributes.getBool("fmod");
-  return arithmetic("mod", call,
-                    [=]<typename C>(C a, C b) -> C { return remainder(a, b, trunc); });
+  return arithmetic("mod", call, [=]<typename C>(C a, C b) -> C { return remainder(a, b, trunc); });
 }
 
 Status op_pow(const OpCall &call) {
@@ -172,9 +173,9 @@ Status op_where(const OpCall &call) {
   KILN_ASSIGN(const Dims space, broadcastDims("where", call.inputs));
   KILN_TRY(checkOutput("where", call, x.dtype, space));
   return dispatch(x.dtype, [&]<typename T>() {
-    const Walk<4> walk(
-        space, {broadcastStrides(condition.dims, space), broadcastStrides(x.dims, space),
-                broadcastStrides(y.dims, space), broadcastStrides(space, space)});
+    const Walk<4> walk(space,
+                       {broadcastStrides(condition.dims, space), broadcastStrides(x.dims, space),
+                        broadcastStrides(y.dims, space), broadcastStrides(space, space)});
     const auto [cStep, xStep, yStep, outStep] = walk.inner();
     walk.rows([&](const std::array<int64_t, 4> &at, int64_t n) {
       const Bool *c = condition.as<Bool>() + at[0];

@@ -5,8 +5,9 @@
 
 namespace kiln::ref {
 
-// Each image is read channel by channel into the compute type; then, for a block of result positions, the values under
-// the window are laid out as the columns of a matrix that the weights multiply.
+// Each image is read channel by channel into the compute type; then, for a block of result
+// positions, the values under the window are laid out as the columns of a matrix that the weights
+// multiply.
 Status op_conv(const OpCall &call) {
   KILN_TRY(checkCounts("conv", call, 2, 3));
   const TensorView &x = call.inputs[0], &w = call.inputs[1], bias = operand(call, 2);

@@ -1,4 +1,5 @@
-// Element types as C++ types, the one conversion between them, and dispatch from a DType to a template.
+// Element types as C++ types, the one conversion between them, and dispatch from a DType to a
+// template.
 #pragma once
 
 #include "runtime/base/DType.h"
@@ -22,9 +23,9 @@ struct Bool {
   uint8_t byte; // any value but 0 reads as true; 1 is written
 };
 
-/// Converts one element, as op `cast` does: to floating point rounding to nearest even; floating point to integer
-/// truncating towards zero and saturating, NaN giving 0; integer to integer keeping the low bits; anything to bool
-/// testing for "not zero".
+/// Converts one element, as op `cast` does: to floating point rounding to nearest even; floating
+/// point to integer truncating towards zero and saturating, NaN giving 0; integer to integer
+/// keeping the low bits; anything to bool testing for "not zero".
 template <typename To, typename From> inline To convert(From v) {
   if constexpr (std::is_same_v<To, From>)
     return v;
@@ -90,8 +91,9 @@ template <typename F> Status dispatch(DType dtype, F &&f) {
   return makeError(ErrorCode::E0203, "element type is not known to the reference kernels");
 }
 
-/// Kernels compute in one of four types: f64, f32, i64 and u64. The narrower integers live in the wide ones and wrap when
-/// they are stored, which gives the same low bits as arithmetic in their own width. bool is u64.
+/// Kernels compute in one of four types: f64, f32, i64 and u64. The narrower integers live in the
+/// wide ones and wrap when they are stored, which gives the same low bits as arithmetic in their
+/// own width. bool is u64.
 ///
 /// Calls f.operator()<C>() with the compute type of a dtype.
 template <typename F> Status withCompute(DType dtype, Accumulate accumulate, F &&f) {

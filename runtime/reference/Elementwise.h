@@ -1,5 +1,5 @@
-// The engine of elementwise kernels: operands are broadcast, read in short runs into the compute type, run through a
-// scalar function and stored, rounding once.
+// The engine of elementwise kernels: operands are broadcast, read in short runs into the compute
+// type, run through a scalar function and stored, rounding once.
 #pragma once
 
 #include "runtime/reference/Element.h"
@@ -10,8 +10,9 @@ namespace kiln::ref {
 /// Elements computed at a time.
 inline constexpr int64_t runLength = 256;
 
-/// out[i] = f(in0[i], in1[i], ...) over the broadcast of N operands that are all read as compute type C; f's result type
-/// is the compute type of the output (u64 for bool). Checks the output's dims.
+/// out[i] = f(in0[i], in1[i], ...) over the broadcast of N operands that are all read as compute
+/// type C; f's result type is the compute type of the output (u64 for bool). Checks the output's
+/// dims.
 template <typename C, size_t N, typename F>
 Status mapElements(std::string_view op, const OpCall &call, F f) {
   using R = decltype([&]<size_t... I>(std::index_sequence<I...>) {

@@ -1,4 +1,5 @@
-// Ops that read at indices given as data. Negative indices count from the end; one out of range is an error.
+// Ops that read at indices given as data. Negative indices count from the end; one out of range is
+// an error.
 #include "runtime/reference/Element.h"
 #include "runtime/reference/Kernels.h"
 #include "runtime/reference/Strided.h"

@@ -1,4 +1,5 @@
-// Declares op_NAME for every op of the dialect, so that an op without a reference kernel does not link.
+// Declares op_NAME for every op of the dialect, so that an op without a reference kernel does not
+// link.
 #pragma once
 
 #include "runtime/reference/Reference.h"

@@ -1,5 +1,5 @@
-// Ops that place elements elsewhere without computing: reshape, transpose, concat, slice, expand, pad, tile; and shape
-// and range, which make index tensors.
+// Ops that place elements elsewhere without computing: reshape, transpose, concat, slice, expand,
+// pad, tile; and shape and range, which make index tensors.
 #include "runtime/reference/Elementwise.h"
 #include "runtime/reference/Kernels.h"
 
@@ -33,8 +33,8 @@ Status op_reshape(const OpCall &call) {
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
   KILN_TRY(checkType("reshape", "the result", out, x.dtype));
   if (out.size() != x.size())
-    return makeError(ErrorCode::E0304, "reshape: dims ", printDims(x.dims), " do not have as many elements as ",
-                     printDims(out.dims));
+    return makeError(ErrorCode::E0304, "reshape: dims ", printDims(x.dims),
+                     " do not have as many elements as ", printDims(out.dims));
   if (x.size())
     std::memcpy(out.data, x.data, x.bytes());
   return {};
@@ -123,7 +123,8 @@ Status op_slice(const OpCall &call) {
     const int64_t size = x.dims[axis], step = steps.values[i];
     if (step == 0)
       return makeError(ErrorCode::E0411, "slice: a step is 0");
-    // Negative positions count from the end; then they are clamped, for a falling slice to -1..size-1.
+    // Negative positions count from the end; then they are clamped, for a falling slice to
+    // -1..size-1.
     const auto clamp = [&](int64_t at) {
       if (at < 0)
         at = std::max(at, -size - 1) + size;

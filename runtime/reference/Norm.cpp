@@ -6,8 +6,8 @@
 namespace kiln::ref {
 namespace {
 
-/// An optional per-element parameter (scale, bias) of a normalised span, read into the compute type and broadcast to
-/// `dims`; `fallback` everywhere when it is absent.
+/// An optional per-element parameter (scale, bias) of a normalised span, read into the compute type
+/// and broadcast to `dims`; `fallback` everywhere when it is absent.
 template <typename C>
 Result<std::vector<C>> parameter(std::string_view op, std::string_view what, const TensorView &view,
                                  std::span<const int64_t> dims, C fallback) {
@@ -143,7 +143,8 @@ Status op_group_norm(const OpCall &call) {
   const double epsilon = call.attributes.getFloat("epsilon", 1e-5);
   return withFloat("group_norm", x.dtype, call.accumulate, [&]<typename C>() -> Status {
     const std::span<const int64_t> dims(&channels, 1);
-    KILN_ASSIGN(const auto scale, parameter<C>("group_norm", "scale", operand(call, 1), dims, C(1)));
+    KILN_ASSIGN(const auto scale,
+                parameter<C>("group_norm", "scale", operand(call, 1), dims, C(1)));
     KILN_ASSIGN(const auto bias, parameter<C>("group_norm", "bias", operand(call, 2), dims, C(0)));
     if (x.size() == 0)
       return {};

@@ -10,8 +10,8 @@ Status checkCounts(std::string_view op, const OpCall &call, size_t required, siz
     ++present;
   if (present < required || call.inputs.size() > allowed)
     return makeError(ErrorCode::E0306, op, " takes ", required,
-                     required == allowed ? "" : " to " + std::to_string(allowed),
-                     " operands, got ", call.inputs.size());
+                     required == allowed ? "" : " to " + std::to_string(allowed), " operands, got ",
+                     call.inputs.size());
   if (call.outputs.size() != 1)
     return makeError(ErrorCode::E0306, op, " has one result, got ", call.outputs.size());
   return {};

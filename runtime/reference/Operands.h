@@ -29,14 +29,15 @@ Status checkOutput(std::string_view op, const OpCall &call, DType dtype,
 /// "[1,3,224,224]"
 std::string printDims(std::span<const int64_t> dims);
 
-/// The axis as 0..rank-1; negative values count from the end. `rank` may be one more than the operand's where a position
-/// between axes is meant.
+/// The axis as 0..rank-1; negative values count from the end. `rank` may be one more than the
+/// operand's where a position between axes is meant.
 Result<int64_t> normalizeAxis(std::string_view op, int64_t axis, int64_t rank);
 
 /// The elements of an i64 or i32 operand of rank 0 or 1.
 Result<Dims> readInts(std::string_view op, std::string_view what, const TensorView &view);
 
-/// The operand when it is present, else the attribute, else nothing at all (empty optional via `found`).
+/// The operand when it is present, else the attribute, else nothing at all (empty optional via
+/// `found`).
 struct IntList {
   bool found = false;
   Dims values;

@@ -10,7 +10,8 @@ namespace {
 
 enum class Mode { Constant, Edge, Reflect, Wrap };
 
-/// The operand's index that a result's index along an axis shows, or -1 for the fill value. `at` may lie outside.
+/// The operand's index that a result's index along an axis shows, or -1 for the fill value. `at`
+/// may lie outside.
 int64_t sourceIndex(Mode mode, int64_t at, int64_t size) {
   switch (mode) {
   case Mode::Constant:
@@ -29,7 +30,8 @@ int64_t sourceIndex(Mode mode, int64_t at, int64_t size) {
   return -1;
 }
 
-/// Writes result axes axis.. from byte offset `to`; `from` is the operand's byte offset, -1 where all is fill.
+/// Writes result axes axis.. from byte offset `to`; `from` is the operand's byte offset, -1 where
+/// all is fill.
 struct Padder {
   const std::vector<Dims> &sources;
   const Dims &inStrides, &outStrides; // bytes

@@ -19,8 +19,7 @@ Result<Window> poolWindow(std::string_view op, const OpCall &call) {
 }
 
 /// result = f(plane of the operand, sources of the window's taps) for every result element.
-template <typename C, typename F>
-Status pool(const OpCall &call, const Window &window, F f) {
+template <typename C, typename F> Status pool(const OpCall &call, const Window &window, F f) {
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
   if (out.size() == 0)
     return {};
@@ -89,7 +88,8 @@ Status op_avg_pool(const OpCall &call) {
           sum += plane[at];
         count += at >= 0 || (includePad && at == Window::inPads);
       }
-      return count ? sum / static_cast<C>(count) : C(0); // 0 where the window lies in the pads alone
+      return count ? sum / static_cast<C>(count)
+                   : C(0); // 0 where the window lies in the pads alone
     });
   });
 }

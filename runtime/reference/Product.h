@@ -1,5 +1,6 @@
-// The inner product of matmul, conv and attention: c[M,N] += a[M,K] * b[K,N] in one compute type, plain loops ordered so
-// that the rows of b stay in cache. Every result is the sum over k in ascending order.
+// The inner product of matmul, conv and attention: c[M,N] += a[M,K] * b[K,N] in one compute type,
+// plain loops ordered so that the rows of b stay in cache. Every result is the sum over k in
+// ascending order.
 #pragma once
 
 #include <algorithm>

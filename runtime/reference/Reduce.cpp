@@ -13,7 +13,9 @@ template <typename C> C add(C a, C b) { return static_cast<C>(Wrapping<C>(a) + W
 template <typename C> C multiply(C a, C b) {
   return static_cast<C>(Wrapping<C>(a) * Wrapping<C>(b));
 }
-template <typename C> C magnitude(C a) { return a < 0 ? static_cast<C>(Wrapping<C>(0) - Wrapping<C>(a)) : a; }
+template <typename C> C magnitude(C a) {
+  return a < 0 ? static_cast<C>(Wrapping<C>(0) - Wrapping<C>(a)) : a;
+}
 template <typename C> bool isNan(C a) { return a != a; }
 template <typename C> C larger(C a, C b) { return isNan(a) || a > b ? a : isNan(b) ? b : b; }
 template <typename C> C smaller(C a, C b) { return isNan(a) || a < b ? a : isNan(b) ? b : b; }
@@ -71,7 +73,8 @@ Result<Plan> planReduction(std::string_view op, const OpCall &call, Dims axes) {
   return plan;
 }
 
-/// accumulators[r] = step(accumulators[r], x, r) for each element x that is folded into result r, in the operand's order.
+/// accumulators[r] = step(accumulators[r], x, r) for each element x that is folded into result r,
+/// in the operand's order.
 template <typename C, typename F>
 void fold(const TensorView &x, const Plan &plan, std::vector<C> &accumulators, F step) {
   const Walk<2> walk(plan.space, {broadcastStrides(x.dims, plan.space), plan.resultStrides});
@@ -95,14 +98,13 @@ struct KindName {
   std::string_view name;
   Kind kind;
 };
-constexpr KindName kindNames[] = {
-    {"sum", Kind::Sum},           {"mean", Kind::Mean},       {"max", Kind::Max},
-    {"min", Kind::Min},           {"prod", Kind::Prod},       {"l1", Kind::L1},
-    {"l2", Kind::L2},             {"sum_square", Kind::SumSquare}, {"log_sum", Kind::LogSum},
-    {"log_sum_exp", Kind::LogSumExp}};
+constexpr KindName kindNames[] = {{"sum", Kind::Sum},        {"mean", Kind::Mean},
+                                  {"max", Kind::Max},        {"min", Kind::Min},
+                                  {"prod", Kind::Prod},      {"l1", Kind::L1},
+                                  {"l2", Kind::L2},          {"sum_square", Kind::SumSquare},
+                                  {"log_sum", Kind::LogSum}, {"log_sum_exp", Kind::LogSumExp}};
 
-template <typename C>
-std::vector<C> reduceAs(Kind kind, const TensorView &x, const Plan &plan) {
+template <typename C> std::vector<C> reduceAs(Kind kind, const TensorView &x, const Plan &plan) {
   std::vector<C> acc(plan.results, C(0));
   switch (kind) {
   case Kind::Sum:
@@ -136,9 +138,8 @@ std::vector<C> reduceAs(Kind kind, const TensorView &x, const Plan &plan) {
     for (C &t : top)
       if (!std::isfinite(static_cast<double>(t)))
         t = 0;
-    fold(x, plan, acc, [&](C a, C v, int64_t r) {
-      return add(a, static_cast<C>(std::exp(v - top[r])));
-    });
+    fold(x, plan, acc,
+         [&](C a, C v, int64_t r) { return add(a, static_cast<C>(std::exp(v - top[r]))); });
     for (int64_t r = 0; r < plan.results; ++r)
       acc[r] = static_cast<C>(std::log(acc[r]) + top[r]);
     break;

@@ -1,9 +1,10 @@
-// The reference kernels: one plain C++ function per op of the kiln dialect that defines what the op means.
+// The reference kernels: one plain C++ function per op of the kiln dialect that defines what the op
+// means.
 //
-// They serve as the oracle of tests and sweeps, as the constant folder and as the executor's fallback. They use libm
-// only, never trap, and report bad user data (indices out of range, operands that do not fit) as a Status. What they
-// give where C++ leaves the result open (integer division by zero, overflow ...) is listed in docs/semantics.md, which
-// generated code follows too.
+// They serve as the oracle of tests and sweeps, as the constant folder and as the executor's
+// fallback. They use libm only, never trap, and report bad user data (indices out of range,
+// operands that do not fit) as a Status. What they give where C++ leaves the result open (integer
+// division by zero, overflow ...) is listed in docs/semantics.md, which generated code follows too.
 #pragma once
 
 #include <span>
@@ -15,15 +16,17 @@
 
 namespace kiln::ref {
 
-/// The type that sums, products and transcendental functions are computed in. Results are rounded once, at the end.
+/// The type that sums, products and transcendental functions are computed in. Results are rounded
+/// once, at the end.
 enum class Accumulate {
   Own,  ///< the element type itself; f32 for f16 and bf16
   Wide, ///< f64 for floating point
 };
 
-/// One evaluation. The caller allocates the outputs with the dims that the op's shape rule gives; a kernel checks them
-/// against its operands and returns an error where they do not fit. An absent optional operand, trailing or in the
-/// middle, has data == nullptr and dtype and dims that are not looked at. Outputs never overlap inputs.
+/// One evaluation. The caller allocates the outputs with the dims that the op's shape rule gives; a
+/// kernel checks them against its operands and returns an error where they do not fit. An absent
+/// optional operand, trailing or in the middle, has data == nullptr and dtype and dims that are not
+/// looked at. Outputs never overlap inputs.
 struct OpCall {
   const Attributes &attributes;
   std::span<const TensorView> inputs;

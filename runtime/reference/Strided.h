@@ -1,4 +1,5 @@
-// Walking over several tensors at once, row by row, each with its own strides (0 where it is broadcast).
+// Walking over several tensors at once, row by row, each with its own strides (0 where it is
+// broadcast).
 #pragma once
 
 #include "runtime/reference/Operands.h"
@@ -7,8 +8,9 @@
 
 namespace kiln::ref {
 
-/// Strides in elements with which a dense tensor of `dims` is read at the indices of a space of dims `space`, of which
-/// it is a numpy broadcast (the caller has checked that): 0 along broadcast axes.
+/// Strides in elements with which a dense tensor of `dims` is read at the indices of a space of
+/// dims `space`, of which it is a numpy broadcast (the caller has checked that): 0 along broadcast
+/// axes.
 inline Dims broadcastStrides(std::span<const int64_t> dims, std::span<const int64_t> space) {
   Dims strides(space.size(), 0);
   int64_t step = 1;
@@ -20,8 +22,8 @@ inline Dims broadcastStrides(std::span<const int64_t> dims, std::span<const int6
   return strides;
 }
 
-/// An index space and N tensors' strides over it. Adjacent axes that every tensor walks as one are joined, so that rows
-/// are long. Offsets and strides are in elements.
+/// An index space and N tensors' strides over it. Adjacent axes that every tensor walks as one are
+/// joined, so that rows are long. Offsets and strides are in elements.
 template <size_t N> class Walk {
 public:
   Walk(std::span<const int64_t> space, const std::array<Dims, N> &strideOf) {
@@ -84,7 +86,8 @@ private:
   std::vector<std::array<int64_t, N>> strides;
 };
 
-/// Copies elements between strided places: out[offset + walk] = in[offset + walk], for any element type of whole bytes.
+/// Copies elements between strided places: out[offset + walk] = in[offset + walk], for any element
+/// type of whole bytes.
 void copyStrided(DType dtype, std::span<const int64_t> space, const TensorView &in,
                  int64_t inOffset, const Dims &inStrides, const TensorView &out, int64_t outOffset,
                  const Dims &outStrides);

@@ -161,7 +161,8 @@ Status op_gelu(const OpCall &call) {
   if (call.attributes.getInt("tanh"))
     return unaryFloat("gelu", call, []<typename C>(C x) -> C {
       // 0.5 * (1 + tanh(u)) as sigmoid(2u), which does not cancel for negative u.
-      const C u = C(std::numbers::sqrt2 / std::sqrt(std::numbers::pi)) * (x + C(0.044715) * x * x * x);
+      const C u =
+          C(std::numbers::sqrt2 / std::sqrt(std::numbers::pi)) * (x + C(0.044715) * x * x * x);
       return x * sigmoid(C(2) * u);
     });
   return unaryFloat("gelu", call, []<typename C>(C x) -> C {

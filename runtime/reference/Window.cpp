@@ -37,7 +37,8 @@ Dims Window::tensorDims(int64_t batch, int64_t channels, std::span<const int64_t
 int64_t Window::source(int64_t position, int64_t tap) const {
   int64_t offset = 0, step = 1, outside = 0;
   for (int64_t i = rank; i-- > 0;) {
-    const int64_t at = position % out[i] * strides[i] - padBegin[i] + tap % kernel[i] * dilations[i];
+    const int64_t at =
+        position % out[i] * strides[i] - padBegin[i] + tap % kernel[i] * dilations[i];
     position /= out[i];
     tap /= kernel[i];
     if (at >= in[i] + padEnd[i])
@@ -96,7 +97,8 @@ Result<Window> makeWindow(std::string_view op, const OpCall &call,
       const int64_t room = size + w.padBegin[i] + w.padEnd[i] - extent - 1;
       result = room < 0 ? 0 : room / stride + 1;
       if (ceil && room >= 0 && room % stride != 0 &&
-          result * stride < size + w.padBegin[i]) // the last window starts inside or in the front pad
+          result * stride <
+              size + w.padBegin[i]) // the last window starts inside or in the front pad
         ++result;
     }
     w.out.push_back(result);

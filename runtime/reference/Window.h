@@ -1,4 +1,5 @@
-// The geometry of convolutions and pools: strides, pads, dilations and layout over any number of spatial axes.
+// The geometry of convolutions and pools: strides, pads, dilations and layout over any number of
+// spatial axes.
 #pragma once
 
 #include "runtime/reference/Operands.h"
@@ -20,8 +21,8 @@ struct Window {
   int64_t positions() const { return product(out); } ///< of the result
   int64_t taps() const { return product(kernel); }
 
-  /// Where tap `tap` of the window at position `position` (both flat, row-major) reads: an offset into a channel's dense
-  /// plane, or inPads or beyond.
+  /// Where tap `tap` of the window at position `position` (both flat, row-major) reads: an offset
+  /// into a channel's dense plane, or inPads or beyond.
   int64_t source(int64_t position, int64_t tap) const;
   static constexpr int64_t inPads = -1;
   static constexpr int64_t beyond = -2; ///< past the end pad, where only ceil_mode reaches
@@ -35,9 +36,9 @@ private:
   }
 };
 
-/// Reads the attributes strides, pads, dilations, auto_pad, ceil_mode and layout for an operand and kernel dims, computes
-/// the result's spatial dims. Everything is checked, sums that would overflow included.
-Result<Window> makeWindow(std::string_view op, const OpCall &call,
-                          std::span<const int64_t> kernel);
+/// Reads the attributes strides, pads, dilations, auto_pad, ceil_mode and layout for an operand and
+/// kernel dims, computes the result's spatial dims. Everything is checked, sums that would overflow
+/// included.
+Result<Window> makeWindow(std::string_view op, const OpCall &call, std::span<const int64_t> kernel);
 
 } // namespace kiln::ref
