@@ -90,6 +90,8 @@ public:
   Value constant(Type type, int64_t value);
   Value constant(Type type, int value) { return constant(type, int64_t(value)); }
   Value like(Value v, double value) { return constant(v.getType(), value); }
+  Value like(Value v, int64_t value) { return constant(v.getType(), value); }
+  Value like(Value v, int value) { return constant(v.getType(), int64_t(value)); }
   Value constantVector(llvm::ArrayRef<float> values);
   Value constantVector(Type element, llvm::ArrayRef<int64_t> values);
   Value undef(Type type);
@@ -174,6 +176,9 @@ public:
   Value floatToIntFast(Value a, Type type);             // toward zero; out of range is unspecified
   Value resizeFloat(Value a, Type type);                // f32 <-> f64
   Value resizeInt(Value a, Type type, bool isSigned = true);
+
+  // One instruction of the target by the name of its LLVM intrinsic.
+  Value intrinsic(llvm::StringRef name, Type result, ValueRange arguments);
 
   mlir::OpBuilder &builder() { return b_; }
   mlir::Location loc() const { return loc_; }

@@ -292,4 +292,8 @@ Value Emitter::resizeInt(Value a, Type type, bool isSigned) {
   return b_.create<arith::ExtUIOp>(loc_, type, a);
 }
 
+Value Emitter::intrinsic(llvm::StringRef name, Type result, ValueRange arguments) {
+  return b_.create<LLVM::CallIntrinsicOp>(loc_, result, b_.getStringAttr(name), arguments).getResult(0);
+}
+
 } // namespace kiln::cpu
