@@ -34,6 +34,9 @@ def Plan_View : TypeDef<Plan_Dialect, "View"> {
   }];
 }
 
+// Printed as a bare integer.
+def PlainI64 : TypedSignlessIntegerAttrBase<I64, "int64_t", "64-bit integer">;
+
 class Plan_Op<string mnemonic, list<Trait> traits = []> : Op<Plan_Dialect, mnemonic, traits>;
 
 def Plan_InProgram : ParentOneOf<["ProgramOp"]>;
@@ -51,14 +54,16 @@ def Plan_KernelOp : Plan_Op<"kernel", [Symbol]> {
     `problem` is the canonical one-line text of the computation and `config` the chosen configuration of `family`; together with the
     target they determine the code. Kernels with equal texts are one `plan.kernel`. `launches` is how many entry points it has.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$family, StrAttr:$config, StrAttr:$problem, I64Attr:$launches);
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$family, StrAttr:$config, StrAttr:$problem, PlainI64:$launches);
   let assemblyFormat = "$sym_name `family` $family `config` $config `launches` $launches `problem` $problem attr-dict";
 }
 
 def Plan_BindShapeOp : Plan_Op<"bind_shape", [Plan_InProgram]> {
-  let summary = "Binds a symbol to one dim of an input, and checks its range";
-  let arguments = (ins StrAttr:$symbol, Plan_View:$input, I64Attr:$dim, OptionalAttr<I64Attr>:$low, OptionalAttr<I64Attr>:$high);
-  let assemblyFormat = "$symbol `=` $input `[` $dim `]` (`low` $low^)? (`high` $high^)? attr-dict `:` qualified(type($input))";
+  let summary = "Binds a symbol to one dim of an input, and checks what is known of it";
+  let arguments = (ins StrAttr:$symbol, Plan_View:$input, PlainI64:$dim, PlainI64:$low, OptionalAttr<PlainI64>:$high, PlainI64:$divisor);
+  let assemblyFormat = [{
+    $symbol `=` $input `[` $dim `]` `low` $low (`high` $high^)? `divisor` $divisor attr-dict `:` qualified(type($input))
+  }];
   let hasVerifier = 1;
 }
 
@@ -70,9 +75,9 @@ def Plan_DefineOp : Plan_Op<"define", [Plan_InProgram]> {
 }
 
 def Plan_CheckOp : Plan_Op<"check", [Plan_InProgram]> {
-  let summary = "Refuses the bound inputs unless two size expressions are equal";
-  let arguments = (ins StrAttr:$lhs, StrAttr:$rhs, StrAttr:$message);
-  let assemblyFormat = "$lhs `equals` $rhs `else` $message attr-dict";
+  let summary = "Refuses the bound inputs unless two sizes are `equal`, or `broadcast` (equal, or one of them 1)";
+  let arguments = (ins StrAttr:$kind, StrAttr:$lhs, StrAttr:$rhs);
+  let assemblyFormat = "$kind $lhs `,` $rhs attr-dict";
   let hasVerifier = 1;
 }
 
@@ -108,7 +113,7 @@ def Plan_AllocOp : Plan_Op<"alloc", [Plan_InProgram]> {
     "host" (small integer and bool values that host steps compute with). `offset` is its byte offset in the arena, present once assigned;
     buffers of unknown size are packed when inputs are bound.
   }];
-  let arguments = (ins StrAttr:$place, OptionalAttr<I64Attr>:$offset);
+  let arguments = (ins StrAttr:$place, OptionalAttr<PlainI64>:$offset);
   let results = (outs Plan_View:$view);
   let assemblyFormat = "$place (`offset` $offset^)? attr-dict `:` qualified(type($view))";
   let hasVerifier = 1;
@@ -129,7 +134,7 @@ def Plan_LaunchOp : Plan_Op<"launch", [Plan_InProgram, AttrSizedOperandSegments]
     `x` both. `sizes` are the values of the problem's symbols, `grid` the number of workgroups, `scratch` bytes per worker. `workspace` is
     memory that the launches of one kernel share; it is read and written.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, I64Attr:$entry, Variadic<Plan_View>:$buffers, Optional<Plan_View>:$workspace,
+  let arguments = (ins FlatSymbolRefAttr:$kernel, PlainI64:$entry, Variadic<Plan_View>:$buffers, Optional<Plan_View>:$workspace,
       StrAttr:$access, StrArrayAttr:$sizes, StrAttr:$grid, StrAttr:$scratch, StrAttr:$flops, StrAttr:$bytes);
   let assemblyFormat = [{
     $kernel `[` $entry `]` `(` $buffers `)` `access` $access `sizes` $sizes `grid` $grid `scratch` $scratch `flops` $flops

@@ -1,0 +1,29 @@
+// RUN: kiln-opt %s | kiln-opt | FileCheck %s
+// RUN: kiln-opt --split-input-file --verify-diagnostics %S/Inputs/plan-invalid.mlir
+
+// A printed plan reads back as itself.
+
+// CHECK: plan.kernel @k0 family "elementwise" config "{tile=16}" launches 1
+plan.kernel @k0 family "elementwise" config "{tile=16}" launches 1 problem "v1 default; %0 = in f32[d0,4]; %1 = neg(%0) f32[d0,4]; out %1"
+
+// CHECK: plan.program @main
+plan.program @main {
+  // CHECK: %[[X:.+]] = plan.input "x" : !plan.view<"f32[N,4]">
+  %x = plan.input "x" : !plan.view<"f32[N,4]">
+  %y = plan.output "y" : !plan.view<"f32[2*N,2]">
+  // CHECK: plan.bind_shape "N" = %[[X]][0] low 1 high 64 divisor 2
+  plan.bind_shape "N" = %x[0] low 1 high 64 divisor 2 : !plan.view<"f32[N,4]">
+  plan.define "M" = "N*2"
+  plan.check "equal" "M", "2*N"
+  %c = plan.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32> recipe "reshape[1,4]" : !plan.view<"f32[1,4]">
+  // CHECK: plan.alloc "arena" offset 64 : !plan.view<"f32[N,4]">
+  %b = plan.alloc "arena" offset 64 : !plan.view<"f32[N,4]">
+  %w = plan.alloc "workspace" : !plan.view<"u8[N*64]">
+  // CHECK: plan.launch @k0[0] (%[[X]], %{{.+}}) access "rw" sizes ["N"] grid "N" scratch "0" flops "4*N" bytes "32*N" workspace
+  plan.launch @k0[0](%x, %b) access "rw" sizes ["N"] grid "N" scratch "0" flops "4*N" bytes "32*N" workspace %w : !plan.view<"u8[N*64]"> : (!plan.view<"f32[N,4]">, !plan.view<"f32[N,4]">)
+  %r = plan.alias %b["0"] : !plan.view<"f32[N,4]"> -> !plan.view<"f32[2*N,2]">
+  // CHECK: plan.host_call "neg"
+  plan.host_call "neg"(%r) into (%r) present "1" with "{}" flops "0" bytes "0" : (!plan.view<"f32[2*N,2]">) into (!plan.view<"f32[2*N,2]">)
+  // CHECK: plan.copy
+  plan.copy %r to %y : !plan.view<"f32[2*N,2]"> to !plan.view<"f32[2*N,2]">
+}
