@@ -258,7 +258,10 @@ Status Parser::definition() {
     }
     skipBlanks();
     if (!text.empty() && text.front() == '{') {
-      KILN_ASSIGN(op.attributes, Attributes::parsePrefix(text));
+      Result<Attributes> attributes = Attributes::parsePrefix(text);
+      if (!attributes.ok())
+        return fail("attributes (" + attributes.status().message() + ")");
+      op.attributes = *std::move(attributes);
     }
     value.kind = Problem::Kind::Result;
     KILN_TRY(type(value));

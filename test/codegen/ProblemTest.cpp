@@ -14,10 +14,10 @@ TEST_CASE("problem text: parse and print agree") {
   for (std::string text : {
            std::string(convText),
            std::string("v1 strict; %0 = in f32[]; %1 = in f32[]; %2 = conv(%0,_,%1) f32[]; out %2"),
-           std::string("v1 fast; %0 = in i64[d0,min(d0,d1)]; %1 = lit i64[3] [1,-2,3]; "
-                       "%2 = gather(%0,%1){axis=0} i64[3,min(d0,d1)]; out %2; range d0 1..; range d1 ..9"),
+           std::string("v1 fast; %0 = in i64[d0,min(d0, d1)]; %1 = lit i64[3] [1,-2,3]; "
+                       "%2 = gather(%0,%1){axis=0} i64[3,min(d0, d1)]; out %2; range d0 1..; range d1 ..9"),
            std::string("v1 default; %0 = in f32[2]; %1 = lit f32[4] [inf,-inf,nan,1e-05]; "
-                       "%2 = lit bf16[] 0.10009766; %3 = lit f64[] 0.1; %4 = lit bool[] 1; "
+                       "%2 = lit bf16[] 0.100097656; %3 = lit f64[] 0.1; %4 = lit bool[] 1; "
                        "%5 = lit u64[] 18446744073709551615; %6 = lit f32[0] []; "
                        "%7 = add(%0,%2) f32[2]; %8 = neg(%7) f32[2]; out %7,%8"),
        }) {
@@ -55,7 +55,7 @@ TEST_CASE("problem text: what is malformed is an error that says where") {
     REQUIRE(!problem.ok());
     CHECK(problem.status().code() == ErrorCode::E0805);
   }
-  CHECK(Problem::parse("v1 default; %0 = 7").status().message().find("character 17") !=
+  CHECK(Problem::parse("v1 default; %0 = 7").status().message().find("character 18") !=
         std::string::npos);
 }
 
