@@ -33,6 +33,9 @@ public:
   /// The family that would run `ops` (in topological order, not nested) as one kernel that computes `outputs` (results of `ops`), or nothing.
   virtual std::optional<std::string> claim(llvm::ArrayRef<mlir::Operation *> ops,
                                            llvm::ArrayRef<mlir::Value> outputs) = 0;
+  /// Whether a constant (result of kiln.constant) stands in the kernel's problem text as a literal instead of being a kernel operand:
+  /// single elements and short lists of integers. Kernel forming moves those into the region.
+  virtual bool isLiteral(mlir::Value constant) = 0;
   /// The layout ("nhwc") that a convolution or pool in another one would run better in, if any.
   virtual std::optional<std::string> layoutPreference(mlir::Operation *op) = 0;
   /// Seconds that the kernel would take, roughly, at nominal sizes; nothing when no family claims it.
