@@ -1,0 +1,149 @@
+#include "dialects/kiln/Build.h"
+
+#include "dialects/kiln/Dialect.h"
+#include "dialects/kiln/Movement.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+using namespace mlir;
+
+namespace kiln {
+
+StringRef mnemonicOf(Operation *op) {
+  return op->getName().getDialectNamespace() == "kiln" ? op->getName().stripDialect() : StringRef();
+}
+
+static std::string_view view(StringRef text) { return {text.data(), text.size()}; }
+
+Attributes toAttributes(Operation *op) {
+  const OpInfo *info = findOp(view(mnemonicOf(op)));
+  assert(info && "not an op of the kiln dialect");
+  Attributes result;
+  for (const AttributeInfo &attribute : info->attributes) {
+    mlir::Attribute value = op->getAttr(StringRef(attribute.name.data(), attribute.name.size()));
+    if (auto integer = dyn_cast_or_null<IntegerAttr>(value))
+      result.set(attribute.name, kiln::Attribute(integer.getInt()));
+    else if (auto number = dyn_cast_or_null<FloatAttr>(value))
+      result.set(attribute.name, kiln::Attribute(number.getValueAsDouble()));
+    else if (auto text = dyn_cast_or_null<StringAttr>(value))
+      result.set(attribute.name, kiln::Attribute(text.str()));
+    else if (auto list = dyn_cast_or_null<DenseI64ArrayAttr>(value))
+      result.set(attribute.name, kiln::Attribute(std::vector<int64_t>(list.asArrayRef())));
+    else if (auto reals = dyn_cast_or_null<DenseF64ArrayAttr>(value))
+      result.set(attribute.name, kiln::Attribute(std::vector<double>(reals.asArrayRef())));
+  }
+  return completeAttributes(*info, result);
+}
+
+Result<SmallVector<NamedAttribute>> fromAttributes(MLIRContext *context, const OpInfo &op, const Attributes &attributes) {
+  KILN_ASSIGN(Attributes normal, normalizeAttributes(op, attributes));
+  Builder builder(context);
+  SmallVector<NamedAttribute> result;
+  for (const auto &[name, value] : normal) {
+    mlir::Attribute converted;
+    if (auto *integer = std::get_if<int64_t>(&value))
+      converted = builder.getI64IntegerAttr(*integer);
+    else if (auto *number = std::get_if<double>(&value))
+      converted = builder.getF64FloatAttr(*number);
+    else if (auto *text = std::get_if<std::string>(&value))
+      converted = builder.getStringAttr(*text);
+    else if (auto *list = std::get_if<std::vector<int64_t>>(&value))
+      converted = builder.getDenseI64ArrayAttr(*list);
+    else if (auto *reals = std::get_if<std::vector<double>>(&value))
+      converted = builder.getDenseF64ArrayAttr(*reals);
+    result.push_back(builder.getNamedAttr(name, converted));
+  }
+  return result;
+}
+
+/// Checks what is needed to make the op at all.
+static Result<OperationState> makeState(MLIRContext *context, Location loc, StringRef mnemonic, ValueRange operands,
+                                        const Attributes &attributes) {
+  const OpInfo *info = findOp(view(mnemonic));
+  if (!info)
+    return makeError(ErrorCode::E0901, "there is no op ", mnemonic.str());
+  SmallVector<Value> present(operands);
+  while (!present.empty() && !present.back())
+    present.pop_back();
+  int count = present.size();
+  if (count < info->minOperands || (info->maxOperands >= 0 && count > info->maxOperands))
+    return makeError(ErrorCode::E0306, mnemonic.str(), " takes ", info->minOperands,
+                     info->maxOperands < 0                  ? " or more"
+                     : info->maxOperands > info->minOperands ? ".." + std::to_string(info->maxOperands)
+                                                             : "",
+                     " operands, not ", count);
+  for (Value operand : present)
+    if (!operand || !isa<RankedTensorType>(operand.getType()))
+      return makeError(ErrorCode::E0306, mnemonic.str(), ": an operand is absent or no tensor");
+  Attributes normal = attributes;
+  // Negative axes count from the end; the IR holds the canonical form.
+  if (const kiln::Attribute *axis = attributes.find("axis"); axis && count) {
+    auto *value = std::get_if<int64_t>(axis);
+    int64_t rank = getRank(present.front().getType());
+    if (value && *value < 0 && *value >= -rank)
+      normal.set("axis", kiln::Attribute(*value + rank));
+  }
+  KILN_ASSIGN(auto named, fromAttributes(context, *info, normal));
+  OperationState state(loc, ("kiln." + mnemonic).str());
+  state.addOperands(present);
+  state.addAttributes(named);
+  return state;
+}
+
+Result<Operation *> makeOp(OpBuilder &builder, ShapeContext &context, Location loc, StringRef mnemonic, ValueRange operands,
+                           const Attributes &attributes) {
+  KILN_ASSIGN(OperationState state, makeState(builder.getContext(), loc, mnemonic, operands, attributes));
+  // The rule looks at operands and attributes of an op, so it gets one without results first.
+  Operation *probe = Operation::create(state);
+  auto rule = dyn_cast<KilnOpInterface>(probe);
+  Result<ResultTypes> types =
+      rule ? rule.inferShapes(context) : makeError(ErrorCode::E0901, "kiln.", mnemonic.str(), " is not registered");
+  probe->erase();
+  if (!types.ok())
+    return types.status();
+  state.addTypes(*types);
+  return builder.create(state);
+}
+
+Result<Operation *> makeOp(OpBuilder &builder, TypeRange resultTypes, Location loc, StringRef mnemonic, ValueRange operands,
+                           const Attributes &attributes) {
+  KILN_ASSIGN(OperationState state, makeState(builder.getContext(), loc, mnemonic, operands, attributes));
+  state.addTypes(resultTypes);
+  return builder.create(state);
+}
+
+FailureOr<Operation *> createOp(OpBuilder &builder, Location loc, StringRef mnemonic, ValueRange operands,
+                                const Attributes &attributes) {
+  Operation *function = functionOf(builder.getInsertionBlock()->getParentOp());
+  Result<SizeTable> table = SizeTable::read(function);
+  if (!table.ok())
+    return emitError(loc, table.status());
+  ShapeContext context(*table);
+  Result<Operation *> op = makeOp(builder, context, loc, mnemonic, operands, attributes);
+  if (!op.ok())
+    return emitError(loc, op.status());
+  if (function)
+    table->write(function);
+  return *op;
+}
+
+Value buildOp(OpBuilder &builder, Type resultType, Location loc, StringRef mnemonic, ValueRange operands,
+              const Attributes &attributes) {
+  Result<Operation *> op = makeOp(builder, TypeRange(resultType), loc, mnemonic, operands, attributes);
+  if (!op.ok())
+    llvm::report_fatal_error(llvm::Twine("kiln.") + mnemonic + ": " + formatError(op.status()));
+  return (*op)->getResult(0);
+}
+
+Value buildReshape(OpBuilder &builder, Location loc, Value x, Type type) {
+  return x.getType() == type ? x : buildOp(builder, type, loc, "reshape", x);
+}
+
+Operation *functionOf(Operation *op) {
+  while (op && !isa<FunctionOpInterface>(op))
+    op = op->getParentOp();
+  return op;
+}
+
+InFlightDiagnostic emitError(Location loc, const Status &status) { return mlir::emitError(loc) << formatError(status); }
+
+} // namespace kiln

@@ -1,0 +1,122 @@
+#include "dialects/kiln/Conv.h"
+
+#include "dialects/kiln/ShapeRules.h"
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+
+namespace kiln {
+
+namespace {
+
+/// The window geometry that convolution and pooling share.
+struct Windows {
+  ArrayRef<int64_t> strides, pads, dilations;
+  StringRef layout, autoPad;
+  bool ceilMode = false;
+
+  size_t channelDim(size_t rank) const { return layout == "nhwc" ? rank - 1 : 1; }
+  size_t firstSpatial() const { return layout == "nhwc" ? 1 : 2; }
+
+  Status check(size_t rank) const {
+    if (rank < 3)
+      return makeError(ErrorCode::E0304, "the operand must have at least one spatial dim, its rank is ", rank);
+    if (layout != "nchw" && layout != "nhwc")
+      return makeError(ErrorCode::E0411, "layout '", layout.str(), "' is unknown");
+    size_t spatial = rank - 2;
+    if (strides.size() != spatial || dilations.size() != spatial || pads.size() != 2 * spatial)
+      return makeError(ErrorCode::E0404, "strides, dilations and pads must have ", spatial, ", ", spatial, " and ", 2 * spatial,
+                       " entries");
+    for (int64_t v : llvm::concat<const int64_t>(strides, dilations))
+      if (v < 1 || v > INT32_MAX)
+        return makeError(ErrorCode::E0411, "strides and dilations must be positive");
+    for (int64_t v : pads)
+      if (v < INT32_MIN || v > INT32_MAX)
+        return makeError(ErrorCode::E0411, "pad ", v, " is out of range");
+    if (!autoPad.empty() && autoPad != "same_upper" && autoPad != "same_lower")
+      return makeError(ErrorCode::E0411, "auto_pad '", autoPad.str(), "' is unknown");
+    return Status();
+  }
+
+  /// Number of window positions in spatial dim i.
+  Result<SizeExpr> positions(size_t i, const SizeExpr &size, const SizeExpr &kernel) const {
+    if (size.isInvalid() || kernel.isInvalid())
+      return SizeExpr::invalid();
+    SizeExpr stride(strides[i]);
+    if (!autoPad.empty())
+      return SizeExpr::ceilDiv(size, stride);
+    int64_t before = pads[i], after = pads[strides.size() + i];
+    SizeExpr room = size + (before + after) - (kernel - 1) * dilations[i] - 1;
+    SizeExpr result = (ceilMode ? SizeExpr::ceilDiv(room, stride) : SizeExpr::floorDiv(room, stride)) + 1;
+    if (ceilMode) // a window must begin within the operand or the padding before it
+      result = SizeExpr::min(result, SizeExpr::floorDiv(size + before - 1, stride) + 1);
+    if (auto count = result.asConstant(); count && *count < 1 && !size.isConstant(0))
+      return makeError(ErrorCode::E0304, "window ", kernel.print(), " with dilation ", dilations[i], " does not fit into size ",
+                       size.print(), " with pads ", before, ", ", after);
+    if (auto count = result.asConstant(); count && *count < 0)
+      return SizeExpr(0);
+    return result;
+  }
+};
+
+} // namespace
+
+Result<ResultTypes> ConvOp::inferShapes(ShapeContext &context) {
+  Dims x = getDims(getX()), w = getDims(getW());
+  Windows windows{getStrides(), getPads(), getDilations(), getLayout(), getAutoPad()};
+  KILN_TRY(windows.check(x.size()));
+  if (w.size() != x.size())
+    return makeError(ErrorCode::E0304, "weights ", printDims(w), " and operand ", printDims(x), " differ in rank");
+  if (elementTypeOf(getX()) != elementTypeOf(getW()))
+    return makeError(ErrorCode::E0305, "operand and weights have different element types");
+  int64_t groups = getGroups();
+  auto outputs = w[0].asConstant();
+  if (groups < 1 || (outputs && *outputs % groups != 0))
+    return makeError(ErrorCode::E0411, groups, " groups do not divide ", w[0].print(), " outputs");
+  size_t channel = windows.channelDim(x.size());
+  KILN_TRY(context.sizes()
+               .requireEqual(x[channel], w[1].isInvalid() ? w[1] : w[1] * groups)
+               .withContext("channels of operand and weights: "));
+  if (getBias()) {
+    Dims bias = getDims(getBias());
+    if (bias.size() != 1)
+      return makeError(ErrorCode::E0304, "bias must be a vector");
+    KILN_TRY(context.sizes().requireEqual(bias[0], w[0]).withContext("bias: "));
+  }
+  Dims dims = x;
+  dims[channel] = w[0];
+  for (size_t i = 0; i + 2 < x.size(); ++i) {
+    size_t d = windows.firstSpatial() + i;
+    KILN_ASSIGN(dims[d], windows.positions(i, x[d], w[2 + i]));
+  }
+  return one(context.tensor(dims, elementTypeOf(getX())));
+}
+
+Result<ResultTypes> inferPool(Operation *op, ShapeContext &context) {
+  Value x = op->getOperand(0);
+  Dims dims = getDims(x);
+  auto list = [&](StringRef name) { return op->getAttrOfType<DenseI64ArrayAttr>(name).asArrayRef(); };
+  auto text = [&](StringRef name, StringRef fallback) {
+    auto attribute = op->getAttrOfType<StringAttr>(name);
+    return attribute ? attribute.getValue() : fallback;
+  };
+  auto ceil = op->getAttrOfType<IntegerAttr>("ceil_mode");
+  Windows windows{list("strides"),        list("pads"),         list("dilations"),
+                  text("layout", "nchw"), text("auto_pad", ""), ceil && ceil.getInt()};
+  KILN_TRY(windows.check(dims.size()));
+  ArrayRef<int64_t> kernel = list("kernel");
+  if (kernel.size() + 2 != dims.size())
+    return makeError(ErrorCode::E0404, "kernel must have ", dims.size() - 2, " entries");
+  for (size_t i = 0; i < kernel.size(); ++i) {
+    if (kernel[i] < 1)
+      return makeError(ErrorCode::E0411, "kernel must be positive");
+    SizeExpr &dim = dims[windows.firstSpatial() + i];
+    KILN_ASSIGN(dim, windows.positions(i, dim, SizeExpr(kernel[i])));
+  }
+  return one(context.tensor(dims, elementTypeOf(x)));
+}
+
+} // namespace kiln
+
+#define GET_OP_CLASSES
+#include "dialects/kiln/Conv.cpp.inc"

@@ -1,0 +1,61 @@
+// What every op definition of the kiln dialect builds on.
+//
+// A definition is the one place that says what an op takes, what it is called elsewhere, and how it may be fused. The ODS classes come from
+// mlir-tblgen; name tables, the attribute table, scalar bodies and docs/ops.md come from tools/gen/op_tables.py over `llvm-tblgen --dump-json`.
+#ifndef KILN_BASE_TD
+#define KILN_BASE_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialects/kiln/KilnDialect.td"
+include "dialects/kiln/KilnInterfaces.td"
+
+// How an op may take part in a kernel; see FusionRole in ShapeContext.h.
+class FusionRole<string name> { string cppName = name; }
+def Role_Elementwise : FusionRole<"Elementwise">;
+def Role_Reduction   : FusionRole<"Reduction">;
+def Role_Contraction : FusionRole<"Contraction">;
+def Role_Window      : FusionRole<"Window">;
+def Role_Movement    : FusionRole<"Movement">;
+def Role_View        : FusionRole<"View">;
+def Role_Source      : FusionRole<"Source">;
+def Role_Structure   : FusionRole<"Structure">;
+
+// Attribute kinds: what runtime/base/Attributes.h can hold.
+class Default<Attr attr, string value> : DefaultValuedAttr<attr, value>;
+class DefaultStr<string value> : DefaultValuedStrAttr<StrAttr, value>;
+
+class Kiln_Op<string mnemonic, FusionRole role_, bit sizeValues = 0, list<Trait> traits = []>
+    : Op<Kiln_Dialect, mnemonic, traits # [NoMemoryEffect, KilnOpInterface]> {
+  FusionRole role = role_;
+  // Names where the op maps one to one (operands and attributes in the same order and meaning); empty otherwise.
+  string onnxName = "";
+  string atenName = "";
+  // Elementwise ops: the result in terms of operand and attribute names, a Python expression over the scalar functions that
+  // tools/gen/op_tables.py lists. A literal takes the type of the first operand that is not boolean.
+  string body = "";
+  // The importer and the reference kernels leave this op out: it exists between passes only.
+  bit structural = 0;
+
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+
+  // Every op defines its shape rule; ops that can compute small integer tensors symbolically define `inferSizeValues` too.
+  let extraClassDeclaration = [{
+    ::kiln::Result<::kiln::ResultTypes> inferShapes(::kiln::ShapeContext &context);
+    static ::kiln::FusionRole getFusionRole() { return ::kiln::FusionRole::}] # role_.cppName # [{; }
+  }] # !if(sizeValues, [{
+    std::optional<::kiln::SizeValues> inferSizeValues(::kiln::ShapeContext &context);
+  }], "");
+  // The verifier is the shape rule, run without knowing any size values.
+  code verifyCode = [{
+    ::llvm::LogicalResult $cppClass::verify() { return ::kiln::verifyByShapeRule(getOperation()); }
+  }];
+  code shapeCode = "";
+  let extraClassDefinition = verifyCode # shapeCode;
+}
+
+#endif // KILN_BASE_TD

@@ -1,0 +1,475 @@
+#include "dialects/kiln/Movement.h"
+
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/ShapeRules.h"
+#include "mlir/IR/OpImplementation.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace kiln {
+
+/// The result type that an op carries itself, for the forms whose dims no operand says.
+static Result<ResultTypes> carriedType(Operation *op, Type elementType) {
+  if (op->getNumResults() != 1 || !isa<RankedTensorType>(op->getResult(0).getType()))
+    return makeError(ErrorCode::E0306, "needs its shape operand or a result type that says the dims");
+  return one(cast<RankedTensorType>(op->getResult(0).getType()).clone(elementType));
+}
+
+/// Number of elements of a 1-D operand, if static.
+static Result<int64_t> staticLength(Value list, StringRef what) {
+  Dims dims = getDims(list);
+  if (dims.size() > 1 || !elementTypeOf(list).isInteger())
+    return makeError(ErrorCode::E0305, what.str(), " must be a vector of integers");
+  auto count = dims.empty() ? std::optional<int64_t>(1) : dims[0].asConstant();
+  if (!count)
+    return makeError(ErrorCode::E0208, "the rank of the result depends on data: the length of ", what.str(), " is not known");
+  if (*count > 64)
+    return makeError(ErrorCode::E0207, what.str(), " has ", *count, " entries; ranks above 64 are not supported");
+  return *count;
+}
+
+static SizeExpr invalid() { return SizeExpr::invalid(); }
+
+// --- reshape
+
+Result<ResultTypes> ReshapeOp::inferShapes(ShapeContext &context) {
+  Dims x = getDims(getX());
+  if (!getShape()) {
+    KILN_ASSIGN(ResultTypes carried, carriedType(*this, elementTypeOf(getX())));
+    auto to = cast<RankedTensorType>(carried[0]), from = cast<RankedTensorType>(getX().getType());
+    if (to.hasStaticShape() && from.hasStaticShape() && to.getNumElements() != from.getNumElements())
+      return makeError(ErrorCode::E0304, "cannot reshape ", printDims(x), " to ", printDims(getDims(to)));
+    return carried;
+  }
+  KILN_ASSIGN(int64_t rank, staticLength(getShape(), "shape"));
+  auto values = context.values(getShape());
+  if (!values)
+    return one(context.tensor(Dims(rank, invalid()), elementTypeOf(getX())));
+  SizeTable &sizes = context.sizes();
+  Dims dims;
+  std::optional<size_t> inferred;
+  SizeExpr known(1);
+  for (auto [i, value] : llvm::enumerate(*values)) {
+    SizeExpr dim = sizes.expand(value);
+    if (dim.isConstant(-1)) {
+      if (inferred)
+        return makeError(ErrorCode::E0311, "shape has more than one -1");
+      inferred = i;
+      dim = SizeExpr(1);
+    } else if (dim.isConstant(0) && !getAllowZero()) {
+      if (i >= x.size())
+        return makeError(ErrorCode::E0311, "shape copies dim ", i, " of an operand of rank ", x.size());
+      dim = x[i];
+    } else if (dim.isConstant() && dim.constant() < 0) {
+      return makeError(ErrorCode::E0311, "shape has the negative entry ", dim.constant());
+    }
+    known = known * sizes.expand(dim);
+    dims.push_back(dim);
+  }
+  SizeExpr total(1);
+  for (const SizeExpr &dim : x)
+    total = total * sizes.expand(dim);
+  if (inferred) {
+    if (known.isConstant(0))
+      return makeError(ErrorCode::E0311, "-1 in a shape without elements");
+    if (!total.isInvalid() && total.isConstant() && known.isConstant() && total.constant() % known.constant() != 0)
+      return makeError(ErrorCode::E0304, "cannot reshape ", printDims(x), ": ", total.print(), " elements do not divide into ",
+                       known.print());
+    // Dims that appear on both sides cancel, which keeps the names of the others.
+    dims[*inferred] = total.isInvalid() || known.isInvalid() ? invalid() : SizeExpr::floorDiv(total, known);
+  } else {
+    KILN_TRY(sizes.requireEqual(total, known).withContext("cannot reshape " + printDims(x) + " to " + printDims(dims) + ": "));
+  }
+  return one(context.tensor(dims, elementTypeOf(getX())));
+}
+
+std::optional<SizeValues> ReshapeOp::inferSizeValues(ShapeContext &context) { return context.values(getX()); }
+
+// --- transpose, concat
+
+Result<ResultTypes> TransposeOp::inferShapes(ShapeContext &context) {
+  Dims x = getDims(getX()), dims;
+  SmallVector<bool> seen(x.size());
+  if (getPerm().size() != x.size())
+    return makeError(ErrorCode::E0404, "perm has ", getPerm().size(), " entries for an operand of rank ", x.size());
+  for (int64_t axis : getPerm()) {
+    if (axis < 0 || axis >= int64_t(x.size()) || std::exchange(seen[axis], true))
+      return makeError(ErrorCode::E0411, "perm is no permutation");
+    dims.push_back(x[axis]);
+  }
+  return one(context.tensor(dims, elementTypeOf(getX())));
+}
+
+Result<ResultTypes> ConcatOp::inferShapes(ShapeContext &context) {
+  if (getXs().empty())
+    return makeError(ErrorCode::E0306, "needs an operand");
+  Value first = getXs().front();
+  Dims dims = getDims(first);
+  KILN_ASSIGN(int64_t axis, normalizeAxis(getAxis(), dims.size()));
+  for (Value x : getXs().drop_front()) {
+    Dims other = getDims(x);
+    if (elementTypeOf(x) != elementTypeOf(first))
+      return makeError(ErrorCode::E0305, "operands have different element types");
+    if (other.size() != dims.size())
+      return makeError(ErrorCode::E0304, "operands ", printDims(dims), " and ", printDims(other), " differ in rank");
+    for (size_t i = 0; i < dims.size(); ++i)
+      if (int64_t(i) == axis)
+        dims[i] = dims[i].isInvalid() || other[i].isInvalid() ? invalid() : dims[i] + other[i];
+      else
+        KILN_TRY(context.sizes().requireEqual(dims[i], other[i]).withContext("dim " + std::to_string(i) + ": "));
+  }
+  return one(context.tensor(dims, elementTypeOf(first)));
+}
+
+std::optional<SizeValues> ConcatOp::inferSizeValues(ShapeContext &context) {
+  if (getXs().empty() || getRank(getXs().front().getType()) != 1)
+    return std::nullopt;
+  SizeValues result;
+  for (Value x : getXs()) {
+    auto values = context.values(x);
+    if (!values)
+      return std::nullopt;
+    result.append(*values);
+  }
+  return result;
+}
+
+// --- slice
+
+Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end, int64_t step) {
+  auto clamp = [&](const SizeExpr &position, bool forward) -> SizeExpr {
+    // Into 0..dim for forward steps, -1..dim-1 for backward ones.
+    SizeExpr p = position;
+    if (auto constant = p.asConstant()) {
+      if (forward && *constant >= (int64_t(1) << 31))
+        return dim;
+      if (*constant < 0) {
+        if (*constant <= -(int64_t(1) << 31))
+          return SizeExpr(forward ? 0 : -1);
+        p = dim + p;
+        p = SizeExpr::max(p, SizeExpr(forward ? 0 : -1));
+        return forward ? p : SizeExpr::min(p, dim - 1);
+      }
+    } else if (table.lowerBound(p).value_or(-1) < 0) {
+      // The sign is not known: only a difference from the dim itself is understood.
+      if (!(dim - p).isConstant())
+        return invalid();
+    }
+    return SizeExpr::min(p, forward ? dim : dim - 1);
+  };
+  if (step == 0)
+    return makeError(ErrorCode::E0311, "step is 0");
+  if (dim.isInvalid() || start.isInvalid() || end.isInvalid())
+    return invalid();
+  SizeExpr d = table.expand(dim);
+  SizeExpr from = clamp(table.expand(start), step > 0), to = clamp(table.expand(end), step > 0);
+  if (from.isInvalid() || to.isInvalid())
+    return invalid();
+  SizeExpr length = step > 0 ? SizeExpr::ceilDiv(to - from, SizeExpr(step)) : SizeExpr::ceilDiv(from - to, SizeExpr(-step));
+  if (table.lowerBound(length).value_or(-1) >= 0)
+    return length;
+  return SizeExpr::max(length, SizeExpr(0));
+}
+
+namespace {
+struct SliceBounds {
+  SizeValues starts, ends; // invalid where not known
+  SmallVector<int64_t> axes, steps;
+};
+} // namespace
+
+static Result<SliceBounds> sliceBounds(SliceOp op, ShapeContext &context) {
+  SliceBounds bounds;
+  int64_t rank = getRank(op.getX().getType());
+  auto constants = [](ArrayRef<int64_t> list) { return SizeValues(list.begin(), list.end()); };
+  if (op.getBounds().empty()) {
+    bounds = {constants(op.getStarts()), constants(op.getEnds()), SmallVector<int64_t>(op.getAxes()),
+              SmallVector<int64_t>(op.getSteps())};
+  } else {
+    if (op.getBounds().size() < 2 || op.getBounds().size() > 4)
+      return makeError(ErrorCode::E0306, "needs starts and ends, and optionally axes and steps");
+    KILN_ASSIGN(int64_t count, staticLength(op.getBounds()[0], "starts"));
+    bounds.starts = context.values(op.getBounds()[0]).value_or(SizeValues(count, invalid()));
+    bounds.ends = context.values(op.getBounds()[1]).value_or(SizeValues(count, invalid()));
+    auto list = [&](size_t i, StringRef what, SmallVector<int64_t> fallback) -> Result<SmallVector<int64_t>> {
+      if (op.getBounds().size() <= i)
+        return fallback;
+      auto values = context.constantValues(op.getBounds()[i]);
+      if (!values)
+        return makeError(ErrorCode::E0208, what.str(), " of a slice must be constant");
+      return *values;
+    };
+    SmallVector<int64_t> all;
+    for (int64_t i = 0; i < count; ++i)
+      all.push_back(i);
+    KILN_ASSIGN(bounds.axes, list(2, "axes", all));
+    KILN_ASSIGN(bounds.steps, list(3, "steps", SmallVector<int64_t>(count, 1)));
+  }
+  size_t count = bounds.starts.size();
+  if (bounds.ends.size() != count || bounds.axes.size() != count || bounds.steps.size() != count)
+    return makeError(ErrorCode::E0404, "starts, ends, axes and steps differ in length");
+  SmallVector<bool> seen(rank);
+  for (int64_t &axis : bounds.axes) {
+    KILN_ASSIGN(axis, normalizeAxis(axis, rank));
+    if (std::exchange(seen[axis], true))
+      return makeError(ErrorCode::E0413, "axis ", axis, " is given twice");
+  }
+  return bounds;
+}
+
+Result<ResultTypes> SliceOp::inferShapes(ShapeContext &context) {
+  Dims dims = getDims(getX());
+  KILN_ASSIGN(SliceBounds bounds, sliceBounds(*this, context));
+  for (auto [i, axis] : llvm::enumerate(bounds.axes)) {
+    SizeExpr old = dims[axis];
+    KILN_ASSIGN(dims[axis], sliceSize(context.sizes(), old, bounds.starts[i], bounds.ends[i], bounds.steps[i]));
+    if (dims[axis].isInvalid() && !old.isInvalid())
+      dims[axis] = context.sizes().fresh(old);
+  }
+  return one(context.tensor(dims, elementTypeOf(getX())));
+}
+
+std::optional<SizeValues> SliceOp::inferSizeValues(ShapeContext &context) {
+  if (getRank(getX().getType()) != 1)
+    return std::nullopt;
+  auto values = context.values(getX());
+  auto bounds = sliceBounds(*this, context);
+  if (!values || !bounds.ok() || bounds->axes.size() != 1)
+    return std::nullopt;
+  auto start = bounds->starts[0].asConstant(), end = bounds->ends[0].asConstant();
+  int64_t step = bounds->steps[0], size = values->size();
+  if (!start || !end || step == 0 || step == INT64_MIN)
+    return std::nullopt;
+  int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
+  auto clamp = [&](int64_t p) { return std::clamp(p < 0 ? std::max(p, -size - 1) + size : p, low, high); };
+  SizeValues result;
+  int64_t last = clamp(*end);
+  for (int64_t i = clamp(*start); step > 0 ? i < last : i > last; i += std::clamp(step, -size - 1, size + 1))
+    result.push_back((*values)[i]);
+  return result;
+}
+
+// --- gather
+
+Result<ResultTypes> GatherOp::inferShapes(ShapeContext &context) {
+  Dims x = getDims(getX()), indices = getDims(getIndices());
+  KILN_ASSIGN(int64_t axis, normalizeAxis(getAxis(), x.size()));
+  if (!elementTypeOf(getIndices()).isInteger())
+    return makeError(ErrorCode::E0305, "indices must be integers");
+  Dims dims(x.begin(), x.begin() + axis);
+  dims.append(indices);
+  dims.append(x.begin() + axis + 1, x.end());
+  return one(context.tensor(dims, elementTypeOf(getX())));
+}
+
+std::optional<SizeValues> GatherOp::inferSizeValues(ShapeContext &context) {
+  if (getRank(getX().getType()) != 1)
+    return std::nullopt;
+  auto values = context.values(getX());
+  auto indices = context.constantValues(getIndices());
+  if (!values || !indices)
+    return std::nullopt;
+  SizeValues result;
+  int64_t size = values->size();
+  for (int64_t i : *indices) {
+    if (i < -size || i >= size)
+      return std::nullopt;
+    result.push_back((*values)[i < 0 ? i + size : i]);
+  }
+  return result;
+}
+
+Result<ResultTypes> GatherElementsOp::inferShapes(ShapeContext &context) {
+  int64_t rank = getRank(getX().getType());
+  KILN_TRY(normalizeAxis(getAxis(), rank).status());
+  if (getRank(getIndices().getType()) != rank || !elementTypeOf(getIndices()).isInteger())
+    return makeError(ErrorCode::E0304, "indices must be integers of rank ", rank);
+  return one(context.tensor(getDims(getIndices()), elementTypeOf(getX())));
+}
+
+Result<ResultTypes> GatherNdOp::inferShapes(ShapeContext &context) {
+  Dims x = getDims(getX()), indices = getDims(getIndices());
+  int64_t batch = getBatchDims(), rank = x.size();
+  if (indices.empty() || !elementTypeOf(getIndices()).isInteger())
+    return makeError(ErrorCode::E0304, "indices must be integers of rank 1 or more");
+  auto tuple = indices.back().asConstant();
+  if (!tuple)
+    return makeError(ErrorCode::E0208, "the rank of the result depends on data");
+  if (batch < 0 || *tuple < 1 || batch + *tuple > rank || batch >= int64_t(indices.size()))
+    return makeError(ErrorCode::E0304, "indices ", printDims(indices), " with ", batch, " batch dims do not fit ", printDims(x));
+  for (int64_t i = 0; i < batch; ++i)
+    KILN_TRY(context.sizes().requireEqual(x[i], indices[i]).withContext("batch dims: "));
+  Dims dims(indices.begin(), indices.end() - 1);
+  dims.append(x.begin() + batch + *tuple, x.end());
+  return one(context.tensor(dims, elementTypeOf(getX())));
+}
+
+// --- expand, pad, tile
+
+Result<ResultTypes> ExpandOp::inferShapes(ShapeContext &context) {
+  Dims x = getDims(getX());
+  Type element = elementTypeOf(getX());
+  if (!getShape()) {
+    KILN_ASSIGN(ResultTypes carried, carriedType(*this, element));
+    KILN_TRY(context.sizes().broadcast(getDims(carried[0]), x).status().withContext("cannot expand: "));
+    return carried;
+  }
+  KILN_ASSIGN(int64_t length, staticLength(getShape(), "shape"));
+  auto values = context.values(getShape());
+  if (!values)
+    return one(context.tensor(Dims(std::max<int64_t>(length, x.size()), invalid()), element));
+  for (const SizeExpr &value : *values)
+    if (value.isConstant() && value.constant() < 0)
+      return makeError(ErrorCode::E0311, "shape has the negative entry ", value.constant());
+  Result<Dims> dims = context.sizes().broadcast(x, *values);
+  if (!dims.ok())
+    return dims.status().withContext("cannot expand " + printDims(x) + " to " + printDims(*values) + ": ");
+  return one(context.tensor(*dims, element));
+}
+
+std::optional<SizeValues> ExpandOp::inferSizeValues(ShapeContext &context) {
+  auto values = context.values(getX());
+  if (!values || values->size() != 1)
+    return std::nullopt;
+  SizeExpr count(1);
+  if (getShape()) {
+    auto dims = context.values(getShape());
+    if (!dims)
+      return std::nullopt;
+    count = SizeExpr::product(*dims);
+  } else {
+    count = SizeExpr::product(getDims(getType()));
+  }
+  auto known = context.sizes().expand(count).asConstant();
+  if (!known || *known < 0 || *known > ShapeContext::maxValues)
+    return std::nullopt;
+  return SizeValues(*known, values->front());
+}
+
+Result<ResultTypes> PadOp::inferShapes(ShapeContext &context) {
+  static constexpr llvm::StringLiteral modes[] = {"constant", "edge", "reflect", "wrap"};
+  if (!llvm::is_contained(modes, getMode()))
+    return makeError(ErrorCode::E0411, "mode '", getMode().str(), "' is unknown");
+  Dims dims = getDims(getX());
+  SizeValues pads(getPads().begin(), getPads().end());
+  if (!getBounds().empty())
+    pads = context.values(getBounds()[0]).value_or(SizeValues(2 * dims.size(), invalid()));
+  if (pads.size() != 2 * dims.size())
+    return makeError(ErrorCode::E0404, "pads must have ", 2 * dims.size(), " entries, not ", pads.size());
+  for (size_t i = 0; i < dims.size(); ++i) {
+    const SizeExpr &before = pads[i], &after = pads[dims.size() + i];
+    bool known = !dims[i].isInvalid() && !before.isInvalid() && !after.isInvalid();
+    dims[i] = known ? dims[i] + before + after : invalid();
+    if (known && dims[i].isConstant() && dims[i].constant() < 0)
+      return makeError(ErrorCode::E0311, "pads crop more than dim ", i, " has");
+  }
+  return one(context.tensor(dims, elementTypeOf(getX())));
+}
+
+Result<ResultTypes> TileOp::inferShapes(ShapeContext &context) {
+  Dims dims = getDims(getX());
+  if (!getRepeats())
+    return carriedType(*this, elementTypeOf(getX()));
+  KILN_ASSIGN(int64_t length, staticLength(getRepeats(), "repeats"));
+  if (length != int64_t(dims.size()))
+    return makeError(ErrorCode::E0404, "repeats must have ", dims.size(), " entries, not ", length);
+  SizeValues repeats = context.values(getRepeats()).value_or(SizeValues(length, invalid()));
+  for (auto [dim, repeat] : llvm::zip(dims, repeats)) {
+    if (repeat.isConstant() && repeat.constant() < 0)
+      return makeError(ErrorCode::E0311, "repeats has the negative entry ", repeat.constant());
+    dim = dim.isInvalid() || repeat.isInvalid() ? invalid() : dim * repeat;
+  }
+  return one(context.tensor(dims, elementTypeOf(getX())));
+}
+
+// --- sources
+
+/// The range of dims that a shape op yields.
+static std::pair<int64_t, int64_t> shapeRange(ShapeOp op) {
+  int64_t rank = getRank(op.getX().getType());
+  auto clamp = [&](int64_t p) { return std::clamp<int64_t>(p < 0 ? std::max(p, -rank - 1) + rank : p, 0, rank); };
+  int64_t start = clamp(op.getStart()), end = clamp(op.getEnd());
+  return {start, std::max(start, end)};
+}
+
+Result<ResultTypes> ShapeOp::inferShapes(ShapeContext &context) {
+  auto [start, end] = shapeRange(*this);
+  return one(context.tensor(SizeExpr(end - start), IntegerType::get(getContext(), 64)));
+}
+
+std::optional<SizeValues> ShapeOp::inferSizeValues(ShapeContext &context) {
+  auto [start, end] = shapeRange(*this);
+  Dims dims = getDims(getX());
+  return SizeValues(dims.begin() + start, dims.begin() + end);
+}
+
+Result<ResultTypes> RangeOp::inferShapes(ShapeContext &context) {
+  Type element = elementTypeOf(getStart());
+  for (Value operand : getOperands()) {
+    if (elementTypeOf(operand) != element)
+      return makeError(ErrorCode::E0305, "operands have different element types");
+    if (getRank(operand.getType()) != 0 && !cast<RankedTensorType>(operand.getType()).hasStaticShape())
+      return makeError(ErrorCode::E0304, "operands must be scalars");
+  }
+  auto start = context.values(getStart()), limit = context.values(getLimit()), delta = context.values(getDelta());
+  if (start && limit && delta && start->size() == 1 && limit->size() == 1 && delta->size() == 1) {
+    auto step = delta->front().asConstant();
+    if (step && *step == 0)
+      return makeError(ErrorCode::E0311, "delta is 0");
+    if (step) {
+      SizeExpr distance = *step > 0 ? limit->front() - start->front() : start->front() - limit->front();
+      SizeExpr length = SizeExpr::ceilDiv(distance, SizeExpr(*step > 0 ? *step : -*step));
+      if (context.sizes().lowerBound(length).value_or(-1) < 0)
+        length = SizeExpr::max(length, SizeExpr(0));
+      return one(context.tensor(length, element));
+    }
+  }
+  auto first = splatValue(getStart()), last = splatValue(getLimit()), step = splatValue(getDelta());
+  if (first && last && step && *step != 0) {
+    double length = std::ceil((*last - *first) / *step);
+    if (!(length < 1e12))
+      return makeError(ErrorCode::E0308, "range has too many elements");
+    return one(context.tensor(SizeExpr(int64_t(std::max(length, 0.0))), element));
+  }
+  return one(context.tensor(invalid(), element));
+}
+
+std::optional<SizeValues> RangeOp::inferSizeValues(ShapeContext &context) {
+  auto start = context.values(getStart()), delta = context.values(getDelta());
+  auto type = cast<RankedTensorType>(getType());
+  if (!start || !delta || start->size() != 1 || delta->size() != 1 || !type.hasStaticShape() ||
+      type.getNumElements() > ShapeContext::maxValues)
+    return std::nullopt;
+  SizeValues result;
+  for (int64_t i = 0; i < type.getNumElements(); ++i)
+    result.push_back(start->front() + delta->front() * i);
+  return result;
+}
+
+Result<ResultTypes> ConstantOp::inferShapes(ShapeContext &) { return one(getValue().getType()); }
+
+std::optional<SizeValues> ConstantOp::inferSizeValues(ShapeContext &) {
+  Tensor storage;
+  SmallVector<int64_t> dims;
+  auto view = viewConstant(getResult(), storage, dims);
+  if (!view.ok() || view->size() > ShapeContext::maxValues)
+    return std::nullopt;
+  SizeValues result;
+  for (int64_t i = 0; i < view->size(); ++i)
+    switch (view->dtype) {
+    case DType::I64: result.push_back(view->as<int64_t>()[i]); break;
+    case DType::I32: result.push_back(view->as<int32_t>()[i]); break;
+    case DType::Bool: result.push_back(SizeExpr(int64_t(view->as<uint8_t>()[i]))); break;
+    default: return std::nullopt;
+    }
+  return result;
+}
+
+OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
+
+} // namespace kiln
+
+#define GET_OP_CLASSES
+#include "dialects/kiln/Movement.cpp.inc"

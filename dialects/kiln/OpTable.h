@@ -1,0 +1,50 @@
+// The op definitions as plain data: operand counts, attributes with kinds and defaults, names elsewhere. Generated from the .td files; needs no MLIR.
+#pragma once
+
+#include "runtime/base/Attributes.h"
+
+#include <span>
+#include <string_view>
+
+namespace kiln {
+
+struct AttributeInfo {
+  enum class Kind { Int, Float, String, Ints, Floats };
+  std::string_view name;
+  Kind kind;
+  bool required;
+  // The default by kind; that of lists is the empty list.
+  int64_t intDefault = 0;
+  double floatDefault = 0;
+  std::string_view stringDefault = {};
+
+  Attribute defaultValue() const;
+};
+
+struct OpInfo {
+  std::string_view name;
+  std::string_view role;     ///< enumerator of FusionRole
+  std::string_view onnxName; ///< where the op maps one to one, else empty
+  std::string_view atenName;
+  int minOperands;
+  int maxOperands; ///< -1: any number
+  bool structural; ///< exists between passes only: no reference kernel, no import
+  bool elementwise;
+  std::span<const AttributeInfo> attributes; ///< sorted by name
+
+  const AttributeInfo *findAttribute(std::string_view attribute) const;
+};
+
+/// All ops, sorted by name.
+std::span<const OpInfo> allOps();
+/// The op of that mnemonic ("conv"), or null.
+const OpInfo *findOp(std::string_view name);
+/// The op that the ONNX operator of the default domain maps to one to one, or null.
+const OpInfo *findOpByOnnxName(std::string_view onnxName);
+
+/// Checks names and kinds against the table. Integers stand in for floats (and are converted), attributes equal to their default are dropped.
+Result<Attributes> normalizeAttributes(const OpInfo &op, const Attributes &attributes);
+/// Every attribute of the op, defaults included: the form that problems, plans and reference kernels use.
+Attributes completeAttributes(const OpInfo &op, const Attributes &attributes);
+
+} // namespace kiln

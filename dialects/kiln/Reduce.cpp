@@ -1,0 +1,78 @@
+#include "dialects/kiln/Reduce.h"
+
+#include "dialects/kiln/ShapeRules.h"
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+
+namespace kiln {
+
+static Dims reducedDims(const Dims &dims, ArrayRef<int64_t> axes, bool keep) {
+  Dims result;
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (!llvm::is_contained(axes, int64_t(i)))
+      result.push_back(dim);
+    else if (keep)
+      result.push_back(1);
+  return result;
+}
+
+Result<ResultTypes> ReduceOp::inferShapes(ShapeContext &context) {
+  static constexpr llvm::StringLiteral kinds[] = {"sum", "mean", "max",        "min",     "prod",
+                                                  "l1",  "l2",   "sum_square", "log_sum", "log_sum_exp"};
+  if (!llvm::is_contained(kinds, getKind()))
+    return makeError(ErrorCode::E0411, "reduction kind '", getKind().str(), "' is unknown");
+  Dims dims = getDims(getX());
+  int64_t previous = -1;
+  for (int64_t axis : getAxes()) {
+    if (axis < 0 || axis >= int64_t(dims.size()))
+      return makeError(ErrorCode::E0412, "axis ", axis, " is out of range for rank ", dims.size());
+    if (axis <= previous)
+      return makeError(axis == previous ? ErrorCode::E0413 : ErrorCode::E0411, "axes must be sorted, each once");
+    previous = axis;
+  }
+  return one(context.tensor(reducedDims(dims, getAxes(), getKeepdims()), elementTypeOf(getX())));
+}
+
+std::optional<SizeValues> ReduceOp::inferSizeValues(ShapeContext &context) {
+  if (getRank(getX().getType()) != 1 || getAxes().size() != 1)
+    return std::nullopt;
+  auto values = context.values(getX());
+  if (!values || values->empty())
+    return std::nullopt;
+  SizeExpr result = values->front();
+  for (const SizeExpr &value : llvm::drop_begin(*values)) {
+    if (getKind() == "prod")
+      result = result * value;
+    else if (getKind() == "sum")
+      result = result + value;
+    else if (getKind() == "max")
+      result = SizeExpr::max(result, value);
+    else if (getKind() == "min")
+      result = SizeExpr::min(result, value);
+    else
+      return std::nullopt;
+  }
+  return SizeValues{result};
+}
+
+Result<ResultTypes> inferArgReduce(Operation *op, ShapeContext &context) {
+  Dims dims = getDims(op->getOperand(0));
+  auto attribute = op->getAttrOfType<IntegerAttr>("axis");
+  KILN_ASSIGN(int64_t axis, normalizeAxis(attribute ? attribute.getInt() : 0, dims.size()));
+  auto keep = op->getAttrOfType<IntegerAttr>("keepdims");
+  return one(context.tensor(reducedDims(dims, axis, !keep || keep.getInt()), IntegerType::get(op->getContext(), 64)));
+}
+
+Result<ResultTypes> inferSoftmax(Operation *op, ShapeContext &context) {
+  Value x = op->getOperand(0);
+  KILN_TRY(normalizeAxis(op->getAttrOfType<IntegerAttr>("axis").getInt(), getRank(x.getType())).status());
+  if (!isa<FloatType>(elementTypeOf(x)))
+    return makeError(ErrorCode::E0305, "the operand must be of a floating-point type");
+  return one(context.tensor(getDims(x), elementTypeOf(x)));
+}
+
+} // namespace kiln
+
+#define GET_OP_CLASSES
+#include "dialects/kiln/Reduce.cpp.inc"

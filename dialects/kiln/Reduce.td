@@ -1,0 +1,30 @@
+// Many elements to one, along axes.
+include "dialects/kiln/KilnBase.td"
+
+def Kiln_ReduceOp : Kiln_Op<"reduce", Role_Reduction, 1> {
+  let summary = "reduction over `axes` (sorted, not negative)";
+  let description = [{
+    `kind` is one of sum, mean, max, min, prod, l1, l2, sum_square, log_sum, log_sum_exp. No axes: every element is its own group.
+  }];
+  let arguments = (ins AnyRankedTensor:$x, StrAttr:$kind, DenseI64ArrayAttr:$axes, Default<I64Attr, "1">:$keepdims);
+}
+
+class Kiln_ArgReduce<string mnemonic, string what> : Kiln_Op<mnemonic, Role_Reduction> {
+  let summary = "i64 position of the " # what # " along `axis`; the last of equals if `select_last`";
+  let arguments = (ins AnyRankedTensor:$x, Default<I64Attr, "0">:$axis, Default<I64Attr, "1">:$keepdims,
+                       Default<I64Attr, "0">:$select_last);
+  let shapeCode = [{
+    Result<ResultTypes> $cppClass::inferShapes(ShapeContext &context) { return inferArgReduce(getOperation(), context); }
+  }];
+}
+def Kiln_ArgMaxOp : Kiln_ArgReduce<"argmax", "maximum">;
+def Kiln_ArgMinOp : Kiln_ArgReduce<"argmin", "minimum">;
+
+class Kiln_SoftmaxLike<string mnemonic> : Kiln_Op<mnemonic, Role_Reduction> {
+  let arguments = (ins AnyRankedTensor:$x, I64Attr:$axis);
+  let shapeCode = [{
+    Result<ResultTypes> $cppClass::inferShapes(ShapeContext &context) { return inferSoftmax(getOperation(), context); }
+  }];
+}
+def Kiln_SoftmaxOp : Kiln_SoftmaxLike<"softmax"> { let summary = "exp(x) over its sum along `axis`, without overflow"; }
+def Kiln_LogSoftmaxOp : Kiln_SoftmaxLike<"log_softmax"> { let summary = "logarithm of softmax"; }

@@ -1,0 +1,371 @@
+#include "dialects/kiln/SizeTable.h"
+
+#include "dialects/kiln/Dialect.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Operation.h"
+
+#include <charconv>
+
+using namespace mlir;
+
+namespace kiln {
+
+Dims getDims(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  Dims dims;
+  if (!tensor)
+    return dims;
+  auto encoding = dyn_cast_or_null<DimsAttr>(tensor.getEncoding());
+  for (auto [i, size] : llvm::enumerate(tensor.getShape())) {
+    if (!ShapedType::isDynamic(size))
+      dims.push_back(SizeExpr(size));
+    else if (auto name = encoding ? dyn_cast<StringAttr>(encoding.getDims()[i]) : StringAttr())
+      dims.push_back(SizeExpr::symbol(name.getValue()));
+    else
+      dims.push_back(SizeExpr::invalid());
+  }
+  return dims;
+}
+
+int64_t getRank(Type type) { return cast<RankedTensorType>(type).getRank(); }
+
+RankedTensorType makeTensorType(ArrayRef<SizeExpr> dims, Type elementType) {
+  SmallVector<int64_t> shape;
+  SmallVector<Attribute> names;
+  bool named = false, unnamed = false;
+  Builder builder(elementType.getContext());
+  for (const SizeExpr &dim : dims) {
+    if (auto size = dim.asConstant(); size && *size >= 0) {
+      shape.push_back(*size);
+      names.push_back(builder.getI64IntegerAttr(*size));
+    } else if (auto name = dim.asSymbol()) {
+      shape.push_back(ShapedType::kDynamic);
+      names.push_back(builder.getStringAttr(*name));
+      named = true;
+    } else {
+      shape.push_back(ShapedType::kDynamic);
+      unnamed = true;
+    }
+  }
+  Attribute encoding;
+  if (named && !unnamed)
+    encoding = DimsAttr::get(builder.getContext(), names);
+  return RankedTensorType::get(shape, elementType, encoding);
+}
+
+// --- text form
+
+namespace {
+
+std::string printSymbol(const SizeTable::Symbol &s) {
+  std::string text = s.name;
+  if (s.definition)
+    return text + " = " + s.definition->print();
+  if (s.dataDependent)
+    return text + " <= " + (s.upperBound ? s.upperBound->print() : std::string("?"));
+  if (s.low != 0 || s.high != SizeTable::unbounded) {
+    text += " in " + std::to_string(s.low) + "..";
+    if (s.high != SizeTable::unbounded)
+      text += std::to_string(s.high);
+  }
+  if (s.divisor != 1)
+    text += " % " + std::to_string(s.divisor);
+  return text;
+}
+
+Result<int64_t> parseInt(StringRef text) {
+  int64_t value;
+  if (text.trim().getAsInteger(10, value))
+    return makeError(ErrorCode::E0312, "'", text.str(), "' in ", sizesAttrName.str(), " is no integer");
+  return value;
+}
+
+Result<SizeExpr> parseExpr(StringRef text) {
+  text = text.trim();
+  return SizeExpr::parse(std::string_view(text.data(), text.size()));
+}
+
+Result<SizeTable::Symbol> parseSymbol(StringRef text) {
+  SizeTable::Symbol symbol;
+  if (auto [name, definition] = text.split(" = "); name.size() != text.size()) {
+    symbol.name = name.trim().str();
+    KILN_ASSIGN(symbol.definition, parseExpr(definition));
+    return symbol;
+  }
+  if (auto [name, bound] = text.split(" <= "); name.size() != text.size()) {
+    symbol.name = name.trim().str();
+    symbol.dataDependent = true;
+    if (bound.trim() != "?") {
+      KILN_ASSIGN(symbol.upperBound, parseExpr(bound));
+    }
+    return symbol;
+  }
+  auto [rest, divisor] = text.split(" % ");
+  if (!divisor.empty()) {
+    KILN_ASSIGN(symbol.divisor, parseInt(divisor));
+    if (symbol.divisor < 1)
+      return makeError(ErrorCode::E0312, "divisor of '", text.str(), "' must be positive");
+  }
+  auto [name, range] = rest.split(" in ");
+  symbol.name = name.trim().str();
+  if (!range.empty()) {
+    auto [low, high] = range.split("..");
+    KILN_ASSIGN(symbol.low, parseInt(low));
+    if (!high.trim().empty()) {
+      KILN_ASSIGN(symbol.high, parseInt(high));
+    }
+  }
+  return symbol;
+}
+
+} // namespace
+
+Result<SizeTable> SizeTable::read(Operation *function) {
+  SizeTable result;
+  auto lines = function ? function->getAttrOfType<ArrayAttr>(sizesAttrName) : ArrayAttr();
+  if (!lines)
+    return result;
+  for (Attribute line : lines) {
+    auto text = dyn_cast<StringAttr>(line);
+    if (!text)
+      return makeError(ErrorCode::E0312, sizesAttrName.str(), " must be a list of strings");
+    StringRef body = text.getValue();
+    if (body.consume_front("check ")) {
+      bool broadcast = body.contains(" ~ ");
+      auto [a, b] = body.split(broadcast ? " ~ " : " == ");
+      KILN_ASSIGN(SizeExpr left, parseExpr(a));
+      KILN_ASSIGN(SizeExpr right, parseExpr(b));
+      result.checkList.push_back({broadcast ? Check::Broadcast : Check::Equal, left, right});
+      continue;
+    }
+    KILN_ASSIGN(Symbol symbol, parseSymbol(body));
+    if (symbol.name.empty() || SizeExpr::symbolName(symbol.name) != symbol.name)
+      return makeError(ErrorCode::E0312, "'", symbol.name, "' in ", sizesAttrName.str(), " is no symbol name");
+    if (result.find(symbol.name))
+      return makeError(ErrorCode::E0303, "symbol ", symbol.name, " is defined twice");
+    result.add(std::move(symbol));
+  }
+  return result;
+}
+
+void SizeTable::write(Operation *function) const {
+  if (table.empty() && checkList.empty()) {
+    function->removeAttr(sizesAttrName);
+    return;
+  }
+  Builder builder(function->getContext());
+  SmallVector<Attribute> lines;
+  for (const Symbol &symbol : table)
+    lines.push_back(builder.getStringAttr(printSymbol(symbol)));
+  for (const Check &check : checkList)
+    lines.push_back(builder.getStringAttr("check " + check.a.print() +
+                                          (check.kind == Check::Equal ? " == " : " ~ ") + check.b.print()));
+  function->setAttr(sizesAttrName, builder.getArrayAttr(lines));
+}
+
+// --- symbols
+
+const SizeTable::Symbol *SizeTable::find(StringRef name) const {
+  auto it = byName.find(std::string_view(name.data(), name.size()));
+  return it == byName.end() ? nullptr : &table[it->second];
+}
+SizeTable::Symbol *SizeTable::findMutable(StringRef name) { return const_cast<Symbol *>(find(name)); }
+
+SizeTable::Symbol &SizeTable::add(Symbol symbol) {
+  byName[symbol.name] = table.size();
+  if (symbol.definition) {
+    symbol.definition = expand(*symbol.definition);
+    byDefinition.try_emplace(symbol.definition->print(), symbol.name);
+    definitions.insert_or_assign(symbol.name, *symbol.definition);
+  }
+  return table.emplace_back(std::move(symbol));
+}
+
+std::string SizeTable::freshName(char prefix) {
+  std::string name;
+  do
+    name = prefix + std::to_string(nextName++);
+  while (find(name));
+  return name;
+}
+
+SizeExpr SizeTable::declare(StringRef name) {
+  std::string stored = SizeExpr::symbolName(std::string_view(name.data(), name.size()));
+  if (!find(stored)) {
+    Symbol symbol;
+    symbol.name = stored;
+    add(std::move(symbol));
+  }
+  return SizeExpr::symbol(stored);
+}
+
+Status SizeTable::constrain(StringRef name, int64_t low, int64_t high, int64_t divisor) {
+  declare(name);
+  Symbol &symbol = *findMutable(SizeExpr::symbolName(std::string_view(name.data(), name.size())));
+  symbol.low = std::max(symbol.low, low);
+  symbol.high = std::min(symbol.high, high);
+  if (divisor > 1)
+    symbol.divisor = symbol.divisor % divisor == 0   ? symbol.divisor
+                     : divisor % symbol.divisor == 0 ? divisor
+                                                     : symbol.divisor * divisor;
+  if (symbol.low > symbol.high)
+    return makeError(ErrorCode::E0304, "size ", symbol.name, " has the empty range ", symbol.low, "..", symbol.high);
+  return Status();
+}
+
+Status SizeTable::define(StringRef name, const SizeExpr &value) {
+  declare(name);
+  Symbol &symbol = *findMutable(SizeExpr::symbolName(std::string_view(name.data(), name.size())));
+  SizeExpr expanded = expand(value);
+  if (symbol.definition) {
+    if (*symbol.definition == expanded)
+      return Status();
+    return makeError(ErrorCode::E0304, "size ", symbol.name, " is both ", symbol.definition->print(), " and ", expanded.print());
+  }
+  std::set<std::string> used;
+  expanded.collectSymbols(used);
+  if (used.count(symbol.name))
+    return expanded == SizeExpr::symbol(symbol.name)
+               ? Status()
+               : makeError(ErrorCode::E0304, "size ", symbol.name, " cannot be defined as ", expanded.print());
+  if (auto size = expanded.asConstant(); size && (*size < symbol.low || *size > symbol.high || *size % symbol.divisor))
+    return makeError(ErrorCode::E0304, "size ", symbol.name, " cannot be ", *size, ": ", printSymbol(symbol));
+  symbol.definition = expanded;
+  std::map<std::string, SizeExpr> replacement{{symbol.name, expanded}};
+  for (Symbol &other : table) {
+    if (other.definition && other.name != symbol.name)
+      other.definition = other.definition->substitute(replacement);
+    if (other.upperBound)
+      other.upperBound = other.upperBound->substitute(replacement);
+  }
+  definitions.clear();
+  byDefinition.clear();
+  for (Symbol &other : table)
+    if (other.definition) {
+      definitions.insert_or_assign(other.name, *other.definition);
+      byDefinition.try_emplace(other.definition->print(), other.name);
+    }
+  return Status();
+}
+
+SizeExpr SizeTable::expand(const SizeExpr &expr) const {
+  if (expr.isConstant() || definitions.empty())
+    return expr;
+  SizeExpr expanded = expr.substitute(definitions);
+  return expanded.isInvalid() ? expr : expanded;
+}
+
+SizeExpr SizeTable::intern(const SizeExpr &expr) {
+  if (expr.isConstant() || expr.isInvalid())
+    return expr;
+  SizeExpr expanded = expand(expr);
+  if (expanded.isConstant() || expanded.asSymbol())
+    return expanded;
+  if (auto it = byDefinition.find(expanded.print()); it != byDefinition.end())
+    return SizeExpr::symbol(it->second);
+  Symbol symbol;
+  symbol.name = freshName('d');
+  symbol.definition = expanded;
+  return SizeExpr::symbol(add(std::move(symbol)).name);
+}
+
+SizeExpr SizeTable::fresh(std::optional<SizeExpr> upperBound) {
+  Symbol symbol;
+  symbol.name = freshName('u');
+  symbol.dataDependent = true;
+  if (upperBound && !upperBound->isInvalid())
+    symbol.upperBound = expand(*upperBound);
+  return SizeExpr::symbol(add(std::move(symbol)).name);
+}
+
+// --- facts
+
+bool SizeTable::equal(const SizeExpr &a, const SizeExpr &b) const {
+  if (a.isInvalid() || b.isInvalid())
+    return false;
+  if (a == b)
+    return true;
+  SizeExpr left = expand(a), right = expand(b);
+  if (left == right)
+    return true;
+  return llvm::any_of(checkList, [&](const Check &check) {
+    return check.kind == Check::Equal && ((expand(check.a) == left && expand(check.b) == right) ||
+                                          (expand(check.a) == right && expand(check.b) == left));
+  });
+}
+
+std::optional<int64_t> SizeTable::lowerBound(const SizeExpr &expr) const {
+  if (auto size = expr.asConstant())
+    return size;
+  if (expr.isInvalid())
+    return std::nullopt;
+  if (auto name = expr.asSymbol()) {
+    const Symbol *symbol = find(*name);
+    return symbol ? symbol->low : 0;
+  }
+  // Symbols are sizes, so an expression without a minus sign is a sum of products of non-negative parts.
+  if (expr.print().find('-') == std::string::npos)
+    return 0;
+  return std::nullopt;
+}
+
+void SizeTable::addCheck(Check check) {
+  for (const Check &other : checkList)
+    if (other.kind == check.kind &&
+        ((other.a == check.a && other.b == check.b) || (other.a == check.b && other.b == check.a)))
+      return;
+  checkList.push_back(std::move(check));
+}
+
+Status SizeTable::requireEqual(const SizeExpr &a, const SizeExpr &b) {
+  if (a.isInvalid() || b.isInvalid() || equal(a, b))
+    return Status();
+  SizeExpr left = expand(a), right = expand(b);
+  if ((left - right).isConstant()) // and not 0
+    return makeError(ErrorCode::E0304, "sizes ", a.print(), " and ", b.print(), " differ");
+  addCheck({Check::Equal, left, right});
+  return Status();
+}
+
+Result<SizeExpr> SizeTable::broadcast(const SizeExpr &a, const SizeExpr &b) {
+  if (equal(a, b) || b.isConstant(1))
+    return a;
+  if (a.isConstant(1))
+    return b;
+  if (a.isInvalid() || b.isInvalid())
+    return a.isConstant() ? a : b;
+  SizeExpr left = expand(a), right = expand(b);
+  if (left.isConstant() && right.isConstant())
+    return makeError(ErrorCode::E0304, "sizes ", a.print(), " and ", b.print(), " do not broadcast");
+  addCheck({Check::Broadcast, left, right});
+  // A size that is surely not 1 is the result's, whatever the other one is.
+  if (left.isConstant() || lowerBound(a).value_or(0) >= 2)
+    return a;
+  if (right.isConstant() || lowerBound(b).value_or(0) >= 2)
+    return b;
+  // Equal, or one of them 1; 0 against 1 gives 0.
+  SizeExpr larger = SizeExpr::max(left, right);
+  if (lowerBound(a).value_or(0) >= 1 && lowerBound(b).value_or(0) >= 1)
+    return intern(larger);
+  return intern(larger * SizeExpr::min(SizeExpr(1), SizeExpr::min(left, right)));
+}
+
+Result<Dims> SizeTable::broadcast(ArrayRef<SizeExpr> a, ArrayRef<SizeExpr> b) {
+  if (a.size() < b.size())
+    std::swap(a, b);
+  Dims result(a.begin(), a.end());
+  size_t offset = a.size() - b.size();
+  for (size_t i = 0; i < b.size(); ++i) {
+    KILN_ASSIGN(result[offset + i], broadcast(a[offset + i], b[i]));
+  }
+  return result;
+}
+
+RankedTensorType SizeTable::tensorType(ArrayRef<SizeExpr> dims, Type elementType) {
+  Dims interned;
+  for (const SizeExpr &dim : dims)
+    interned.push_back(dim.isInvalid() ? fresh() : intern(dim));
+  return makeTensorType(interned, elementType);
+}
+
+} // namespace kiln

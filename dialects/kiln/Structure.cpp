@@ -1,0 +1,31 @@
+#include "dialects/kiln/Structure.h"
+
+#include "dialects/kiln/ShapeRules.h"
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+
+namespace kiln {
+
+Result<ResultTypes> KernelOp::inferShapes(ShapeContext &) {
+  auto yield = cast<YieldOp>(getBody().front().getTerminator());
+  return ResultTypes(yield.getOperandTypes().begin(), yield.getOperandTypes().end());
+}
+
+LogicalResult KernelOp::verify() {
+  Block &body = getBody().front();
+  if (body.getArgumentTypes() != getOperandTypes())
+    return emitOpError("has operands of other types than its body's arguments");
+  auto yield = body.empty() ? YieldOp() : dyn_cast<YieldOp>(body.back());
+  if (!yield || yield.getOperandTypes() != getResultTypes())
+    return emitOpError("has results of other types than its body yields");
+  return success();
+}
+
+Result<ResultTypes> YieldOp::inferShapes(ShapeContext &) { return ResultTypes(); }
+LogicalResult YieldOp::verify() { return success(); }
+
+} // namespace kiln
+
+#define GET_OP_CLASSES
+#include "dialects/kiln/Structure.cpp.inc"
