@@ -1,0 +1,187 @@
+// Small programs for tests, built by hand.
+#pragma once
+
+#include "runtime/plan/Artifact.h"
+#include "runtime/plan/Program.h"
+
+#include <cstring>
+
+namespace kiln::test {
+
+/// Grows a program view by view; live intervals are set by finish().
+class ProgramBuilder {
+public:
+  Program p;
+
+  ProgramBuilder() {
+    p.name = "main";
+    p.target = "interpreter";
+    p.precision = "default";
+  }
+
+  void symbol(const char *name, int input, int dim, int64_t low = 0, int64_t high = INT64_MAX) {
+    ProgramSymbol s;
+    s.name = name;
+    s.input = input;
+    s.dim = dim;
+    s.low = low;
+    s.high = high;
+    p.symbols.push_back(s);
+  }
+  void define(const char *name, const char *value) {
+    ProgramSymbol s;
+    s.name = name;
+    s.value = *SizeExpr::parse(value);
+    p.symbols.push_back(s);
+  }
+  static std::vector<SizeExpr> dims(const std::vector<const char *> &texts) {
+    std::vector<SizeExpr> out;
+    for (const char *t : texts)
+      out.push_back(*SizeExpr::parse(t));
+    return out;
+  }
+  ViewId view(BufferId buffer, DType dtype, std::vector<SizeExpr> d, SizeExpr offset = 0) {
+    p.views.push_back({buffer, offset, dtype, std::move(d)});
+    return ViewId(p.views.size() - 1);
+  }
+  BufferId buffer(Buffer::Place place, size_t index = 0) {
+    Buffer b;
+    b.place = place;
+    b.index = uint32_t(index);
+    p.buffers.push_back(b);
+    return BufferId(p.buffers.size() - 1);
+  }
+  ViewId input(const char *name, DType dtype, const std::vector<const char *> &d) {
+    ViewId v = view(buffer(Buffer::Place::Input, p.inputs.size()), dtype, dims(d));
+    p.inputs.push_back({name, v});
+    return v;
+  }
+  ViewId output(const char *name, DType dtype, const std::vector<const char *> &d) {
+    ViewId v = view(buffer(Buffer::Place::Output, p.outputs.size()), dtype, dims(d));
+    p.outputs.push_back({name, v});
+    return v;
+  }
+  template <typename T> ViewId constant(const char *name, DType dtype, std::vector<int64_t> d, std::vector<T> values) {
+    std::vector<SizeExpr> sizes(d.begin(), d.end());
+    ViewId v = view(buffer(Buffer::Place::Constant, p.constants.size()), dtype, sizes);
+    Constant c;
+    c.name = name;
+    c.dtype = dtype;
+    c.dims = std::move(d);
+    p.constants.push_back(c);
+    std::vector<std::byte> bytes(values.size() * sizeof(T));
+    std::memcpy(bytes.data(), values.data(), bytes.size());
+    constants.push_back(std::move(bytes));
+    return v;
+  }
+  ViewId temp(DType dtype, const std::vector<const char *> &d, Buffer::Place place = Buffer::Place::Arena) {
+    ViewId v = view(buffer(place), dtype, dims(d));
+    p.buffers[p.views[v].buffer].bytes = p.views[v].bytes();
+    return v;
+  }
+  Step &call(const char *op, std::vector<ViewId> in, std::vector<ViewId> out, Attributes attributes = {}) {
+    Step s;
+    s.action = HostCallStep{op, std::move(attributes), std::move(in), std::move(out)};
+    s.node = std::string("node_") + op + "_" + std::to_string(p.steps.size());
+    p.steps.push_back(std::move(s));
+    return p.steps.back();
+  }
+  /// `code` becomes a kernel with one entry at its start.
+  KernelId kernel(std::span<const std::byte> bytes) {
+    code.resize((code.size() + 63) / 64 * 64);
+    Kernel k;
+    k.family = "test";
+    k.config = "{}";
+    k.problem = "v1 default; test";
+    k.codeOffset = code.size();
+    k.codeBytes = bytes.size();
+    k.entries = {0};
+    code.insert(code.end(), bytes.begin(), bytes.end());
+    p.kernels.push_back(k);
+    return KernelId(p.kernels.size() - 1);
+  }
+  LaunchStep &launch(KernelId kernel, std::vector<ViewId> buffers, const char *access, const char *grid,
+                     std::vector<const char *> sizes = {}) {
+    LaunchStep l;
+    l.kernel = kernel;
+    l.buffers = std::move(buffers);
+    l.access = access;
+    l.grid = *SizeExpr::parse(grid);
+    for (const char *s : sizes)
+      l.sizes.push_back(*SizeExpr::parse(s));
+    Step s;
+    s.action = std::move(l);
+    s.node = "node_launch_" + std::to_string(p.steps.size());
+    p.steps.push_back(std::move(s));
+    return std::get<LaunchStep>(p.steps.back().action);
+  }
+
+  const Program &finish() {
+    for (Buffer &b : p.buffers)
+      b.firstStep = UINT32_MAX, b.lastStep = 0;
+    auto use = [&](size_t step, ViewId v) {
+      if (v == noView)
+        return;
+      Buffer &b = p.buffers[p.views[v].buffer];
+      b.firstStep = std::min(b.firstStep, uint32_t(step));
+      b.lastStep = std::max(b.lastStep, uint32_t(step));
+    };
+    for (size_t i = 0; i < p.steps.size(); ++i) {
+      if (auto *l = std::get_if<LaunchStep>(&p.steps[i].action)) {
+        for (ViewId v : l->buffers)
+          use(i, v);
+        use(i, l->workspace);
+      } else if (auto *c = std::get_if<HostCallStep>(&p.steps[i].action)) {
+        for (ViewId v : c->inputs)
+          use(i, v);
+        for (ViewId v : c->outputs)
+          use(i, v);
+      } else {
+        use(i, std::get<CopyStep>(p.steps[i].action).source);
+        use(i, std::get<CopyStep>(p.steps[i].action).target);
+      }
+    }
+    for (Buffer &b : p.buffers)
+      if (b.firstStep == UINT32_MAX)
+        b.firstStep = 0;
+    return p;
+  }
+
+  std::vector<std::byte> bytes() {
+    MemorySink sink;
+    Status status = writeArtifact(
+        finish(), code, [&](size_t i) -> Result<std::span<const std::byte>> { return std::span<const std::byte>(constants[i]); },
+        sink);
+    if (!status.ok())
+      failure = formatError(status);
+    return std::move(sink.bytes);
+  }
+
+  std::vector<std::byte> code;
+  std::vector<std::vector<std::byte>> constants;
+  std::string failure;
+};
+
+/// Two symbolic inputs, a constant, two host calls, a copy.
+inline ProgramBuilder sampleProgram() {
+  ProgramBuilder b;
+  b.symbol("N", 0, 0, 1, 64);
+  b.define("M", "N*2");
+  ViewId x = b.input("x", DType::F32, {"N", "3"});
+  ViewId y = b.input("y", DType::F32, {"N", "3"});
+  ViewId out = b.output("out", DType::F32, {"N", "3"});
+  ViewId twice = b.output("twice", DType::F32, {"N*3"});
+  ViewId w = b.constant<float>("w", DType::F32, {3}, {1, 2, 3});
+  ViewId t = b.temp(DType::F32, {"N", "3"});
+  b.call("add", {x, y}, {t}).flops = *SizeExpr::parse("N*3");
+  b.call("mul", {t, w}, {out}, Attributes{{"axis", int64_t(1)}});
+  Step copy;
+  copy.node = "copy";
+  ViewId flat = b.view(b.p.views[t].buffer, DType::F32, b.dims({"N*3"}));
+  copy.action = CopyStep{flat, twice};
+  b.p.steps.push_back(copy);
+  b.p.checks.push_back({*SizeExpr::parse("N mod 1"), 0, "N must be whole"});
+  return b;
+}
+
+} // namespace kiln::test
