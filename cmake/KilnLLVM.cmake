@@ -14,4 +14,3 @@ target_compile_options(kiln_mlir INTERFACE -fvisibility=default -fno-visibility-
 # Mixing libMLIR.so with a static libMLIR*.a registers everything twice and aborts: link only through kiln_mlir.
 
 find_program(KILN_LLVM_TBLGEN NAMES llvm-tblgen llvm-tblgen-19 HINTS ${LLVM_TOOLS_BINARY_DIR} REQUIRED)
-find_package(Python 3.11 REQUIRED COMPONENTS Interpreter OPTIONAL_COMPONENTS Development.Module)
