@@ -1,0 +1,246 @@
+#include "codegen/harness/KernelHarness.h"
+
+#include "codegen/ProblemInterpreter.h"
+#include "codegen/cpu/Lowering.h"
+#include "codegen/harness/GuardedBuffer.h"
+
+#include "kiln/kernel_abi.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <numeric>
+#include <random>
+
+namespace kiln {
+
+using Clock = std::chrono::steady_clock;
+
+struct CompiledProblem::State {
+  Problem problem;
+  std::vector<Launch> launches;
+  std::vector<PackedInput> packed;
+  SizeExpr workspaceBytes;
+  std::vector<uint64_t> entries;
+  void *code = nullptr;
+  size_t codeBytes = 0;
+  double compileSeconds = 0;
+
+  ~State() {
+    if (code)
+      munmap(code, codeBytes);
+  }
+
+  kiln_kernel_fn_v1 entry(size_t launch) const {
+    return reinterpret_cast<kiln_kernel_fn_v1>(static_cast<uint8_t *>(code) + entries[launch]);
+  }
+};
+
+CompiledProblem::CompiledProblem(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CompiledProblem::CompiledProblem(CompiledProblem &&) noexcept = default;
+CompiledProblem::~CompiledProblem() = default;
+double CompiledProblem::compileSeconds() const { return state_->compileSeconds; }
+size_t CompiledProblem::imageBytes() const { return state_->codeBytes; }
+
+Result<CompiledProblem> CompiledProblem::compile(const KernelFamily &family, const Problem &problem,
+                                                 const Config &config, const TargetInfo &target) {
+  auto state = std::make_unique<State>();
+  state->problem = problem;
+  std::unique_ptr<mlir::MLIRContext> context = cpu::makeContext();
+  auto begin = Clock::now();
+  KILN_ASSIGN(Emission emission, family.emit(problem, config, target, *context));
+  KILN_ASSIGN(KernelImage image, compileEmission(emission, target));
+  state->compileSeconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  state->launches = std::move(emission.launches);
+  state->packed = std::move(emission.packed);
+  state->workspaceBytes = emission.workspaceBytes;
+  state->entries = image.entries;
+  state->codeBytes = image.bytes.size();
+  emission.module = {}; // before its context
+  void *code = mmap(nullptr, state->codeBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (code == MAP_FAILED)
+    return makeError(ErrorCode::E0901, "no memory for a kernel image");
+  state->code = code;
+  std::memcpy(code, image.bytes.data(), image.bytes.size());
+  if (mprotect(code, state->codeBytes, PROT_READ | PROT_EXEC) != 0)
+    return makeError(ErrorCode::E0901, "a kernel image cannot be made executable");
+  return CompiledProblem(std::move(state));
+}
+
+namespace {
+
+// The buffers of one call, in a placement.
+struct CallBuffers {
+  std::vector<GuardedBuffer> inputs, packed, outputs;
+  GuardedBuffer workspace;
+
+  GuardedBuffer &at(const BufferRef &ref) {
+    switch (ref.kind) {
+    case BufferRef::Kind::Input: return inputs.at(size_t(ref.index));
+    case BufferRef::Kind::Packed: return packed.at(size_t(ref.index));
+    case BufferRef::Kind::Output: return outputs.at(size_t(ref.index));
+    case BufferRef::Kind::Workspace: break;
+    }
+    return workspace;
+  }
+};
+
+GuardedBuffer guardedCopy(const TensorView &view, BufferPlacement placement) {
+  GuardedBuffer buffer(view.bytes(), placement, dtypeBytes(view.dtype));
+  if (view.bytes() > 0)
+    std::memcpy(buffer.data(), view.data, size_t(view.bytes()));
+  return buffer;
+}
+
+// Sizes of one launch, evaluated.
+struct LaunchSizes {
+  int64_t grid = 0, scratch = 0;
+  std::vector<int64_t> sizes;
+};
+
+Result<LaunchSizes> evaluate(const Launch &launch, const SymbolValues &symbols) {
+  LaunchSizes out;
+  KILN_ASSIGN(out.grid, launch.grid.evaluate(symbols));
+  KILN_ASSIGN(out.scratch, launch.scratchBytes.evaluate(symbols));
+  for (const SizeExpr &size : launch.sizes) {
+    KILN_ASSIGN(int64_t value, size.evaluate(symbols));
+    out.sizes.push_back(value);
+  }
+  return out;
+}
+
+std::vector<int64_t> orderOf(int64_t grid, GridOrder order) {
+  std::vector<int64_t> ids(static_cast<size_t>(grid));
+  std::iota(ids.begin(), ids.end(), 0);
+  if (order == GridOrder::Reverse)
+    std::reverse(ids.begin(), ids.end());
+  if (order == GridOrder::Shuffled)
+    std::shuffle(ids.begin(), ids.end(), std::mt19937_64(7));
+  return ids;
+}
+
+Result<std::vector<int64_t>> dimsOf(const Problem &problem, Problem::ValueId id, const SymbolValues &symbols) {
+  std::vector<int64_t> dims;
+  for (const SizeExpr &dim : problem.value(id).dims) {
+    KILN_ASSIGN(int64_t size, dim.evaluate(symbols));
+    dims.push_back(size);
+  }
+  return dims;
+}
+
+Result<std::vector<GuardedBuffer>> makePacked(const std::vector<PackedInput> &packed,
+                                              std::span<const TensorView> inputs, BufferPlacement placement) {
+  std::vector<GuardedBuffer> buffers;
+  for (const PackedInput &p : packed) {
+    KILN_ASSIGN(Tensor tensor, applyRecipe(inputs[size_t(p.input)], p.recipe));
+    // Packed constants are 64-byte aligned in an artifact, so kernels may rely on it.
+    GuardedBuffer buffer(tensor.bytes(), placement, bufferAlignment);
+    std::memcpy(buffer.data(), tensor.data(), size_t(tensor.bytes()));
+    buffers.push_back(std::move(buffer));
+  }
+  return buffers;
+}
+
+} // namespace
+
+Result<std::vector<Tensor>> CompiledProblem::run(std::span<const TensorView> inputs, BufferPlacement placement,
+                                                 GridOrder order) const {
+  const State &s = *state_;
+  KILN_ASSIGN(SymbolValues symbols, bindSymbols(s.problem, inputs));
+  CallBuffers buffers;
+  for (const TensorView &view : inputs)
+    buffers.inputs.push_back(guardedCopy(view, placement));
+  KILN_ASSIGN(buffers.packed, makePacked(s.packed, inputs, placement));
+  std::vector<Tensor> outputs;
+  for (Problem::ValueId id : s.problem.outputs) {
+    KILN_ASSIGN(std::vector<int64_t> dims, dimsOf(s.problem, id, symbols));
+    DType dtype = s.problem.value(id).dtype;
+    KILN_ASSIGN(Tensor tensor, Tensor::create(dtype, dims));
+    buffers.outputs.emplace_back(tensor.bytes(), placement, dtypeBytes(dtype));
+    outputs.push_back(std::move(tensor));
+  }
+  KILN_ASSIGN(int64_t workspace, s.workspaceBytes.evaluate(symbols));
+  buffers.workspace = GuardedBuffer(workspace, placement, bufferAlignment);
+  int32_t status = 0;
+  for (size_t l = 0; l < s.launches.size(); ++l) {
+    KILN_ASSIGN(LaunchSizes sizes, evaluate(s.launches[l], symbols));
+    GuardedBuffer scratch(sizes.scratch, placement, bufferAlignment);
+    std::vector<void *> table;
+    for (const BufferRef &ref : s.launches[l].buffers)
+      table.push_back(buffers.at(ref).data());
+    kiln_kernel_args_v1 args{table.data(), sizes.sizes.data(), scratch.data(), buffers.workspace.data(), &status};
+    for (int64_t id : orderOf(sizes.grid, order))
+      s.entry(l)(&args, id, sizes.grid);
+    if (!scratch.intact())
+      return makeError(ErrorCode::E0901, "launch ", l, " wrote outside its scratch memory");
+  }
+  if (status != 0)
+    return makeError(ErrorCode::E0901, "the kernel set status ", status);
+  if (!buffers.workspace.intact())
+    return makeError(ErrorCode::E0901, "the kernel wrote outside its workspace");
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (!buffers.inputs[i].intact() || (inputs[i].bytes() > 0 && std::memcmp(buffers.inputs[i].data(), inputs[i].data,
+                                                                             size_t(inputs[i].bytes())) != 0))
+      return makeError(ErrorCode::E0901, "the kernel wrote to input ", i);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (!buffers.outputs[i].intact())
+      return makeError(ErrorCode::E0901, "the kernel wrote outside output ", i);
+    if (outputs[i].bytes() > 0)
+      std::memcpy(outputs[i].data(), buffers.outputs[i].data(), size_t(outputs[i].bytes()));
+  }
+  return outputs;
+}
+
+Result<double> CompiledProblem::time(std::span<const TensorView> inputs, int repeats) const {
+  const State &s = *state_;
+  KILN_ASSIGN(SymbolValues symbols, bindSymbols(s.problem, inputs));
+  std::vector<Tensor> outputs, packed;
+  for (Problem::ValueId id : s.problem.outputs) {
+    KILN_ASSIGN(std::vector<int64_t> dims, dimsOf(s.problem, id, symbols));
+    KILN_ASSIGN(Tensor tensor, Tensor::zeros(s.problem.value(id).dtype, dims));
+    outputs.push_back(std::move(tensor));
+  }
+  for (const PackedInput &p : s.packed) {
+    KILN_ASSIGN(Tensor tensor, applyRecipe(inputs[size_t(p.input)], p.recipe));
+    packed.push_back(std::move(tensor));
+  }
+  KILN_ASSIGN(int64_t workspaceBytes, s.workspaceBytes.evaluate(symbols));
+  KILN_ASSIGN(Tensor workspace, Tensor::create(DType::U8, {std::max<int64_t>(workspaceBytes, 1)}));
+  struct Call {
+    LaunchSizes sizes;
+    std::vector<void *> table;
+    Tensor scratch;
+  };
+  std::vector<Call> calls;
+  for (const Launch &launch : s.launches) {
+    Call call;
+    KILN_ASSIGN(call.sizes, evaluate(launch, symbols));
+    KILN_ASSIGN(call.scratch, Tensor::create(DType::U8, {std::max<int64_t>(call.sizes.scratch, 1)}));
+    for (const BufferRef &ref : launch.buffers)
+      switch (ref.kind) {
+      case BufferRef::Kind::Input: call.table.push_back(inputs[size_t(ref.index)].data); break;
+      case BufferRef::Kind::Packed: call.table.push_back(packed[size_t(ref.index)].data()); break;
+      case BufferRef::Kind::Output: call.table.push_back(outputs[size_t(ref.index)].data()); break;
+      case BufferRef::Kind::Workspace: call.table.push_back(workspace.data()); break;
+      }
+    calls.push_back(std::move(call));
+  }
+  int32_t status = 0;
+  double best = 1e30;
+  for (int r = 0; r <= repeats; ++r) {
+    auto begin = Clock::now();
+    for (size_t l = 0; l < calls.size(); ++l) {
+      kiln_kernel_args_v1 args{calls[l].table.data(), calls[l].sizes.sizes.data(), calls[l].scratch.data(),
+                               workspace.data(), &status};
+      for (int64_t id = 0; id < calls[l].sizes.grid; ++id)
+        s.entry(l)(&args, id, calls[l].sizes.grid);
+    }
+    if (r > 0)
+      best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  return best;
+}
+
+} // namespace kiln

@@ -1,0 +1,62 @@
+// KernelHarness: compiles one implementation of a problem, runs it in this process and compares it with the interpreter.
+// Used by tests, the sweep tool and the tuner. Sanitizers do not see generated code, so every buffer lies between
+// inaccessible pages and canaries.
+#pragma once
+
+#include "codegen/KernelFamily.h"
+#include "codegen/cpu/KernelImage.h"
+#include "runtime/base/Tensor.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace kiln {
+
+/// Where buffers lie. The end of a page-sized region is only as aligned as an element; its start is 64-byte aligned.
+enum class BufferPlacement {
+  AtEnd,   ///< the byte after the last element faults
+  AtStart, ///< the byte before the first element faults
+};
+
+enum class GridOrder { Forward, Reverse, Shuffled };
+
+/// The image of an emission, mapped executable, with what is needed to call it.
+class CompiledProblem {
+public:
+  ~CompiledProblem();
+  CompiledProblem(CompiledProblem &&) noexcept;
+
+  static Result<CompiledProblem> compile(const KernelFamily &family, const Problem &problem, const Config &config,
+                                         const TargetInfo &target);
+
+  /// One call on `inputs` in guarded buffers; the status word must stay 0. Faults of the kernel are faults of the process.
+  Result<std::vector<Tensor>> run(std::span<const TensorView> inputs, BufferPlacement placement = BufferPlacement::AtEnd,
+                                  GridOrder order = GridOrder::Forward) const;
+  /// Seconds of the fastest of `repeats` calls (after one to warm up), one thread, 64-byte aligned buffers.
+  Result<double> time(std::span<const TensorView> inputs, int repeats) const;
+
+  double compileSeconds() const;
+  size_t imageBytes() const;
+
+private:
+  struct State;
+  explicit CompiledProblem(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Inputs for `problem` at the given sizes, from a seed: normal numbers for floats, small integers, booleans.
+Result<std::vector<Tensor>> makeInputs(const Problem &problem, const SymbolValues &sizes, uint64_t seed = 1);
+
+/// Compares with what the interpreter gave; an error names the output, the element and both values.
+Status compareOutputs(const Problem &problem, std::span<const Tensor> actual, std::span<const Tensor> expected,
+                      const Exactness &exactness);
+
+/// The whole check at one set of sizes: both placements, three grid orders, against the interpreter.
+Status checkAt(const CompiledProblem &kernel, const Problem &problem, const Exactness &exactness,
+               const SymbolValues &sizes, uint64_t seed = 1);
+/// The same on inputs of the caller's choice.
+Status checkOn(const CompiledProblem &kernel, const Problem &problem, const Exactness &exactness,
+               std::span<const TensorView> inputs);
+
+} // namespace kiln
