@@ -1,0 +1,104 @@
+#include "codegen/families/elementwise/Elementwise.h"
+
+#include "codegen/Emission.h"
+#include "codegen/families/common/Expression.h"
+#include "codegen/families/common/Launches.h"
+#include "codegen/families/common/Space.h"
+
+#include <numeric>
+
+namespace kiln {
+
+using cpu::Emitter;
+using mlir::Value;
+
+static std::vector<int> allOps(const Problem &problem) {
+  std::vector<int> ops(problem.ops.size());
+  std::iota(ops.begin(), ops.end(), 0);
+  return ops;
+}
+
+bool ElementwiseFamily::claims(const Problem &problem) const {
+  if (problem.ops.empty() || problem.outputs.empty() || problem.precision == Precision::Strict ||
+      !isExpression(problem))
+    return false;
+  const std::vector<SizeExpr> &space = problem.value(problem.outputs[0]).dims;
+  for (Problem::ValueId id : problem.outputs)
+    if (problem.value(id).kind != Problem::Kind::Result || problem.value(id).dims != space)
+      return false;
+  for (Problem::ValueId id : problem.inputs())
+    if (problem.value(id).dims.size() > space.size())
+      return false;
+  return true;
+}
+
+Config ElementwiseFamily::defaultConfig(const Problem &problem, const TargetInfo &target) const {
+  // Cheap bodies are unrolled to hide the loop; long ones overlap by themselves.
+  return Config{{"unroll", int64_t(expressionCost(problem, allOps(problem)) <= 12 ? 4 : 1)}};
+}
+
+std::vector<Config> ElementwiseFamily::candidates(const Problem &problem, const TargetInfo &target) const {
+  std::vector<Config> all;
+  for (int64_t unroll : {1, 2, 4})
+    all.push_back(Config{{"unroll", unroll}});
+  return all;
+}
+
+Exactness ElementwiseFamily::exactness(const Problem &problem, const Config &config) const {
+  ExpressionError error = expressionError(problem);
+  return {error.relative, error.scaled};
+}
+
+Result<Emission> ElementwiseFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                                         mlir::MLIRContext &context) const {
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  const std::vector<SizeExpr> &outputDims = problem.value(problem.outputs[0]).dims;
+  std::vector<std::span<const SizeExpr>> dims;
+  for (Problem::ValueId id : inputs)
+    dims.push_back(problem.value(id).dims);
+  CollapsedSpace space = collapse(outputDims, dims);
+
+  int unroll = int(std::clamp<int64_t>(config.getInt("unroll", 1), 1, 8));
+  unsigned bits = widestElement(problem);
+  Emitter e(context, target);
+  int64_t lanes = e.lanes(bits);
+  RowGrid grid = makeRowGrid(space.space, 32768, lanes * unroll);
+  SizeExpr part = grid.partsPerRow.isConstant(1) ? grid.row : SizeExpr::symbol("part");
+
+  Launch launch = beginLaunch(e, problem, "elementwise", grid.grid());
+  std::vector<BufferAccess> in, out;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    in.emplace_back(e, e.buffer(i), problem.value(inputs[i]).dtype, space.buffers[i], space.space);
+  for (size_t i = 0; i < problem.outputs.size(); ++i)
+    out.emplace_back(e, e.buffer(inputs.size() + i), problem.value(problem.outputs[i]).dtype, space.space, space.space);
+
+  cpu::ScalarEmitter scalars(e);
+  emitRows(e, space.space, grid, [&](mlir::ValueRange outer, Value begin, Value end) {
+    std::vector<Value> rows, fixed(inputs.size());
+    for (size_t i = 0; i < in.size(); ++i) {
+      rows.push_back(in[i].rowAddress(outer));
+      if (in[i].inner() == DimUse::Broadcast)
+        fixed[i] = in[i].load(rows[i], lanes);
+    }
+    std::vector<Value> outRows;
+    for (BufferAccess &access : out)
+      outRows.push_back(access.rowAddress(outer));
+    emitVectors(e, begin, end, lanes, unroll, bits, part, [&](Value at, int count, Value mask) {
+      for (int u = 0; u < count; ++u) {
+        Value index = e.add(at, e.index(u * lanes));
+        Expression point(problem, scalars, lanes, [&](Problem::ValueId id) {
+          size_t i = size_t(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
+          return fixed[i] ? fixed[i] : in[i].load(in[i].step(rows[i], index), lanes, mask);
+        });
+        cpu::Values results;
+        for (Problem::ValueId id : problem.outputs)
+          results.push_back(point.get(id));
+        for (size_t i = 0; i < out.size(); ++i)
+          out[i].store(results[i], out[i].step(outRows[i], index), mask);
+      }
+    });
+  });
+  return finishLaunch(e, std::move(launch));
+}
+
+} // namespace kiln
