@@ -38,28 +38,28 @@ Value ScalarEmitter::div(Value x, Value y) {
   if (Emitter::isFloat(x.getType()))
     return e.div(x, y);
   Value zero = constant(y, 0), one = constant(y, 1);
-  Value byZero = eq(y, zero), byMinusOne = eq(y, constant(y, -1));
+  Value byZero = equal(y, zero), byMinusOne = equal(y, constant(y, -1));
   Value quotient = e.div(x, where(e.bitOr(byZero, byMinusOne), one, y));
   return where(byZero, zero, where(byMinusOne, e.neg(x), quotient));
 }
 
 Value ScalarEmitter::fmod(Value x, Value y) {
   Value one = constant(y, 1);
-  Value trivial = e.bitOr(eq(y, constant(y, 0)), eq(y, constant(y, -1)));
+  Value trivial = e.bitOr(equal(y, constant(y, 0)), equal(y, constant(y, -1)));
   return e.rem(x, where(trivial, one, y)); // 0 for both
 }
 
 Value ScalarEmitter::mod(Value x, Value y) {
   Value r = fmod(x, y);
   Value zero = constant(y, 0);
-  Value signsDiffer = lt(e.bitXor(r, y), zero);
-  return where(e.bitAnd(ne(r, zero), e.bitAnd(signsDiffer, ne(y, zero))), e.add(r, y), r);
+  Value signsDiffer = less(e.bitXor(r, y), zero);
+  return where(e.bitAnd(notEqual(r, zero), e.bitAnd(signsDiffer, notEqual(y, zero))), e.add(r, y), r);
 }
 
 Value ScalarEmitter::sign(Value x) {
   Value zero = constant(x, 0);
-  Value positive = where(gt(x, zero), constant(x, 1), zero);
-  Value signedOne = where(lt(x, zero), constant(x, -1), positive);
+  Value positive = where(greater(x, zero), constant(x, 1), zero);
+  Value signedOne = where(less(x, zero), constant(x, -1), positive);
   return Emitter::isFloat(x.getType()) ? where(e.isNan(x), x, signedOne) : signedOne;
 }
 
@@ -71,7 +71,7 @@ Value ScalarEmitter::cast(Value x, DType dtype) {
   Type from = x.getType();
   Type to = e.vec(e.registerType(dtype), Emitter::lanesOf(from));
   if (dtype == DType::Bool)
-    return Emitter::bitsOf(from) == 1 ? x : ne(x, constant(x, 0));
+    return Emitter::bitsOf(from) == 1 ? x : notEqual(x, constant(x, 0));
   if (kiln::isFloat(dtype))
     return Emitter::isFloat(from) ? e.resizeFloat(x, to) : e.intToFloat(x, to);
   if (Emitter::isFloat(from))
@@ -119,8 +119,8 @@ Value ScalarEmitter::expReduced(Value x, Value correction) {
   y = scaleByPowerOf2(y, n, e.bitcast(t, bits));
   if (scalef)
     return y;
-  y = where(gt(x, constant(x, high)), constant(x, infinity), y);
-  y = where(lt(x, constant(x, low)), constant(x, 0.0), y);
+  y = where(greater(x, constant(x, high)), constant(x, infinity), y);
+  y = where(less(x, constant(x, low)), constant(x, 0.0), y);
   return where(e.isNan(x), x, y);
 }
 
@@ -141,8 +141,8 @@ Value ScalarEmitter::exp64(Value x) {
   y = e.add(y, constant(x, 1.0));
   Value bits = e.bitcast(t, e.vec(e.i64(), Emitter::lanesOf(x.getType())));
   y = scaleByPowerOf2(y, n, bits);
-  y = where(gt(x, constant(x, 709.78271289338397)), constant(x, infinity), y);
-  y = where(lt(x, constant(x, -708.39641853226408)), constant(x, 0.0), y);
+  y = where(greater(x, constant(x, 709.78271289338397)), constant(x, infinity), y);
+  y = where(less(x, constant(x, -708.39641853226408)), constant(x, 0.0), y);
   return where(e.isNan(x), x, y);
 }
 
@@ -161,7 +161,7 @@ Value ScalarEmitter::expm1(Value x) {
     coefficients.push_back(1 / factorial);
   }
   Value near = e.fma(polynomial(x, coefficients), e.mul(x, x), x);
-  return where(lt(e.abs(x), constant(x, 0.5)), near, far);
+  return where(less(e.abs(x), constant(x, 0.5)), near, far);
 }
 
 Value ScalarEmitter::sigmoid(Value x) {
@@ -185,7 +185,7 @@ Value ScalarEmitter::tanh(Value x) {
   Value q = polynomial(square,
                        {4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06});
   Value y = e.div(e.mul(c, p), q);
-  return where(lt(e.abs(x), constant(x, 0.0004)), x, y);
+  return where(less(e.abs(x), constant(x, 0.0004)), x, y);
 }
 
 // --- Logarithms ----------------------------------------------------------------------------------------------------
@@ -255,8 +255,8 @@ Value ScalarEmitter::log1p(Value x) {
   Value u = e.add(one, x);
   Value d = e.sub(u, one);
   Value y = e.mul(log(u), e.div(x, d));
-  y = where(eq(d, constant(x, 0.0)), x, y);
-  return where(eq(u, constant(x, infinity)), u, y);
+  y = where(equal(d, constant(x, 0.0)), x, y);
+  return where(equal(u, constant(x, infinity)), u, y);
 }
 
 // --- Normal distribution -------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ Value ScalarEmitter::normalCdf(Value x) {
   Value square = e.mul(a, half);
   Value rest = e.fma(a, half, e.neg(square));
   Value tail = e.mul(expReduced(square, rest), e.mul(r, u));
-  return where(ge(x, constant(x, 0.0)), e.sub(constant(x, 1.0), tail), where(e.isNan(x), x, tail));
+  return where(greaterEqual(x, constant(x, 0.0)), e.sub(constant(x, 1.0), tail), where(e.isNan(x), x, tail));
 }
 
 Value ScalarEmitter::erf(Value x) {
@@ -327,8 +327,8 @@ Value ScalarEmitter::sinCos(Value x, int quadrant) {
   Value negative = e.cmp(Cmp::ne, e.bitAnd(i, e.constant(int32, 2)), e.constant(int32, 0));
   y = where(negative, e.neg(y), y);
   // Infinite arguments have no sine; huge ones leave the reduced range.
-  Value reduced = le(e.abs(f), constant(x, 1.6));
-  Value finite = lt(e.abs(x), constant(x, infinity));
+  Value reduced = lessEqual(e.abs(f), constant(x, 1.6));
+  Value finite = less(e.abs(x), constant(x, infinity));
   return where(reduced, y, where(finite, constant(x, 0.0), constant(x, notANumber)));
 }
 
@@ -339,8 +339,8 @@ Value ScalarEmitter::tan(Value x) { return e.div(sinCos(x, 0), sinCos(x, 1)); }
 Value ScalarEmitter::atan(Value x) {
   Value a = e.abs(x);
   Value one = constant(x, 1.0);
-  Value large = gt(a, constant(x, 2.414213562373095));
-  Value middle = gt(a, constant(x, 0.4142135623730950));
+  Value large = greater(a, constant(x, 2.414213562373095));
+  Value middle = greater(a, constant(x, 0.4142135623730950));
   // One division serves both reductions: -1/a and (a-1)/(a+1).
   Value numerator = where(large, constant(x, -1.0), where(middle, e.sub(a, one), a));
   Value denominator = where(large, a, where(middle, e.add(a, one), one));
@@ -370,18 +370,18 @@ Value ScalarEmitter::pow(Value x, Value y) {
   Value a = convertFloat(e.abs(x), e.f64()), b = convertFloat(y, e.f64());
   Value magnitude = e.resizeFloat(exp64(e.mul(b, log64(a))), x.getType());
   Value zero = constant(x, 0.0), one = constant(x, 1.0);
-  Value isInteger = eq(e.floor(y), y);
+  Value isInteger = equal(e.floor(y), y);
   Value half = e.mul(y, constant(x, 0.5));
-  Value isOdd = e.bitAnd(isInteger, ne(e.floor(half), half));
-  Value negative = lt(e.copySign(one, x), zero); // -0 too
+  Value isOdd = e.bitAnd(isInteger, notEqual(e.floor(half), half));
+  Value negative = less(e.copySign(one, x), zero); // -0 too
   Value result = where(e.bitAnd(negative, isOdd), e.neg(magnitude), magnitude);
-  Value infinite = eq(e.abs(y), constant(x, infinity));
-  Value undefined = e.bitAnd(lt(x, zero), e.bitNot(e.bitOr(isInteger, infinite)));
-  undefined = e.bitAnd(undefined, gt(x, constant(x, -infinity)));
+  Value infinite = equal(e.abs(y), constant(x, infinity));
+  Value undefined = e.bitAnd(less(x, zero), e.bitNot(e.bitOr(isInteger, infinite)));
+  undefined = e.bitAnd(undefined, greater(x, constant(x, -infinity)));
   result = where(undefined, constant(x, notANumber), result);
   result = where(e.bitOr(e.isNan(x), e.isNan(y)), constant(x, notANumber), result);
-  Value minusOneToInfinity = e.bitAnd(eq(e.abs(x), one), infinite);
-  return where(e.bitOr(e.bitOr(eq(x, one), eq(y, zero)), minusOneToInfinity), one, result);
+  Value minusOneToInfinity = e.bitAnd(equal(e.abs(x), one), infinite);
+  return where(e.bitOr(e.bitOr(equal(x, one), equal(y, zero)), minusOneToInfinity), one, result);
 }
 
 } // namespace kiln::cpu

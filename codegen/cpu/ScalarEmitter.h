@@ -27,6 +27,9 @@ public:
   static bool supports(std::string_view function, DType dtype);
 
   Value constant(Value like, double value) { return e.constant(like.getType(), value); }
+  /// Of the type set by setConstantType: generated scalar bodies have no operand at hand.
+  Value constant(double value) { return e.constant(constantType_, value); }
+  void setConstantType(mlir::Type type) { constantType_ = type; }
 
   // --- Any number type. Integers wrap; divisions by zero and of the smallest number by -1 are defined (0, and itself).
   Value add(Value x, Value y) { return e.add(x, y); }
@@ -40,14 +43,14 @@ public:
   Value minimum(Value x, Value y) { return e.min(x, y); }
   Value mod(Value x, Value y);  // sign of the divisor; integers only
   Value fmod(Value x, Value y); // sign of the dividend; integers only
-  Value eq(Value x, Value y) { return e.cmp(Cmp::eq, x, y); }
-  Value ne(Value x, Value y) { return e.cmp(Cmp::ne, x, y); }
-  Value lt(Value x, Value y) { return e.cmp(Cmp::lt, x, y); }
-  Value le(Value x, Value y) { return e.cmp(Cmp::le, x, y); }
-  Value gt(Value x, Value y) { return e.cmp(Cmp::gt, x, y); }
-  Value ge(Value x, Value y) { return e.cmp(Cmp::ge, x, y); }
+  Value equal(Value x, Value y) { return e.cmp(Cmp::eq, x, y); }
+  Value notEqual(Value x, Value y) { return e.cmp(Cmp::ne, x, y); }
+  Value less(Value x, Value y) { return e.cmp(Cmp::lt, x, y); }
+  Value lessEqual(Value x, Value y) { return e.cmp(Cmp::le, x, y); }
+  Value greater(Value x, Value y) { return e.cmp(Cmp::gt, x, y); }
+  Value greaterEqual(Value x, Value y) { return e.cmp(Cmp::ge, x, y); }
   Value where(Value condition, Value x, Value y) { return e.select(condition, x, y); }
-  Value isnan(Value x) { return e.isNan(x); }
+  Value isNan(Value x) { return e.isNan(x); }
   /// Between register types: truncates and saturates to integers (NaN gives 0), keeps low bits between integers, tests for
   /// nonzero to bool. `dtype` is the element type to convert to, by name.
   Value cast(Value x, std::string_view dtype);
@@ -95,6 +98,7 @@ private:
   Value convertFloat(Value x, Type element);
 
   Emitter &e;
+  mlir::Type constantType_;
 };
 
 } // namespace kiln::cpu

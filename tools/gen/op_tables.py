@@ -74,6 +74,7 @@ class Body:
         self.op = op
         self.operands = [name for name, _ in op.operands]
         self.attributes = {name: kind for name, kind, _, _ in op.attributes}
+        self.defaults = {name: default for name, _, default, _ in op.attributes if default is not None}
 
     def fail(self, why):
         raise SystemExit(f"kiln.{self.op.name}: scalar body '{self.op.body}': {why}")
@@ -101,7 +102,8 @@ class Body:
         kind = self.attributes[name]
         if kind not in GETTERS:
             self.fail(f"attribute {name} is no scalar")
-        return f'attributes.{GETTERS[kind]}("{name}")'
+        default = f", {self.defaults[name]}" if name in self.defaults else ""
+        return f'attributes.{GETTERS[kind]}("{name}"{default})'
 
     def value(self, node):
         match node:

@@ -1,95 +1,68 @@
 #include "codegen/families/common/ScalarOps.h"
 
-#include "codegen/families/common/ScalarBodies.h"
-
 #include <algorithm>
 
 namespace kiln {
+#include "codegen/ScalarBodies.inc"
+
 namespace {
 
-using Body = mlir::Value (*)(cpu::ScalarEmitter &, llvm::ArrayRef<mlir::Value>, const Attributes &);
+using Body = mlir::Value (*)(cpu::ScalarEmitter &, std::span<const mlir::Value>, const Attributes &);
 
-// `needs` names the function of ScalarEmitter::supports that decides the element types; empty: any.
-struct Row {
+struct BodyRow {
   std::string_view mnemonic;
   Body body;
-  std::string_view needs;
+};
+constexpr BodyRow bodies[] = {
+#define KILN_X(mnemonic, function) {mnemonic, function<cpu::ScalarEmitter>},
+    KILN_SCALAR_BODIES(KILN_X)
+#undef KILN_X
+};
+
+// What the definitions do not say: the function of ScalarEmitter::supports that decides the element types, and the cost
+// in instructions per vector. Ops that are not listed take any type and cost 1.
+struct Trait {
+  std::string_view mnemonic, needs;
   int cost;
 };
-
-constexpr Row rows[] = {
-    {"abs", emitAbs, "", 1},
-    {"neg", emitNeg, "", 1},
-    {"sign", emitSign, "", 5},
-    {"ceil", emitCeil, "ceil", 1},
-    {"floor", emitFloor, "floor", 1},
-    {"round", emitRound, "round", 1},
-    {"exp", emitExp, "exp", 16},
-    {"log", emitLog, "log", 26},
-    {"sqrt", emitSqrt, "sqrt", 8},
-    {"rsqrt", emitRsqrt, "sqrt", 14},
-    {"reciprocal", emitReciprocal, "sqrt", 8},
-    {"sin", emitSin, "sin", 40},
-    {"cos", emitCos, "cos", 40},
-    {"tan", emitTan, "tan", 80},
-    {"tanh", emitTanh, "tanh", 25},
-    {"atan", emitAtan, "atan", 25},
-    {"erf", emitErf, "erf", 25},
-    {"sigmoid", emitSigmoid, "sigmoid", 26},
-    {"softplus", emitSoftplus, "log1p", 55},
-    {"softsign", emitSoftsign, "sqrt", 9},
-    {"relu", emitRelu, "", 1},
-    {"hard_swish", emitHardSwish, "sqrt", 5},
-    {"silu", emitSilu, "sigmoid", 27},
-    {"not", emitNot, "", 1},
-    {"isnan", emitIsNan, "isnan", 1},
-    {"leaky_relu", emitLeakyRelu, "sqrt", 3},
-    {"elu", emitElu, "expm1", 30},
-    {"selu", emitSelu, "expm1", 30},
-    {"celu", emitCelu, "expm1", 35},
-    {"hard_sigmoid", emitHardSigmoid, "sqrt", 4},
-    {"gelu", emitGelu, "normal_cdf", 40},
-    {"thresholded_relu", emitThresholdedRelu, "sqrt", 2},
-    {"cast", emitCast, "", 2},
-    {"add", emitAdd, "", 1},
-    {"sub", emitSub, "", 1},
-    {"mul", emitMul, "", 1},
-    {"div", emitDiv, "", 8},
-    {"pow", emitPow, "pow", 120},
-    {"mod", emitMod, "mod", 30},
-    {"max", emitMax, "", 2},
-    {"min", emitMin, "", 2},
-    {"prelu", emitPrelu, "", 3},
-    {"and", emitAnd, "", 1},
-    {"or", emitOr, "", 1},
-    {"xor", emitXor, "", 1},
-    {"equal", emitEqual, "", 1},
-    {"less", emitLess, "", 1},
-    {"less_equal", emitLessEqual, "", 1},
-    {"greater", emitGreater, "", 1},
-    {"greater_equal", emitGreaterEqual, "", 1},
-    {"bitwise_and", emitBitwiseAnd, "bitwise_and", 1},
-    {"bitwise_or", emitBitwiseOr, "bitwise_or", 1},
-    {"bitwise_xor", emitBitwiseXor, "bitwise_xor", 1},
-    {"where", emitWhere, "", 1},
+constexpr Trait traits[] = {
+    {"sign", "", 5},           {"ceil", "ceil", 1},         {"floor", "floor", 1},
+    {"round", "round", 1},     {"exp", "exp", 16},          {"log", "log", 26},
+    {"sqrt", "sqrt", 8},       {"rsqrt", "sqrt", 14},       {"reciprocal", "sqrt", 8},
+    {"sin", "sin", 40},        {"cos", "cos", 40},          {"tan", "tan", 80},
+    {"tanh", "tanh", 25},      {"atan", "atan", 25},        {"erf", "erf", 25},
+    {"sigmoid", "sigmoid", 26}, {"softplus", "log1p", 55},  {"softsign", "sqrt", 9},
+    {"hard_swish", "sqrt", 5}, {"silu", "sigmoid", 27},     {"isnan", "isnan", 1},
+    {"leaky_relu", "sqrt", 3}, {"elu", "expm1", 30},        {"selu", "expm1", 30},
+    {"celu", "expm1", 35},     {"hard_sigmoid", "sqrt", 4}, {"gelu", "normal_cdf", 40},
+    {"thresholded_relu", "sqrt", 2}, {"cast", "", 2},       {"div", "", 8},
+    {"pow", "pow", 120},       {"mod", "mod", 30},          {"max", "", 2},
+    {"min", "", 2},            {"prelu", "", 3},            {"bitwise_and", "bitwise_and", 1},
+    {"bitwise_or", "bitwise_or", 1}, {"bitwise_xor", "bitwise_xor", 1},
 };
 
-const Row *find(std::string_view mnemonic) {
-  for (const Row &row : rows)
+Body findBody(std::string_view mnemonic) {
+  for (const BodyRow &row : bodies)
     if (row.mnemonic == mnemonic)
-      return &row;
+      return row.body;
   return nullptr;
+}
+
+Trait traitOf(std::string_view mnemonic) {
+  for (const Trait &trait : traits)
+    if (trait.mnemonic == mnemonic)
+      return trait;
+  return {mnemonic, "", 1};
 }
 
 bool isRegisterType(DType dtype) { return !isUnsignedInt(dtype); }
 
 } // namespace
 
-bool isScalarOp(std::string_view mnemonic) { return find(mnemonic) != nullptr; }
+bool isScalarOp(std::string_view mnemonic) { return findBody(mnemonic) != nullptr; }
 
 bool supportsScalarOp(const Problem &problem, const Problem::Op &op) {
-  const Row *row = find(op.mnemonic);
-  if (!row || op.operands.empty())
+  if (!isScalarOp(op.mnemonic) || op.operands.empty())
     return false;
   for (Problem::ValueId id : op.operands)
     if (id == Problem::absent || !isRegisterType(problem.value(id).dtype))
@@ -103,22 +76,25 @@ bool supportsScalarOp(const Problem &problem, const Problem::Op &op) {
     return false;
   if (op.mnemonic == "gelu" && op.attributes.getBool("tanh"))
     return cpu::ScalarEmitter::supports("sigmoid", first);
-  return row->needs.empty() || cpu::ScalarEmitter::supports(row->needs, first);
+  std::string_view needs = traitOf(op.mnemonic).needs;
+  return needs.empty() || cpu::ScalarEmitter::supports(needs, first);
 }
 
-int scalarOpCost(const Problem::Op &op) {
-  const Row *row = find(op.mnemonic);
-  return row ? row->cost : 1;
-}
+int scalarOpCost(const Problem::Op &op) { return traitOf(op.mnemonic).cost; }
 
 mlir::Value emitScalarOp(cpu::ScalarEmitter &e, const Problem &problem, const Problem::Op &op,
                          llvm::ArrayRef<mlir::Value> operands) {
-  const Row *row = find(op.mnemonic);
-  if (op.mnemonic == "pow" && operands[0].getType() != operands[1].getType()) {
-    mlir::Value exponent = e.cast(operands[1], problem.value(op.operands[0]).dtype);
-    return row->body(e, {operands[0], exponent}, op.attributes);
-  }
-  return row->body(e, operands, op.attributes);
+  llvm::SmallVector<mlir::Value, 4> x(operands);
+  if (op.mnemonic == "pow" && x[0].getType() != x[1].getType())
+    x[1] = e.cast(x[1], problem.value(op.operands[0]).dtype);
+  // Literals of a body have the type of the first operand that is not boolean.
+  e.setConstantType(x[0].getType());
+  for (mlir::Value v : x)
+    if (cpu::Emitter::bitsOf(v.getType()) != 1) {
+      e.setConstantType(v.getType());
+      break;
+    }
+  return findBody(op.mnemonic)(e, std::span<const mlir::Value>(x.data(), x.size()), op.attributes);
 }
 
 } // namespace kiln
