@@ -75,8 +75,12 @@ public:
   Result<Value> expand(Value value, const Dims &dims) const;
   /// An i64 vector.
   Value intsConstant(const Ints &values) const;
+  /// An f32 vector.
+  Result<Value> floatsConstant(const std::vector<double> &values) const;
   /// A rank-0 constant.
   Value scalar(double value, DType dtype) const;
+  /// A rank-0 integer whose bits are all set.
+  Result<Value> allOnes(DType dtype) const;
   /// The size of one dim as an i64 scalar.
   Result<Value> sizeOf(Value value, int64_t axis) const;
   /// A constant from a tensor of the model.

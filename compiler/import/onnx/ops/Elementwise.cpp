@@ -239,8 +239,8 @@ Status bitwiseNot(NodeImport &node) {
   DType dtype = node.dtype(x);
   if (!isInteger(dtype))
     return makeError(ErrorCode::E0305, "expected integers, got ", dtypeName(dtype));
-  // All ones: -1 of the same width, whose bits an unsigned type reads as its maximum.
-  return node.setResult(node.emit("bitwise_xor", {x, node.scalar(-1, dtype)}));
+  KILN_ASSIGN(Value ones, node.allOnes(dtype));
+  return node.setResult(node.emit("bitwise_xor", {x, ones}));
 }
 
 constexpr OpEntry table[] = {

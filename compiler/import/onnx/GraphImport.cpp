@@ -1,0 +1,417 @@
+#include "compiler/import/onnx/GraphImport.h"
+
+#include "compiler/import/onnx/OpTable.h"
+#include "compiler/import/onnx/Signature.h"
+#include "compiler/import/onnx/Unsupported.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <set>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace kiln::onnx {
+
+namespace {
+
+using Names = std::unordered_set<std::string_view>;
+
+/// The nodes of one graph or function body, with what their names mean.
+struct Scope {
+  std::unordered_map<std::string_view, Value> values;
+  std::unordered_map<std::string_view, const TensorProto *> initializers; // not used so far
+  Names skipped;       // results of nodes that are not supported
+  const std::vector<OpsetImport> *opsets = nullptr;
+  std::string prefix; // of node names, in inlined functions
+  unsigned depth = 0;
+
+  bool knows(std::string_view name) const {
+    return values.count(name) || initializers.count(name) || skipped.count(name);
+  }
+};
+
+class ModelImport {
+public:
+  ModelImport(ImportState &state, const ModelProto &model, const ImportOptions &options, const std::string &label)
+      : state(state), model(model), options(options), unsupported(label) {}
+
+  Status run();
+
+private:
+  // names
+  std::string labelOf(const NodeProto &node, const std::string &prefix) const;
+  std::string contextOf(const NodeProto &node, const Scope &scope) const;
+  int64_t opsetOf(std::string_view domain, const std::vector<OpsetImport> &opsets) const;
+  const FunctionProto *functionOf(const NodeProto &node) const;
+
+  // what is not supported
+  Status scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets, const std::string &prefix,
+              unsigned depth);
+
+  // order
+  Result<std::vector<size_t>> order(const std::vector<NodeProto> &nodes, const Scope &scope) const;
+  Result<std::vector<size_t>> sortByUse(const std::vector<NodeProto> &nodes, const Scope &scope,
+                                        const std::unordered_map<std::string_view, size_t> &producers) const;
+
+  // import
+  Status importNodes(const std::vector<NodeProto> &nodes, Scope &scope);
+  Status importNode(const NodeProto &node, Scope &scope);
+  Status convert(const NodeProto &node, Scope &scope, std::vector<Value> operands);
+  Status inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope, const std::vector<Value> &operands);
+  Result<Value> lookup(std::string_view name, Scope &scope);
+  Status importOutputs(mlir::func::FuncOp function, Scope &scope);
+
+  ImportState &state;
+  const ModelProto &model;
+  const ImportOptions &options;
+  Unsupported unsupported;
+  std::set<const FunctionProto *> scanned;
+  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, const FunctionProto *> functions;
+  size_t imported = 0;
+};
+
+// --- names
+
+std::string ModelImport::labelOf(const NodeProto &node, const std::string &prefix) const {
+  if (!node.name.empty())
+    return prefix + std::string(node.name);
+  for (std::string_view output : node.outputs)
+    if (!output.empty())
+      return prefix + std::string(node.opType) + "_" + std::string(output);
+  return prefix + std::string(node.opType);
+}
+
+std::string ModelImport::contextOf(const NodeProto &node, const Scope &scope) const {
+  std::string op = node.domain.empty() ? std::string(node.opType) : std::string(node.domain) + "." + std::string(node.opType);
+  return "node \"" + labelOf(node, scope.prefix) + "\" (" + op + ", opset " +
+         std::to_string(opsetOf(node.domain, *scope.opsets)) + "): ";
+}
+
+/// 0 where the domain is not imported. Models before IR version 3 import nothing: version 1.
+int64_t ModelImport::opsetOf(std::string_view domain, const std::vector<OpsetImport> &opsets) const {
+  for (const OpsetImport &import : opsets)
+    if (import.domain == domain)
+      return import.version;
+  return domain.empty() && model.irVersion < 3 ? 1 : 0;
+}
+
+const FunctionProto *ModelImport::functionOf(const NodeProto &node) const {
+  auto found = functions.find({node.domain, node.opType, node.overload});
+  return found == functions.end() ? nullptr : found->second;
+}
+
+// --- what is not supported
+
+Status ModelImport::scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets,
+                         const std::string &prefix, unsigned depth) {
+  if (depth > kMaxNesting)
+    return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting, " levels");
+  for (const NodeProto &node : nodes) {
+    int64_t opset = opsetOf(node.domain, opsets);
+    if (const FunctionProto *function = functionOf(node)) {
+      if (scanned.insert(function).second)
+        KILN_TRY(scan(function->nodes, function->opsets, labelOf(node, prefix) + "/", depth + 1));
+      continue;
+    }
+    if (opset == 0)
+      return makeError(ErrorCode::E0301, "node \"", labelOf(node, prefix), "\" (", node.opType,
+                       "): the model imports no opset of domain \"", node.domain, "\"");
+    if (!findConverter(node.domain, node.opType, opset))
+      unsupported.addOperator(node.opType, node.domain, opset, labelOf(node, prefix));
+    for (const AttributeProto &attribute : node.attributes)
+      if (attribute.type == AttributeProto::Graph) {
+        KILN_ASSIGN(GraphProto body, parseSubgraph(attribute, depth + 1));
+        KILN_TRY(scan(body.nodes, opsets, labelOf(node, prefix) + "/", depth + 1));
+      }
+  }
+  return Status();
+}
+
+// --- order
+
+/// The order in which nodes can be imported: the file's, unless it uses values before it defines them.
+Result<std::vector<size_t>> ModelImport::order(const std::vector<NodeProto> &nodes, const Scope &scope) const {
+  std::unordered_map<std::string_view, size_t> producers;
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (std::string_view output : nodes[i].outputs)
+      if (!output.empty() && (scope.knows(output) || !producers.emplace(output, i).second))
+        return makeError(ErrorCode::E0303, contextOf(nodes[i], scope), "output \"", output, "\" is defined twice");
+  bool sorted = true;
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (std::string_view input : nodes[i].inputs) {
+      if (input.empty() || scope.knows(input))
+        continue;
+      auto producer = producers.find(input);
+      if (producer == producers.end())
+        return makeError(ErrorCode::E0302, contextOf(nodes[i], scope), "input \"", input,
+                         "\" is no output of a node, no input and no initializer");
+      sorted &= producer->second < i;
+    }
+  if (!sorted)
+    return sortByUse(nodes, scope, producers);
+  std::vector<size_t> inOrder(nodes.size());
+  for (size_t i = 0; i < nodes.size(); ++i)
+    inOrder[i] = i;
+  return inOrder;
+}
+
+Result<std::vector<size_t>> ModelImport::sortByUse(const std::vector<NodeProto> &nodes, const Scope &scope,
+                                                   const std::unordered_map<std::string_view, size_t> &producers) const {
+  enum Mark : char { New, Open, Done };
+  std::vector<Mark> marks(nodes.size(), New);
+  std::vector<size_t> result;
+  struct Visit {
+    size_t node, nextInput;
+  };
+  std::vector<Visit> stack; // on the heap: models may be deep chains
+  for (size_t root = 0; root < nodes.size(); ++root) {
+    if (marks[root] != New)
+      continue;
+    marks[root] = Open;
+    stack.push_back({root, 0});
+    while (!stack.empty()) {
+      Visit &top = stack.back();
+      const NodeProto &node = nodes[top.node];
+      if (top.nextInput == node.inputs.size()) {
+        marks[top.node] = Done;
+        result.push_back(top.node);
+        stack.pop_back();
+        continue;
+      }
+      auto producer = producers.find(node.inputs[top.nextInput++]);
+      if (producer == producers.end() || marks[producer->second] == Done)
+        continue;
+      if (marks[producer->second] == Open) {
+        std::string cycle;
+        size_t at = stack.size();
+        while (stack[--at].node != producer->second)
+          ;
+        for (size_t shown = at; shown < stack.size() && shown < at + 8; ++shown)
+          cycle += (cycle.empty() ? "\"" : ", \"") + labelOf(nodes[stack[shown].node], scope.prefix) + "\"";
+        if (stack.size() - at > 8)
+          cycle += " and " + std::to_string(stack.size() - at - 8) + " more";
+        return makeError(ErrorCode::E0307, contextOf(nodes[producer->second], scope), "is part of a cycle of ",
+                         stack.size() - at, " nodes: ", cycle);
+      }
+      marks[producer->second] = Open;
+      stack.push_back({producer->second, 0});
+    }
+  }
+  return result;
+}
+
+// --- import
+
+Result<Value> ModelImport::lookup(std::string_view name, Scope &scope) {
+  if (auto found = scope.values.find(name); found != scope.values.end())
+    return found->second;
+  auto initializer = scope.initializers.find(name);
+  if (initializer == scope.initializers.end())
+    return makeError(ErrorCode::E0302, "value \"", name, "\" is not defined");
+  auto loc = mlir::NameLoc::get(state.builder.getStringAttr(llvm::StringRef(name.data(), name.size())));
+  KILN_ASSIGN(Value value, state.constant(*initializer->second, loc));
+  scope.initializers.erase(initializer);
+  scope.values.emplace(name, value);
+  return value;
+}
+
+Status ModelImport::importNodes(const std::vector<NodeProto> &nodes, Scope &scope) {
+  KILN_ASSIGN(std::vector<size_t> inOrder, order(nodes, scope));
+  for (size_t index : inOrder)
+    KILN_TRY(importNode(nodes[index], scope));
+  return Status();
+}
+
+Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
+  if (++imported > kMaxNodes)
+    return makeError(ErrorCode::E0107, "the model has more than ", kMaxNodes, " nodes once its functions are inlined");
+  bool skip = false;
+  for (std::string_view input : node.inputs)
+    skip |= scope.skipped.count(input) > 0;
+  Status status;
+  if (!skip) {
+    std::vector<Value> operands;
+    for (std::string_view input : node.inputs) {
+      Value operand;
+      if (!input.empty()) {
+        auto value = lookup(input, scope);
+        if (!value.ok()) {
+          status = value.status().withContext(contextOf(node, scope));
+          break;
+        }
+        operand = *value;
+      }
+      operands.push_back(operand);
+    }
+    if (status.ok()) {
+      if (const FunctionProto *function = functionOf(node))
+        status = inlineCall(node, *function, scope, operands);
+      else
+        status = convert(node, scope, std::move(operands)).withContext(contextOf(node, scope));
+    }
+  }
+  if (!status.ok() && isUnsupported(status.code())) {
+    unsupported.addFeature(status);
+    skip = true;
+    status = Status();
+  }
+  if (skip)
+    for (std::string_view output : node.outputs)
+      if (!output.empty())
+        scope.skipped.insert(output);
+  return status;
+}
+
+Status ModelImport::convert(const NodeProto &node, Scope &scope, std::vector<Value> operands) {
+  int64_t opset = opsetOf(node.domain, *scope.opsets);
+  Converter converter = findConverter(node.domain, node.opType, opset);
+  if (!converter)
+    return makeError(ErrorCode::E0201, "the operator is not supported");
+  state.location = mlir::NameLoc::get(state.builder.getStringAttr(labelOf(node, scope.prefix)));
+  NodeImport view(state, node, opset, std::move(operands));
+  KILN_TRY(converter(view));
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i].empty())
+      continue;
+    if (!view.results()[i])
+      return makeError(ErrorCode::E0205, "output ", i, " (\"", node.outputs[i], "\") is not supported");
+    scope.values.emplace(node.outputs[i], view.results()[i]);
+  }
+  return Status();
+}
+
+Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope,
+                               const std::vector<Value> &operands) {
+  if (scope.depth >= kMaxNesting)
+    return makeError(ErrorCode::E0107, contextOf(node, scope), "functions nest deeper than ", kMaxNesting, " levels");
+  if (operands.size() > function.inputs.size() || node.outputs.size() > function.outputs.size())
+    return makeError(ErrorCode::E0306, contextOf(node, scope), "has ", operands.size(), " inputs and ", node.outputs.size(),
+                     " outputs; the function has ", function.inputs.size(), " and ", function.outputs.size());
+  Scope body;
+  body.opsets = &function.opsets;
+  body.prefix = labelOf(node, scope.prefix) + "/";
+  body.depth = scope.depth + 1;
+  Names absent;
+  for (size_t i = 0; i < function.inputs.size(); ++i) {
+    if (i < operands.size() && operands[i])
+      body.values.emplace(function.inputs[i], operands[i]);
+    else
+      absent.insert(function.inputs[i]);
+  }
+  // An attribute that refers to the caller's takes its value, else the function's default, else it is absent.
+  std::vector<NodeProto> nodes = function.nodes;
+  for (NodeProto &inner : nodes) {
+    for (std::string_view &input : inner.inputs)
+      if (absent.count(input))
+        input = {};
+    std::vector<AttributeProto> resolved;
+    for (AttributeProto &attribute : inner.attributes) {
+      if (attribute.refName.empty()) {
+        resolved.push_back(attribute);
+        continue;
+      }
+      for (const std::vector<AttributeProto> *source : {&node.attributes, &function.defaults}) {
+        auto found = std::find_if(source->begin(), source->end(),
+                                  [&](const AttributeProto &given) { return given.name == attribute.refName; });
+        if (found == source->end())
+          continue;
+        resolved.push_back(*found);
+        resolved.back().name = attribute.name;
+        break;
+      }
+    }
+    inner.attributes = std::move(resolved);
+  }
+  KILN_TRY(importNodes(nodes, body));
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i].empty())
+      continue;
+    if (body.skipped.count(function.outputs[i])) {
+      scope.skipped.insert(node.outputs[i]);
+      continue;
+    }
+    auto value = lookup(function.outputs[i], body);
+    if (!value.ok())
+      return value.status().withContext(contextOf(node, scope));
+    scope.values.emplace(node.outputs[i], *value);
+  }
+  return Status();
+}
+
+Status ModelImport::importOutputs(mlir::func::FuncOp function, Scope &scope) {
+  std::vector<Value> results;
+  std::vector<mlir::Type> types;
+  for (const ValueInfoProto &output : model.graph->outputs) {
+    auto value = lookup(output.name, scope);
+    if (!value.ok())
+      return makeError(ErrorCode::E0302, "output \"", output.name, "\" of the graph is not defined");
+    auto type = llvm::cast<mlir::RankedTensorType>(value->getType());
+    DType dtype = *dtypeOf(type.getElementType());
+    if (output.kind == ValueInfoProto::Tensor && output.elemType != 0 && output.elemType != dtypeOnnxId(dtype))
+      return makeError(ErrorCode::E0305, "output \"", output.name, "\" of the graph is declared as ",
+                       onnxTypeName(output.elemType), ", but its value is ", onnxTypeName(dtypeOnnxId(dtype)));
+    results.push_back(*value);
+    types.push_back(type);
+  }
+  state.builder.create<mlir::func::ReturnOp>(state.builder.getUnknownLoc(), results);
+  function.setType(state.builder.getFunctionType(function.getArgumentTypes(), types));
+  for (size_t i = 0; i < results.size(); ++i) {
+    std::string_view name = model.graph->outputs[i].name;
+    function.setResultAttr(unsigned(i), "kiln.name", state.builder.getStringAttr(llvm::StringRef(name.data(), name.size())));
+  }
+  return Status();
+}
+
+Status ModelImport::run() {
+  if (!model.graph)
+    return makeError(ErrorCode::E0301, "the model has no graph; is it an ONNX model?");
+  const GraphProto &graph = *model.graph;
+  for (const FunctionProto &function : model.functions)
+    functions.emplace(std::tuple(function.domain, function.name, function.overload), &function);
+  KILN_TRY(scan(graph.nodes, model.opsets, "", 0));
+  if (graph.hasSparseInitializer)
+    unsupported.addFeature(makeError(ErrorCode::E0204, "sparse initializers are not supported"));
+  if (!unsupported.empty())
+    return unsupported.error();
+
+  Scope scope;
+  scope.opsets = &model.opsets;
+  for (const TensorProto &tensor : graph.initializers)
+    if (!scope.initializers.emplace(tensor.name, &tensor).second)
+      return makeError(ErrorCode::E0303, "initializer \"", tensor.name, "\" is defined twice");
+  // Up to IR version 3 initializers are listed among the inputs; they stay constants.
+  std::vector<const ValueInfoProto *> inputs;
+  for (const ValueInfoProto &input : graph.inputs)
+    if (!scope.initializers.count(input.name))
+      inputs.push_back(&input);
+  Signature signature(state.builder.getContext(), state.sizes, options);
+  KILN_ASSIGN(std::vector<mlir::Type> types, signature.inputTypes(inputs));
+
+  auto function = state.builder.create<mlir::func::FuncOp>(state.builder.getUnknownLoc(), "main",
+                                                           state.builder.getFunctionType(types, {}));
+  mlir::Block *body = function.addEntryBlock();
+  state.builder.setInsertionPointToEnd(body);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    std::string_view name = inputs[i]->name;
+    if (!scope.values.emplace(name, body->getArgument(unsigned(i))).second)
+      return makeError(ErrorCode::E0303, "input \"", name, "\" is defined twice");
+    function.setArgAttr(unsigned(i), "kiln.name", state.builder.getStringAttr(llvm::StringRef(name.data(), name.size())));
+  }
+  KILN_TRY(importNodes(graph.nodes, scope));
+  if (!unsupported.empty())
+    return unsupported.error();
+  KILN_TRY(importOutputs(function, scope));
+  state.sizes.write(function);
+  return Status();
+}
+
+} // namespace
+
+Status importModel(ImportState &state, const ModelProto &model, const ImportOptions &options, const std::string &label) {
+  Status status = ModelImport(state, model, options, label).run();
+  if (status.ok() || status.message().starts_with(label + ": "))
+    return status;
+  return status.withContext(label + ": ");
+}
+
+} // namespace kiln::onnx

@@ -1,0 +1,39 @@
+// What all nodes of one import share: the builder, the function's size table, the model's bytes and its external files.
+#pragma once
+
+#include "compiler/import/onnx/TensorData.h"
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/WeightStore.h"
+
+#include <map>
+
+namespace kiln::onnx {
+
+class ImportState {
+public:
+  ImportState(mlir::MLIRContext *context, WeightStore &weights, std::string directory)
+      : builder(context), shapes(sizes), external(std::move(directory)), weights(weights) {}
+
+  /// Registers the model's bytes, under `id` or a name like it that is still free.
+  Status addModel(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner);
+
+  /// A constant: inline where it is small, a reference into the mapped file where its bytes lie there as they are.
+  Result<mlir::Value> constant(const TensorProto &tensor, mlir::Location loc);
+
+  mlir::OpBuilder builder;
+  SizeTable sizes;
+  ShapeContext shapes;
+  ExternalData external;
+  /// Of the node being imported.
+  mlir::Location location = mlir::UnknownLoc::get(builder.getContext());
+
+private:
+  Result<std::string> addFile(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner);
+
+  WeightStore &weights;
+  ByteSpan modelBytes;
+  std::string modelId;
+  std::map<const MappedFile *, std::string> externalIds;
+};
+
+} // namespace kiln::onnx

@@ -1,0 +1,225 @@
+#include "compiler/import/onnx/NodeImport.h"
+
+#include "compiler/import/onnx/ImportState.h"
+
+#include <algorithm>
+
+namespace kiln::onnx {
+
+NodeImport::NodeImport(ImportState &state, const NodeProto &node, int64_t opset, std::vector<Value> operands)
+    : state(state), node(node), version(opset), operands(std::move(operands)), resultValues(node.outputs.size()) {}
+
+// --- operands
+
+Status NodeImport::expectOperands(size_t least, size_t most) const {
+  size_t given = operands.size();
+  while (given > 0 && !operands[given - 1])
+    --given;
+  if (given < least || given > most) {
+    std::string range = least == most      ? std::to_string(least)
+                        : most == SIZE_MAX ? "at least " + std::to_string(least)
+                                           : std::to_string(least) + " to " + std::to_string(most);
+    return makeError(ErrorCode::E0306, "has ", given, given == 1 ? " input" : " inputs", "; expected ", range);
+  }
+  for (size_t i = 0; i < least; ++i)
+    if (!operands[i])
+      return makeError(ErrorCode::E0306, "input ", i, " is missing");
+  return Status();
+}
+
+Result<std::vector<Value>> NodeImport::allOperands() const {
+  KILN_TRY(expectOperands(1, SIZE_MAX));
+  for (size_t i = 0; i < operands.size(); ++i)
+    if (!operands[i])
+      return makeError(ErrorCode::E0306, "input ", i, " is missing");
+  return operands;
+}
+
+Result<Ints> NodeImport::constantInts(size_t index, std::string_view what) const {
+  std::optional<Ints> values = knownInts(operand(index));
+  if (!values)
+    return makeError(ErrorCode::E0208, what, " must be known when compiling");
+  return *values;
+}
+
+// --- values
+
+DType NodeImport::dtype(Value value) const {
+  // Every value the importer makes has an element type of the table.
+  return *dtypeOf(llvm::cast<mlir::RankedTensorType>(value.getType()).getElementType());
+}
+
+std::optional<Ints> NodeImport::knownInts(Value value) const {
+  auto values = state.shapes.constantValues(value);
+  if (!values)
+    return std::nullopt;
+  return Ints(values->begin(), values->end());
+}
+
+std::optional<double> NodeImport::knownScalar(Value value) const { return splatValue(value); }
+
+// --- attributes
+
+const AttributeProto *NodeImport::attribute(std::string_view name) const {
+  for (const AttributeProto &attribute : node.attributes)
+    if (attribute.name == name)
+      return &attribute;
+  return nullptr;
+}
+
+Result<int64_t> NodeImport::intAttribute(std::string_view name, int64_t fallback) const {
+  const AttributeProto *found = attribute(name);
+  return found ? found->asInt() : Result<int64_t>(fallback);
+}
+
+Result<double> NodeImport::floatAttribute(std::string_view name, double fallback) const {
+  const AttributeProto *found = attribute(name);
+  return found ? found->asFloat() : Result<double>(fallback);
+}
+
+Result<std::string> NodeImport::textAttribute(std::string_view name, std::string_view fallback) const {
+  const AttributeProto *found = attribute(name);
+  if (!found)
+    return std::string(fallback);
+  KILN_ASSIGN(std::string_view text, found->asString());
+  return std::string(text);
+}
+
+Result<Ints> NodeImport::intsAttribute(std::string_view name, Ints fallback) const {
+  const AttributeProto *found = attribute(name);
+  return found ? found->asInts() : Result<Ints>(std::move(fallback));
+}
+
+Status NodeImport::requireAttribute(std::string_view name) const {
+  if (hasAttribute(name))
+    return Status();
+  return makeError(ErrorCode::E0401, "attribute \"", name, "\" is missing");
+}
+
+Result<int64_t> NodeImport::normalizeAxis(int64_t axis, int64_t rank) const {
+  if (rank == 0 || axis < -rank || axis >= rank) {
+    std::string expected = rank == 0 ? "a scalar has no axes"
+                                     : "expected " + std::to_string(-rank) + ".." + std::to_string(rank - 1);
+    return makeError(ErrorCode::E0412, "axis ", axis, " is out of range for rank ", rank, "; ", expected);
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+Result<Ints> NodeImport::normalizeAxes(const Ints &axes, int64_t rank) const {
+  Ints normalized;
+  for (int64_t axis : axes) {
+    KILN_ASSIGN(int64_t position, normalizeAxis(axis, rank));
+    normalized.push_back(position);
+  }
+  std::sort(normalized.begin(), normalized.end());
+  auto twice = std::adjacent_find(normalized.begin(), normalized.end());
+  if (twice != normalized.end())
+    return makeError(ErrorCode::E0413, "axis ", *twice, " is given twice");
+  return normalized;
+}
+
+Result<int64_t> NodeImport::axisAttribute(std::string_view name, int64_t fallback, Value value) const {
+  KILN_ASSIGN(int64_t axis, intAttribute(name, fallback));
+  return normalizeAxis(axis, rank(value));
+}
+
+// --- emission
+
+static Result<Value> resultOf(Result<mlir::Operation *> op) {
+  if (!op.ok())
+    return op.status();
+  return Value((*op)->getResult(0));
+}
+
+Result<Value> NodeImport::emit(std::string_view mnemonic, const std::vector<Value> &operands,
+                               const Attributes &attributes) const {
+  return resultOf(makeOp(state.builder, state.shapes, state.location, mnemonic, operands, attributes));
+}
+
+Result<Value> NodeImport::reshape(Value value, const Dims &dims) const {
+  auto from = llvm::cast<mlir::RankedTensorType>(value.getType());
+  mlir::Type to = state.sizes.tensorType(dims, from.getElementType());
+  if (to == from)
+    return value;
+  return resultOf(makeOp(state.builder, mlir::TypeRange(to), state.location, "reshape", {value}));
+}
+
+Result<Value> NodeImport::expand(Value value, const Dims &dims) const {
+  auto from = llvm::cast<mlir::RankedTensorType>(value.getType());
+  KILN_ASSIGN(Dims met, state.sizes.broadcast(getDims(value), dims));
+  mlir::Type to = state.sizes.tensorType(dims, from.getElementType());
+  if (state.sizes.tensorType(met, from.getElementType()) != to)
+    return makeError(ErrorCode::E0304, "an operand of rank ", from.getRank(), " does not broadcast to rank ", dims.size());
+  if (to == from)
+    return value;
+  return resultOf(makeOp(state.builder, mlir::TypeRange(to), state.location, "expand", {value}));
+}
+
+Result<Value> NodeImport::cast(Value value, DType to) const {
+  if (dtype(value) == to)
+    return value;
+  Attributes attributes;
+  attributes.set("to", Attribute(std::string(dtypeName(to))));
+  return emit("cast", {value}, attributes);
+}
+
+Result<Value> NodeImport::transpose(Value value, const Ints &perm) const {
+  Attributes attributes;
+  attributes.set("perm", perm);
+  return emit("transpose", {value}, attributes);
+}
+
+Result<Value> NodeImport::slice(Value value, int64_t axis, int64_t start, int64_t end) const {
+  Attributes attributes;
+  attributes.set("starts", Ints{start});
+  attributes.set("ends", Ints{end});
+  attributes.set("axes", Ints{axis});
+  attributes.set("steps", Ints{1});
+  return emit("slice", {value}, attributes);
+}
+
+Value NodeImport::intsConstant(const Ints &values) const { return makeInts(state.builder, state.location, values); }
+
+Result<Value> NodeImport::floatsConstant(const std::vector<double> &values) const {
+  std::vector<float> narrow(values.begin(), values.end());
+  KILN_ASSIGN(Tensor tensor, Tensor::of<float>(DType::F32, {int64_t(narrow.size())}, narrow));
+  return makeConstant(state.builder, state.location, std::move(tensor));
+}
+
+Value NodeImport::scalar(double value, DType dtype) const {
+  return makeScalar(state.builder, state.location, elementTypeOf(state.builder.getContext(), dtype), value);
+}
+
+Result<Value> NodeImport::allOnes(DType dtype) const {
+  KILN_ASSIGN(Tensor tensor, Tensor::create(dtype, {}));
+  std::memset(tensor.data(), 0xff, size_t(tensor.bytes()));
+  return makeConstant(state.builder, state.location, std::move(tensor));
+}
+
+Result<Value> NodeImport::sizeOf(Value value, int64_t axis) const {
+  Attributes attributes;
+  attributes.set("start", axis);
+  attributes.set("end", axis + 1);
+  KILN_ASSIGN(Value size, emit("shape", {value}, attributes));
+  return reshape(size, {});
+}
+
+Result<Value> NodeImport::tensorConstant(const TensorProto &tensor) const {
+  return state.constant(tensor, state.location);
+}
+
+// --- results
+
+void NodeImport::setResult(size_t index, Value value) {
+  if (index < resultValues.size())
+    resultValues[index] = value;
+}
+
+Status NodeImport::setResult(Result<Value> value) {
+  if (!value.ok())
+    return value.status();
+  setResult(0, *value);
+  return Status();
+}
+
+} // namespace kiln::onnx

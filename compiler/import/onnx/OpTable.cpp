@@ -1,0 +1,63 @@
+#include "compiler/import/onnx/OpTable.h"
+
+#include "dialects/kiln/OpTable.h"
+
+#include <algorithm>
+
+namespace kiln::onnx {
+
+namespace {
+
+/// An operator that the dialect says maps one to one: operands in order, attributes by name.
+Status convertOneToOne(NodeImport &node) {
+  const OpInfo *op = findOpByOnnxName(node.opType());
+  KILN_TRY(node.expectOperands(size_t(op->minOperands), op->maxOperands < 0 ? SIZE_MAX : size_t(op->maxOperands)));
+  Attributes attributes;
+  for (const AttributeInfo &info : op->attributes) {
+    if (!node.hasAttribute(info.name))
+      continue;
+    switch (info.kind) {
+    case AttributeInfo::Kind::Int: {
+      KILN_ASSIGN(int64_t value, node.intAttribute(info.name, 0));
+      attributes.set(info.name, value);
+      break;
+    }
+    case AttributeInfo::Kind::Float: {
+      KILN_ASSIGN(double value, node.floatAttribute(info.name, 0));
+      attributes.set(info.name, value);
+      break;
+    }
+    case AttributeInfo::Kind::String: {
+      KILN_ASSIGN(std::string value, node.textAttribute(info.name, ""));
+      attributes.set(info.name, Attribute(value));
+      break;
+    }
+    case AttributeInfo::Kind::Ints: {
+      KILN_ASSIGN(Ints value, node.intsAttribute(info.name));
+      attributes.set(info.name, value);
+      break;
+    }
+    case AttributeInfo::Kind::Floats:
+      return makeError(ErrorCode::E0901, "attribute ", info.name, " has no one-to-one form");
+    }
+  }
+  std::vector<Value> operands;
+  for (size_t i = 0; i < node.operandCount(); ++i)
+    operands.push_back(node.operand(i));
+  return node.setResult(node.emit(op->name, operands, attributes));
+}
+
+} // namespace
+
+Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset) {
+  if (!domain.empty())
+    return nullptr;
+  for (std::span<const OpEntry> entries :
+       {elementwiseOps(), movementOps(), reduceOps(), normOps(), matmulOps(), windowOps(), constantOps()})
+    for (const OpEntry &entry : entries)
+      if (entry.opType == opType)
+        return opset >= entry.since ? entry.convert : nullptr;
+  return findOpByOnnxName(opType) ? convertOneToOne : nullptr;
+}
+
+} // namespace kiln::onnx

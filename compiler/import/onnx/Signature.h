@@ -1,0 +1,34 @@
+// The graph's inputs as types: declared dims, names of unknown sizes, and the caller's overrides.
+#pragma once
+
+#include "compiler/import/onnx/Importer.h"
+#include "compiler/import/onnx/OnnxModel.h"
+#include "dialects/kiln/SizeTable.h"
+
+#include <set>
+
+namespace kiln::onnx {
+
+class Signature {
+public:
+  Signature(mlir::MLIRContext *context, SizeTable &sizes, const ImportOptions &options)
+      : context(context), sizes(sizes), options(options) {}
+
+  /// The types of `inputs`, in order; declares their symbols.
+  Result<std::vector<mlir::Type>> inputTypes(const std::vector<const ValueInfoProto *> &inputs);
+
+private:
+  Status collect(const std::vector<const ValueInfoProto *> &inputs);
+  Status bindName(const ValueInfoProto &input, size_t axis, std::string_view name, const DimOverride &override);
+  Result<mlir::Type> inputType(const ValueInfoProto &input);
+  Result<SizeExpr> apply(const DimOverride &override, const std::string &name);
+  std::string freshName(const ValueInfoProto &input, size_t axis);
+
+  mlir::MLIRContext *context;
+  SizeTable &sizes;
+  const ImportOptions &options;
+  std::set<std::string, std::less<>> names;                  // taken
+  std::map<std::string, DimOverride, std::less<>> bindings; // dim_param -> what the caller said
+};
+
+} // namespace kiln::onnx

@@ -1,0 +1,251 @@
+// Normalisations; and dropout, which does nothing at inference.
+#include "compiler/import/onnx/OpTable.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace kiln::onnx {
+namespace {
+
+Result<Value> meanOver(NodeImport &node, Value x, const Ints &axes, bool keepDims = true) {
+  Attributes attributes;
+  attributes.set("kind", "mean");
+  attributes.set("axes", axes);
+  attributes.set("keepdims", keepDims);
+  return node.emit("reduce", {x}, attributes);
+}
+
+/// The mean of squared deviations from `mean`.
+Result<Value> varianceOver(NodeImport &node, Value x, Value mean, const Ints &axes, bool keepDims = true) {
+  KILN_ASSIGN(Value deviation, node.emit("sub", {x, mean}));
+  KILN_ASSIGN(Value squares, node.emit("mul", {deviation, deviation}));
+  return meanOver(node, squares, axes, keepDims);
+}
+
+Ints axesFrom(int64_t first, int64_t rank) {
+  Ints axes(size_t(rank - first));
+  std::iota(axes.begin(), axes.end(), first);
+  return axes;
+}
+
+/// Scale and bias may broadcast to the normalised dims; the dialect wants them whole.
+Result<Value> fitTo(NodeImport &node, Value parameter, const Dims &dims) {
+  if (!parameter || node.dims(parameter) == dims)
+    return parameter;
+  return node.expand(parameter, dims);
+}
+
+Status layerNorm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 3));
+  Value x = node.operand(0);
+  DType dtype = node.dtype(x);
+  int64_t rank = node.rank(x);
+  KILN_ASSIGN(int64_t axis, node.axisAttribute("axis", -1, x));
+  KILN_ASSIGN(double epsilon, node.floatAttribute("epsilon", double(1e-5f)));
+  Dims dims = node.dims(x);
+  Dims inner(dims.begin() + axis, dims.end());
+  KILN_ASSIGN(Value scale, fitTo(node, node.operand(1), inner));
+  KILN_ASSIGN(Value bias, fitTo(node, node.operand(2), inner));
+  Attributes attributes;
+  attributes.set("axis", axis);
+  attributes.set("epsilon", epsilon);
+  KILN_TRY(node.setResult(node.emit("layer_norm", {x, scale, bias}, attributes)));
+  if (!node.wants(1) && !node.wants(2))
+    return Status();
+  // The statistics come in f32 (stash_type 1) or in the operand's type.
+  KILN_ASSIGN(int64_t stash, node.intAttribute("stash_type", 1));
+  DType stashType = dtypeFromOnnxId(stash).value_or(DType::F32);
+  if (dtype != stashType) {
+    KILN_ASSIGN(x, node.cast(x, stashType));
+  }
+  Ints axes = axesFrom(axis, rank);
+  KILN_ASSIGN(Value mean, meanOver(node, x, axes));
+  node.setResult(1, mean);
+  if (node.wants(2)) {
+    KILN_ASSIGN(Value variance, varianceOver(node, x, mean, axes));
+    KILN_ASSIGN(Value shifted, node.emit("add", {variance, node.scalar(epsilon, stashType)}));
+    KILN_ASSIGN(Value inverse, node.emit("rsqrt", {shifted}));
+    node.setResult(2, inverse);
+  }
+  return Status();
+}
+
+Status rmsNorm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 2));
+  Value x = node.operand(0);
+  KILN_ASSIGN(int64_t axis, node.axisAttribute("axis", -1, x));
+  KILN_ASSIGN(double epsilon, node.floatAttribute("epsilon", double(1e-5f)));
+  Dims dims = node.dims(x);
+  KILN_ASSIGN(Value scale, fitTo(node, node.operand(1), Dims(dims.begin() + axis, dims.end())));
+  Attributes attributes;
+  attributes.set("axis", axis);
+  attributes.set("epsilon", epsilon);
+  return node.setResult(node.emit("rms_norm", {x, scale}, attributes));
+}
+
+Result<Value> emitBatchNorm(NodeImport &node, Value mean, Value variance) {
+  KILN_ASSIGN(double epsilon, node.floatAttribute("epsilon", double(1e-5f)));
+  Attributes attributes;
+  attributes.set("epsilon", epsilon);
+  attributes.set("channel_axis", 1);
+  std::vector<Value> operands{node.operand(0), node.operand(1), node.operand(2), mean, variance};
+  DType dtype = node.dtype(operands[0]);
+  for (size_t i = 1; i < operands.size(); ++i) { // opset 14 and 15 let the statistics have types of their own
+    KILN_ASSIGN(operands[i], node.cast(operands[i], dtype));
+  }
+  return node.emit("batch_norm", operands, attributes);
+}
+
+/// running = running * momentum + current * (1 - momentum)
+Result<Value> updateRunning(NodeImport &node, Value running, Value current, double momentum) {
+  DType dtype = node.dtype(running);
+  KILN_ASSIGN(current, node.cast(current, dtype));
+  KILN_ASSIGN(Value kept, node.emit("mul", {running, node.scalar(momentum, dtype)}));
+  KILN_ASSIGN(Value added, node.emit("mul", {current, node.scalar(1 - momentum, dtype)}));
+  return node.emit("add", {kept, added});
+}
+
+/// Training is an attribute from opset 14 on; before, more than one output means training.
+Status batchNorm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(5, 5));
+  KILN_ASSIGN(int64_t spatial, node.intAttribute("spatial", 1));
+  if (node.opset() < 9 && !spatial)
+    return makeError(ErrorCode::E0205, "spatial=0 is not supported");
+  KILN_ASSIGN(int64_t training, node.intAttribute("training_mode", 0));
+  if (node.rank(node.operand(0)) < 2)
+    return makeError(ErrorCode::E0207, "expected a channel dim, got rank ", node.rank(node.operand(0)));
+  if (!training) {
+    for (size_t i = 1; i < node.resultCount(); ++i)
+      if (node.wants(i))
+        return makeError(ErrorCode::E0205, "training outputs are not supported before opset 14");
+    return node.setResult(emitBatchNorm(node, node.operand(3), node.operand(4)));
+  }
+  KILN_ASSIGN(double momentum, node.floatAttribute("momentum", double(0.9f)));
+  Value x = node.operand(0);
+  Ints axes{0};
+  for (int64_t axis = 2; axis < node.rank(x); ++axis)
+    axes.push_back(axis);
+  KILN_ASSIGN(Value wideMean, meanOver(node, x, axes));
+  KILN_ASSIGN(Value variance, varianceOver(node, x, wideMean, axes, false));
+  KILN_ASSIGN(Value mean, meanOver(node, x, axes, false));
+  KILN_TRY(node.setResult(emitBatchNorm(node, mean, variance)));
+  Value current[] = {mean, variance};
+  for (size_t i = 1; i <= 2; ++i)
+    if (node.wants(i)) {
+      KILN_ASSIGN(Value updated, updateRunning(node, node.operand(i + 2), current[i - 1], momentum));
+      node.setResult(i, updated);
+    }
+  return Status();
+}
+
+Status emitGroupNorm(NodeImport &node, Value scale, Value bias, int64_t groups) {
+  KILN_ASSIGN(double epsilon, node.floatAttribute("epsilon", double(1e-5f)));
+  Attributes attributes;
+  attributes.set("groups", groups);
+  attributes.set("epsilon", epsilon);
+  return node.setResult(node.emit("group_norm", {node.operand(0), scale, bias}, attributes));
+}
+
+Result<int64_t> channelsOf(NodeImport &node) {
+  Value x = node.operand(0);
+  if (node.rank(x) < 3)
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(x));
+  SizeExpr channels = node.dims(x)[1];
+  if (!channels.isConstant())
+    return makeError(ErrorCode::E0208, "the number of channels must be known when compiling");
+  return channels.constant();
+}
+
+Status instanceNorm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(3, 3));
+  KILN_ASSIGN(int64_t channels, channelsOf(node));
+  return emitGroupNorm(node, node.operand(1), node.operand(2), channels);
+}
+
+/// Scale and bias are per group in opset 18, per channel from 21 on.
+Status groupNorm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(3, 3));
+  KILN_TRY(node.requireAttribute("num_groups"));
+  KILN_ASSIGN(int64_t groups, node.intAttribute("num_groups", 1));
+  KILN_ASSIGN(int64_t channels, channelsOf(node));
+  if (groups < 1 || channels % groups != 0)
+    return makeError(ErrorCode::E0411, "num_groups is ", groups, ", which does not divide ", channels, " channels");
+  Value parameters[] = {node.operand(1), node.operand(2)};
+  if (node.opset() < 21)
+    for (Value &parameter : parameters) {
+      KILN_ASSIGN(parameter, node.reshape(parameter, {groups, 1}));
+      KILN_ASSIGN(parameter, node.expand(parameter, {groups, channels / groups}));
+      KILN_ASSIGN(parameter, node.reshape(parameter, {channels}));
+    }
+  return emitGroupNorm(node, parameters[0], parameters[1], groups);
+}
+
+/// (x - mean) / (sqrt(variance) + 1e-9)
+Status meanVarianceNorm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(1, 1));
+  Value x = node.operand(0);
+  KILN_ASSIGN(Ints axes, node.intsAttribute("axes", {0, 2, 3}));
+  KILN_ASSIGN(axes, node.normalizeAxes(axes, node.rank(x)));
+  KILN_ASSIGN(Value mean, meanOver(node, x, axes));
+  KILN_ASSIGN(Value variance, varianceOver(node, x, mean, axes));
+  KILN_ASSIGN(Value deviation, node.emit("sqrt", {variance}));
+  KILN_ASSIGN(Value divisor, node.emit("add", {deviation, node.scalar(1e-9, node.dtype(x))}));
+  KILN_ASSIGN(Value centred, node.emit("sub", {x, mean}));
+  return node.setResult(node.emit("div", {centred, divisor}));
+}
+
+/// x over its l1 or l2 norm along an axis; 0 where that is 0.
+Status lpNorm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(1, 1));
+  Value x = node.operand(0);
+  KILN_ASSIGN(int64_t axis, node.axisAttribute("axis", -1, x));
+  KILN_ASSIGN(int64_t p, node.intAttribute("p", 2));
+  if (p != 1 && p != 2)
+    return makeError(ErrorCode::E0411, "p is ", p, "; expected 1 or 2");
+  Attributes attributes;
+  attributes.set("kind", p == 1 ? "l1" : "l2");
+  attributes.set("axes", Ints{axis});
+  KILN_ASSIGN(Value norm, node.emit("reduce", {x}, attributes));
+  KILN_ASSIGN(Value quotient, node.emit("div", {x, norm}));
+  Value zero = node.scalar(0, node.dtype(x));
+  KILN_ASSIGN(Value isZero, node.emit("equal", {norm, zero}));
+  return node.setResult(node.emit("where", {isZero, zero, quotient}));
+}
+
+/// Identity unless it trains: opset 12 on says so by an operand; older models are taken as inference. The mask is all true.
+Status dropout(NodeImport &node) {
+  KILN_TRY(node.expectOperands(1, node.opset() >= 12 ? 3 : 1));
+  Value x = node.operand(0);
+  if (node.has(2)) {
+    std::optional<Ints> training = node.knownInts(node.operand(2));
+    if (!training || training->size() != 1)
+      return makeError(ErrorCode::E0205, "training_mode must be a constant");
+    std::optional<double> ratio = node.has(1) ? node.knownScalar(node.operand(1)) : 0.5;
+    if ((*training)[0] && !(ratio && *ratio == 0))
+      return makeError(ErrorCode::E0205, "training mode is not supported");
+  }
+  node.setResult(0, x);
+  if (node.wants(1)) {
+    DType maskType = node.opset() >= 10 ? DType::Bool : node.dtype(x);
+    KILN_ASSIGN(Value mask, node.expand(node.scalar(1, maskType), node.dims(x)));
+    node.setResult(1, mask);
+  }
+  return Status();
+}
+
+constexpr OpEntry table[] = {
+    {"LayerNormalization", 1, layerNorm}, // spelled so by exporters before opset 17 too
+    {"RMSNormalization", 23, rmsNorm},
+    {"BatchNormalization", 1, batchNorm},
+    {"InstanceNormalization", 1, instanceNorm},
+    {"GroupNormalization", 18, groupNorm},
+    {"MeanVarianceNormalization", 1, meanVarianceNorm},
+    {"LpNormalization", 1, lpNorm},
+    {"Dropout", 1, dropout},
+};
+
+} // namespace
+
+std::span<const OpEntry> normOps() { return table; }
+
+} // namespace kiln::onnx
