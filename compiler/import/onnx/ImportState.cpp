@@ -5,7 +5,8 @@
 
 namespace kiln::onnx {
 
-Result<std::string> ImportState::addFile(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner) {
+Result<std::string> ImportState::addFile(ByteSpan bytes, const std::string &id,
+                                         std::shared_ptr<const void> owner) {
   std::string name = id;
   for (int number = 2; weights.hasFile(name); ++number)
     name = id + "#" + std::to_string(number);
@@ -13,7 +14,8 @@ Result<std::string> ImportState::addFile(ByteSpan bytes, const std::string &id, 
   return name;
 }
 
-Status ImportState::addModel(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner) {
+Status ImportState::addModel(ByteSpan bytes, const std::string &id,
+                             std::shared_ptr<const void> owner) {
   modelBytes = bytes;
   KILN_ASSIGN(modelId, addFile(bytes, id, std::move(owner)));
   return Status();

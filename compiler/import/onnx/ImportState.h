@@ -1,4 +1,5 @@
-// What all nodes of one import share: the builder, the function's size table, the model's bytes and its external files.
+// What all nodes of one import share: the builder, the function's size table, the model's bytes and
+// its external files.
 #pragma once
 
 #include "compiler/import/onnx/TensorData.h"
@@ -17,7 +18,8 @@ public:
   /// Registers the model's bytes, under `id` or a name like it that is still free.
   Status addModel(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner);
 
-  /// A constant: inline where it is small, a reference into the mapped file where its bytes lie there as they are.
+  /// A constant: inline where it is small, a reference into the mapped file where its bytes lie
+  /// there as they are.
   Result<mlir::Value> constant(const TensorProto &tensor, mlir::Location loc);
 
   mlir::OpBuilder builder;
@@ -28,7 +30,8 @@ public:
   mlir::Location location = mlir::UnknownLoc::get(builder.getContext());
 
 private:
-  Result<std::string> addFile(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner);
+  Result<std::string> addFile(ByteSpan bytes, const std::string &id,
+                              std::shared_ptr<const void> owner);
 
   WeightStore &weights;
   ByteSpan modelBytes;

@@ -1,13 +1,15 @@
 // ONNX models to the `kiln` dialect: a module at stage `imported`.
 //
 //   module attributes {kiln.stage = "imported"} {
-//     func.func @main(%x: tensor<?x3xf32, #kiln.dims<[N, 3]>> {kiln.name = "x"}) -> (tensor<...> {kiln.name = "y"})
+//     func.func @main(%x: tensor<?x3xf32, #kiln.dims<[N, 3]>> {kiln.name = "x"}) -> (tensor<...>
+//     {kiln.name = "y"})
 //         attributes {kiln.sizes = ["N", ...]}
 //
-// Every op carries its model node's name as location; large weights are references into the mapped model or its external
-// data files. Names and order of inputs and outputs are the graph's; initializers are constants, never inputs.
-// Any bytes are safe to pass: errors come back as Status, with the file, the node and the operator named. Operators,
-// types and features that are not supported are collected over the whole model and reported at once (E02xx).
+// Every op carries its model node's name as location; large weights are references into the mapped
+// model or its external data files. Names and order of inputs and outputs are the graph's;
+// initializers are constants, never inputs. Any bytes are safe to pass: errors come back as Status,
+// with the file, the node and the operator named. Operators, types and features that are not
+// supported are collected over the whole model and reported at once (E02xx).
 #pragma once
 
 #include "dialects/kiln/WeightStore.h"
@@ -31,19 +33,21 @@ struct SizeRange {
 using DimOverride = std::variant<int64_t, std::string, SizeRange>;
 
 struct ImportOptions {
-  /// Input name -> one entry per dim. An override of a named dim holds for every input that shares the name.
+  /// Input name -> one entry per dim. An override of a named dim holds for every input that shares
+  /// the name.
   std::map<std::string, std::vector<DimOverride>> shapes;
 };
 
 /// Imports the model in a file; its external data is looked for beside it.
-Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context, WeightStore &weights,
-                                                     const std::string &path, const ImportOptions &options = {});
+Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context,
+                                                     WeightStore &weights, const std::string &path,
+                                                     const ImportOptions &options = {});
 
-/// Imports a model from memory. `owner` keeps the bytes alive (the module refers to them); `name` stands for the file in
-/// errors and locations. External data is refused.
-Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context, WeightStore &weights,
-                                                     std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
-                                                     const ImportOptions &options = {},
-                                                     const std::string &name = "model.onnx");
+/// Imports a model from memory. `owner` keeps the bytes alive (the module refers to them); `name`
+/// stands for the file in errors and locations. External data is refused.
+Result<mlir::OwningOpRef<mlir::ModuleOp>>
+importOnnx(mlir::MLIRContext &context, WeightStore &weights, std::span<const std::byte> bytes,
+           std::shared_ptr<const void> owner, const ImportOptions &options = {},
+           const std::string &name = "model.onnx");
 
 } // namespace kiln

@@ -11,7 +11,8 @@ namespace {
 /// An operator that the dialect says maps one to one: operands in order, attributes by name.
 Status convertOneToOne(NodeImport &node) {
   const OpInfo *op = findOpByOnnxName(node.opType());
-  KILN_TRY(node.expectOperands(size_t(op->minOperands), op->maxOperands < 0 ? SIZE_MAX : size_t(op->maxOperands)));
+  KILN_TRY(node.expectOperands(size_t(op->minOperands),
+                               op->maxOperands < 0 ? SIZE_MAX : size_t(op->maxOperands)));
   Attributes attributes;
   for (const AttributeInfo &info : op->attributes) {
     if (!node.hasAttribute(info.name))
@@ -52,8 +53,8 @@ Status convertOneToOne(NodeImport &node) {
 Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset) {
   if (!domain.empty())
     return nullptr;
-  for (std::span<const OpEntry> entries :
-       {elementwiseOps(), movementOps(), reduceOps(), normOps(), matmulOps(), windowOps(), constantOps()})
+  for (std::span<const OpEntry> entries : {elementwiseOps(), movementOps(), reduceOps(), normOps(),
+                                           matmulOps(), windowOps(), constantOps()})
     for (const OpEntry &entry : entries)
       if (entry.opType == opType)
         return opset >= entry.since ? entry.convert : nullptr;

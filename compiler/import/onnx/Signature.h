@@ -19,7 +19,8 @@ public:
 
 private:
   Status collect(const std::vector<const ValueInfoProto *> &inputs);
-  Status bindName(const ValueInfoProto &input, size_t axis, std::string_view name, const DimOverride &override);
+  Status bindName(const ValueInfoProto &input, size_t axis, std::string_view name,
+                  const DimOverride &override);
   Result<mlir::Type> inputType(const ValueInfoProto &input);
   Result<SizeExpr> apply(const DimOverride &override, const std::string &name);
   std::string freshName(const ValueInfoProto &input, size_t axis);
@@ -27,7 +28,7 @@ private:
   mlir::MLIRContext *context;
   SizeTable &sizes;
   const ImportOptions &options;
-  std::set<std::string, std::less<>> names;                  // taken
+  std::set<std::string, std::less<>> names;                 // taken
   std::map<std::string, DimOverride, std::less<>> bindings; // dim_param -> what the caller said
 };
 

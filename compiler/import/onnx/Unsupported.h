@@ -1,4 +1,5 @@
-// Everything of a model that is not supported, gathered before anything is refused: one error for all.
+// Everything of a model that is not supported, gathered before anything is refused: one error for
+// all.
 #pragma once
 
 #include "runtime/base/Status.h"
@@ -15,7 +16,8 @@ public:
   explicit Unsupported(std::string label) : label(std::move(label)) {}
 
   bool empty() const { return operators.empty() && features.empty(); }
-  void addOperator(std::string_view opType, std::string_view domain, int64_t opset, std::string node);
+  void addOperator(std::string_view opType, std::string_view domain, int64_t opset,
+                   std::string node);
   /// `status` says which node and why.
   void addFeature(Status status) { features.push_back(std::move(status)); }
 

@@ -16,7 +16,8 @@ Result<Value> meanOver(NodeImport &node, Value x, const Ints &axes, bool keepDim
 }
 
 /// The mean of squared deviations from `mean`.
-Result<Value> varianceOver(NodeImport &node, Value x, Value mean, const Ints &axes, bool keepDims = true) {
+Result<Value> varianceOver(NodeImport &node, Value x, Value mean, const Ints &axes,
+                           bool keepDims = true) {
   KILN_ASSIGN(Value deviation, node.emit("sub", {x, mean}));
   KILN_ASSIGN(Value squares, node.emit("mul", {deviation, deviation}));
   return meanOver(node, squares, axes, keepDims);
@@ -90,7 +91,8 @@ Result<Value> emitBatchNorm(NodeImport &node, Value mean, Value variance) {
   attributes.set("channel_axis", 1);
   std::vector<Value> operands{node.operand(0), node.operand(1), node.operand(2), mean, variance};
   DType dtype = node.dtype(operands[0]);
-  for (size_t i = 1; i < operands.size(); ++i) { // opset 14 and 15 let the statistics have types of their own
+  for (size_t i = 1; i < operands.size();
+       ++i) { // opset 14 and 15 let the statistics have types of their own
     KILN_ASSIGN(operands[i], node.cast(operands[i], dtype));
   }
   return node.emit("batch_norm", operands, attributes);
@@ -113,7 +115,8 @@ Status batchNorm(NodeImport &node) {
     return makeError(ErrorCode::E0205, "spatial=0 is not supported");
   KILN_ASSIGN(int64_t training, node.intAttribute("training_mode", 0));
   if (node.rank(node.operand(0)) < 2)
-    return makeError(ErrorCode::E0207, "expected a channel dim, got rank ", node.rank(node.operand(0)));
+    return makeError(ErrorCode::E0207, "expected a channel dim, got rank ",
+                     node.rank(node.operand(0)));
   if (!training) {
     for (size_t i = 1; i < node.resultCount(); ++i)
       if (node.wants(i))
@@ -132,7 +135,8 @@ Status batchNorm(NodeImport &node) {
   Value current[] = {mean, variance};
   for (size_t i = 1; i <= 2; ++i)
     if (node.wants(i)) {
-      KILN_ASSIGN(Value updated, updateRunning(node, node.operand(i + 2), current[i - 1], momentum));
+      KILN_ASSIGN(Value updated,
+                  updateRunning(node, node.operand(i + 2), current[i - 1], momentum));
       node.setResult(i, updated);
     }
   return Status();
@@ -149,7 +153,8 @@ Status emitGroupNorm(NodeImport &node, Value scale, Value bias, int64_t groups) 
 Result<int64_t> channelsOf(NodeImport &node) {
   Value x = node.operand(0);
   if (node.rank(x) < 3)
-    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(x));
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ",
+                     node.rank(x));
   SizeExpr channels = node.dims(x)[1];
   if (!channels.isConstant())
     return makeError(ErrorCode::E0208, "the number of channels must be known when compiling");
@@ -169,7 +174,8 @@ Status groupNorm(NodeImport &node) {
   KILN_ASSIGN(int64_t groups, node.intAttribute("num_groups", 1));
   KILN_ASSIGN(int64_t channels, channelsOf(node));
   if (groups < 1 || channels % groups != 0)
-    return makeError(ErrorCode::E0411, "num_groups is ", groups, ", which does not divide ", channels, " channels");
+    return makeError(ErrorCode::E0411, "num_groups is ", groups, ", which does not divide ",
+                     channels, " channels");
   Value parameters[] = {node.operand(1), node.operand(2)};
   if (node.opset() < 21)
     for (Value &parameter : parameters) {
@@ -212,7 +218,8 @@ Status lpNorm(NodeImport &node) {
   return node.setResult(node.emit("where", {isZero, zero, quotient}));
 }
 
-/// Identity unless it trains: opset 12 on says so by an operand; older models are taken as inference. The mask is all true.
+/// Identity unless it trains: opset 12 on says so by an operand; older models are taken as
+/// inference. The mask is all true.
 Status dropout(NodeImport &node) {
   KILN_TRY(node.expectOperands(1, node.opset() >= 12 ? 3 : 1));
   Value x = node.operand(0);

@@ -6,7 +6,8 @@
 namespace kiln::onnx {
 namespace {
 
-Result<Value> emitReduce(NodeImport &node, Value x, const char *kind, const Ints &axes, bool keepDims) {
+Result<Value> emitReduce(NodeImport &node, Value x, const char *kind, const Ints &axes,
+                         bool keepDims) {
   Attributes attributes;
   attributes.set("kind", kind);
   attributes.set("axes", axes);
@@ -14,7 +15,8 @@ Result<Value> emitReduce(NodeImport &node, Value x, const char *kind, const Ints
   return node.emit("reduce", {x}, attributes);
 }
 
-/// Axes are an attribute up to opset 17 (ReduceSum: 12), then an operand; none means all, unless noop_with_empty_axes.
+/// Axes are an attribute up to opset 17 (ReduceSum: 12), then an operand; none means all, unless
+/// noop_with_empty_axes.
 Status reduce(NodeImport &node, const char *kind) {
   KILN_TRY(node.expectOperands(1, 2));
   Value x = node.operand(0);
@@ -67,7 +69,8 @@ Result<Value> hardmaxAlong(NodeImport &node, Value x, int64_t axis) {
   attributes.set("axis", axis);
   KILN_ASSIGN(Value best, node.emit("argmax", {x}, attributes));
   KILN_ASSIGN(Value size, node.sizeOf(x, axis));
-  KILN_ASSIGN(Value positions, node.emit("range", {node.scalar(0, DType::I64), size, node.scalar(1, DType::I64)}));
+  KILN_ASSIGN(Value positions,
+              node.emit("range", {node.scalar(0, DType::I64), size, node.scalar(1, DType::I64)}));
   Dims dims(size_t(node.rank(x)), SizeExpr(1));
   dims[size_t(axis)] = node.dims(positions)[0];
   KILN_ASSIGN(positions, node.reshape(positions, dims));
@@ -83,7 +86,8 @@ Result<Value> along(NodeImport &node, const char *mnemonic, Value x, int64_t axi
   return node.emit(mnemonic, {x}, attributes);
 }
 
-/// Up to opset 12 over all dims from `axis` on (default 1), taken as one; then along `axis` alone (default -1).
+/// Up to opset 12 over all dims from `axis` on (default 1), taken as one; then along `axis` alone
+/// (default -1).
 Status softmaxLike(NodeImport &node, const char *mnemonic) {
   KILN_TRY(node.expectOperands(1, 1));
   Value x = node.operand(0);
@@ -113,7 +117,8 @@ Status globalPool(NodeImport &node, const char *kind) {
   KILN_TRY(node.expectOperands(1, 1));
   Value x = node.operand(0);
   if (node.rank(x) < 3)
-    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(x));
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ",
+                     node.rank(x));
   Ints axes(size_t(node.rank(x) - 2));
   std::iota(axes.begin(), axes.end(), 2);
   return node.setResult(emitReduce(node, x, kind, axes, true));
