@@ -54,6 +54,8 @@ std::optional<int64_t> byteSizeOf(mlir::Type type);
 Result<Tensor> readConstant(mlir::Value value);
 /// The elements of a constant without copying, where they lie in memory as such (every weight does); else `storage` is filled.
 Result<TensorView> viewConstant(mlir::Value value, Tensor &storage, llvm::SmallVectorImpl<int64_t> &dims);
+/// The same for the value of a constant.
+Result<TensorView> viewConstant(mlir::TypedAttr value, Tensor &storage, llvm::SmallVectorImpl<int64_t> &dims);
 /// The element of a constant all of whose (at most `maxSplat`) elements are equal, as a double; integers above 2^53 are refused.
 std::optional<double> splatValue(mlir::Value value);
 /// A constant of these elements: inline when it is small (at most 1 KiB) or a scalar, else a derived weight.

@@ -79,20 +79,19 @@ static Result<Tensor> readDense(DenseElementsAttr dense, DType dtype) {
   return tensor;
 }
 
-Result<TensorView> viewConstant(Value value, Tensor &storage, SmallVectorImpl<int64_t> &dims) {
-  auto constant = value.getDefiningOp<ConstantOp>();
-  if (!constant)
-    return makeError(ErrorCode::E0901, "value is no constant");
-  auto type = cast<RankedTensorType>(constant.getValue().getType());
+Result<TensorView> viewConstant(TypedAttr value, Tensor &storage, SmallVectorImpl<int64_t> &dims) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || !type.hasStaticShape())
+    return makeError(ErrorCode::E0901, "constant is no tensor of known size");
   auto dtype = dtypeOf(type.getElementType());
   if (!dtype)
     return makeError(ErrorCode::E0203, "constant has an element type without runtime form");
   dims.assign(type.getShape().begin(), type.getShape().end());
-  if (auto dense = dyn_cast<DenseElementsAttr>(constant.getValue())) {
+  if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
     KILN_ASSIGN(storage, readDense(dense, *dtype));
     return TensorView{storage.data(), *dtype, dims};
   }
-  auto weight = dyn_cast<WeightAttr>(constant.getValue());
+  auto weight = dyn_cast<WeightAttr>(value);
   if (!weight)
     return makeError(ErrorCode::E0901, "constant is of a foreign kind");
   auto size = byteCount(*dtype, dims);
@@ -107,6 +106,13 @@ Result<TensorView> viewConstant(Value value, Tensor &storage, SmallVectorImpl<in
     return TensorView{storage.data(), *dtype, dims};
   }
   return TensorView{const_cast<std::byte *>(bytes.data()), *dtype, dims};
+}
+
+Result<TensorView> viewConstant(Value value, Tensor &storage, SmallVectorImpl<int64_t> &dims) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  if (!constant)
+    return makeError(ErrorCode::E0901, "value is no constant");
+  return viewConstant(constant.getValue(), storage, dims);
 }
 
 Result<Tensor> readConstant(Value value) {

@@ -1,0 +1,242 @@
+#include "compiler/session/BuildProgram.h"
+
+#include "dialects/kiln/Locations.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace kiln;
+using namespace kiln::plan_ir;
+
+namespace {
+
+class Builder {
+public:
+  explicit Builder(ModuleOp module) : module(module) {}
+
+  Result<BuiltProgram> run() {
+    ProgramOp program;
+    for (auto op : module.getOps<ProgramOp>()) {
+      if (program)
+        return makeError(ErrorCode::E0907, "a module with several programs");
+      program = op;
+    }
+    if (!program)
+      return makeError(ErrorCode::E0313, "the module holds no plan.program");
+    built.program.name = program.getSymName().str();
+    for (auto kernel : module.getOps<plan_ir::KernelOp>())
+      KILN_TRY(addKernel(kernel));
+    for (Operation &op : program.getBody().front())
+      KILN_TRY(add(&op));
+    setIntervals();
+    return std::move(built);
+  }
+
+private:
+  Status addKernel(plan_ir::KernelOp op) {
+    kernels[op.getSymName()] = static_cast<KernelId>(built.kernels.size());
+    KernelJob job;
+    job.family = findFamily(cpuFamilies(), std::string_view(op.getFamily()));
+    if (!job.family)
+      return makeError(ErrorCode::E0806, "kernel @", op.getSymName().str(), ": there is no family ",
+                       op.getFamily().str());
+    KILN_ASSIGN(job.problem, Problem::parse(std::string_view(op.getProblem())));
+    KILN_ASSIGN(job.config, Attributes::parse(std::string_view(op.getConfig())));
+    if (!job.family->claims(job.problem))
+      return makeError(ErrorCode::E0806, "kernel @", op.getSymName().str(), ": family ",
+                       op.getFamily().str(), " does not implement its problem");
+    built.kernels.push_back(std::move(job));
+    built.program.kernels.push_back(
+        {op.getFamily().str(), op.getConfig().str(), op.getProblem().str(), 0, 0, {}});
+    return Status::success();
+  }
+
+  BufferId addBuffer(Buffer buffer) {
+    built.program.buffers.push_back(std::move(buffer));
+    return static_cast<BufferId>(built.program.buffers.size() - 1);
+  }
+
+  ViewId addView(Value value, BufferId buffer, SizeExpr offset) {
+    auto type = cast<ViewType>(value.getType());
+    built.program.views.push_back({buffer, offset, type.getDType(), type.getDims()});
+    return views[value] = static_cast<ViewId>(built.program.views.size() - 1);
+  }
+
+  Status add(Operation *op) {
+    Program &program = built.program;
+    return llvm::TypeSwitch<Operation *, Status>(op)
+        .Case([&](BindShapeOp bind) {
+          std::string name = bind.getSymbol().str();
+          auto input = static_cast<int32_t>(
+              program.buffers[program.views[views[bind.getInput()]].buffer].index);
+          program.symbols.push_back({name, input, static_cast<int32_t>(bind.getDim()), SizeExpr(),
+                                     static_cast<int64_t>(bind.getLow()),
+                                     static_cast<int64_t>(bind.getHigh().value_or(INT64_MAX))});
+          if (bind.getDivisor() != 1)
+            program.checks.push_back(
+                {SizeExpr::mod(SizeExpr::symbol(name), static_cast<int64_t>(bind.getDivisor())), 0,
+                 "size " + name + " must be a multiple of " + std::to_string(bind.getDivisor())});
+          return Status::success();
+        })
+        .Case([&](DefineOp define) {
+          program.symbols.push_back({define.getSymbol().str(), -1, -1, sizeOf(define.getValue())});
+          return Status::success();
+        })
+        .Case([&](CheckOp check) {
+          SizeExpr a = sizeOf(check.getLhs()), b = sizeOf(check.getRhs());
+          if (check.getKind() == "equal")
+            program.checks.push_back(
+                {a, b, "sizes " + a.print() + " and " + b.print() + " must be equal"});
+          else
+            program.checks.push_back(
+                {(a - b) * (a - 1) * (b - 1), 0,
+                 "sizes " + a.print() + " and " + b.print() + " must be equal, or one of them 1"});
+          return Status::success();
+        })
+        .Case([&](InputOp input) {
+          ViewId view = addView(input,
+                                addBuffer({Buffer::Place::Input,
+                                           static_cast<uint32_t>(program.inputs.size()),
+                                           SizeExpr(),
+                                           0,
+                                           0,
+                                           {}}),
+                                0);
+          program.inputs.push_back({input.getName().str(), view});
+          return Status::success();
+        })
+        .Case([&](OutputOp output) {
+          ViewId view = addView(output,
+                                addBuffer({Buffer::Place::Output,
+                                           static_cast<uint32_t>(program.outputs.size()),
+                                           SizeExpr(),
+                                           0,
+                                           0,
+                                           {}}),
+                                0);
+          program.outputs.push_back({output.getName().str(), view});
+          return Status::success();
+        })
+        .Case([&](plan_ir::ConstantOp constant) { return addConstant(constant); })
+        .Case([&](AllocOp alloc) {
+          Buffer buffer;
+          buffer.place =
+              alloc.getPlace() == "workspace" ? Buffer::Place::Workspace : Buffer::Place::Arena;
+          buffer.bytes = alloc.getView().getType().getBytes();
+          if (alloc.getOffset())
+            buffer.offset = static_cast<int64_t>(*alloc.getOffset());
+          addView(alloc, addBuffer(buffer), 0);
+          return Status::success();
+        })
+        .Case([&](AliasOp alias) {
+          View base = program.views[views[alias.getBase()]];
+          addView(alias, base.buffer, base.offset + sizeOf(alias.getOffset()));
+          return Status::success();
+        })
+        .Case([&](LaunchOp launch) { return addLaunch(launch); })
+        .Case([&](HostCallOp call) { return addHostCall(call); })
+        .Case([&](CopyOp copy) {
+          addStep(op, CopyStep{views[copy.getSource()], views[copy.getTarget()]}, 0,
+                  SizeExpr(2) * cast<ViewType>(copy.getSource().getType()).getBytes());
+          return Status::success();
+        })
+        .Default([&](Operation *other) {
+          return makeError(ErrorCode::E0313, "unexpected ", other->getName().getStringRef().str(),
+                           " in a plan.program");
+        });
+  }
+
+  Status addConstant(plan_ir::ConstantOp op) {
+    Program &program = built.program;
+    auto type = op.getView().getType();
+    Constant constant;
+    constant.name = nodeName(op.getLoc());
+    constant.dtype = type.getDType();
+    for (const SizeExpr &dim : type.getDims()) {
+      if (!dim.isConstant())
+        return makeError(ErrorCode::E0313, "a constant has the symbolic size ", dim.print());
+      constant.dims.push_back(dim.constant());
+    }
+    KILN_ASSIGN(Recipe recipe, Recipe::parse(std::string_view(op.getRecipe())));
+    auto index = static_cast<uint32_t>(program.constants.size());
+    addView(op, addBuffer({Buffer::Place::Constant, index, SizeExpr(), 0, 0, {}}), 0);
+    program.constants.push_back(std::move(constant));
+    built.constants.push_back({op.getSource(), std::move(recipe)});
+    return Status::success();
+  }
+
+  Status addLaunch(LaunchOp op) {
+    auto kernel = kernels.find(op.getKernel());
+    if (kernel == kernels.end())
+      return makeError(ErrorCode::E0313, "a launch names the unknown kernel @",
+                       op.getKernel().str());
+    LaunchStep step;
+    step.kernel = kernel->second;
+    step.entry = static_cast<uint32_t>(op.getEntry());
+    for (Value buffer : op.getBuffers())
+      step.buffers.push_back(views[buffer]);
+    step.access = op.getAccess().str();
+    if (op.getWorkspace())
+      step.workspace = views[op.getWorkspace()];
+    for (auto size : op.getSizes().getAsRange<StringAttr>())
+      step.sizes.push_back(sizeOf(size));
+    step.grid = sizeOf(op.getGrid());
+    step.scratchBytes = sizeOf(op.getScratch());
+    addStep(op, std::move(step), sizeOf(op.getFlops()), sizeOf(op.getBytes()));
+    return Status::success();
+  }
+
+  Status addHostCall(HostCallOp op) {
+    HostCallStep step;
+    step.callee = op.getCallee().str();
+    KILN_ASSIGN(step.attributes, Attributes::parse(std::string_view(op.getOpAttributes())));
+    auto input = op.getInputs().begin();
+    for (char present : op.getPresent())
+      step.inputs.push_back(present == '1' ? views[*input++] : noView);
+    for (Value output : op.getOutputs())
+      step.outputs.push_back(views[output]);
+    addStep(op, std::move(step), sizeOf(op.getFlops()), sizeOf(op.getBytes()));
+    return Status::success();
+  }
+
+  template <typename Action>
+  void addStep(Operation *op, Action action, SizeExpr flops, SizeExpr bytes) {
+    built.program.steps.push_back({std::move(action), nodeName(op->getLoc()), flops, bytes});
+    auto step = static_cast<uint32_t>(built.program.steps.size() - 1);
+    for (Value operand : op->getOperands()) {
+      auto [it, added] = intervals.try_emplace(built.program.views[views[operand]].buffer,
+                                               std::make_pair(step, step));
+      it->second.second = step;
+    }
+  }
+
+  void setIntervals() {
+    int64_t arena = 0;
+    bool known = true;
+    for (auto [i, buffer] : llvm::enumerate(built.program.buffers)) {
+      if (!buffer.inArena())
+        continue;
+      if (auto it = intervals.find(static_cast<BufferId>(i)); it != intervals.end())
+        std::tie(buffer.firstStep, buffer.lastStep) = it->second;
+      known &= buffer.offset && buffer.bytes.isConstant();
+      if (known)
+        arena = std::max(arena, *buffer.offset + (buffer.bytes.constant() + 63) / 64 * 64);
+    }
+    if (known)
+      built.program.arenaBytes = arena;
+    else
+      for (Buffer &buffer : built.program.buffers)
+        buffer.offset.reset();
+  }
+
+  ModuleOp module;
+  BuiltProgram built;
+  llvm::StringMap<KernelId> kernels;
+  DenseMap<Value, ViewId> views;
+  DenseMap<BufferId, std::pair<uint32_t, uint32_t>> intervals;
+};
+
+} // namespace
+
+Result<BuiltProgram> kiln::buildProgram(ModuleOp module) { return Builder(module).run(); }

@@ -1,0 +1,31 @@
+// From the `plan` dialect to the runtime's Program: the last step before an artifact.
+
+#pragma once
+
+#include "compiler/session/KernelCompile.h"
+#include "dialects/plan/PlanDialect.h"
+#include "runtime/base/Recipe.h"
+#include "runtime/plan/Program.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace kiln {
+
+/// Where the bytes of a constant come from.
+struct ConstantSource {
+  mlir::Attribute value; ///< #kiln.weight or inline elements
+  Recipe recipe;
+};
+
+struct BuiltProgram {
+  Program program;
+  std::vector<ConstantSource> constants; ///< one per Program::constants
+  std::vector<KernelJob>
+      kernels; ///< one per Program::kernels, whose code is not in the program yet
+};
+
+/// Reads the one plan.program of `module`. IR that a user wrote may be wrong in any way that the
+/// verifier lets through: that is an error.
+Result<BuiltProgram> buildProgram(mlir::ModuleOp module);
+
+} // namespace kiln

@@ -1,0 +1,79 @@
+#include "compiler/session/KernelCompile.h"
+
+#include "codegen/cpu/Lowering.h"
+#include "compiler/session/Parallel.h"
+
+#include "mlir/IR/MLIRContext.h"
+
+#include <mutex>
+
+using namespace kiln;
+
+namespace {
+
+/// Runs fn(i, context) for every kernel; the error of the lowest index wins, so that it does not
+/// depend on the threads.
+template <typename Fn> Status forEachKernel(size_t count, size_t threads, Fn fn) {
+  std::vector<std::unique_ptr<mlir::MLIRContext>> contexts(threads);
+  std::vector<Status> failures(count);
+  std::atomic<bool> stop{false};
+  parallelFor(count, threads, [&](size_t i, size_t worker) {
+    if (stop)
+      return;
+    if (!contexts[worker])
+      contexts[worker] = cpu::makeContext();
+    failures[i] = fn(i, *contexts[worker]);
+    if (!failures[i].ok())
+      stop = true;
+  });
+  for (Status &failure : failures)
+    KILN_TRY(failure);
+  return Status::success();
+}
+
+Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target,
+                      mlir::MLIRContext &context) {
+  Result<Emission> emission = kernel.family->emit(kernel.problem, kernel.config, target, context);
+  if (emission.ok())
+    return emission;
+  return emission.status().withContext("family " + std::string(kernel.family->name()) +
+                                       ", problem \"" + kernel.problem.print() + "\": ");
+}
+
+} // namespace
+
+Result<std::vector<KernelInterface>>
+kiln::emitInterfaces(std::span<const KernelJob> kernels, const TargetInfo &target, size_t threads) {
+  std::vector<KernelInterface> result(kernels.size());
+  KILN_TRY(
+      forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
+        KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
+        result[i] = {std::move(emission.launches), std::move(emission.packed),
+                     emission.workspaceBytes};
+        return Status::success();
+      }));
+  return result;
+}
+
+Result<std::vector<CompiledKernel>> kiln::compileKernels(std::span<const KernelJob> kernels,
+                                                         const TargetInfo &target, size_t threads,
+                                                         bool keepTexts,
+                                                         const KernelProgress &progress) {
+  std::vector<CompiledKernel> result(kernels.size());
+  std::atomic<size_t> done{0};
+  KILN_TRY(
+      forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
+        KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
+        KernelTexts texts;
+        if (keepTexts)
+          texts = {&result[i].llvmIr, &result[i].assembly};
+        Result<KernelImage> image = compileEmission(emission, target, texts);
+        if (!image.ok())
+          return image.status().withContext("problem \"" + kernels[i].problem.print() + "\": ");
+        result[i].image = std::move(*image);
+        if (progress && !progress(++done, kernels.size()))
+          return makeError(ErrorCode::E0701, "the compilation was interrupted");
+        return Status::success();
+      }));
+  return result;
+}

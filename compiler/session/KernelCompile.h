@@ -1,0 +1,45 @@
+// From configured problems to machine code, in parallel: one MLIR context per thread, equal
+// problems once.
+#pragma once
+
+#include "codegen/Emission.h"
+#include "codegen/KernelFamily.h"
+#include "codegen/cpu/KernelImage.h"
+
+#include <functional>
+#include <vector>
+
+namespace kiln {
+
+/// What determines a kernel's code, besides the target.
+struct KernelJob {
+  const KernelFamily *family = nullptr;
+  Problem problem;
+  Config config;
+};
+
+/// An Emission without its module: what the plan has to know of a kernel.
+struct KernelInterface {
+  std::vector<Launch> launches;
+  std::vector<PackedInput> packed;
+  SizeExpr workspaceBytes;
+};
+
+struct CompiledKernel {
+  KernelImage image;
+  std::string llvmIr, assembly; // when asked for
+};
+
+/// Called from any thread with the number of kernels done; returning false stops the compilation.
+using KernelProgress = std::function<bool(size_t done, size_t total)>;
+
+/// The interfaces of `kernels`, in order.
+Result<std::vector<KernelInterface>> emitInterfaces(std::span<const KernelJob> kernels,
+                                                    const TargetInfo &target, size_t threads);
+
+/// The machine code of `kernels`, in order; the bytes do not depend on `threads`.
+Result<std::vector<CompiledKernel>> compileKernels(std::span<const KernelJob> kernels,
+                                                   const TargetInfo &target, size_t threads,
+                                                   bool keepTexts, const KernelProgress &progress);
+
+} // namespace kiln

@@ -1,0 +1,131 @@
+#include "passes/Stages.h"
+
+#include "dialects/kiln/Ops.h"
+#include "dialects/plan/PlanDialect.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+
+namespace kiln {
+namespace {
+
+constexpr StringLiteral stageAttrName = "kiln.stage";
+
+constexpr StageInfo stages[] = {
+    {Stage::Imported, "imported",
+     "kiln ops only; every op carries its model node's name; weights are references into the "
+     "mapped file"},
+    {Stage::Canonical, "canonical",
+     "sizes are integers or symbols, constants are folded, dead code is gone, spelled-out "
+     "composites are raised"},
+    {Stage::Optimized, "optimized", "casts are eliminated and layouts chosen, as explicit ops"},
+    {Stage::Kernels, "kernels",
+     "every tensor op lies in one kernel region that names its family, or is a host step"},
+    {Stage::Configured, "configured",
+     "every kernel has its problem text and the chosen implementation"},
+    {Stage::Planned, "planned",
+     "a host program: buffers with places, launches and host calls in order"},
+    {Stage::Lowered, "lowered", "the host program with vector-level code of every kernel"},
+    {Stage::Artifact, "artifact", "the .kiln file"},
+};
+
+// The legality table. An op is named by dialect ("plan.*") or in full; of kiln.kernel the
+// attributes that must be there are checked too.
+struct Legality {
+  Stage stage;
+  SmallVector<StringRef> ops;
+  bool knownSizes; // every dim of a tensor is an integer or a symbol
+  SmallVector<StringRef> kernelAttributes;
+};
+
+const Legality &legalityOf(Stage stage) {
+  static const Legality table[] = {
+      {Stage::Imported, {"func.*", "kiln.*", "!kiln.kernel", "!kiln.yield"}, false, {}},
+      {Stage::Canonical, {"func.*", "kiln.*", "!kiln.kernel", "!kiln.yield"}, true, {}},
+      {Stage::Optimized, {"func.*", "kiln.*", "!kiln.kernel", "!kiln.yield"}, true, {}},
+      {Stage::Kernels, {"func.*", "kiln.*"}, true, {"family"}},
+      {Stage::Configured,
+       {"func.*", "kiln.*"},
+       true,
+       {"family", "problem", "config", "packed", "plan"}},
+      {Stage::Planned, {"plan.*"}, false, {}},
+      {Stage::Lowered, {"plan.*", "builtin.module"}, false, {}},
+  };
+  return table[static_cast<int>(stage) - 1];
+}
+
+bool allowed(const Legality &legality, OperationName name) {
+  bool ok = false;
+  for (StringRef entry : legality.ops) {
+    if (entry.consume_front("!")) {
+      if (entry == name.getStringRef())
+        return false;
+    } else if (entry == name.getStringRef() ||
+               (entry.ends_with(".*") && entry.drop_back(2) == name.getDialectNamespace())) {
+      ok = true;
+    }
+  }
+  return ok;
+}
+
+bool sizesKnown(Type type) {
+  return !isa<RankedTensorType>(type) ||
+         llvm::none_of(getDims(type), [](const SizeExpr &d) { return d.isInvalid(); });
+}
+
+} // namespace
+
+std::span<const StageInfo> allStages() { return stages; }
+
+std::string_view stageName(Stage stage) {
+  return stage == Stage::None ? "none" : stages[static_cast<int>(stage) - 1].name;
+}
+
+std::optional<Stage> parseStage(std::string_view name) {
+  for (const StageInfo &info : stages)
+    if (info.name == name)
+      return info.stage;
+  return std::nullopt;
+}
+
+Stage stageOf(ModuleOp module) {
+  auto name = module->getAttrOfType<StringAttr>(stageAttrName);
+  return name ? parseStage(std::string_view(name.getValue())).value_or(Stage::None) : Stage::None;
+}
+
+void setStage(ModuleOp module, Stage stage) {
+  module->setAttr(stageAttrName,
+                  StringAttr::get(module.getContext(), llvm::StringRef(stageName(stage))));
+}
+
+Status checkStage(ModuleOp module, Stage stage) {
+  if (stage == Stage::None || stage == Stage::Artifact)
+    return Status::success();
+  const Legality &legality = legalityOf(stage);
+  Status status;
+  auto refuse = [&](Operation *op, const std::string &why) {
+    status = makeError(ErrorCode::E0902, op->getName().getStringRef().str(), " ", why, " at stage ",
+                       stageName(stage));
+    return WalkResult::interrupt();
+  };
+  module->walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (op == module)
+      return WalkResult::advance();
+    if (isa<ModuleOp>(op) && allowed(legality, op->getName()))
+      return WalkResult::skip(); // a kernel's code, checked by its own verifier
+    if (!allowed(legality, op->getName()))
+      return refuse(op, "does not belong");
+    if (legality.knownSizes && !llvm::all_of(op->getResultTypes(), sizesKnown))
+      return refuse(op, "has a result of unknown size");
+    if (isa<KernelOp>(op))
+      for (StringRef name : legality.kernelAttributes)
+        if (!op->hasAttr(name))
+          return refuse(op, "has no attribute " + name.str());
+    return WalkResult::advance();
+  });
+  return status;
+}
+
+} // namespace kiln

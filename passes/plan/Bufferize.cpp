@@ -1,0 +1,374 @@
+// Bufferize: tensors become views of memory, the function becomes the host program.
+//
+//   func @main(%x : tensor<..>) {                      plan.program @main {
+//     %0 = kiln.kernel(%x, %w) {..}                      %x = plan.input "x"      %y = plan.output
+//     "y" %1 = kiln.reshape %0                               %w = plan.constant ...   %b =
+//     plan.alloc "arena" %2 = kiln.softmax %1           ->                  plan.launch @k0[0](%x,
+//     %w, %b) return %2                                          %1 = plan.alias %b
+//   }                                                    plan.host_call "softmax"(%1) into (%y)
+//
+// - A reshape is another view of the same memory.
+// - A value that is returned is computed in the output's own memory; only inputs, constants and
+// values returned twice are copied there.
+// - A result takes over the memory of an operand when the kernel says that it may (in-place facts
+// of its problem), nothing reads the operand
+//   later, no other operand lies in the same memory, and that memory is a buffer of ours: an input
+//   or a constant is never written.
+// - A constant is stored in the forms that are read, packed or not, once each.
+//
+// Runs after Schedule, because "later" must be known, and before AssignArena, because aliases
+// decide how long memory is in use.
+
+#include "passes/plan/KernelPlan.h"
+#include "passes/plan/Passes.h"
+#include "passes/plan/Tensors.h"
+
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/SizeTable.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseMap.h"
+
+#include <limits>
+
+using namespace mlir;
+
+namespace kiln {
+#define GEN_PASS_DEF_BUFFERIZE
+#include "passes/plan/Passes.h.inc"
+
+namespace {
+
+class Bufferizer {
+public:
+  Bufferizer(func::FuncOp function, bool allowInPlace)
+      : function(function), block(function.getBody().front()), allowInPlace(allowInPlace),
+        b(function.getContext()) {}
+
+  /// Builds the program before the function. The function stays.
+  Status run() {
+    b.setInsertionPoint(function);
+    auto program = b.create<plan_ir::ProgramOp>(function.getLoc(), function.getSymName());
+    b.setInsertionPointToStart(&program.getBody().emplaceBlock());
+    KILN_TRY(signature());
+    followUses();
+    for (Operation &op : block.without_terminator()) {
+      KILN_TRY(step(&op));
+      ++now;
+    }
+    return finishOutputs();
+  }
+
+  /// Kernel symbols in order of first use, by what determines their code.
+  static FlatSymbolRefAttr kernelSymbol(ModuleOp module, KernelOp op, int64_t launches);
+
+private:
+  static constexpr int64_t never = std::numeric_limits<int64_t>::max();
+
+  Value rootTensor(Value tensor) {
+    while (Operation *op = tensor.getDefiningOp()) {
+      if (!isView(op))
+        break;
+      tensor = op->getOperand(0);
+    }
+    return tensor;
+  }
+
+  std::string nameOf(ArrayAttr names, size_t i, StringRef fallback) {
+    if (names && i < names.size())
+      if (auto name = dyn_cast<StringAttr>(names[i]))
+        return name.getValue().str();
+    return (fallback + Twine(i)).str();
+  }
+
+  Status signature() {
+    Location loc = function.getLoc();
+    KILN_ASSIGN(SizeTable sizes, SizeTable::read(function));
+    for (auto [i, argument] : llvm::enumerate(block.getArguments())) {
+      auto name = function.getArgAttrOfType<StringAttr>(static_cast<unsigned>(i), nameAttrName);
+      std::string text = name ? name.getValue().str() : "input" + std::to_string(i);
+      views[argument] = b.create<plan_ir::InputOp>(loc, viewOf(argument.getType()), text);
+    }
+    for (unsigned i = 0; i < function.getNumResults(); ++i) {
+      auto name = function.getResultAttrOfType<StringAttr>(i, nameAttrName);
+      std::string text = name ? name.getValue().str() : "output" + std::to_string(i);
+      outputs.push_back(
+          b.create<plan_ir::OutputOp>(loc, viewOf(function.getResultTypes()[i]), text));
+    }
+    for (const SizeTable::Symbol &symbol : sizes.symbols())
+      if (!symbol.definition)
+        KILN_TRY(bind(symbol));
+    for (const SizeTable::Symbol &symbol : sizes.symbols())
+      if (symbol.definition)
+        b.create<plan_ir::DefineOp>(loc, symbol.name, symbol.definition->print());
+    for (const SizeTable::Check &check : sizes.checks())
+      b.create<plan_ir::CheckOp>(loc, check.kind == SizeTable::Check::Equal ? "equal" : "broadcast",
+                                 check.a.print(), check.b.print());
+    return Status::success();
+  }
+
+  /// Finds the input dim that is the symbol.
+  Status bind(const SizeTable::Symbol &symbol) {
+    if (symbol.dataDependent)
+      return makeError(ErrorCode::E0208, "size ", symbol.name, " depends on data");
+    for (Value argument : block.getArguments())
+      for (auto [dim, size] : llvm::enumerate(getDims(argument)))
+        if (size.asSymbol() == symbol.name) {
+          auto high = symbol.high == SizeTable::unbounded ? IntegerAttr()
+                                                          : b.getI64IntegerAttr(symbol.high);
+          b.create<plan_ir::BindShapeOp>(function.getLoc(), b.getStringAttr(symbol.name),
+                                         views[argument], b.getI64IntegerAttr(dim),
+                                         b.getI64IntegerAttr(symbol.low), high,
+                                         b.getI64IntegerAttr(symbol.divisor));
+          return Status::success();
+        }
+    return Status::success(); // no input shows it, and then nothing can use it either
+  }
+
+  /// When each piece of memory is read last, and which results are computed in an output's memory.
+  void followUses() {
+    int64_t index = 0;
+    for (Operation &op : block) {
+      for (Value operand : op.getOperands())
+        lastRead[rootTensor(operand)] = index;
+      ++index;
+    }
+    for (auto [i, returned] : llvm::enumerate(block.getTerminator()->getOperands())) {
+      Value root = rootTensor(returned);
+      lastRead[root] = never;
+      if (root.getDefiningOp() && !isa<ConstantOp>(root.getDefiningOp()))
+        outputOf.try_emplace(root, i);
+    }
+  }
+
+  Value viewAs(Value view, plan_ir::ViewType type, Location loc) {
+    return view.getType() == type ? view
+                                  : b.create<plan_ir::AliasOp>(loc, type, view, "0").getView();
+  }
+
+  /// The view of an operand; a constant is stored when it is first read.
+  Value operand(Value tensor) {
+    if (auto it = views.find(tensor); it != views.end())
+      return it->second;
+    auto constant = tensor.getDefiningOp<ConstantOp>();
+    return storedConstant(constant, "", viewOf(tensor.getType()));
+  }
+
+  Value storedConstant(ConstantOp constant, StringRef recipe, plan_ir::ViewType type) {
+    Value &stored = constants[{constant.getValue(), b.getStringAttr(recipe), type}];
+    if (!stored) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointAfterValue(lastConstant ? lastConstant : firstConstantPlace());
+      stored = lastConstant = b.create<plan_ir::ConstantOp>(
+          constant.getLoc(), type, constant.getValue(), b.getStringAttr(recipe));
+    }
+    return stored;
+  }
+  Value firstConstantPlace() {
+    return outputs.empty() ? views[block.getArgument(0)] : outputs.back();
+  }
+
+  /// Memory for a result that does not take over an operand's.
+  Value newMemory(Value result, StringRef place, Location loc) {
+    plan_ir::ViewType type = viewOf(result.getType());
+    if (auto output = outputOf.find(result); output != outputOf.end())
+      return viewAs(outputs[output->second], type, loc);
+    return b.create<plan_ir::AllocOp>(loc, type, b.getStringAttr(place), IntegerAttr());
+  }
+
+  Status step(Operation *op) {
+    if (isa<ConstantOp>(op))
+      return Status::success();
+    if (isView(op)) {
+      views[op->getResult(0)] =
+          viewAs(operand(op->getOperand(0)), viewOf(op->getResult(0).getType()), op->getLoc());
+      return Status::success();
+    }
+    if (auto kernel = dyn_cast<KernelOp>(op))
+      return launch(kernel);
+    return hostCall(op);
+  }
+
+  /// The memory of a computed value or input; null for a constant.
+  Value memoryOf(Value tensor) {
+    Value view = views.lookup(tensor);
+    return view ? plan_ir::rootOf(view) : Value();
+  }
+
+  /// The operand whose memory result `output` takes over, if any.
+  std::optional<int> takenOver(KernelOp op, const KernelPlan &plan, int output) {
+    if (!allowInPlace || outputOf.count(op->getResult(output)))
+      return std::nullopt;
+    for (const KernelPlan::InPlace &pair : plan.inPlace) {
+      if (pair.output != output)
+        continue;
+      Value root = rootTensor(op->getOperand(pair.input));
+      Value memory = memoryOf(op->getOperand(pair.input));
+      auto alloc = memory ? memory.getDefiningOp<plan_ir::AllocOp>() : nullptr;
+      if (!alloc || alloc.getPlace() != "arena" || lastRead[root] != now || taken.count(memory))
+        continue;
+      int sharers = 0;
+      for (Value other : op->getOperands())
+        sharers += memoryOf(other) == memory;
+      if (sharers != 1)
+        continue;
+      if (alloc.getView().getType().getBytes() !=
+          viewOf(op->getResult(output).getType()).getBytes())
+        continue;
+      taken.insert(memory);
+      return pair.input;
+    }
+    return std::nullopt;
+  }
+
+  Status launch(KernelOp op) {
+    Location loc = op.getLoc();
+    KILN_ASSIGN(KernelPlan plan, KernelPlan::read(op));
+    taken.clear();
+    for (int i = 0; i < static_cast<int>(op->getNumResults()); ++i) {
+      Value result = op->getResult(i);
+      std::optional<int> input = takenOver(op, plan, i);
+      views[result] = input ? viewAs(operand(op->getOperand(*input)), viewOf(result.getType()), loc)
+                            : newMemory(result, "arena", loc);
+    }
+    std::vector<Value> packed;
+    for (const KernelPlan::Packed &part : plan.packed) {
+      auto constant = rootTensor(op->getOperand(part.input)).getDefiningOp<ConstantOp>();
+      auto type = plan_ir::ViewType::getChecked([&] { return op->emitError(); }, b.getContext(),
+                                                StringRef(part.type));
+      if (!constant || !type)
+        return makeError(ErrorCode::E0905, "operand ", part.input,
+                         " of a kernel is packed but is no constant");
+      packed.push_back(storedConstant(constant, part.recipe, type));
+    }
+    Value workspace;
+    if (!plan.workspace.isConstant(0))
+      workspace = b.create<plan_ir::AllocOp>(
+          loc, plan_ir::ViewType::get(b.getContext(), DType::U8, {plan.workspace}),
+          b.getStringAttr("workspace"), IntegerAttr());
+    FlatSymbolRefAttr kernel = kernelSymbol(function->getParentOfType<ModuleOp>(), op,
+                                            static_cast<int64_t>(plan.launches.size()));
+    for (auto [entry, launch] : llvm::enumerate(plan.launches)) {
+      SmallVector<Value> buffers;
+      std::string access;
+      for (const KernelPlan::Buffer &buffer : launch.buffers) {
+        switch (buffer.kind) {
+        case KernelPlan::Buffer::Kind::Input:
+          buffers.push_back(operand(op->getOperand(buffer.index)));
+          access += 'r';
+          break;
+        case KernelPlan::Buffer::Kind::Packed:
+          buffers.push_back(packed[buffer.index]);
+          access += 'r';
+          break;
+        case KernelPlan::Buffer::Kind::Output:
+          buffers.push_back(views[op->getResult(buffer.index)]);
+          access += 'w';
+          break;
+        case KernelPlan::Buffer::Kind::Workspace:
+          if (!workspace)
+            return makeError(ErrorCode::E0905, "a kernel uses a workspace of no bytes");
+          buffers.push_back(workspace);
+          access += 'x';
+          break;
+        }
+      }
+      SmallVector<StringRef> sizes;
+      std::vector<std::string> texts;
+      for (const SizeExpr &size : launch.sizes)
+        texts.push_back(size.print());
+      sizes.assign(texts.begin(), texts.end());
+      // The work of a kernel is counted once, at its last launch.
+      bool last = entry + 1 == plan.launches.size();
+      auto text = [&](const SizeExpr &size) { return b.getStringAttr(size.print()); };
+      b.create<plan_ir::LaunchOp>(loc, kernel, b.getI64IntegerAttr(static_cast<int64_t>(entry)),
+                                  buffers, workspace, b.getStringAttr(access),
+                                  b.getStrArrayAttr(sizes), text(launch.grid), text(launch.scratch),
+                                  text(last ? plan.flops : 0), text(last ? plan.bytes : 0));
+    }
+    return Status::success();
+  }
+
+  Status hostCall(Operation *op) {
+    SmallVector<Value> inputs, results;
+    std::string present(op->getNumOperands(), '1');
+    for (Value tensor : op->getOperands())
+      inputs.push_back(operand(tensor));
+    auto place = op->getAttrOfType<StringAttr>(placeAttrName);
+    for (Value result : op->getResults()) {
+      views[result] = newMemory(result, place ? place.getValue() : "arena", op->getLoc());
+      results.push_back(views[result]);
+    }
+    b.create<plan_ir::HostCallOp>(op->getLoc(), mnemonicOf(op), inputs, results, present,
+                                  toAttributes(op).print(), readWork(op, "kiln.flops").print(),
+                                  readWork(op, "kiln.bytes").print());
+    return Status::success();
+  }
+
+  Status finishOutputs() {
+    for (auto [i, returned] : llvm::enumerate(block.getTerminator()->getOperands())) {
+      Value source = operand(returned), target = outputs[i];
+      if (plan_ir::rootOf(source) == target)
+        continue;
+      b.create<plan_ir::CopyOp>(
+          block.getTerminator()->getLoc(), source,
+          viewAs(target, cast<plan_ir::ViewType>(source.getType()), function.getLoc()));
+    }
+    return Status::success();
+  }
+
+  func::FuncOp function;
+  Block &block;
+  bool allowInPlace;
+  OpBuilder b;
+  int64_t now = 0;
+  DenseMap<Value, Value> views;      // tensor -> view
+  DenseMap<Value, int64_t> lastRead; // of the memory of a root tensor
+  DenseMap<Value, size_t> outputOf;  // root tensor -> the output it is computed in
+  DenseMap<std::tuple<mlir::Attribute, mlir::Attribute, Type>, Value>
+      constants;         // by source, recipe and type
+  DenseSet<Value> taken; // memory taken over by a result of the current kernel
+  SmallVector<Value> outputs;
+  Value lastConstant;
+};
+
+FlatSymbolRefAttr Bufferizer::kernelSymbol(ModuleOp module, KernelOp op, int64_t launches) {
+  auto family = op->getAttrOfType<StringAttr>("family"),
+       problem = op->getAttrOfType<StringAttr>("problem"),
+       config = op->getAttrOfType<StringAttr>("config");
+  int64_t count = 0;
+  Operation *after = nullptr;
+  for (auto kernel : module.getOps<plan_ir::KernelOp>()) {
+    if (kernel.getFamilyAttr() == family && kernel.getProblemAttr() == problem &&
+        kernel.getConfigAttr() == config)
+      return FlatSymbolRefAttr::get(kernel.getSymNameAttr());
+    ++count;
+    after = kernel;
+  }
+  OpBuilder b(module.getContext());
+  if (after)
+    b.setInsertionPointAfter(after);
+  else
+    b.setInsertionPointToStart(module.getBody());
+  auto kernel = b.create<plan_ir::KernelOp>(module.getLoc(), b.getStringAttr("k" + Twine(count)),
+                                            family, config, problem, b.getI64IntegerAttr(launches));
+  return FlatSymbolRefAttr::get(kernel.getSymNameAttr());
+}
+
+class Bufferize : public impl::BufferizeBase<Bufferize> {
+public:
+  using BufferizeBase::BufferizeBase;
+
+  void runOnOperation() override {
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
+      if (Status status = Bufferizer(function, inPlace).run(); !status.ok()) {
+        emitError(function.getLoc(), status);
+        return signalPassFailure();
+      }
+      function.erase();
+    }
+  }
+};
+
+} // namespace
+} // namespace kiln

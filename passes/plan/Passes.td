@@ -1,0 +1,26 @@
+// The passes that turn kernels and host steps into a host program, in the order in which the pipeline runs them.
+
+#ifndef KILN_PLAN_PASSES
+#define KILN_PLAN_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def Place : Pass<"kiln-place", "::mlir::func::FuncOp"> {
+  let summary = "Says of every host step whether its results live in host memory or beside the tensors";
+}
+
+def Schedule : Pass<"kiln-schedule", "::mlir::func::FuncOp"> {
+  let summary = "Orders kernels and host steps so that little memory is live at a time";
+}
+
+def Bufferize : Pass<"kiln-bufferize", "::mlir::ModuleOp"> {
+  let summary = "Replaces tensors by views of memory: reshapes alias, updates happen in place, outputs are written where they are bound";
+  let dependentDialects = ["::kiln::plan_ir::PlanDialect"];
+  let options = [Option<"inPlace", "in-place", "bool", "true", "let outputs of a kernel take over the buffer of an input that ends there">];
+}
+
+def AssignArena : Pass<"kiln-assign-arena", "::mlir::ModuleOp"> {
+  let summary = "Gives every buffer of known size its place in the arena";
+}
+
+#endif

@@ -1,0 +1,173 @@
+// Schedule: the order of execution.
+//
+//   %a = kernel(%x); %b = kernel(%x); %c = kernel(%a); %d = kernel(%b)   ->   %a; %c; %b; %d
+//
+// A list schedule that takes, of the steps whose operands are there, the one that leaves the least
+// memory live; the model's own order breaks ties and is kept whole where it needs no more memory.
+// Sizes that are not known yet count at a nominal value. Runs before Bufferize, on values, since
+// afterwards the order is fixed by who overwrites what.
+
+#include "passes/plan/Passes.h"
+#include "passes/plan/Tensors.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseMap.h"
+
+using namespace mlir;
+
+namespace kiln {
+#define GEN_PASS_DEF_SCHEDULE
+#include "passes/plan/Passes.h.inc"
+
+namespace {
+
+/// A piece of memory: a value with all its reshapes.
+struct Piece {
+  int64_t bytes = 0;
+  bool counted = false; // inputs, constants and outputs are not memory of ours
+  int readers = 0;      // steps that read it
+};
+
+struct Step {
+  Operation *op;
+  SmallVector<int> reads, writes; // pieces, each once
+  SmallVector<int> users;         // steps that read what this one writes, repeats allowed
+  int waiting = 0;                // operands still to be computed, repeats counted as in `users`
+};
+
+struct Graph {
+  std::vector<Piece> pieces;
+  std::vector<Step> steps;
+};
+
+Graph build(Block &block) {
+  Graph graph;
+  DenseMap<Value, int> pieceOf;
+  DenseMap<int, int> writer;
+  auto newPiece = [&](Value value, bool counted) {
+    pieceOf[value] = static_cast<int>(graph.pieces.size());
+    graph.pieces.push_back({counted ? nominalBytes(value.getType()) : 0, counted, 0});
+    return pieceOf[value];
+  };
+  for (Value argument : block.getArguments())
+    newPiece(argument, false);
+  for (Operation &op : block.without_terminator()) {
+    int index = static_cast<int>(graph.steps.size());
+    Step step{&op, {}, {}, {}, 0};
+    for (Value operand : op.getOperands()) {
+      int piece = pieceOf[operand];
+      if (auto from = writer.find(piece); from != writer.end()) {
+        graph.steps[from->second].users.push_back(index);
+        ++step.waiting;
+      }
+      if (!llvm::is_contained(step.reads, piece)) {
+        step.reads.push_back(piece);
+        ++graph.pieces[piece].readers;
+      }
+    }
+    for (Value result : op.getResults()) {
+      if (isView(&op)) { // shares its operand's memory, and waits for the same step
+        pieceOf[result] = pieceOf[op.getOperand(0)];
+        continue;
+      }
+      step.writes.push_back(newPiece(result, !isa<ConstantOp>(op) && !op.hasAttr(placeAttrName)));
+      writer[step.writes.back()] = index;
+    }
+    graph.steps.push_back(std::move(step));
+  }
+  for (Value returned : block.getTerminator()->getOperands()) {
+    Piece &piece = graph.pieces[pieceOf[returned]];
+    piece.counted = false;
+    piece.bytes = 0;
+  }
+  return graph;
+}
+
+/// Memory while steps run one after another.
+class Meter {
+public:
+  explicit Meter(const Graph &graph) : graph(graph) {
+    for (const Piece &piece : graph.pieces)
+      readersLeft.push_back(piece.readers);
+  }
+
+  /// By how much more memory is live after `step`.
+  int64_t growth(const Step &step) const {
+    int64_t bytes = 0;
+    for (int piece : step.writes)
+      bytes += graph.pieces[piece].readers ? graph.pieces[piece].bytes : 0;
+    for (int piece : step.reads)
+      bytes -= readersLeft[piece] == 1 ? graph.pieces[piece].bytes : 0;
+    return bytes;
+  }
+
+  void run(const Step &step) {
+    for (int piece : step.writes)
+      live += graph.pieces[piece].bytes;
+    peak = std::max(peak, live);
+    for (int piece : step.reads)
+      if (--readersLeft[piece] == 0)
+        live -= graph.pieces[piece].bytes;
+    for (int piece : step.writes)
+      if (graph.pieces[piece].readers == 0)
+        live -= graph.pieces[piece].bytes;
+  }
+
+  int64_t peak = 0;
+
+private:
+  const Graph &graph;
+  std::vector<int> readersLeft;
+  int64_t live = 0;
+};
+
+std::vector<int> greedyOrder(Graph &graph, int64_t &peak) {
+  Meter meter(graph);
+  std::vector<int> ready,
+      order; // `ready` stays sorted: the first best one is the earliest of the model
+  std::vector<int> waiting;
+  for (size_t i = 0; i < graph.steps.size(); ++i) {
+    waiting.push_back(graph.steps[i].waiting);
+    if (!waiting.back())
+      ready.push_back(static_cast<int>(i));
+  }
+  while (!ready.empty()) {
+    size_t best = 0;
+    int64_t bestGrowth = meter.growth(graph.steps[ready[0]]);
+    for (size_t i = 1; i < ready.size(); ++i)
+      if (int64_t growth = meter.growth(graph.steps[ready[i]]); growth < bestGrowth) {
+        best = i;
+        bestGrowth = growth;
+      }
+    int chosen = ready[best];
+    ready.erase(ready.begin() + static_cast<ptrdiff_t>(best));
+    meter.run(graph.steps[chosen]);
+    order.push_back(chosen);
+    for (int user : graph.steps[chosen].users)
+      if (--waiting[user] == 0)
+        ready.insert(std::upper_bound(ready.begin(), ready.end(), user), user);
+  }
+  peak = meter.peak;
+  return order;
+}
+
+class Schedule : public impl::ScheduleBase<Schedule> {
+  void runOnOperation() override {
+    if (getOperation().isExternal())
+      return;
+    Block &block = getOperation().getBody().front();
+    Graph graph = build(block);
+    Meter asWritten(graph);
+    for (const Step &step : graph.steps)
+      asWritten.run(step);
+    int64_t peak = 0;
+    std::vector<int> order = greedyOrder(graph, peak);
+    if (peak >= asWritten.peak)
+      return markAllAnalysesPreserved();
+    for (int index : order)
+      graph.steps[index].op->moveBefore(block.getTerminator());
+  }
+};
+
+} // namespace
+} // namespace kiln

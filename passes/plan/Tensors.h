@@ -1,0 +1,25 @@
+// What planning asks of tensor types and ops.
+
+#pragma once
+
+#include "dialects/kiln/Ops.h"
+#include "dialects/plan/PlanDialect.h"
+
+namespace kiln {
+
+/// Set by Place on host steps: "host".
+inline constexpr llvm::StringLiteral placeAttrName = "kiln.place";
+
+/// The name of an input or output, on arguments and results of the function.
+inline constexpr llvm::StringLiteral nameAttrName = "kiln.name";
+
+/// The view of memory that holds a tensor.
+plan_ir::ViewType viewOf(mlir::Type tensor);
+
+/// Bytes with every symbol at a nominal value; for heuristics.
+int64_t nominalBytes(mlir::Type tensor);
+
+/// Whether the op's result is its first operand's memory under other dims.
+bool isView(mlir::Operation *op);
+
+} // namespace kiln

@@ -1,0 +1,107 @@
+// RUN: kiln-opt --kiln-bufferize --split-input-file %s | FileCheck %s
+
+// A reshape aliases; the returned value is computed where the output is bound; sizes are bound and defined once.
+// CHECK-LABEL: plan.program @main
+// CHECK-DAG: %[[X:.+]] = plan.input "x" : !plan.view<"f32[N,4]">
+// CHECK-DAG: %[[Y:.+]] = plan.output "y" : !plan.view<"f32[d0]">
+// CHECK: plan.bind_shape "N" = %[[X]][0] low 1 high 8 divisor 1
+// CHECK: plan.define "d0" = "{{.+}}"
+// CHECK-NOT: plan.alloc
+// CHECK: %[[V:.+]] = plan.alias %[[Y]]["0"] : !plan.view<"f32[d0]"> -> !plan.view<"f32[N,4]">
+// CHECK: plan.host_call "neg"(%[[X]]) into(%[[V]])
+// CHECK-NOT: plan.copy
+func.func @main(%x: tensor<?x4xf32, #kiln.dims<[N, 4]>> {kiln.name = "x"}) -> (tensor<?xf32, #kiln.dims<[d0]>> {kiln.name = "y"})
+    attributes {kiln.sizes = ["N in 1..8", "d0 = N*4"]} {
+  %a = kiln.neg %x : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?x4xf32, #kiln.dims<[N, 4]>>
+  %b = kiln.reshape %a : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?xf32, #kiln.dims<[d0]>>
+  return %b : tensor<?xf32, #kiln.dims<[d0]>>
+}
+
+// -----
+
+// An input, a constant and a value returned twice are copied.
+// CHECK-LABEL: plan.program @copies
+// CHECK-DAG: %[[X:.+]] = plan.input "input0"
+// CHECK-DAG: %[[A:.+]] = plan.output "output0"
+// CHECK-DAG: %[[B:.+]] = plan.output "output1"
+// CHECK-DAG: %[[C:.+]] = plan.output "output2"
+// CHECK-DAG: %[[D:.+]] = plan.output "output3"
+// CHECK: plan.host_call "neg"(%[[X]]) into(%[[C]])
+// CHECK: plan.copy %[[X]] to %[[A]]
+// CHECK: plan.copy %{{.+}} to %[[B]]
+// CHECK-NOT: plan.copy %{{.+}} to %[[C]]
+// CHECK: plan.copy %[[C]] to %[[D]]
+func.func @copies(%x: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) {
+  %c = kiln.constant {value = dense<[1.0, 2.0]> : tensor<2xf32>} : () -> tensor<2xf32>
+  %n = kiln.neg %x : (tensor<2xf32>) -> tensor<2xf32>
+  return %x, %c, %n, %n : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>
+}
+
+// -----
+
+// A kernel's result takes over an operand that ends there. Equal kernels are one; a packed constant is stored once.
+// CHECK-LABEL: module
+// CHECK: plan.kernel @k0 family "f" config "{}" launches 2 problem "p"
+// CHECK-NOT: plan.kernel
+// CHECK: plan.program @in_place
+// CHECK: %[[W:.+]] = plan.constant {{.+}} recipe "reshape[1,4]" : !plan.view<"f32[1,4]">
+// CHECK-NOT: plan.constant
+// CHECK: %[[A:.+]] = plan.alloc "arena" : !plan.view<"f32[4]">
+// CHECK: %[[WS:.+]] = plan.alloc "workspace" : !plan.view<"u8[64]">
+// CHECK: plan.launch @k0[0] (%{{.+}}, %[[WS]]) access "rx" {{.+}} flops "0" bytes "0" workspace %[[WS]]
+// CHECK: plan.launch @k0[1] (%{{.+}}, %[[W]], %[[A]]) access "rrw" {{.+}} flops "8" bytes "16" workspace %[[WS]]
+// CHECK-NOT: plan.alloc "arena"
+// CHECK: plan.launch @k0[1] (%[[A]], %[[W]], %[[A]])
+// CHECK-NOT: plan.alloc "arena"
+// CHECK: plan.host_call "neg"(%[[A]])
+func.func @in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %w = kiln.constant {value = dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>} : () -> tensor<4xf32>
+  %0 = kiln.kernel %x, %w attributes {family = "f", problem = "p", config = "{}", packed = [{input = 1, recipe = "reshape[1,4]", type = "f32[1,4]"}],
+    plan = {symbols = [], in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
+      {buffers = ["in0", "workspace"], sizes = [], grid = "1", scratch = "0"},
+      {buffers = ["in0", "packed0", "out0"], sizes = [], grid = "4", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
+    %s = kiln.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    kiln.yield %s : tensor<4xf32>
+  }
+  %1 = kiln.kernel %0, %w attributes {family = "f", problem = "p", config = "{}", packed = [{input = 1, recipe = "reshape[1,4]", type = "f32[1,4]"}],
+    plan = {symbols = [], in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
+      {buffers = ["in0", "workspace"], sizes = [], grid = "1", scratch = "0"},
+      {buffers = ["in0", "packed0", "out0"], sizes = [], grid = "4", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
+    %s = kiln.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    kiln.yield %s : tensor<4xf32>
+  }
+  %2 = kiln.neg %1 : (tensor<4xf32>) -> tensor<4xf32>
+  return %2 : tensor<4xf32>
+}
+
+// -----
+
+// Not in place: the operand is read later, or again by the same kernel, or is an input.
+// CHECK-LABEL: plan.program @not_in_place
+// CHECK: plan.host_call "neg"(%{{.+}}) into(%[[A:.+]]) present
+// CHECK: %[[B:.+]] = plan.alloc "arena" : !plan.view<"f32[4]">
+// CHECK: plan.launch @k0[0] (%[[A]], %[[B]])
+// CHECK: %[[C:.+]] = plan.alloc "arena" : !plan.view<"f32[4]">
+// CHECK: plan.launch @k0[0] (%[[A]], %[[C]])
+// CHECK: plan.host_call "add"(%[[B]], %[[C]])
+func.func @not_in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = kiln.neg %x : (tensor<4xf32>) -> tensor<4xf32>
+  %1 = kiln.kernel %0 attributes {family = "f", problem = "p", config = "{}", packed = [],
+    plan = {symbols = [], in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
+      {buffers = ["in0", "out0"], sizes = [], grid = "1", scratch = "0"}]}} : (tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>):
+    %s = kiln.exp %a : (tensor<4xf32>) -> tensor<4xf32>
+    kiln.yield %s : tensor<4xf32>
+  }
+  %2 = kiln.kernel %0, %0 attributes {family = "f", problem = "p", config = "{}", packed = [],
+    plan = {symbols = [], in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
+      {buffers = ["in0", "out0"], sizes = [], grid = "1", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
+    %s = kiln.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    kiln.yield %s : tensor<4xf32>
+  }
+  %3 = kiln.add %1, %2 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %3 : tensor<4xf32>
+}

@@ -1,0 +1,28 @@
+// RUN: kiln-opt --kiln-schedule %s | FileCheck %s
+
+// Both large tensors are alive at once as written; one after the other they are not.
+// CHECK-LABEL: func.func @depth_first
+func.func @depth_first(%x: tensor<1xf32>, %y: tensor<1xf32>) -> tensor<1xf32> {
+  // CHECK: %[[A:.+]] = kiln.expand %arg0
+  // CHECK: %[[SA:.+]] = kiln.reduce %[[A]]
+  // CHECK: %[[B:.+]] = kiln.expand %arg1
+  // CHECK: %[[SB:.+]] = kiln.reduce %[[B]]
+  %a = kiln.expand %x : (tensor<1xf32>) -> tensor<1000xf32>
+  %b = kiln.expand %y : (tensor<1xf32>) -> tensor<1000xf32>
+  %sa = kiln.reduce %a {kind = "sum", axes = array<i64: 0>, keepdims = 1 : i64} : (tensor<1000xf32>) -> tensor<1xf32>
+  %sb = kiln.reduce %b {kind = "sum", axes = array<i64: 0>, keepdims = 1 : i64} : (tensor<1000xf32>) -> tensor<1xf32>
+  %r = kiln.add %sa, %sb : (tensor<1xf32>, tensor<1xf32>) -> tensor<1xf32>
+  return %r : tensor<1xf32>
+}
+
+// The model's own order stays where no other needs less memory, even if steps could be taken earlier.
+// CHECK-LABEL: func.func @as_written
+func.func @as_written(%x: tensor<1000xf32>) -> (tensor<1000xf32>, tensor<1000xf32>) {
+  // CHECK: kiln.exp
+  // CHECK: kiln.neg
+  // CHECK: kiln.tanh
+  %a = kiln.exp %x : (tensor<1000xf32>) -> tensor<1000xf32>
+  %b = kiln.neg %x : (tensor<1000xf32>) -> tensor<1000xf32>
+  %c = kiln.tanh %a : (tensor<1000xf32>) -> tensor<1000xf32>
+  return %b, %c : tensor<1000xf32>, tensor<1000xf32>
+}
