@@ -42,10 +42,7 @@ Status op_attention(const OpCall &call) {
       return makeError(ErrorCode::E0304, "attention: the mask ", printDims(mask.dims),
                        " does not broadcast to ", printDims(scores));
   }
-  const Attribute *scaleAttribute = call.attributes.find("scale");
-  if (!scaleAttribute)
-    return makeError(ErrorCode::E0401, "attention: attribute scale is missing");
-  const double scale = call.attributes.getFloat("scale");
+  const double scale = call.attributes.getFloat("scale", 1);
 
   // The mask's strides over [batch.., s, t], split into those over batches and those within a
   // matrix.

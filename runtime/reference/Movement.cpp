@@ -103,10 +103,10 @@ Status op_slice(const OpCall &call) {
   const size_t count = starts.values.size();
   if (!starts.found || !ends.found)
     return makeError(ErrorCode::E0401, "slice: starts or ends are missing");
-  if (!axes.found)
+  if (axes.values.empty()) // absent, as an operand or an attribute
     for (size_t i = 0; i < count; ++i)
       axes.values.push_back(static_cast<int64_t>(i));
-  if (!steps.found)
+  if (steps.values.empty())
     steps.values.assign(count, 1);
   if (ends.values.size() != count || axes.values.size() != count || steps.values.size() != count)
     return makeError(ErrorCode::E0404, "slice: starts, ends, axes and steps differ in length");
@@ -158,8 +158,12 @@ Status op_expand(const OpCall &call) {
 Status op_tile(const OpCall &call) {
   KILN_TRY(checkCounts("tile", call, 1, 2));
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
-  KILN_ASSIGN(const IntList repeats, intsOf("tile", call, 1, "repeats"));
-  if (!repeats.found || repeats.values.size() != x.dims.size())
+  KILN_TRY(checkRank("tile", "the result", out, x.rank()));
+  KILN_ASSIGN(IntList repeats, intsOf("tile", call, 1, "repeats"));
+  if (!repeats.found) // the result says how often
+    for (int64_t i = 0; i < x.rank(); ++i)
+      repeats.values.push_back(x.dims[i] ? out.dims[i] / x.dims[i] : 1);
+  if (repeats.values.size() != x.dims.size())
     return makeError(ErrorCode::E0404, "tile: needs one repeat per axis of ", printDims(x.dims));
   // The result, seen as [repeat 0, dim 0, repeat 1, dim 1, ...], is a broadcast of the operand.
   Dims dims, space, from;

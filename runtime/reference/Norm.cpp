@@ -94,11 +94,11 @@ Status op_batch_norm(const OpCall &call) {
   KILN_TRY(checkCounts("batch_norm", call, 5, 5));
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
   KILN_TRY(checkOutput("batch_norm", call, x.dtype, x.dims));
-  // A vector has one channel, unless the attribute says otherwise.
+  // A vector has no axis 1: it is one channel.
   int64_t channels = 1, inner = x.size() ? 1 : 0;
-  if (x.rank() != 1 || call.attributes.contains("channel_axis")) {
-    KILN_ASSIGN(const int64_t axis,
-                normalizeAxis("batch_norm", call.attributes.getInt("channel_axis", 1), x.rank()));
+  const int64_t channelAxis = call.attributes.getInt("channel_axis", 1);
+  if (x.rank() != 1 || channelAxis != 1) {
+    KILN_ASSIGN(const int64_t axis, normalizeAxis("batch_norm", channelAxis, x.rank()));
     channels = x.dims[axis];
     for (int64_t i = axis + 1; i < x.rank(); ++i)
       inner *= x.dims[i];

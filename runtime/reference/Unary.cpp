@@ -138,7 +138,9 @@ Status op_selu(const OpCall &call) {
 Status op_celu(const OpCall &call) {
   const double alpha = call.attributes.getFloat("alpha", 1);
   return unaryFloat("celu", call, [=]<typename C>(C x) -> C {
-    return x < 0 ? C(alpha) * std::expm1(x / C(alpha)) : x;
+    // Not fmax and fmin, which drop a NaN.
+    const C low = C(alpha) * std::expm1(x / C(alpha));
+    return (x < 0 ? C(0) : x) + (low > 0 ? C(0) : low);
   });
 }
 

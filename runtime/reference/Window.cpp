@@ -71,8 +71,8 @@ Result<Window> makeWindow(std::string_view op, const OpCall &call,
   KILN_ASSIGN(const Dims pads, perAxis(op, call, "pads", 2 * w.rank, 0, 0));
   w.padBegin.assign(pads.begin(), pads.begin() + w.rank);
   w.padEnd.assign(pads.begin() + w.rank, pads.end());
-  const std::string automatic = call.attributes.getString("auto_pad", "notset");
-  if (automatic != "notset" && automatic != "valid" && automatic != "same_upper" &&
+  const std::string automatic = call.attributes.getString("auto_pad");
+  if (!automatic.empty() && automatic != "notset" && automatic != "valid" && automatic != "same_upper" &&
       automatic != "same_lower")
     return makeError(ErrorCode::E0411, op, ": unknown auto_pad \"", automatic, "\"");
   const bool ceil = call.attributes.getBool("ceil_mode");

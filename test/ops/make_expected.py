@@ -1,0 +1,715 @@
+#!/usr/bin/env python3
+"""Writes expected/<op>.txt, the results that the cases in <op>.cases must give, with an implementation of its own in
+numpy: straight formulas in float64 (integers as Python integers), rounded once. It shares no code with the kernels; only
+the generator of input values is the same as in Cases.cpp.
+
+usage: make_expected.py [OP...]        needs numpy and ml_dtypes
+"""
+import ast
+import itertools
+import math
+import pathlib
+import re
+import sys
+
+import ml_dtypes
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+DTYPES = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": ml_dtypes.bfloat16, "i8": np.int8, "i16": np.int16,
+          "i32": np.int32, "i64": np.int64, "u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64, "bool": np.bool_}
+FLOATS = ("f32", "f64", "f16", "bf16")
+SAMPLES = 48
+np.seterr(all="ignore")
+
+
+# ---- values, as in Cases.cpp
+
+def mix(x):
+    x = (x + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def special_floats(name):
+    largest, normal, tiny = {
+        "f64": (np.finfo(np.float64).max, 2.0**-1022, 2.0**-1074), "f16": (65504.0, 2.0**-14, 2.0**-24),
+        "bf16": (float.fromhex("0x1.fep127"), 2.0**-126, 2.0**-133), "f32": (float(np.finfo(np.float32).max), 2.0**-126, 2.0**-149),
+    }[name]
+    return [0.0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3, -5, largest, -largest, normal, tiny, -tiny, math.inf, -math.inf, math.nan,
+            88, -88, 100, -100]
+
+
+def special_ints(name):
+    bits = int(name[1:])
+    top = 2**(bits - 1) - 1 if name[0] == "i" else 2**bits - 1
+    bottom = -top - 1 if name[0] == "i" else 0
+    return [wrap(v, name) for v in (0, 1, -1, 2, -2, top, bottom, top - 1, bottom + 1, 7)]
+
+
+def wrap(value, name):
+    """A Python integer brought into an integer type by keeping its low bits."""
+    bits = int(name[1:])
+    value = int(value) & (2**bits - 1)
+    return value - 2**bits if name[0] == "i" and value >= 2**(bits - 1) else value
+
+
+def make_values(name, kind, count, seed, operand, sizes):
+    key = mix(mix(np.array([seed], np.uint64)) + np.uint64(operand))
+    h = mix(key + np.arange(count, dtype=np.uint64)) >> np.uint64(20)
+    if kind.startswith("["):
+        items = [i for i in kind[1:-1].split(",") if i]
+        items = [sizes.get(i, i) for i in items]
+        return np.array([float(i) for i in items] if name in FLOATS else [int(i) for i in items], dtype=object if name not in FLOATS else float)
+    bounds = re.fullmatch(r"range\(([^,]+),([^)]+)\)", kind)
+    if name in FLOATS:
+        if kind == "positive":
+            return (h % np.uint64(128) + np.uint64(1)).astype(float) / 32
+        if kind == "wide":
+            return ((h % np.uint64(257)).astype(float) - 128) / 2
+        if kind == "special":
+            items = special_floats(name)
+            return np.array([items[i % len(items)] for i in range(count)], float)
+        if bounds:
+            low, high = float(bounds[1]), float(bounds[2])
+            return low + (high - low) * (h % np.uint64(65)).astype(float) / 64
+        return ((h % np.uint64(257)).astype(float) - 128) / 64
+    h = [int(v) for v in h]
+    if name == "bool":
+        return np.array([v & 1 for v in h], object)
+    if kind == "positive":
+        values = [v % 20 + 1 for v in h]
+    elif kind == "wide":
+        values = h
+    elif kind == "special":
+        items = special_ints(name)
+        values = [items[i % len(items)] for i in range(count)]
+    elif bounds:
+        low, high = int(bounds[1]), int(bounds[2])
+        values = [low + v % (high - low + 1) for v in h]
+    else:
+        values = [v % 21 - 10 for v in h] if name[0] == "i" else [v % 21 for v in h]
+    return np.array([wrap(v, name) for v in values], object)
+
+
+class Value:
+    """A tensor: its type's name, and elements as float64 or as Python integers (object)."""
+
+    def __init__(self, name, array):
+        self.name = name
+        array = np.asarray(array)
+        self.a = array if name in FLOATS else array.astype(object)
+        self.shape, self.ndim, self.size = array.shape, array.ndim, array.size
+
+    @property
+    def is_float(self):
+        return self.name in FLOATS
+
+
+def round_to(array, name):
+    """float64 rounded to a floating-point type, as float64."""
+    return np.asarray(array, np.float64).astype(DTYPES[name]).astype(np.float64)
+
+
+# ---- elementwise
+
+OPS = {}
+
+
+def op(function):
+    OPS[function.__name__[3:]] = function
+    return function
+
+
+def each(function, *arrays):
+    """A function of Python numbers over the numpy broadcast."""
+    arrays = np.broadcast_arrays(*arrays)
+    flat = [function(*items) for items in zip(*(a.ravel() for a in arrays))]
+    out = np.empty(len(flat), object)
+    out[:] = flat
+    return out.reshape(arrays[0].shape)
+
+
+def quiet(function):
+    """A float function with IEEE results where Python raises."""
+    def call(*x):
+        try:
+            return float(function(*(float(v) for v in x)))
+        except OverflowError:
+            return math.inf
+        except (ValueError, ZeroDivisionError):
+            return math.nan
+    return call
+
+
+def unary(name, float_function, int_function=None):
+    def run(attributes, x):
+        if x.is_float:
+            return Value(x.name, each(quiet(float_function), x.a).astype(float))
+        return Value(x.name, each(lambda v: wrap(int_function(v), x.name), x.a))
+    OPS[name] = run
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+
+
+def np1(function):
+    return lambda x: float(function(np.float64(x)))
+
+
+unary("abs", abs, abs)
+unary("neg", lambda x: -x, lambda x: -x)
+unary("sign", np1(np.sign), lambda x: (x > 0) - (x < 0))
+unary("relu", lambda x: 0.0 if x < 0 else x, lambda x: max(x, 0))
+for simple in ("ceil", "floor", "exp", "log", "sqrt", "sin", "cos", "tan", "tanh"):
+    unary(simple, np1(getattr(np, simple)))
+unary("atan", np1(np.arctan))
+unary("round", np1(np.rint))
+unary("rsqrt", np1(lambda x: 1 / np.sqrt(x)))
+unary("reciprocal", np1(lambda x: 1 / x))
+unary("erf", math.erf)
+unary("sigmoid", sigmoid)
+unary("softplus", np1(lambda x: np.logaddexp(0, x)))
+unary("softsign", np1(lambda x: x / (1 + abs(x))))
+unary("silu", lambda x: x * sigmoid(x))
+unary("hard_swish", lambda x: x * max(0.0, min(1.0, x / 6 + 0.5)) if x == x else x)
+
+
+def with_alpha(name, function, **defaults):
+    def run(attributes, x):
+        values = {k: attributes.get(k, v) for k, v in defaults.items()}
+        return Value(x.name, each(quiet(lambda v: v if v != v else function(v, **values)), x.a).astype(float))
+    OPS[name] = run
+
+
+with_alpha("leaky_relu", lambda x, alpha: alpha * x if x < 0 else x, alpha=0.01)
+with_alpha("elu", lambda x, alpha: alpha * np.expm1(x) if x < 0 else x, alpha=1.0)
+with_alpha("selu", lambda x, alpha, gamma: gamma * (alpha * np.expm1(x) if x < 0 else x),
+           alpha=1.67326319217681884765625, gamma=1.05070102214813232421875)
+with_alpha("celu", lambda x, alpha: max(0.0, x) + min(0.0, alpha * np.expm1(np.float64(x) / alpha)), alpha=1.0)
+with_alpha("hard_sigmoid", lambda x, alpha, beta: max(0.0, min(1.0, alpha * x + beta)), alpha=0.2, beta=0.5)
+with_alpha("thresholded_relu", lambda x, alpha: x if x > alpha else 0.0, alpha=1.0)
+
+
+@op
+def op_gelu(attributes, x):
+    if attributes.get("tanh", 0):
+        def gelu(v):
+            u = math.sqrt(2 / math.pi) * (v + 0.044715 * v * v * v)
+            # 1 + tanh(u) = 2 / (1 + exp(-2u)), written without cancellation
+            return v / (1 + math.exp(min(-2 * u, 709.0))) if math.isfinite(v) else v * (0.0 if v < 0 else 1.0)
+    else:
+        def gelu(v):
+            return 0.5 * v * math.erfc(-v / math.sqrt(2))
+    return Value(x.name, each(quiet(gelu), x.a).astype(float))
+
+
+@op
+def op_not(attributes, x):
+    return Value("bool", each(lambda v: int(not v), x.a))
+
+
+@op
+def op_isnan(attributes, x):
+    return Value("bool", np.isnan(x.a).astype(int))
+
+
+def trunc_div(a, b):
+    q = abs(a) // abs(b)
+    return q if (a < 0) == (b < 0) else -q
+
+
+def binary(name, float_function, int_function, result=None):
+    def run(attributes, x, y):
+        out = result or x.name
+        if x.is_float:
+            values = each(lambda a, b: float_function(np.float64(a), np.float64(b)), x.a, y.a)
+            return Value(out, values.astype(float if out in FLOATS else int))
+        finish = (lambda v: int(bool(v))) if out == "bool" else lambda v: wrap(v, out)
+        return Value(out, each(lambda a, b: finish(int_function(a, b)), x.a, y.a))
+    OPS[name] = run
+
+
+binary("add", lambda a, b: a + b, lambda a, b: a + b)
+binary("sub", lambda a, b: a - b, lambda a, b: a - b)
+binary("mul", lambda a, b: a * b, lambda a, b: a * b)
+binary("div", lambda a, b: a / b, lambda a, b: trunc_div(a, b) if b else 0)
+binary("max", np.maximum, max)
+binary("min", np.minimum, min)
+binary("prelu", lambda a, b: a * b if a < 0 else a, lambda a, b: a * b if a < 0 else a)
+for comparison, function in {"equal": lambda a, b: a == b, "less": lambda a, b: a < b, "less_equal": lambda a, b: a <= b,
+                             "greater": lambda a, b: a > b, "greater_equal": lambda a, b: a >= b}.items():
+    binary(comparison, lambda a, b, f=function: int(f(a, b)), function, "bool")
+for name_, function in {"and": lambda a, b: a & b, "or": lambda a, b: a | b, "xor": lambda a, b: a ^ b}.items():
+    binary(name_, None, function, "bool")
+    binary("bitwise_" + name_, None, function)
+
+
+@op
+def op_mod(attributes, x, y):
+    if x.is_float:
+        function = np.fmod if attributes.get("fmod", 0) else np.mod
+        return Value(x.name, function(x.a, y.a))
+    if attributes.get("fmod", 0):
+        return Value(x.name, each(lambda a, b: a - b * trunc_div(a, b) if b else 0, x.a, y.a))
+    return Value(x.name, each(lambda a, b: a % b if b else 0, x.a, y.a))
+
+
+def int_power(a, b):
+    if b >= 0:
+        return pow(a, b, 2**64)
+    return {1: 1, -1: -1 if b % 2 else 1}.get(a, 0)
+
+
+def saturate(value, name):
+    bits = int(name[1:])
+    low, high = (-2**(bits - 1), 2**(bits - 1) - 1) if name[0] == "i" else (0, 2**bits - 1)
+    if value != value:
+        return 0
+    if math.isinf(value):
+        return low if value < 0 else high
+    return max(low, min(high, int(value)))
+
+
+@op
+def op_pow(attributes, x, y):
+    if not x.is_float and not y.is_float:
+        return Value(x.name, each(lambda a, b: wrap(int_power(a, b), x.name), x.a, y.a))
+    result = np.power(np.asarray(x.a, float), np.asarray(y.a, float))
+    return Value(x.name, result if x.is_float else each(lambda v: saturate(v, x.name), result))
+
+
+@op
+def op_where(attributes, c, x, y):
+    return Value(x.name, np.where(c.a.astype(bool), x.a, y.a))
+
+
+@op
+def op_cast(attributes, x):
+    to = attributes["to"]
+    if to in FLOATS:
+        if x.is_float:
+            return Value(to, x.a)
+        # Straight to the target type: a detour over float64 could round twice.
+        exact = {"f32": lambda v: float(np.float32(np.int64(v) if v < 2**63 else np.uint64(v)))}.get(to, float)
+        return Value(to, each(exact, x.a).astype(float))
+    if to == "bool":
+        return Value(to, each(lambda v: int(v != 0), x.a))
+    return Value(to, each(lambda v: saturate(v, to) if x.is_float else wrap(v, to), x.a))
+
+
+# ---- reductions and norms
+
+@op
+def op_reduce(attributes, x):
+    kind, axes, keep = attributes["kind"], tuple(attributes.get("axes", [])), bool(attributes.get("keepdims", 1))
+    a, exact = x.a, not x.is_float
+    count = math.prod(x.shape[i] for i in axes)
+    if kind in ("max", "min"):
+        if exact:
+            bits = 1 if x.name == "bool" else int(x.name[1:])
+            low, high = (-2**(bits - 1), 2**(bits - 1) - 1) if x.name[0] == "i" else (0, 2**bits - 1)
+        else:
+            low, high = -math.inf, math.inf
+        function = np.maximum if kind == "max" else np.minimum
+        result = function.reduce(a, axis=axes, keepdims=keep, initial=low if kind == "max" else high)
+    elif kind == "prod":
+        result = np.multiply.reduce(a, axis=axes, keepdims=keep)
+    else:
+        terms = {"l1": lambda: abs(a), "l2": lambda: a * a, "sum_square": lambda: a * a,
+                 "log_sum_exp": lambda: np.exp(np.asarray(a, np.longdouble))}.get(kind, lambda: a)()
+        result = np.add.reduce(terms, axis=axes, keepdims=keep)
+        if kind == "mean":
+            result = each(lambda v: trunc_div(v, count) if count else 0, result) if exact else result / np.float64(count)
+        elif kind == "l2":
+            result = np.sqrt(np.asarray(result, float))
+        elif kind in ("log_sum", "log_sum_exp"):
+            result = np.log(np.asarray(result, np.longdouble)).astype(float)
+    result = np.asarray(result)
+    if exact:
+        finish = (lambda v: int(v)) if x.name == "bool" else (lambda v: saturate(v, x.name)) if kind in (
+            "l2", "log_sum", "log_sum_exp") else (lambda v: wrap(v, x.name))
+        return Value(x.name, each(finish, result))
+    return Value(x.name, result.astype(float))
+
+
+def arg(attributes, x, sign):
+    axis, keep = attributes.get("axis", 0), attributes.get("keepdims", 1)
+    def best(line):
+        line = [-v if sign < 0 else v for v in line]
+        nans = [i for i, v in enumerate(line) if v != v]
+        hits = nans or [i for i, v in enumerate(line) if v == max(line)]
+        return hits[-1 if attributes.get("select_last", 0) else 0]
+    if x.size:
+        result = np.apply_along_axis(lambda l: best(list(l)), axis, x.a)
+    else:
+        result = np.zeros(np.delete(x.shape, axis), int)
+    return Value("i64", np.expand_dims(result, axis) if keep else result)
+
+
+OPS["argmax"] = lambda attributes, x: arg(attributes, x, 1)
+OPS["argmin"] = lambda attributes, x: arg(attributes, x, -1)
+
+
+def softmax(a, axis):
+    if a.size == 0:
+        return a
+    shifted = np.exp(a - np.max(a, axis=axis, keepdims=True))
+    return shifted / np.sum(shifted, axis=axis, keepdims=True)
+
+
+@op
+def op_softmax(attributes, x):
+    return Value(x.name, softmax(x.a, attributes.get("axis", -1)))
+
+
+@op
+def op_log_softmax(attributes, x):
+    axis = attributes.get("axis", -1)
+    shifted = x.a - np.max(x.a, axis=axis, keepdims=True)
+    return Value(x.name, shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True)))
+
+
+def present(value, default):
+    return value.a if value is not None else default
+
+
+@op
+def op_layer_norm(attributes, x, scale, bias=None):
+    axes = tuple(range(attributes.get("axis", -1) % x.ndim, x.ndim))
+    y = (x.a - x.a.mean(axis=axes, keepdims=True)) / np.sqrt(x.a.var(axis=axes, keepdims=True) + attributes.get("epsilon", 1e-5))
+    return Value(x.name, y * scale.a + present(bias, 0.0))
+
+
+@op
+def op_rms_norm(attributes, x, scale):
+    axes = tuple(range(attributes.get("axis", -1) % x.ndim, x.ndim))
+    return Value(x.name, x.a / np.sqrt((x.a**2).mean(axis=axes, keepdims=True) + attributes.get("epsilon", 1e-5)) * scale.a)
+
+
+@op
+def op_batch_norm(attributes, x, scale, bias, mean, variance):
+    axis = attributes.get("channel_axis", 1)
+    def channel(v):
+        return v.a.reshape([-1 if i == axis else 1 for i in range(x.ndim)]) if x.ndim > 1 else v.a
+    return Value(x.name, (x.a - channel(mean)) / np.sqrt(channel(variance) + attributes.get("epsilon", 1e-5)) * channel(scale) + channel(bias))
+
+
+@op
+def op_group_norm(attributes, x, scale, bias):
+    g = x.a.reshape(x.shape[0], attributes["groups"], -1) if x.size else x.a
+    if x.size:
+        g = (g - g.mean(axis=2, keepdims=True)) / np.sqrt(g.var(axis=2, keepdims=True) + attributes.get("epsilon", 1e-5))
+    shape = [1, -1] + [1] * (x.ndim - 2)
+    return Value(x.name, g.reshape(x.shape) * scale.a.reshape(shape) + bias.a.reshape(shape))
+
+
+# ---- products and windows
+
+def finish_ints(array, name):
+    return array if name in FLOATS else each(lambda v: wrap(v, name), array)
+
+
+@op
+def op_matmul(attributes, a, b):
+    left = np.swapaxes(a.a, -1, -2) if attributes.get("transpose_a", 0) else a.a
+    right = np.swapaxes(b.a, -1, -2) if attributes.get("transpose_b", 0) else b.a
+    batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    out = np.zeros(batch + (left.shape[-2], right.shape[-1]), left.dtype)
+    for p in range(left.shape[-1]):
+        out = out + left[..., :, p:p + 1] * right[..., p:p + 1, :]
+    return Value(a.name, finish_ints(out, a.name))
+
+
+@op
+def op_attention(attributes, q, k, v, mask=None):
+    scores = np.matmul(q.a * attributes.get("scale", 1.0), np.swapaxes(k.a, -1, -2))
+    if mask is not None:
+        scores = np.where(mask.a.astype(bool), scores, -math.inf) if mask.name == "bool" else scores + mask.a
+    return Value(q.name, np.matmul(softmax(scores, -1), v.a))
+
+
+def windows(attributes, x, kernel):
+    """The operand channels-first and, for each tap, (tap index, values under it, inside operand?, inside pads?) over all result positions."""
+    spatial = len(kernel)
+    a = np.moveaxis(x.a, -1, 1) if attributes.get("layout", "nchw") == "nhwc" else x.a
+    sizes = a.shape[2:]
+    strides = attributes.get("strides") or [1] * spatial
+    dilations = attributes.get("dilations") or [1] * spatial
+    pads = attributes.get("pads") or [0] * (2 * spatial)
+    extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
+    auto = attributes.get("auto_pad", "")
+    if auto.startswith("same"):
+        outs = [-(-n // s) for n, s in zip(sizes, strides)]
+        total = [max(0, (o - 1) * s + e - n) for o, s, e, n in zip(outs, strides, extents, sizes)]
+        begin = [t // 2 if auto == "same_upper" else t - t // 2 for t in total]
+        pads = begin + [t - b for t, b in zip(total, begin)]
+    elif auto == "valid":
+        pads = [0] * (2 * spatial)
+    if not auto.startswith("same"):
+        outs = []
+        for i in range(spatial):
+            room = sizes[i] + pads[i] + pads[i + spatial] - extents[i]
+            o = room // strides[i] + 1 if room >= 0 else 0
+            if attributes.get("ceil_mode", 0) and room >= 0:
+                o = -(-room // strides[i]) + 1
+                if (o - 1) * strides[i] >= sizes[i] + pads[i]:
+                    o -= 1
+            outs.append(o)
+    taps = []
+    for tap in itertools.product(*(range(k) for k in kernel)):
+        index = [np.arange(o) * s - p + t * d for o, s, p, t, d in zip(outs, strides, pads, tap, dilations)]
+        inside = np.ones(outs, bool)
+        padded = np.ones(outs, bool)
+        values = a
+        for i in range(spatial):
+            shape = [-1 if j == i else 1 for j in range(spatial)]
+            inside = inside & ((index[i] >= 0) & (index[i] < sizes[i])).reshape(shape)
+            padded = padded & (index[i] < sizes[i] + pads[i + spatial]).reshape(shape)
+            values = np.take(values, np.clip(index[i], 0, max(sizes[i] - 1, 0)), axis=2 + i) if sizes[i] else np.zeros(
+                values.shape[:2 + i] + (outs[i],) + values.shape[3 + i:])
+        taps.append((tap, values, inside, padded))
+    return a, outs, taps
+
+
+def channels_back(attributes, out):
+    return np.moveaxis(out, 1, -1) if attributes.get("layout", "nchw") == "nhwc" else out
+
+
+@op
+def op_conv(attributes, x, w, bias=None):
+    groups = attributes.get("groups", 1)
+    a, outs, taps = windows(attributes, x, w.shape[2:])
+    filters, depth = w.shape[:2]
+    out = np.zeros([a.shape[0], filters] + outs, a.dtype)
+    for tap, values, inside, _ in taps:
+        values = np.where(inside, values, 0 if not x.is_float else 0.0)
+        for f in range(filters):
+            g = f // (filters // groups)
+            for c in range(depth):
+                out[:, f] = out[:, f] + values[:, g * depth + c] * w.a[(f, c) + tap]
+    if bias is not None:
+        out = out + bias.a.reshape([1, -1] + [1] * len(outs))
+    return Value(x.name, finish_ints(channels_back(attributes, out), x.name))
+
+
+@op
+def op_max_pool(attributes, x):
+    a, outs, taps = windows(attributes, x, attributes["kernel"])
+    lowest = -math.inf if x.is_float else (-2**(int(x.name[1:]) - 1) if x.name[0] == "i" else 0)
+    out = np.full(list(a.shape[:2]) + outs, lowest, a.dtype)
+    for _, values, inside, _ in taps:
+        out = np.maximum(out, np.where(inside, values, lowest))
+    return Value(x.name, channels_back(attributes, out))
+
+
+@op
+def op_avg_pool(attributes, x):
+    a, outs, taps = windows(attributes, x, attributes["kernel"])
+    total, count = np.zeros(list(a.shape[:2]) + outs), np.zeros(outs)
+    for _, values, inside, padded in taps:
+        total += np.where(inside, values, 0.0)
+        count += padded if attributes.get("count_include_pad", 0) else inside
+    return Value(x.name, channels_back(attributes, np.where(count > 0, total / np.maximum(count, 1), 0.0)))
+
+
+# ---- movement and indices
+
+def ints(value):
+    return [int(v) for v in value.a.ravel()]
+
+
+@op
+def op_reshape(attributes, x, shape):
+    dims = ints(shape)
+    if not attributes.get("allow_zero", 0):
+        dims = [x.shape[i] if d == 0 else d for i, d in enumerate(dims)]
+    return Value(x.name, x.a.reshape(dims))
+
+
+@op
+def op_transpose(attributes, x):
+    return Value(x.name, np.transpose(x.a, attributes["perm"]))
+
+
+@op
+def op_concat(attributes, *xs):
+    return Value(xs[0].name, np.concatenate([x.a for x in xs], axis=attributes["axis"]))
+
+
+@op
+def op_slice(attributes, x, starts=None, ends=None, axes=None, steps=None):
+    starts = ints(starts) if starts else attributes["starts"]
+    ends = ints(ends) if ends else attributes["ends"]
+    axes = ints(axes) if axes else attributes.get("axes") or list(range(len(starts)))
+    steps = ints(steps) if steps else attributes.get("steps") or [1] * len(starts)
+    index = [slice(None)] * x.ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps):
+        # Below the first element, an end of a falling slice means "to the beginning", which Python writes None.
+        index[axis] = slice(start, None if step < 0 and end < -x.shape[axis] else end, step)
+    return Value(x.name, x.a[tuple(index)])
+
+
+@op
+def op_gather(attributes, x, indices):
+    return Value(x.name, np.take(x.a, indices.a.astype(np.int64), axis=attributes.get("axis", 0)))
+
+
+@op
+def op_gather_elements(attributes, x, indices):
+    axis = attributes.get("axis", 0)
+    out = np.empty(indices.shape, x.a.dtype)
+    for at in np.ndindex(*indices.shape):
+        out[at] = x.a[at[:axis % x.ndim] + (indices.a[at],) + at[axis % x.ndim + 1:]]
+    return Value(x.name, out)
+
+
+@op
+def op_gather_nd(attributes, x, indices):
+    b = attributes.get("batch_dims", 0)
+    k = indices.shape[-1]
+    out = np.empty(indices.shape[:-1] + x.shape[b + k:], x.a.dtype)
+    for at in np.ndindex(*indices.shape[:-1]):
+        out[at] = x.a[at[:b] + tuple(indices.a[at])]
+    return Value(x.name, out)
+
+
+@op
+def op_expand(attributes, x, shape):
+    return Value(x.name, np.broadcast_to(x.a, np.broadcast_shapes(x.shape, tuple(ints(shape)))))
+
+
+@op
+def op_pad(attributes, x, pads=None, value=None):
+    pads = ints(pads) if pads else attributes["pads"]
+    mode = attributes.get("mode", "constant")
+    fill = value.a.ravel()[0] if value else attributes.get("value", 0.0)
+    a = x.a
+    for axis in range(x.ndim):
+        before, after, size = pads[axis], pads[axis + x.ndim], x.shape[axis]
+        at = np.arange(-before, size + after)
+        if mode == "constant":
+            outside = ((at < 0) | (at >= size)).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+            if size == 0:
+                a = np.full(a.shape[:axis] + (len(at),) + a.shape[axis + 1:], 0 if not x.is_float else 0.0, a.dtype)
+            else:
+                a = np.take(a, np.clip(at, 0, size - 1), axis=axis)
+            a = np.where(outside, fill if x.is_float else int(fill), a)
+        else:
+            numpy_mode = {"edge": "edge", "reflect": "reflect", "wrap": "wrap"}[mode]
+            line = np.pad(np.arange(size), (max(before, 0), max(after, 0)), mode=numpy_mode)
+            line = line[max(-before, 0):len(line) - max(-after, 0)]
+            a = np.take(a, line, axis=axis)
+    return Value(x.name, a)
+
+
+@op
+def op_tile(attributes, x, repeats):
+    return Value(x.name, np.tile(x.a, ints(repeats)))
+
+
+@op
+def op_shape(attributes, x):
+    return Value("i64", np.array(x.shape[attributes.get("start", 0):attributes.get("end", None)], np.int64))
+
+
+@op
+def op_range(attributes, start, limit, delta):
+    first, last, step = (v.a.ravel()[0] for v in (start, limit, delta))
+    count = max(0, math.ceil((last - first) / step)) if start.is_float else len(range(first, last, step))
+    return Value(start.name, np.array([first + i * step for i in range(count)], float if start.is_float else object))
+
+
+# ---- cases
+
+def split(text, separator):
+    parts, depth, part = [], 0, ""
+    for c in text:
+        depth += (c in "[({") - (c in "])}")
+        if c == separator and depth == 0:
+            parts.append(part)
+            part = ""
+        else:
+            part += c
+    return parts + [part]
+
+
+def parse_attributes(text):
+    text = re.sub(r"([A-Za-z_]\w*)=", r'"\1":', text)
+    text = re.sub(r"(?<![\w\"])inf(?!\w)", "1e999", text)
+    return ast.literal_eval(text)
+
+
+def run_case(text):
+    """(sizes text, result) for each round."""
+    tokens = split(text, " ")
+    attributes, seed, rounds, operands = {}, 0, [{}], []
+    for token in tokens[1:]:
+        if token.startswith("{"):
+            attributes = parse_attributes(token)
+        elif token.startswith("seed="):
+            seed = int(token[5:])
+        elif token.startswith("sizes="):
+            rounds = [{k: int(v) for k, v in (e.split("=") for e in r.split(","))} for r in re.findall(r"\(([^)]*)\)", token)]
+        elif token.startswith(("error=", "out=")):
+            return
+        else:
+            operands.append(token)
+    for sizes in rounds:
+        values = []
+        for k, token in enumerate(operands):
+            if token == "_":
+                values.append(None)
+                continue
+            _, dtype, dims, _, kind = re.fullmatch(r"(\w+)=(\w+)\[([^\]]*)\](:(.*))?", token).groups()
+            dims = [sizes.get(d) if d in sizes else int(d) for d in dims.split(",") if d]
+            flat = make_values(dtype, kind or "", math.prod(dims), seed, k, sizes)
+            values.append(Value(dtype, (round_to(flat, dtype) if dtype in FLOATS else flat).reshape(dims)))
+        result = OPS[tokens[0]](attributes, *values)
+        yield ",".join(f"{k}={v}" for k, v in sorted(sizes.items())), result
+
+
+def show(value, name):
+    if name not in FLOATS:
+        return str(int(value))
+    if math.isnan(value):
+        return "nan"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return repr(float(value)) if name == "f64" else f"{value:.9g}"
+
+
+def format_result(result):
+    array = (round_to(result.a, result.name) if result.is_float else result.a).ravel()
+    count = array.size
+    samples = min(count, SAMPLES)
+    shown = [show(array[s * count // samples], result.name) for s in range(samples)]
+    values = array.astype(float)
+    weights = (1 + np.arange(count) * 7919 % 31) / 32
+    counted = np.abs(values) <= 1e30
+    checksum = math.fsum(values[counted] * weights[counted])
+    return f"{result.name}[{','.join(map(str, result.a.shape))}] {checksum!r} {' '.join(shown)}".rstrip()
+
+
+def main():
+    for path in sorted(HERE.glob("*.cases")):
+        if sys.argv[1:] and path.stem not in sys.argv[1:]:
+            continue
+        lines = ["# Made by make_expected.py from the case file: case, then type and dims, weighted sum, evenly spaced elements."]
+        for line in path.read_text().splitlines():
+            text = re.sub(r"[ \t]+", " ", line.split("#")[0]).strip()
+            if not text:
+                continue
+            try:
+                for sizes, result in run_case(text):
+                    lines += [f"case {text}" + (f" | {sizes}" if sizes else ""), format_result(result)]
+            except Exception as problem:
+                raise SystemExit(f"{path.name}: {text}: {type(problem).__name__}: {problem}")
+        (HERE / "expected" / f"{path.stem}.txt").write_text("\n".join(lines) + "\n")
+        print(f"{path.stem}: {sum(l.startswith('case ') for l in lines)} results")
+
+
+if __name__ == "__main__":
+    main()
