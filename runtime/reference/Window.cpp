@@ -72,8 +72,8 @@ Result<Window> makeWindow(std::string_view op, const OpCall &call,
   w.padBegin.assign(pads.begin(), pads.begin() + w.rank);
   w.padEnd.assign(pads.begin() + w.rank, pads.end());
   const std::string automatic = call.attributes.getString("auto_pad");
-  if (!automatic.empty() && automatic != "notset" && automatic != "valid" && automatic != "same_upper" &&
-      automatic != "same_lower")
+  if (!automatic.empty() && automatic != "notset" && automatic != "valid" &&
+      automatic != "same_upper" && automatic != "same_lower")
     return makeError(ErrorCode::E0411, op, ": unknown auto_pad \"", automatic, "\"");
   const bool ceil = call.attributes.getBool("ceil_mode");
 

@@ -1,5 +1,5 @@
-// Every op case: the reference kernel, accumulating in f64 and in its own type, against results that an independent
-// implementation (make_expected.py) has stored.
+// Every op case: the reference kernel, accumulating in f64 and in its own type, against results
+// that an independent implementation (make_expected.py) has stored.
 #include "runtime/reference/Reference.h"
 #include "test/ops/Cases.h"
 
@@ -100,8 +100,9 @@ TEST_CASE("every op has cases") {
 }
 
 TEST_CASE("malformed cases are refused") {
-  for (const char *line : {"add x=f32[2", "add x=q7[2]", "add x=f32[2]:sometimes", "add x f32[2]",
-                           "add x=f32[2] sizes=(N)", "add x=f32[2] {alpha", "add x=f32[2]:range(1)"}) {
+  for (const char *line :
+       {"add x=f32[2", "add x=q7[2]", "add x=f32[2]:sometimes", "add x f32[2]",
+        "add x=f32[2] sizes=(N)", "add x=f32[2] {alpha", "add x=f32[2]:range(1)"}) {
     INFO(line);
     CHECK(!parseCase(line).ok());
   }
