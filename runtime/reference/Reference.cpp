@@ -8,12 +8,12 @@ namespace {
 
 constexpr std::string_view mnemonics[] = {
 #define KILN_REFERENCE_OP(name) #name,
-#include "runtime/reference/ReferenceOps.def"
+#include "runtime/reference/ReferenceOps.inc"
 #undef KILN_REFERENCE_OP
 };
 constexpr Kernel kernels[] = {
 #define KILN_REFERENCE_OP(name) op_##name,
-#include "runtime/reference/ReferenceOps.def"
+#include "runtime/reference/ReferenceOps.inc"
 #undef KILN_REFERENCE_OP
 };
 static_assert(std::ranges::is_sorted(mnemonics), "the list of ops must be sorted by name");
