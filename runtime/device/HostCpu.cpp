@@ -1,0 +1,65 @@
+#include "runtime/device/HostCpu.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <sched.h>
+#include <string>
+
+namespace kiln {
+namespace {
+
+/// CPUs that the quota of control group v2 pays for, rounded up; 0 when there is none.
+int quotaCpus() {
+  std::FILE *file = std::fopen("/sys/fs/cgroup/cpu.max", "re");
+  if (!file)
+    return 0;
+  long long quota = 0, period = 0;
+  int fields = std::fscanf(file, "%lld %lld", &quota, &period); // "max 100000" has no number
+  std::fclose(file);
+  return fields == 2 && quota > 0 && period > 0 ? int(std::min<long long>((quota + period - 1) / period, 4096)) : 0;
+}
+
+bool hostHas(std::string_view name) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (name == "x86-64-v3")
+    return v3;
+  if (name == "x86-64-v4")
+    return v4;
+  if (name == "bf16")
+    return __builtin_cpu_supports("avx512bf16");
+  if (name == "vnni")
+    return __builtin_cpu_supports("avx512vnni");
+#endif
+  return false;
+}
+
+} // namespace
+
+Status checkHostRuns(std::string_view target) {
+  if (target == "interpreter")
+    return Status();
+  std::string_view rest = target.substr(0, target.find('@'));
+  while (!rest.empty()) {
+    size_t plus = rest.find('+');
+    std::string_view part = rest.substr(0, plus);
+    if (!hostHas(part))
+      return makeError(ErrorCode::E0604, "the artifact is compiled for ", target, ", but this machine lacks ", part);
+    rest = plus == std::string_view::npos ? std::string_view() : rest.substr(plus + 1);
+  }
+  return target.empty() ? makeError(ErrorCode::E0604, "the artifact names no target") : Status();
+}
+
+int availableCpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  int cpus = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  if (int quota = quotaCpus())
+    cpus = std::min(cpus, quota);
+  return std::max(cpus, 1);
+}
+
+} // namespace kiln

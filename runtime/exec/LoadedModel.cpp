@@ -1,0 +1,139 @@
+#include "runtime/exec/LoadedModel.h"
+
+#include "runtime/device/HostCpu.h"
+
+#include <algorithm>
+
+namespace kiln {
+
+Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(std::shared_ptr<const Artifact> artifact) {
+  const Program &p = artifact->program();
+  if (!p.kernels.empty() || p.target != "interpreter")
+    KILN_TRY(checkHostRuns(p.target));
+  std::shared_ptr<LoadedModel> model(new LoadedModel);
+  KILN_ASSIGN(model->compiled, CompiledProgram::compile(p));
+  model->theArtifact = std::move(artifact);
+  return std::shared_ptr<const LoadedModel>(std::move(model));
+}
+
+int LoadedModel::findInput(std::string_view name) const {
+  const std::vector<Port> &ports = program().inputs;
+  auto it = std::find_if(ports.begin(), ports.end(), [&](const Port &port) { return port.name == name; });
+  return it == ports.end() ? -1 : int(it - ports.begin());
+}
+
+int LoadedModel::findOutput(std::string_view name) const {
+  const std::vector<Port> &ports = program().outputs;
+  auto it = std::find_if(ports.begin(), ports.end(), [&](const Port &port) { return port.name == name; });
+  return it == ports.end() ? -1 : int(it - ports.begin());
+}
+
+std::string LoadedModel::describe(const Port &port) const {
+  const View &view = program().views[port.view];
+  std::string text(dtypeName(view.dtype));
+  text += '[';
+  for (size_t i = 0; i < view.dims.size(); ++i)
+    text += (i ? "," : "") + view.dims[i].print();
+  return text + ']';
+}
+
+Status LoadedModel::inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const {
+  const Port &port = program().inputs[input];
+  return makeError(code, "input \"", port.name, "\": expected ", describe(port), ", got ",
+                   printTensorType(given.dtype, given.dims), why.empty() ? "" : ": ", why);
+}
+
+Result<std::vector<int64_t>> LoadedModel::bindSymbols(std::span<const InputShape> inputs) const {
+  const Program &p = program();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const View &view = p.views[p.inputs[i].view];
+    if (inputs[i].dtype != view.dtype)
+      return inputMismatch(ErrorCode::E0503, i, inputs[i], "");
+    if (inputs[i].dims.size() != view.dims.size())
+      return inputMismatch(ErrorCode::E0504, i, inputs[i], "");
+    for (int64_t dim : inputs[i].dims)
+      if (dim < 0)
+        return inputMismatch(ErrorCode::E0505, i, inputs[i], "a dim is negative");
+    if (!byteCount(inputs[i].dtype, inputs[i].dims))
+      return inputMismatch(ErrorCode::E0505, i, inputs[i], "the size overflows");
+  }
+  std::vector<int64_t> values(p.symbols.size(), 0);
+  for (size_t k = 0; k < p.symbols.size(); ++k) {
+    const ProgramSymbol &s = p.symbols[k];
+    if (s.isBound()) {
+      values[k] = inputs[size_t(s.input)].dims[size_t(s.dim)];
+    } else {
+      std::optional<int64_t> value = compiled.symbolValues[k].evaluate(values);
+      if (!value)
+        return makeError(ErrorCode::E0308, "size ", s.name, " = ", s.value.print(), " overflows or divides by zero");
+      values[k] = *value;
+    }
+    if (values[k] >= s.low && values[k] <= s.high)
+      continue;
+    std::string range = s.high == INT64_MAX ? "at least " + std::to_string(s.low)
+                                            : std::to_string(s.low) + ".." + std::to_string(s.high);
+    std::string why = s.name + " is " + std::to_string(values[k]) + ", allowed is " + range;
+    return s.isBound() ? inputMismatch(ErrorCode::E0507, size_t(s.input), inputs[size_t(s.input)], why)
+                       : Status(ErrorCode::E0507, "size " + why);
+  }
+  return values;
+}
+
+Status LoadedModel::checkInputs(std::span<const InputShape> inputs, std::span<const int64_t> symbols) const {
+  const Program &p = program();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    ViewId view = p.inputs[i].view;
+    for (size_t d = 0; d < inputs[i].dims.size(); ++d) {
+      std::optional<int64_t> expected = compiled.viewDims[view][d].evaluate(symbols);
+      int64_t given = inputs[i].dims[d];
+      if (expected == given)
+        continue;
+      const SizeExpr &expr = p.views[view].dims[d];
+      std::string why = "dim " + std::to_string(d) + " is " + std::to_string(given);
+      if (expr.isConstant())
+        return inputMismatch(ErrorCode::E0505, i, inputs[i], why + ", expected " + expr.print());
+      std::string value = expected ? std::to_string(*expected) : "no number";
+      std::string binder;
+      if (std::optional<std::string> name = expr.asSymbol())
+        for (const ProgramSymbol &s : p.symbols)
+          if (s.name == *name && s.isBound())
+            binder = " by dim " + std::to_string(s.dim) + " of input \"" + p.inputs[size_t(s.input)].name + "\"";
+      return inputMismatch(ErrorCode::E0506, i, inputs[i],
+                           why + ", but " + expr.print() + " is bound to " + value + binder);
+    }
+  }
+  for (size_t k = 0; k < p.checks.size(); ++k) {
+    std::optional<int64_t> lhs = compiled.checkLhs[k].evaluate(symbols), rhs = compiled.checkRhs[k].evaluate(symbols);
+    if (lhs && rhs && *lhs == *rhs)
+      continue;
+    auto text = [](std::optional<int64_t> v) { return v ? std::to_string(*v) : std::string("no number"); };
+    return makeError(ErrorCode::E0508, p.checks[k].message, " (", p.checks[k].lhs.print(), " = ", text(lhs), ", ",
+                     p.checks[k].rhs.print(), " = ", text(rhs), ")");
+  }
+  return Status();
+}
+
+Result<std::shared_ptr<const Instance>> LoadedModel::bind(std::span<const InputShape> inputs) const {
+  const Program &p = program();
+  if (inputs.size() != p.inputs.size())
+    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
+  KILN_ASSIGN(std::vector<int64_t> symbols, bindSymbols(inputs));
+  KILN_TRY(checkInputs(inputs, symbols));
+  {
+    std::lock_guard lock(mutex);
+    for (auto it = cache.begin(); it != cache.end(); ++it)
+      if ((*it)->symbols == symbols) {
+        cache.splice(cache.begin(), cache, it);
+        return cache.front();
+      }
+  }
+  // Built outside the lock: two threads may build the same one, which only costs time.
+  KILN_ASSIGN(std::shared_ptr<const Instance> instance, Instance::build(*theArtifact, compiled, std::move(symbols)));
+  std::lock_guard lock(mutex);
+  cache.push_front(instance);
+  if (cache.size() > cachedInstances)
+    cache.pop_back();
+  return instance;
+}
+
+} // namespace kiln

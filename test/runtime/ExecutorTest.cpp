@@ -1,0 +1,244 @@
+#include "TestProgram.h"
+
+#include "runtime/exec/ExecutionContext.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <fstream>
+#include <numeric>
+#include <thread>
+
+using namespace kiln;
+using namespace kiln::test;
+
+namespace {
+std::vector<std::byte> kernelCode(const char *name) {
+  std::ifstream file(std::string(KILN_TEST_KERNELS "/") + name + ".bin", std::ios::binary);
+  REQUIRE(file);
+  std::vector<char> chars((std::istreambuf_iterator<char>(file)), {});
+  std::vector<std::byte> bytes(chars.size());
+  std::memcpy(bytes.data(), chars.data(), chars.size());
+  return bytes;
+}
+
+std::shared_ptr<const LoadedModel> load(ProgramBuilder &b) {
+  std::vector<std::byte> bytes = b.bytes();
+  INFO(b.failure);
+  REQUIRE(b.failure == "");
+  auto artifact = Artifact::fromBytes(bytes);
+  REQUIRE(artifact.ok());
+  auto model = LoadedModel::create(*artifact);
+  INFO(formatError(model.status()));
+  REQUIRE(model.ok());
+  return *model;
+}
+
+Tensor iota(std::vector<int64_t> dims, float start = 0) {
+  Tensor t = *Tensor::create(DType::F32, dims);
+  std::iota(t.as<float>(), t.as<float>() + t.size(), start);
+  return t;
+}
+
+std::string runError(ExecutionContext &context, const std::vector<TensorView> &inputs) {
+  auto r = context.run(inputs);
+  return r.ok() ? "ok" : formatError(r.status());
+}
+} // namespace
+
+TEST_CASE("host calls and copies run over symbolic sizes") {
+  ProgramBuilder b = sampleProgram();
+  ExecutionContext context(load(b), 1);
+  for (int64_t n : {1, 5, 64, 5}) {
+    Tensor x = iota({n, 3}), y = iota({n, 3}, 100);
+    std::vector<TensorView> in{x.view(), y.view()};
+    auto out = context.run(in);
+    INFO(formatError(out.status()));
+    REQUIRE(out.ok());
+    for (int64_t i = 0; i < n * 3; ++i) {
+      float sum = float(i) + float(i + 100);
+      REQUIRE((*out)[0].as<float>()[i] == sum * float(i % 3 + 1));
+      REQUIRE((*out)[1].as<float>()[i] == sum);
+    }
+    CHECK((*out)[1].dims()[0] == n * 3);
+  }
+}
+
+TEST_CASE("inputs that do not fit are named") {
+  ProgramBuilder b = sampleProgram();
+  ExecutionContext context(load(b), 1);
+  Tensor good = iota({5, 3}), wide = iota({5, 4}), other = iota({6, 3}), many = iota({65, 3}), flat = iota({15}),
+         none = iota({0, 3});
+  Tensor ints = *Tensor::zeros(DType::I32, std::vector<int64_t>{5, 3});
+  CHECK(runError(context, {good.view(), good.view()}) == "ok");
+  CHECK(runError(context, {good.view()}) == "the model has 2 inputs, 1 were given [KILN-E0502]");
+  CHECK(runError(context, {good.view(), {nullptr, DType::F32, good.dims()}}) == "input \"y\" is missing [KILN-E0502]");
+  CHECK(runError(context, {ints.view(), good.view()}) == "input \"x\": expected f32[N,3], got i32[5,3] [KILN-E0503]");
+  CHECK(runError(context, {flat.view(), good.view()}) == "input \"x\": expected f32[N,3], got f32[15] [KILN-E0504]");
+  CHECK(runError(context, {good.view(), wide.view()}) ==
+        "input \"y\": expected f32[N,3], got f32[5,4]: dim 1 is 4, expected 3 [KILN-E0505]");
+  CHECK(runError(context, {good.view(), other.view()}) == "input \"y\": expected f32[N,3], got f32[6,3]: dim 0 is 6, but N is "
+                                                          "bound to 5 by dim 0 of input \"x\" [KILN-E0506]");
+  CHECK(runError(context, {many.view(), many.view()}) ==
+        "input \"x\": expected f32[N,3], got f32[65,3]: N is 65, allowed is 1..64 [KILN-E0507]");
+  CHECK(runError(context, {none.view(), none.view()}).find("E0507") != std::string::npos);
+  TensorView crooked = good.view();
+  crooked.data = static_cast<char *>(crooked.data) + 1;
+  CHECK(runError(context, {good.view(), crooked}) == "input \"y\": its data is not aligned to 4 bytes [KILN-E0515]");
+}
+
+TEST_CASE("constraints are checked when inputs are bound") {
+  ProgramBuilder b = sampleProgram();
+  b.p.checks.push_back({*SizeExpr::parse("N mod 2"), 0, "the batch must be even"});
+  ExecutionContext context(load(b), 1);
+  Tensor x = iota({5, 3});
+  CHECK(runError(context, {x.view(), x.view()}) == "the batch must be even ((N mod 2) = 1, 0 = 0) [KILN-E0508]");
+}
+
+TEST_CASE("outputs are bound or allocated") {
+  ProgramBuilder b = sampleProgram();
+  ExecutionContext context(load(b), 1);
+  Tensor x = iota({2, 3}), mine = iota({2, 3});
+  std::vector<TensorView> in{x.view(), x.view()};
+  std::vector<OutputSlot> out(2);
+  out[0].bound = mine.view();
+  REQUIRE(context.run(in, out).ok());
+  CHECK(!out[0].allocated.valid());
+  CHECK(mine.as<float>()[5] == 30);
+  CHECK(out[1].result().as<float>()[5] == 10);
+  Tensor wrong = iota({3, 2});
+  out[0].bound = wrong.view();
+  CHECK(formatError(context.run(in, out)) ==
+        "output \"out\": the result is f32[2,3], the given buffer f32[3,2] [KILN-E0509]");
+}
+
+TEST_CASE("kernels run from the mapped code, alike on any number of threads") {
+  ProgramBuilder b;
+  b.p.target = "x86-64-v3";
+  b.symbol("N", 0, 0);
+  ViewId x = b.input("x", DType::F32, {"N", "100"}), out = b.output("sums", DType::F32, {"N"});
+  ViewId t = b.temp(DType::F32, {"N", "100"}), mark = b.temp(DType::I32, {"N"}, Buffer::Place::Workspace);
+  ViewId ones = b.constant<float>("ones", DType::F32, {100}, std::vector<float>(100, 1.f));
+  ViewId row = b.temp(DType::F32, {"N", "100"});
+  b.call("add", {x, ones}, {row});
+  b.launch(b.kernel(kernelCode("AddF32")), {x, row, t}, "rrw", "(N+3) floordiv 4", {"N*100"});
+  LaunchStep &sum = b.launch(b.kernel(kernelCode("RowSum")), {t, out}, "rw", "N", {"100"});
+  sum.scratchBytes = 64;
+  sum.workspace = mark;
+  for (Step &s : b.p.steps)
+    s.bytes = SizeExpr(1000000); // worth several threads
+  auto model = load(b);
+  ExecutionContext one(model, 1), four(model, 4);
+  for (int64_t n : {1, 3, 200}) {
+    Tensor in = iota({n, 100});
+    std::vector<TensorView> views{in.view()};
+    auto a = one.run(views), c = four.run(views);
+    INFO(formatError(a.status()) << formatError(c.status()));
+    REQUIRE((a.ok() && c.ok()));
+    for (int64_t i = 0; i < n; ++i) {
+      double want = 2 * (double(i) * 10000 + 4950) + 100;
+      REQUIRE((*a)[0].as<float>()[i] == Approx(want));
+      REQUIRE((*a)[0].as<float>()[i] == (*c)[0].as<float>()[i]);
+    }
+  }
+  CHECK(one.lastInstance()->scratchBytes == 64);
+  four.setProfiling(true);
+  Tensor in = iota({8, 100});
+  std::vector<TensorView> views{in.view()};
+  REQUIRE(four.run(views).ok());
+  CHECK(four.stepTimes().size() == 3);
+}
+
+TEST_CASE("contexts of one model run side by side") {
+  ProgramBuilder b;
+  b.p.target = "x86-64-v3";
+  b.symbol("N", 0, 0);
+  ViewId x = b.input("x", DType::F32, {"N"}), out = b.output("y", DType::F32, {"N"});
+  KernelId add = b.kernel(kernelCode("AddF32"));
+  ViewId t = b.temp(DType::F32, {"N"}), u = b.temp(DType::F32, {"N"});
+  b.launch(add, {x, x, t}, "rrw", "64", {"N"});
+  b.launch(add, {t, x, u}, "rrw", "64", {"N"});
+  b.launch(add, {u, t, out}, "rrw", "64", {"N"});
+  for (Step &s : b.p.steps)
+    s.bytes = SizeExpr(1000000);
+  auto model = load(b);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int k = 0; k < 4; ++k)
+    threads.emplace_back([&, k] {
+      ExecutionContext context(model, 3);
+      for (int round = 0; round < 50; ++round) {
+        int64_t n = 100 + (round * 7 + k) % 20;
+        Tensor in = iota({n}, float(k));
+        std::vector<TensorView> views{in.view()};
+        auto r = context.run(views);
+        for (int64_t i = 0; i < n; ++i)
+          wrong += !r.ok() || (*r)[0].as<float>()[i] != 5 * (float(i) + float(k));
+      }
+    });
+  for (auto &t : threads)
+    t.join();
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("a failing step is named") {
+  for (auto [status, text] : {std::pair{"1", "node \"node_launch_0\": an index is out of range [KILN-E0513]"},
+                              std::pair{"7", "node \"node_launch_0\": the kernel reported error 7 [KILN-E0512]"}}) {
+    ProgramBuilder b;
+    b.p.target = "x86-64-v3";
+    ViewId x = b.input("x", DType::F32, {"2"});
+    b.launch(b.kernel(kernelCode("Fail")), {x}, "r", "2", {status});
+    ExecutionContext context(load(b), 1);
+    Tensor in = iota({2});
+    CHECK(runError(context, {in.view()}) == text);
+  }
+  ProgramBuilder b;
+  ViewId x = b.input("x", DType::F32, {"2"}), i = b.input("i", DType::I64, {"1"}), y = b.output("y", DType::F32, {"1"});
+  b.call("gather", {x, i}, {y}, Attributes{{"axis", int64_t(0)}});
+  ExecutionContext context(load(b), 1);
+  Tensor in = iota({2}), index = *Tensor::of<int64_t>(DType::I64, {1}, std::vector<int64_t>{5});
+  std::string error = runError(context, {in.view(), index.view()});
+  CHECK(error.find("node \"node_gather_0\": ") == 0);
+}
+
+TEST_CASE("what this machine cannot run is refused at load") {
+  ProgramBuilder b = sampleProgram();
+  b.p.target = "x86-64-v9";
+  CHECK(LoadedModel::create(*Artifact::fromBytes(b.bytes())).status().code() == ErrorCode::E0604);
+  ProgramBuilder c = sampleProgram();
+  std::get<HostCallStep>(c.p.steps[0].action).callee = "no_such_op";
+  CHECK(formatError(LoadedModel::create(*Artifact::fromBytes(c.bytes())).status()) ==
+        "node \"node_add_0\": this runtime has no operation 'no_such_op' [KILN-E0606]");
+}
+
+TEST_CASE("empty tensors and absent operands") {
+  ProgramBuilder b;
+  b.symbol("N", 0, 0);
+  ViewId x = b.input("x", DType::F32, {"N"}), y = b.output("y", DType::F32, {"N"});
+  b.call("neg", {x}, {y});
+  ExecutionContext context(load(b), 1);
+  std::vector<int64_t> dims{0};
+  std::vector<TensorView> in{{nullptr, DType::F32, dims}};
+  auto r = context.run(in);
+  INFO(formatError(r.status()));
+  CHECK(r.ok());
+}
+
+TEST_CASE("static plans use their own offsets") {
+  ProgramBuilder b;
+  ViewId x = b.input("x", DType::F32, {"1000"}), y = b.output("y", DType::F32, {"1000"});
+  ViewId t = b.temp(DType::F32, {"1000"}), u = b.temp(DType::F32, {"1000"});
+  b.call("neg", {x}, {t});
+  b.call("abs", {t}, {u});
+  b.call("sqrt", {u}, {y});
+  b.p.buffers[b.p.views[t].buffer].offset = 64;
+  b.p.buffers[b.p.views[u].buffer].offset = 4096;
+  b.p.arenaBytes = 8128;
+  auto model = load(b);
+  ExecutionContext context(model, 1);
+  Tensor in = iota({1000});
+  std::vector<TensorView> views{in.view()};
+  auto r = context.run(views);
+  REQUIRE(r.ok());
+  CHECK((*r)[0].as<float>()[999] == Approx(std::sqrt(999.0)));
+  CHECK(context.lastInstance()->arenaBytes == 8128);
+}
