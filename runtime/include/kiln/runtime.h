@@ -1,0 +1,237 @@
+/* The C API of the Kiln runtime: load compiled models, look at them, run them. Needs no compiler; kiln/compiler.h adds compiling.
+ *
+ * Conventions
+ * - Functions that can fail return 0, or the number of an error (412 for KILN-E0412), and describe it in `status` where that is
+ *   not null. No function throws or aborts for what a caller can get wrong.
+ * - Structures that may grow begin with `size`: set it to sizeof the structure before passing it (the *_INIT macros do). Fields
+ *   that a caller's older structure does not have keep their defaults; unknown ones of a newer caller must be zero.
+ * - Strings are UTF-8, end in NUL, and belong to the object they were asked of.
+ * - Models may be used from several threads at once, contexts from one at a time. */
+#ifndef KILN_RUNTIME_H
+#define KILN_RUNTIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define KILN_API
+#else
+#define KILN_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Grows by one with every addition to this header. */
+#define KILN_API_VERSION 1
+/* Of the library in use. */
+KILN_API uint32_t kiln_api_version(void);
+KILN_API const char *kiln_version(void);
+
+/* ---- Errors ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct kiln_status {
+  size_t size;
+  int32_t code;  /* 0: ok; 412 for KILN-E0412 */
+  char *message; /* null when ok; ends with the code: "... [KILN-E0412]"; freed by kiln_status_clear */
+} kiln_status;
+#define KILN_STATUS_INIT {sizeof(kiln_status), 0, NULL}
+/* Frees the message and makes the status ok. A status that is passed to a function is cleared first. */
+KILN_API void kiln_status_clear(kiln_status *status);
+
+/* ---- Values ------------------------------------------------------------------------------------------------------------- */
+
+/* Element types. The numbers are those of the artifact format. Bool is one byte, 0 or 1. */
+typedef enum kiln_dtype {
+  KILN_F32 = 1, KILN_F64 = 2, KILN_F16 = 3, KILN_BF16 = 4,
+  KILN_I8 = 5, KILN_I16 = 6, KILN_I32 = 7, KILN_I64 = 8,
+  KILN_U8 = 9, KILN_U16 = 10, KILN_U32 = 11, KILN_U64 = 12,
+  KILN_BOOL = 13
+} kiln_dtype;
+/* "f32", and its bytes; null and 0 for an unknown number. */
+KILN_API const char *kiln_dtype_name(int32_t dtype);
+KILN_API size_t kiln_dtype_bytes(int32_t dtype);
+
+/* A dense row-major tensor. */
+typedef struct kiln_tensor {
+  void *data;          /* aligned to its element size; not looked at when there are no elements */
+  const int64_t *dims; /* `rank` of them */
+  int32_t rank;
+  int32_t dtype;
+} kiln_tensor;
+
+typedef enum kiln_value_kind {
+  KILN_NONE = 0,    /* no value: an absent optional, or an output that the library is to allocate */
+  KILN_TENSOR = 1,
+  KILN_SEQUENCE = 2 /* values of any kind; models with sequences are refused for now */
+} kiln_value_kind;
+
+/* A tagged value. Its layout is frozen. Who makes a value keeps its memory alive; a value from the library is freed with
+ * kiln_value_release. */
+typedef struct kiln_value {
+  uint32_t kind;
+  uint32_t reserved;
+  union {
+    kiln_tensor tensor;
+    struct {
+      struct kiln_value *items;
+      size_t count;
+    } sequence;
+    uint64_t space[6];
+  } u;
+  void (*release)(struct kiln_value *value); /* null when the library owns nothing of it */
+  void *owner;
+} kiln_value;
+/* Frees what the library owns and makes the value KILN_NONE. */
+KILN_API void kiln_value_release(kiln_value *value);
+
+/* Bytes with an owner. */
+typedef struct kiln_bytes {
+  const void *data;
+  size_t size;
+  void (*release)(void *owner); /* null: nothing to free */
+  void *owner;
+} kiln_bytes;
+#define KILN_BYTES_INIT {NULL, 0, NULL, NULL}
+KILN_API void kiln_bytes_release(kiln_bytes *bytes);
+
+/* ---- Models ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct kiln_model kiln_model; /* immutable, counted references */
+
+/* Maps an artifact; its weights are used in place, so the file must stay as it is while the model lives. */
+KILN_API int kiln_model_load_file(const char *path, kiln_model **model, kiln_status *status);
+/* Copies the bytes. */
+KILN_API int kiln_model_load_bytes(const void *data, size_t size, kiln_model **model, kiln_status *status);
+/* Takes the bytes over (also on failure) and uses them in place; `bytes` becomes empty. */
+KILN_API int kiln_model_take_bytes(kiln_bytes *bytes, kiln_model **model, kiln_status *status);
+KILN_API void kiln_model_retain(kiln_model *model);
+KILN_API void kiln_model_release(kiln_model *model);
+
+/* The artifact's bytes, valid while the model lives: written to a file they can be loaded again. */
+KILN_API int kiln_model_bytes(const kiln_model *model, const void **data, size_t *size, kiln_status *status);
+/* Compares the weights with their checksums, which loading does not. */
+KILN_API int kiln_model_verify(const kiln_model *model, kiln_status *status);
+/* The host program as text. */
+KILN_API const char *kiln_model_text(const kiln_model *model);
+
+typedef struct kiln_model_info {
+  size_t size;
+  const char *name, *producer, *target, *precision;
+  uint32_t format_version;
+  uint32_t input_count, output_count, symbol_count, step_count, kernel_count, constant_count;
+  uint64_t artifact_bytes, code_bytes, weights_bytes;
+  int64_t arena_bytes; /* intermediate results and kernel workspaces; -1 when it depends on the inputs */
+} kiln_model_info;
+KILN_API int kiln_model_get_info(const kiln_model *model, kiln_model_info *info, kiln_status *status);
+
+typedef struct kiln_dim {
+  int64_t value;    /* -1 when it depends on the inputs */
+  const char *text; /* "224", "N", "N*3+1" */
+} kiln_dim;
+
+typedef struct kiln_port_info {
+  size_t size;
+  const char *name;
+  int32_t dtype;
+  int32_t rank;
+  const kiln_dim *dims;
+} kiln_port_info;
+KILN_API int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
+KILN_API int kiln_model_get_output(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
+
+/* A symbolic size: bound from a dim of an input, or computed from earlier symbols. */
+typedef struct kiln_symbol_info {
+  size_t size;
+  const char *name;
+  int64_t low, high;        /* inclusive range, checked when inputs are bound; INT64_MAX: unbounded */
+  int32_t input, dim;       /* -1 when computed */
+  const char *expression;   /* null when bound */
+} kiln_symbol_info;
+KILN_API int kiln_model_get_symbol(const kiln_model *model, size_t index, kiln_symbol_info *info, kiln_status *status);
+
+typedef enum kiln_step_kind {
+  KILN_STEP_LAUNCH = 0, /* generated code */
+  KILN_STEP_CALL = 1,   /* a reference kernel */
+  KILN_STEP_COPY = 2
+} kiln_step_kind;
+
+typedef struct kiln_step_info {
+  size_t size;
+  int32_t kind;
+  int32_t kernel;        /* index; -1 when it launches none */
+  const char *node;      /* name of the model node */
+  const char *operation; /* kernel family, or the op that a reference kernel computes */
+  const char *problem;   /* what a launch computes, as text; "" for others */
+  const char *config;    /* how: the configuration that was chosen; "" for others */
+} kiln_step_info;
+KILN_API int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *info, kiln_status *status);
+
+/* ---- Running ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct kiln_context kiln_context; /* arena and scratch for one run at a time; keeps its model alive */
+
+typedef struct kiln_context_options {
+  size_t size;
+  int32_t threads; /* 0: the CPUs this process may use. Results do not depend on it. */
+} kiln_context_options;
+#define KILN_CONTEXT_OPTIONS_INIT {sizeof(kiln_context_options), 0}
+
+/* `options` may be null. */
+KILN_API int kiln_context_create(kiln_model *model, const kiln_context_options *options, kiln_context **context,
+                                 kiln_status *status);
+KILN_API void kiln_context_release(kiln_context *context);
+
+/* Runs the model. Inputs and outputs stand in the signature's order. Inputs are read in place. An output that is KILN_NONE is
+ * allocated, to be freed with kiln_value_release; one that is a tensor is written in place, and its type and dims must be those of
+ * the result. Bound outputs must not overlap inputs or each other. */
+KILN_API int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,
+                              size_t output_count, kiln_status *status);
+
+/* With profiling on, runs measure each step. */
+KILN_API int kiln_context_set_profiling(kiln_context *context, int on, kiln_status *status);
+
+/* One step of the last run. */
+typedef struct kiln_step_profile {
+  int64_t nanoseconds; /* 0 unless profiled */
+  double flops;        /* floating-point operations */
+  double bytes;        /* least memory traffic: operands read and results written once */
+  int64_t grid;        /* workgroups of a launch, else 0 */
+} kiln_step_profile;
+/* Fills `count` entries, which must be the model's step count. */
+KILN_API int kiln_context_get_profile(const kiln_context *context, kiln_step_profile *steps, size_t count, kiln_status *status);
+
+/* About the sizes of the last run. */
+typedef struct kiln_context_info {
+  size_t size;
+  int32_t threads;
+  int64_t arena_bytes;   /* intermediate results and kernel workspaces */
+  int64_t scratch_bytes; /* of all threads */
+  double flops, generated_flops; /* of the program, and the part in generated code */
+} kiln_context_info;
+KILN_API int kiln_context_get_info(const kiln_context *context, kiln_context_info *info, kiln_status *status);
+
+/* ---- Threads ------------------------------------------------------------------------------------------------------------ */
+
+/* CPUs this process may use: affinity mask and control group quota. */
+KILN_API int32_t kiln_available_cpus(void);
+
+/* Runs the indices [begin, end); `worker` is unique among those that run at the same time, and less than `threads`. */
+typedef void (*kiln_parallel_body)(void *argument, int64_t begin, int64_t end, int32_t worker);
+
+/* A host application's own thread pool. parallel_for runs `body` for all of [0, n), on at most `threads` threads at a time, and
+ * returns when all are done; it may be called from several threads at once. */
+typedef struct kiln_thread_pool {
+  size_t size;
+  void *context;
+  void (*parallel_for)(void *context, int64_t n, int32_t threads, kiln_parallel_body body, void *argument);
+} kiln_thread_pool;
+/* Uses `pool` (copied; its context must live on) for all later runs of the process; null: Kiln's own again. */
+KILN_API int kiln_set_thread_pool(const kiln_thread_pool *pool, kiln_status *status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
