@@ -1,12 +1,20 @@
 // The one list of CPU families, in order of preference: of several that claim a problem the first one gets it.
 #include "codegen/KernelFamily.h"
+#include "codegen/families/conv/ConvFamily.h"
+#include "codegen/families/depthwise/DepthwiseFamily.h"
 #include "codegen/families/elementwise/Elementwise.h"
+#include "codegen/families/matmul/MatMulFamily.h"
 
 namespace kiln {
 
 std::span<const KernelFamily *const> cpuFamilies() {
   static const ElementwiseFamily elementwise;
-  static const KernelFamily *const families[] = {&elementwise};
+  static const KernelFamily *const families[] = {
+      &depthwiseFamily(), // before conv, which takes any groups
+      &convFamily(),
+      &matMulFamily(),
+      &elementwise,
+  };
   return families;
 }
 

@@ -1,0 +1,193 @@
+#include "codegen/families/conv/ConvFamily.h"
+
+#include "codegen/Emission.h"
+#include "codegen/families/conv/PixelRows.h"
+#include "codegen/families/gemm/Nest.h"
+#include "codegen/families/gemm/Panels.h"
+
+#include <algorithm>
+
+namespace kiln {
+
+using namespace cpu;
+using namespace gemm;
+
+namespace {
+
+ProductShape shapeOf(const Convolution &c) {
+  ProductShape shape;
+  shape.rows = c.pixels().asConstant();
+  shape.columns = SizeExpr::floorDiv(c.outputs, c.groups).asConstant();
+  shape.depth = (c.taps() * c.groupChannels).asConstant();
+  shape.rowReuse = c.taps().asConstant().value_or(1);
+  shape.constantB = c.constantFilter;
+  return shape;
+}
+
+class ConvFamily final : public KernelFamily {
+public:
+  std::string_view name() const override { return "conv"; }
+  int version() const override { return 1; }
+  bool claims(const Problem &problem) const override {
+    auto conv = Convolution::of(problem);
+    return conv && isEpilogueOf(problem, conv->result);
+  }
+  std::optional<std::string> layoutPreference(const Problem &problem) const override {
+    for (const Problem::Op &op : problem.ops)
+      if (op.mnemonic == "conv")
+        return "nhwc";
+    return std::nullopt;
+  }
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
+    return defaultPlan(shapeOf(*Convolution::of(problem)), target).config();
+  }
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
+    std::vector<Config> configs;
+    for (const TilePlan &plan : candidatePlans(shapeOf(*Convolution::of(problem)), target))
+      configs.push_back(plan.config());
+    return configs;
+  }
+  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
+    TilePlan plan = TilePlan::fromConfig(config);
+    return Convolution::of(problem) && isLegalPlan(plan, target) && config == plan.config();
+  }
+  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                        mlir::MLIRContext &context) const override;
+  Exactness exactness(const Problem &, const Config &) const override { return {1e-5, 1e-5}; }
+};
+
+/// Emission of one problem.
+class ConvEmission {
+public:
+  ConvEmission(const Problem &problem, const Convolution &conv, const TilePlan &plan, const TargetInfo &target,
+               mlir::MLIRContext &context)
+      : problem(problem), c(conv), plan(plan), symbols(problem.symbols()), e(context, target) {}
+
+  Emission run() {
+    if (!c.constantFilter)
+      emitPacking();
+    emitProduct();
+    emission.module = e.take();
+    return std::move(emission);
+  }
+
+private:
+  void emitPacking();
+  void emitProduct();
+  SizeExpr groupOutputs() const { return SizeExpr::floorDiv(c.outputs, c.groups); }
+  SizeExpr panels() const { return SizeExpr::ceilDiv(groupOutputs(), panelColumns); }
+  SizeExpr panelBytes() const { return c.taps() * c.groupChannels * (panelColumns * 4); }
+  /// A pixel's channels are consecutive product rows' operands: no tables of taps are needed.
+  bool plainRows() const {
+    auto ones = [](const std::vector<int64_t> &v) { return std::all_of(v.begin(), v.end(), [](int64_t x) { return x == 1; }); };
+    return c.taps().isConstant(1) && ones(c.strides) && !c.padded();
+  }
+  int inputIndex(Problem::ValueId id) const {
+    std::vector<Problem::ValueId> inputs = problem.inputs();
+    return static_cast<int>(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
+  }
+  std::vector<SizeExpr> launchSizes() const {
+    std::vector<SizeExpr> sizes;
+    for (const std::string &symbol : symbols)
+      sizes.push_back(SizeExpr::symbol(symbol));
+    return sizes;
+  }
+
+  const Problem &problem;
+  const Convolution &c;
+  TilePlan plan;
+  std::vector<std::string> symbols;
+  Emitter e;
+  Emission emission;
+};
+
+void ConvEmission::emitPacking() {
+  e.beginKernel("pack", 1, symbols);
+  PackSource from;
+  from.source = e.buffer(0);
+  SizeExpr filterBytes = c.groupChannels * c.taps() * 4;
+  from.columnBytes = e.size(filterBytes);
+  from.innerBytes = e.size(c.taps() * 4);
+  from.tapBytes = e.index(4);
+  from.batchBytes = e.size(groupOutputs() * filterBytes);
+  from.taps = e.size(c.taps());
+  from.inner = e.size(c.groupChannels);
+  from.columns = e.size(groupOutputs());
+  emitPackPanel(e, from, e.workspace());
+  e.endKernel();
+  emission.workspaceBytes = SizeExpr(c.groups) * panels() * panelBytes();
+  emission.launches.push_back(
+      {"pack", SizeExpr(c.groups) * panels(), {BufferRef::input(inputIndex(c.filter))}, launchSizes(), SizeExpr(0)});
+}
+
+void ConvEmission::emitProduct() {
+  NestSizes sizes;
+  sizes.rows = c.pixels();
+  sizes.columns = groupOutputs();
+  sizes.taps = c.taps();
+  sizes.inner = c.groupChannels;
+  sizes.batch = c.groups;
+  Nest nest(e, plan, sizes, {});
+  PixelRows pixels(e, c, plan.tile.rows, nest.tableRowBytes());
+
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  std::vector<BufferRef> buffers;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    buffers.push_back(inputs[i] == c.filter && c.constantFilter ? BufferRef::packedInput(0)
+                                                                : BufferRef::input(static_cast<int>(i)));
+  for (size_t k = 0; k < problem.outputs.size(); ++k)
+    buffers.push_back(BufferRef::output(static_cast<int>(k)));
+  e.beginKernel("conv", buffers.size(), symbols);
+  std::vector<Value> inputPointers, outputPointers;
+  for (size_t i = 0; i < buffers.size(); ++i)
+    (i < inputs.size() ? inputPointers : outputPointers).push_back(e.buffer(i));
+  Value x = e.buffer(static_cast<size_t>(inputIndex(c.input)));
+  Value w = c.constantFilter ? e.buffer(static_cast<size_t>(inputIndex(c.filter))) : e.workspace();
+  Epilogue epilogue(e, problem, c.result, c.bias, inputPointers, outputPointers);
+
+  Nest::Operands operands;
+  if (plainRows()) {
+    operands.fillTable = [&](Value group, Value row0, Value table) {
+      Value base = e.offset(x, e.mul(group, e.size(c.groupChannels)), 4);
+      Value last = e.sub(e.size(sizes.rows), e.index(1)), stride = e.size(c.channels * 4);
+      e.loop(0, e.index(plan.tile.rows), 1, [&](Value i) {
+        Value row = e.min(e.add(row0, i), last);
+        e.store(e.offset(base, e.mul(row, stride), 1), e.offset(table, i, 8));
+      });
+    };
+  } else {
+    pixels.begin(x, e.offset(e.scratch(), e.size(nest.scratchBytes()), 1));
+    operands.fillTable = [&](Value group, Value row0, Value table) { pixels.fill(group, row0, table); };
+  }
+  operands.panel = [&](Value group, Value panel) {
+    return e.offset(w, e.mul(e.add(e.mul(group, e.size(panels())), panel), e.size(panelBytes())), 1);
+  };
+  operands.origin = [&](Value group) { return EpilogueRow{e.index(0), e.mul(group, e.size(groupOutputs()))}; };
+  nest.emit(operands, epilogue);
+  e.endKernel();
+
+  SizeExpr scratch = nest.scratchBytes();
+  if (!plainRows())
+    scratch = scratch + pixels.scratchBytes();
+  if (c.constantFilter)
+    emission.packed.push_back({inputIndex(c.filter), packFilter(c.groups, groupOutputs().constant(),
+                                                                c.groupChannels.constant(), c.taps().constant())});
+  emission.launches.push_back({"conv", nest.grid(), buffers, launchSizes(), scratch});
+}
+
+Result<Emission> ConvFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                                  mlir::MLIRContext &context) const {
+  if (!isLegal(problem, config, target))
+    return makeError(ErrorCode::E0902, "conv: illegal configuration ", config.print());
+  Convolution conv = *Convolution::of(problem);
+  return ConvEmission(problem, conv, TilePlan::fromConfig(config), target, context).run();
+}
+
+} // namespace
+
+const KernelFamily &convFamily() {
+  static const ConvFamily family;
+  return family;
+}
+
+} // namespace kiln

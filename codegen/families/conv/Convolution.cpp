@@ -1,0 +1,87 @@
+#include "codegen/families/conv/Convolution.h"
+
+#include <algorithm>
+
+namespace kiln {
+
+namespace {
+
+bool isF32Buffer(const Problem &problem, Problem::ValueId id) {
+  return id != Problem::absent && problem.value(id).isBuffer() && problem.value(id).dtype == DType::F32;
+}
+
+/// Reads a list attribute of `count` integers; false where it has another length or a value below `least`.
+bool readInts(const Attributes &attributes, std::string_view name, size_t count, int64_t fallback, int64_t least,
+              std::vector<int64_t> &into) {
+  into = attributes.getInts(name, std::vector<int64_t>(count, fallback));
+  return into.size() == count && std::all_of(into.begin(), into.end(), [&](int64_t v) { return v >= least; });
+}
+
+} // namespace
+
+bool Convolution::padded() const {
+  auto positive = [](int64_t pad) { return pad > 0; };
+  return std::any_of(padsBegin.begin(), padsBegin.end(), positive) ||
+         std::any_of(padsEnd.begin(), padsEnd.end(), positive);
+}
+
+std::optional<Convolution> Convolution::of(const Problem &problem) {
+  const Problem::Op *op = nullptr;
+  for (const Problem::Op &candidate : problem.ops)
+    if (candidate.mnemonic == "conv") {
+      if (op)
+        return std::nullopt;
+      op = &candidate;
+    }
+  if (!op || op->operands.size() < 2 || op->attributes.getString("layout") != "nhwc" ||
+      op->attributes.getString("auto_pad", "NOTSET") != "NOTSET")
+    return std::nullopt;
+  Convolution c;
+  c.input = op->operands[0];
+  c.filter = op->operands[1];
+  c.bias = op->operands.size() > 2 ? op->operands[2] : Problem::absent;
+  c.result = op->result;
+  if (!isF32Buffer(problem, c.input) || !isF32Buffer(problem, c.filter) ||
+      (c.bias != Problem::absent && !isF32Buffer(problem, c.bias)))
+    return std::nullopt;
+  const Problem::Value &x = problem.value(c.input), &w = problem.value(c.filter), &y = problem.value(c.result);
+  if (x.rank() < 3 || x.rank() > 5 || w.rank() != x.rank() || y.rank() != x.rank() || y.dtype != DType::F32)
+    return std::nullopt;
+  size_t spatial = static_cast<size_t>(x.rank()) - 2;
+  std::vector<int64_t> pads;
+  if (!readInts(op->attributes, "strides", spatial, 1, 1, c.strides) ||
+      !readInts(op->attributes, "dilations", spatial, 1, 1, c.dilations) ||
+      !readInts(op->attributes, "pads", 2 * spatial, 0, 0, pads))
+    return std::nullopt;
+  c.padsBegin.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(spatial));
+  c.padsEnd.assign(pads.begin() + static_cast<std::ptrdiff_t>(spatial), pads.end());
+  c.groups = op->attributes.getInt("groups", 1);
+  c.batch = x.dims.front();
+  c.channels = x.dims.back();
+  c.outputs = w.dims[0];
+  c.groupChannels = w.dims[1];
+  c.in.assign(x.dims.begin() + 1, x.dims.end() - 1);
+  c.out.assign(y.dims.begin() + 1, y.dims.end() - 1);
+  c.kernel.assign(w.dims.begin() + 2, w.dims.end());
+  c.constantFilter = w.kind == Problem::Kind::Const;
+  if (c.groups < 1 || !(y.dims.back() == c.outputs) || !(y.dims.front() == c.batch))
+    return std::nullopt;
+  if (c.groups > 1 && (c.outputs.knownDivisor() % c.groups != 0 || !(c.groupChannels * c.groups == c.channels)))
+    return std::nullopt;
+  bool staticFilter = std::all_of(w.dims.begin(), w.dims.end(), [](const SizeExpr &d) { return d.isConstant(); });
+  if (c.constantFilter && !staticFilter)
+    return std::nullopt;
+  // A filter that also takes part elsewhere would be needed in two layouts.
+  for (const Problem::Op &other : problem.ops)
+    for (size_t i = 0; i < other.operands.size(); ++i)
+      if (other.operands[i] == c.filter && (&other != op || i != 1))
+        return std::nullopt;
+  for (const Problem::InPlace &pair : problem.inPlace) {
+    Problem::ValueId id = problem.inputs().at(static_cast<size_t>(pair.input));
+    if (id == c.input || id == c.filter || id == c.bias)
+      return std::nullopt;
+  }
+  return c;
+}
+
+} // namespace kiln

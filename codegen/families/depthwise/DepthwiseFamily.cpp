@@ -1,0 +1,280 @@
+#include "codegen/families/depthwise/DepthwiseFamily.h"
+
+#include "codegen/Emission.h"
+#include "codegen/families/depthwise/DepthwisePlan.h"
+#include "codegen/families/gemm/Epilogue.h"
+
+#include <algorithm>
+
+namespace kiln {
+
+using namespace cpu;
+
+namespace {
+
+class DepthwiseFamily final : public KernelFamily {
+public:
+  std::string_view name() const override { return "depthwise"; }
+  int version() const override { return 1; }
+  bool claims(const Problem &problem) const override {
+    auto conv = Convolution::of(problem);
+    return conv && depthwiseShape(*conv) && gemm::isEpilogueOf(problem, conv->result);
+  }
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
+    return defaultPlan(*Convolution::of(problem), target).config();
+  }
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
+    std::vector<Config> configs;
+    for (const DepthwisePlan &plan : candidatePlans(*Convolution::of(problem), target))
+      configs.push_back(plan.config());
+    return configs;
+  }
+  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
+    auto conv = Convolution::of(problem);
+    auto shape = conv ? depthwiseShape(*conv) : std::nullopt;
+    DepthwisePlan plan = DepthwisePlan::fromConfig(config);
+    return shape && isLegalPlan(plan, *shape, target) && config == plan.config();
+  }
+  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                        mlir::MLIRContext &context) const override;
+  Exactness exactness(const Problem &, const Config &) const override { return {1e-5, 1e-5}; }
+};
+
+/// Emission of one problem. The filter is read as [tap][channel].
+class DepthwiseEmission {
+public:
+  DepthwiseEmission(const Problem &problem, const Convolution &conv, const DepthwisePlan &plan, const TargetInfo &target,
+                    mlir::MLIRContext &context)
+      : problem(problem), c(conv), shape(*depthwiseShape(conv)), plan(plan), symbols(problem.symbols()),
+        e(context, target), lanes(e.lanes()) {}
+
+  Emission run();
+
+private:
+  void emitTransposedFilter();
+  void emitConvolution();
+  void emitRow(Value image, Value y);
+  void emitBlock(Value pixel, int64_t pixels, const std::vector<bool> &inside);
+  void emitSinglePixels(Value begin, Value end);
+  void forChannels(llvm::function_ref<void(Value channel, Value mask)> body);
+  Value loadVector(Value pointer, Value mask) {
+    auto type = e.vec(e.f32(), lanes);
+    return mask ? e.maskedLoad(type, pointer, mask) : e.load(type, pointer);
+  }
+  SizeExpr channelBlock() const {
+    return plan.vectors ? SizeExpr(plan.vectors * lanes) : c.channels;
+  }
+  int inputIndex(Problem::ValueId id) const {
+    std::vector<Problem::ValueId> inputs = problem.inputs();
+    return static_cast<int>(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
+  }
+  std::vector<SizeExpr> launchSizes() const {
+    std::vector<SizeExpr> sizes;
+    for (const std::string &symbol : symbols)
+      sizes.push_back(SizeExpr::symbol(symbol));
+    return sizes;
+  }
+
+  const Problem &problem;
+  const Convolution &c;
+  DepthwiseShape shape;
+  DepthwisePlan plan;
+  std::vector<std::string> symbols;
+  Emitter e;
+  int64_t lanes;
+  Emission emission;
+  // Of the kernel:
+  std::unique_ptr<gemm::Epilogue> epilogue;
+  Value input, filter, channels, pixelBytes, channelBegin, channelEnd;
+  // Of the row under way: input row of tap 0 (perhaps outside), taps inside, index of its first pixel.
+  Value inputRow, inputRowBytes, tapBegin, tapEnd, rowPixels;
+};
+
+/// The taps of a window starting at input position `start` that lie in [0, size).
+std::pair<Value, Value> tapsInside(Emitter &e, const WindowDim &dim, Value start) {
+  Value zero = e.index(0), dilation = e.index(dim.dilation), kernel = e.size(dim.kernel);
+  Value begin = e.min(kernel, e.ceilDiv(e.max(zero, e.neg(start)), dilation));
+  Value end = e.min(kernel, e.ceilDiv(e.max(zero, e.sub(e.size(dim.in), start)), dilation));
+  return {begin, end};
+}
+
+Emission DepthwiseEmission::run() {
+  if (!c.constantFilter)
+    emitTransposedFilter();
+  emitConvolution();
+  emission.module = e.take();
+  return std::move(emission);
+}
+
+void DepthwiseEmission::emitTransposedFilter() {
+  SizeExpr taps = c.taps();
+  e.beginKernel("pack", 1, symbols);
+  Value from = e.offset(e.buffer(0), e.workgroup(), 4);
+  Value to = e.offset(e.workspace(), e.mul(e.workgroup(), e.size(c.channels)), 4);
+  Value stride = e.size(taps);
+  e.loop(0, e.size(c.channels), 1, [&](Value channel) {
+    e.store(e.load(e.f32(), e.offset(from, e.mul(channel, stride), 4)), e.offset(to, channel, 4));
+  });
+  e.endKernel();
+  emission.workspaceBytes = taps * c.channels * 4;
+  emission.launches.push_back({"pack", taps, {BufferRef::input(inputIndex(c.filter))}, launchSizes(), SizeExpr(0)});
+}
+
+void DepthwiseEmission::emitConvolution() {
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  std::vector<BufferRef> buffers;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    buffers.push_back(inputs[i] == c.filter && c.constantFilter ? BufferRef::packedInput(0)
+                                                                : BufferRef::input(static_cast<int>(i)));
+  for (size_t k = 0; k < problem.outputs.size(); ++k)
+    buffers.push_back(BufferRef::output(static_cast<int>(k)));
+  e.beginKernel("depthwise", buffers.size(), symbols);
+  std::vector<Value> inputPointers, outputPointers;
+  for (size_t i = 0; i < buffers.size(); ++i)
+    (i < inputs.size() ? inputPointers : outputPointers).push_back(e.buffer(i));
+  epilogue = std::make_unique<gemm::Epilogue>(e, problem, c.result, c.bias, inputPointers, outputPointers);
+  input = e.buffer(static_cast<size_t>(inputIndex(c.input)));
+  filter = c.constantFilter ? e.buffer(static_cast<size_t>(inputIndex(c.filter))) : e.workspace();
+  channels = e.size(c.channels);
+  pixelBytes = e.size(c.channels * 4);
+
+  SizeExpr channelBlocks = SizeExpr::ceilDiv(c.channels, plan.vectors ? channelBlock() : SizeExpr::max(c.channels, 1));
+  SizeExpr rowBlocks = SizeExpr::ceilDiv(shape.height.out, plan.rows);
+  Value block = e.size(channelBlock());
+  channelBegin = e.mul(e.rem(e.workgroup(), e.size(channelBlocks)), block);
+  channelEnd = e.min(channels, e.add(channelBegin, block));
+  Value rest = e.div(e.workgroup(), e.size(channelBlocks));
+  Value image = e.div(rest, e.size(rowBlocks));
+  Value y0 = e.mul(e.rem(rest, e.size(rowBlocks)), e.index(plan.rows));
+  Value y1 = e.min(e.size(shape.height.out), e.add(y0, e.index(plan.rows)));
+  e.loop(y0, y1, e.index(1), [&](Value y) { emitRow(image, y); });
+  e.endKernel();
+
+  if (c.constantFilter) {
+    Recipe recipe;
+    recipe.reshape({c.channels.constant(), c.taps().constant()}).permute({1, 0});
+    emission.packed.push_back({inputIndex(c.filter), recipe});
+  }
+  emission.launches.push_back({"depthwise", c.batch * rowBlocks * channelBlocks, buffers, launchSizes(), SizeExpr(0)});
+}
+
+void DepthwiseEmission::emitRow(Value image, Value y) {
+  const WindowDim &height = shape.height, &width = shape.width;
+  Value start = e.sub(e.mul(y, e.index(height.stride)), e.index(height.pad));
+  std::tie(tapBegin, tapEnd) = tapsInside(e, height, start);
+  Value firstRow = e.add(e.mul(image, e.size(height.in)), start);
+  inputRow = e.offset(input, e.mul(e.mul(firstRow, e.size(width.in)), pixelBytes), 1);
+  inputRowBytes = e.size(width.in * c.channels * (4 * height.dilation));
+  rowPixels = e.mul(e.add(e.mul(image, e.size(height.out)), y), e.size(width.out));
+
+  Value one = e.index(1), zero = e.index(0);
+  if (auto blocks = splitRow(width, plan.pixels)) {
+    for (const PixelBlocks &block : *blocks)
+      e.loop(zero, e.index(block.count), one, [&](Value i) {
+        emitBlock(e.add(e.mul(i, e.index(block.pixels)), e.index(block.first)), block.pixels, block.inside);
+      });
+    return;
+  }
+  // Pixels whose window lies inside go in blocks, the others one by one.
+  Value out = e.size(width.out), stride = e.index(width.stride);
+  Value span = e.index((width.kernel.constant() - 1) * width.dilation + 1);
+  Value insideBegin = e.min(out, e.index((width.pad + width.stride - 1) / width.stride));
+  Value room = e.add(e.sub(e.size(width.in), span), e.index(width.pad)); // start of the last window inside, unpadded
+  Value insideEnd = e.min(out, e.add(e.floorDiv(room, stride), one));
+  Value blocks = e.max(zero, e.div(e.sub(insideEnd, insideBegin), e.index(plan.pixels)));
+  Value blocksEnd = e.add(insideBegin, e.mul(blocks, e.index(plan.pixels)));
+  emitSinglePixels(zero, insideBegin);
+  std::vector<bool> inside(static_cast<size_t>(columnsOf(width, plan.pixels)), true);
+  e.loop(insideBegin, blocksEnd, e.index(plan.pixels), [&](Value pixel) { emitBlock(pixel, plan.pixels, inside); });
+  emitSinglePixels(blocksEnd, out);
+}
+
+void DepthwiseEmission::forChannels(llvm::function_ref<void(Value channel, Value mask)> body) {
+  Value step = e.index(lanes);
+  if (c.channels.knownDivisor() % lanes == 0) {
+    e.loop(channelBegin, channelEnd, step, [&](Value channel) { body(channel, {}); });
+    return;
+  }
+  Value whole = e.sub(channelEnd, e.rem(e.sub(channelEnd, channelBegin), step));
+  e.loop(channelBegin, whole, step, [&](Value channel) { body(channel, {}); });
+  e.ifThen(e.cmp(Cmp::lt, whole, channelEnd),
+           [&] { body(whole, e.tailMask(lanes, e.sub(channelEnd, whole))); });
+}
+
+void DepthwiseEmission::emitBlock(Value pixel, int64_t pixels, const std::vector<bool> &inside) {
+  const WindowDim &width = shape.width;
+  int64_t kernel = width.kernel.constant();
+  Value column = e.sub(e.mul(pixel, e.index(width.stride)), e.index(width.pad));
+  Value start = e.offset(inputRow, e.mul(column, pixelBytes), 1);
+  Value tapRowBytes = e.size(width.kernel * c.channels * 4);
+  forChannels([&](Value channel, Value mask) {
+    Values sums(static_cast<size_t>(pixels), e.constant(e.vec(e.f32(), lanes), 0.0));
+    Value at = e.offset(start, channel, 4), weights = e.offset(filter, channel, 4);
+    sums = e.loop(tapBegin, tapEnd, e.index(1), sums, [&](Value tap, ValueRange carried) {
+      Values next(carried.begin(), carried.end());
+      Value row = e.offset(at, e.mul(tap, inputRowBytes), 1);
+      Value rowWeights = e.offset(weights, e.mul(tap, tapRowBytes), 1);
+      Values columns(inside.size());
+      for (int64_t k = 0; k < kernel; ++k) {
+        Value weight = loadVector(e.offset(rowWeights, e.size(c.channels * (4 * k)), 1), mask);
+        for (int64_t p = 0; p < pixels; ++p) {
+          auto j = static_cast<size_t>(p * width.stride + k * width.dilation);
+          if (!inside[j])
+            continue;
+          if (!columns[j])
+            columns[j] = loadVector(e.offset(row, e.size(c.channels * (4 * static_cast<int64_t>(j))), 1), mask);
+          Value &sum = next[static_cast<size_t>(p)];
+          sum = e.fma(columns[j], weight, sum);
+        }
+      }
+      return next;
+    });
+    llvm::SmallVector<gemm::Epilogue::Point> points;
+    for (int64_t p = 0; p < pixels; ++p)
+      points.push_back({sums[static_cast<size_t>(p)], e.add(rowPixels, e.add(pixel, e.index(p)))});
+    epilogue->emitVectors(points, channel, mask);
+  });
+}
+
+void DepthwiseEmission::emitSinglePixels(Value begin, Value end) {
+  const WindowDim &width = shape.width;
+  Value one = e.index(1), tapRowBytes = e.size(width.kernel * c.channels * 4);
+  Value stepBytes = e.size(c.channels * (4 * width.dilation));
+  e.loop(begin, end, one, [&](Value pixel) {
+    Value column = e.sub(e.mul(pixel, e.index(width.stride)), e.index(width.pad));
+    auto [columnBegin, columnEnd] = tapsInside(e, width, column);
+    Value start = e.offset(inputRow, e.mul(column, pixelBytes), 1);
+    Value kBegin = columnBegin, kEnd = columnEnd;
+    forChannels([&](Value channel, Value mask) {
+      Value at = e.offset(start, channel, 4), weights = e.offset(filter, channel, 4);
+      Values sum{e.constant(e.vec(e.f32(), lanes), 0.0)};
+      sum = e.loop(tapBegin, tapEnd, one, sum, [&](Value tap, ValueRange outer) {
+        Value row = e.offset(at, e.mul(tap, inputRowBytes), 1);
+        Value rowWeights = e.offset(weights, e.mul(tap, tapRowBytes), 1);
+        return e.loop(kBegin, kEnd, one, outer, [&](Value k, ValueRange in) {
+          Value x = loadVector(e.offset(row, e.mul(k, stepBytes), 1), mask);
+          Value w = loadVector(e.offset(rowWeights, e.mul(k, pixelBytes), 1), mask);
+          return Values{e.fma(x, w, in[0])};
+        });
+      });
+      epilogue->emitVectors({{sum[0], e.add(rowPixels, pixel)}}, channel, mask);
+    });
+  });
+}
+
+Result<Emission> DepthwiseFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                                       mlir::MLIRContext &context) const {
+  if (!isLegal(problem, config, target))
+    return makeError(ErrorCode::E0902, "depthwise: illegal configuration ", config.print());
+  Convolution conv = *Convolution::of(problem);
+  return DepthwiseEmission(problem, conv, DepthwisePlan::fromConfig(config), target, context).run();
+}
+
+} // namespace
+
+const KernelFamily &depthwiseFamily() {
+  static const DepthwiseFamily family;
+  return family;
+}
+
+} // namespace kiln

@@ -1,0 +1,122 @@
+#include "codegen/families/depthwise/DepthwisePlan.h"
+
+#include <algorithm>
+
+namespace kiln {
+
+namespace {
+
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int registersOf(const WindowDim &width, int64_t pixels) {
+  return static_cast<int>(pixels + columnsOf(width, pixels) + 1);
+}
+
+/// As many pixels as registers allow, up to 8, rather a divisor of the row.
+int choosePixels(const WindowDim &width, const TargetInfo &target) {
+  int most = 1;
+  while (most < 8 && registersOf(width, most + 1) <= target.vectorRegisters)
+    ++most;
+  auto out = width.out.asConstant();
+  if (!out)
+    return std::min(most, 4);
+  for (int pixels = most; pixels * 2 > most; --pixels)
+    if (*out % pixels == 0)
+      return pixels;
+  return static_cast<int>(std::min<int64_t>(most, std::max<int64_t>(*out, 1)));
+}
+
+} // namespace
+
+Config DepthwisePlan::config() const {
+  Config c;
+  c.set("pixels", pixels);
+  c.set("rows", rows);
+  c.set("vectors", vectors);
+  return c;
+}
+
+DepthwisePlan DepthwisePlan::fromConfig(const Config &c) {
+  return {static_cast<int>(c.getInt("pixels")), static_cast<int>(c.getInt("rows")), static_cast<int>(c.getInt("vectors"))};
+}
+
+std::optional<DepthwiseShape> depthwiseShape(const Convolution &conv) {
+  if (conv.groups == 1 || !conv.groupChannels.isConstant(1) || !(conv.outputs == conv.channels) ||
+      conv.spatialRank() > 2)
+    return std::nullopt;
+  auto dim = [&](size_t d) {
+    return WindowDim{conv.in[d], conv.out[d], conv.kernel[d], conv.strides[d], conv.dilations[d], conv.padsBegin[d]};
+  };
+  DepthwiseShape shape;
+  shape.width = dim(conv.spatialRank() - 1);
+  shape.height = conv.spatialRank() == 2 ? dim(0) : WindowDim{1, 1, 1};
+  auto kernel = shape.width.kernel.asConstant();
+  if (!kernel || *kernel > 16) // taps of a row stand side by side in the code
+    return std::nullopt;
+  return shape;
+}
+
+int64_t columnsOf(const WindowDim &width, int64_t pixels) {
+  return (pixels - 1) * width.stride + (width.kernel.constant() - 1) * width.dilation + 1;
+}
+
+std::optional<std::vector<PixelBlocks>> splitRow(const WindowDim &width, int64_t pixels) {
+  auto in = width.in.asConstant(), out = width.out.asConstant();
+  if (!in || !out)
+    return std::nullopt;
+  std::vector<PixelBlocks> blocks;
+  for (int64_t first = 0; first < *out; first += pixels) {
+    PixelBlocks block{first, 1, std::min(pixels, *out - first), {}};
+    for (int64_t j = 0; j < columnsOf(width, block.pixels); ++j) {
+      int64_t at = first * width.stride - width.pad + j;
+      block.inside.push_back(at >= 0 && at < *in);
+    }
+    if (!blocks.empty() && blocks.back().pixels == block.pixels && blocks.back().inside == block.inside)
+      ++blocks.back().count;
+    else
+      blocks.push_back(block);
+  }
+  if (blocks.size() > 4)
+    return std::nullopt;
+  return blocks;
+}
+
+bool isLegalPlan(const DepthwisePlan &plan, const DepthwiseShape &shape, const TargetInfo &target) {
+  return plan.pixels >= 1 && plan.pixels <= 16 && plan.rows >= 1 && plan.rows <= 1 << 20 && plan.vectors >= 0 &&
+         plan.vectors <= 1 << 20 && (plan.pixels == 1 || registersOf(shape.width, plan.pixels) <= target.vectorRegisters);
+}
+
+DepthwisePlan defaultPlan(const Convolution &conv, const TargetInfo &target) {
+  DepthwiseShape shape = *depthwiseShape(conv);
+  DepthwisePlan plan;
+  plan.pixels = choosePixels(shape.width, target);
+  int64_t channels = conv.channels.asConstant().value_or(256), vectors = ceilDiv(channels, target.lanes(32));
+  int64_t height = shape.height.out.asConstant().value_or(32), width = shape.width.out.asConstant().value_or(32);
+  // The input rows of a block of channels stay in the first-level cache from one output row to the next.
+  int64_t rowBytes = (width * shape.width.stride + 8) * target.lanes(32) * 4;
+  int64_t kernelRows = shape.height.kernel.asConstant().value_or(3) + shape.height.stride;
+  // Fewer vectors than this side by side leave the memory system idle.
+  int64_t fit = std::max<int64_t>(4, target.l1Bytes * 3 / 4 / (rowBytes * kernelRows));
+  plan.vectors = static_cast<int>(fit >= vectors ? 0 : fit);
+  int64_t channelBlocks = plan.vectors ? ceilDiv(vectors, plan.vectors) : 1;
+  plan.rows = static_cast<int>(std::max<int64_t>(1, height * channelBlocks / 24));
+  plan.rows = static_cast<int>(std::min<int64_t>(plan.rows, height));
+  return plan;
+}
+
+std::vector<DepthwisePlan> candidatePlans(const Convolution &conv, const TargetInfo &target) {
+  DepthwiseShape shape = *depthwiseShape(conv);
+  DepthwisePlan base = defaultPlan(conv, target);
+  std::vector<DepthwisePlan> plans{base};
+  for (int pixels : {1, 2, 3, 4, 5, 6, 7, 8})
+    for (int rows : {1, base.rows, 4 * base.rows})
+      for (int vectors : {0, 1, 2, 4, 8}) {
+        DepthwisePlan plan{pixels, rows, vectors};
+        if (isLegalPlan(plan, shape, target) && (pixels == base.pixels || (rows == base.rows && vectors == base.vectors)))
+          if (std::none_of(plans.begin(), plans.end(), [&](const DepthwisePlan &p) { return p.config() == plan.config(); }))
+            plans.push_back(plan);
+      }
+  return plans;
+}
+
+} // namespace kiln

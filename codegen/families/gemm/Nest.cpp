@@ -1,0 +1,121 @@
+#include "codegen/families/gemm/Nest.h"
+
+namespace kiln::gemm {
+
+using namespace cpu;
+
+Nest::Nest(Emitter &e, const TilePlan &plan, const NestSizes &sizes, const NestOptions &options)
+    : e(e), plan(plan), sizes(sizes), options(options) {
+  auto panels = panelCount().asConstant();
+  hasTail = plan.tile.panels > 1 && !(panels && *panels % plan.tile.panels == 0);
+  bool noWhole = panels && *panels < plan.tile.panels;
+  if (!noWhole)
+    whole = emitKernels(plan.tile.panels, "tile");
+  if (hasTail)
+    tail = emitKernels(1, "tail");
+}
+
+Nest::Kernels Nest::emitKernels(int panels, const std::string &name) {
+  TileOptions tile;
+  tile.unroll = plan.unroll;
+  tile.prefetch = plan.prefetch;
+  tile.packed = options.packed;
+  tile.contiguousA = options.contiguousA;
+  tile.innerDivisor = sizes.inner.knownDivisor();
+  tile.tableRowBytes = tableRowBytes();
+  Kernels kernels;
+  auto rows = sizes.rows.asConstant();
+  bool needFull = !plan.smallRows || !rows || *rows > plan.smallRows;
+  if (needFull)
+    kernels.full = emitRegisterTile(e, name, {plan.tile.rows, panels}, tile);
+  if (plan.smallRows)
+    kernels.small = emitRegisterTile(e, name + "_small", {plan.smallRows, panels}, tile);
+  return kernels;
+}
+
+SizeExpr Nest::grid() const {
+  return sizes.batch * SizeExpr::ceilDiv(groupCount(), plan.blockGroups) *
+         SizeExpr::ceilDiv(tileCount(), plan.blockTiles);
+}
+
+SizeExpr Nest::scratchBytes() const {
+  return SizeExpr(tileBytes()) + sizes.taps * (tableRowBytes() * plan.blockTiles);
+}
+
+Value Nest::tableOf(Value tileInBlock) {
+  return e.offset(e.offset(e.scratch(), tileBytes()), e.mul(tileInBlock, e.size(sizes.taps)), tableRowBytes());
+}
+
+void Nest::emit(const Operands &operands, Epilogue &epilogue) {
+  Value tiles = e.size(tileCount()), groups = e.size(groupCount()), panels = e.size(panelCount());
+  Value rowBlocks = e.size(SizeExpr::ceilDiv(tileCount(), plan.blockTiles));
+  Value groupBlocks = e.size(SizeExpr::ceilDiv(groupCount(), plan.blockGroups));
+  // Workgroups that follow one another share panels of B.
+  Value rowBlock = e.rem(e.workgroup(), rowBlocks);
+  Value rest = e.div(e.workgroup(), rowBlocks);
+  Value groupBlock = e.rem(rest, groupBlocks);
+  Value batch = e.div(rest, groupBlocks);
+  Value tile0 = e.mul(rowBlock, e.index(plan.blockTiles));
+  Value tileEnd = e.min(tiles, e.add(tile0, e.index(plan.blockTiles)));
+  Value blockTiles = e.sub(tileEnd, tile0);
+  e.loop(0, blockTiles, 1, [&](Value t) {
+    Value row0 = e.mul(e.add(tile0, t), e.index(plan.tile.rows));
+    operands.fillTable(batch, row0, tableOf(t));
+  });
+  Value group0 = e.mul(groupBlock, e.index(plan.blockGroups));
+  Value groupEnd = e.min(groups, e.add(group0, e.index(plan.blockGroups)));
+  Value one = e.index(1), width = e.index(plan.tile.panels);
+  e.loop(group0, groupEnd, one, [&](Value group) {
+    Value panel0 = e.mul(group, width);
+    auto wholeGroup = [&] {
+      emitTiles(operands, epilogue, whole, plan.tile.panels, batch, panel0, tile0, blockTiles);
+    };
+    auto singlePanels = [&] {
+      e.loop(panel0, panels, one, [&](Value panel) {
+        emitTiles(operands, epilogue, tail, 1, batch, panel, tile0, blockTiles);
+      });
+    };
+    bool haveWhole = whole.full.op || whole.small.op;
+    if (haveWhole && hasTail)
+      e.ifElse(e.cmp(Cmp::le, e.add(panel0, width), panels), wholeGroup, singlePanels);
+    else if (haveWhole)
+      wholeGroup();
+    else
+      singlePanels();
+  });
+}
+
+void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels &kernels, int panels, Value batch,
+                     Value panel, Value tile0, Value tiles) {
+  Value b = operands.panel(batch, panel);
+  Value depth = e.mul(e.size(sizes.taps), e.size(sizes.inner));
+  Value panelBytes = e.mul(depth, e.index(panelColumns * 4));
+  Value zero = e.index(0);
+  Value bStep = operands.bStep ? operands.bStep : zero, aStep = operands.aStep ? operands.aStep : zero;
+  EpilogueRow origin = operands.origin(batch);
+  Value column = e.mul(panel, e.index(panelColumns));
+  // Columns that exist of this group; not asked where sizes say that all do.
+  Value columns;
+  if (sizes.columns.knownDivisor() % panelColumns != 0) {
+    Value left = e.sub(e.size(sizes.columns), column);
+    columns = e.min(left, e.index(panels * panelColumns));
+  }
+  Value scratch = e.scratch();
+  e.loop(0, tiles, 1, [&](Value t) {
+    Value row0 = e.mul(e.add(tile0, t), e.index(plan.tile.rows));
+    Value rows = e.min(e.index(plan.tile.rows), e.sub(e.size(sizes.rows), row0));
+    Values arguments{tableOf(t), b, panelBytes, bStep, aStep, e.size(sizes.taps), e.size(sizes.inner), scratch};
+    auto callFull = [&] { e.call(kernels.full, arguments); };
+    auto callSmall = [&] { e.call(kernels.small, arguments); };
+    if (kernels.full.op && kernels.small.op)
+      e.ifElse(e.cmp(Cmp::le, rows, e.index(plan.smallRows)), callSmall, callFull);
+    else if (kernels.full.op)
+      callFull();
+    else
+      callSmall();
+    epilogue.emitBlock(scratch, panels * panelColumns, e.add(origin.row, row0), rows, e.add(origin.column, column),
+                       static_cast<int>(panels * panelColumns / e.lanes()), columns);
+  });
+}
+
+} // namespace kiln::gemm

@@ -1,0 +1,70 @@
+// The loop nest around the register tile: workgroup -> block of tiles -> groups of panels -> tiles, with row-pointer tables in scratch
+// and the epilogue after each tile. Sizes may all be run-time values.
+#pragma once
+
+#include "codegen/families/gemm/Epilogue.h"
+#include "codegen/families/gemm/TilePlan.h"
+#include "runtime/base/Tensor.h"
+
+namespace kiln::gemm {
+
+/// Sizes of one product of a batch (or group), as the host computes grids and scratch from them.
+struct NestSizes {
+  SizeExpr rows, columns;
+  SizeExpr taps = 1;  ///< outer steps of the depth: a row pointer each
+  SizeExpr inner;     ///< inner steps of the depth: consecutive elements of a row
+  SizeExpr batch = 1; ///< independent products: the slowest part of the grid
+};
+
+struct NestOptions {
+  bool packed = true;      ///< B in panels, else row-major with a multiple of 16 columns
+  bool contiguousA = true;
+};
+
+/// The local functions of a nest; to be emitted before the kernel is opened.
+class Nest {
+public:
+  Nest(cpu::Emitter &e, const TilePlan &plan, const NestSizes &sizes, const NestOptions &options);
+
+  SizeExpr grid() const;
+  /// Bytes of the tables and the tile; the family's own scratch follows.
+  SizeExpr scratchBytes() const;
+
+  /// What the family supplies, all emitted inside the open kernel.
+  struct Operands {
+    /// Writes the row pointers of the tile of rows row0 .. row0 + tile.rows - 1 (rows from the count on must be readable) to `table`: tap t, row i at
+    /// t * tableRowBytes() + i * 8.
+    std::function<void(cpu::Value batch, cpu::Value row0, cpu::Value table)> fillTable;
+    /// First byte of panel `panel` (unpacked: of column 16 * panel of the first row).
+    std::function<cpu::Value(cpu::Value batch, cpu::Value panel)> panel;
+    cpu::Value bStep;  ///< unpacked: bytes from one row of B to the next; packed: ignored
+    cpu::Value aStep;  ///< bytes of one step of A where it is not contiguous
+    /// Row and column of the product's element (0, 0) in the epilogue's output.
+    std::function<EpilogueRow(cpu::Value batch)> origin;
+  };
+  void emit(const Operands &operands, Epilogue &epilogue);
+
+  int64_t tableRowBytes() const { return alignUp(plan.tile.rows, 8) * 8; }
+
+private:
+  struct Kernels {
+    cpu::LocalFunction full, small;
+  };
+  Kernels emitKernels(int panels, const std::string &suffix);
+  void emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels &kernels, int panels, cpu::Value batch,
+                 cpu::Value panel, cpu::Value tile0, cpu::Value tiles);
+  cpu::Value tableOf(cpu::Value tileInBlock);
+  SizeExpr panelCount() const { return SizeExpr::ceilDiv(sizes.columns, panelColumns); }
+  SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, plan.tile.rows); }
+  SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), plan.tile.panels); }
+  int64_t tileBytes() const { return alignUp(int64_t(plan.tile.rows) * plan.tile.panels * panelColumns * 4, 64); }
+
+  cpu::Emitter &e;
+  TilePlan plan;
+  NestSizes sizes;
+  NestOptions options;
+  bool hasTail;
+  Kernels whole, tail;
+};
+
+} // namespace kiln::gemm

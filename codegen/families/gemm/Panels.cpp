@@ -1,0 +1,78 @@
+#include "codegen/families/gemm/Panels.h"
+
+#include "codegen/families/gemm/RegisterTile.h"
+
+namespace kiln::gemm {
+
+using namespace cpu;
+
+Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed) {
+  int64_t padded = alignUp(columns, panelColumns), panels = padded / panelColumns;
+  Recipe recipe;
+  if (transposed) {
+    recipe.reshape({batch, columns, depth});
+    if (padded != columns)
+      recipe.pad({0, 0, 0, 0, padded - columns, 0});
+    recipe.reshape({batch, panels, panelColumns, depth}).permute({0, 1, 3, 2});
+  } else {
+    recipe.reshape({batch, depth, columns});
+    if (padded != columns)
+      recipe.pad({0, 0, 0, 0, 0, padded - columns});
+    recipe.reshape({batch, depth, panels, panelColumns}).permute({0, 2, 1, 3});
+  }
+  return recipe;
+}
+
+Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps) {
+  int64_t padded = alignUp(outputs, panelColumns), panels = padded / panelColumns;
+  Recipe recipe;
+  recipe.reshape({groups, outputs, channels, taps});
+  if (padded != outputs)
+    recipe.pad({0, 0, 0, 0, 0, padded - outputs, 0, 0});
+  recipe.reshape({groups, panels, panelColumns, channels, taps}).permute({0, 1, 4, 3, 2});
+  return recipe;
+}
+
+void emitPackPanel(Emitter &e, const PackSource &from, Value to) {
+  Value panels = e.ceilDiv(from.columns, e.index(panelColumns));
+  Value panel = e.rem(e.workgroup(), panels), batch = e.div(e.workgroup(), panels);
+  Value depth = e.mul(from.taps, from.inner);
+  Value column0 = e.mul(panel, e.index(panelColumns));
+  Value target = e.offset(to, e.mul(e.workgroup(), depth), panelColumns * 4);
+  Value source = e.offset(e.offset(from.source, e.mul(batch, from.batchBytes), 1), e.mul(column0, from.columnBytes), 1);
+  Value left = e.sub(from.columns, column0), one = e.index(1), zero = e.index(0);
+  int64_t lanes = e.lanes();
+  auto forSteps = [&](llvm::function_ref<void(Value from, Value k)> body) {
+    e.loop(zero, from.taps, one, [&](Value tap) {
+      Value start = e.offset(source, e.mul(tap, from.tapBytes), 1);
+      Value k0 = e.mul(tap, from.inner);
+      e.loop(zero, from.inner, one, [&](Value channel) {
+        body(e.offset(start, e.mul(channel, from.innerBytes), 1), e.add(k0, channel));
+      });
+    });
+  };
+  // Columns side by side are copied as vectors, others element by element; missing ones are zero.
+  auto vectors = [&] {
+    for (int64_t j = 0; j < panelColumns; j += lanes) {
+      Value mask = e.tailMask(lanes, e.sub(left, e.index(j)));
+      forSteps([&](Value at, Value k) {
+        Value v = e.maskedLoad(e.vec(e.f32(), lanes), e.offset(at, j * 4), mask);
+        e.store(v, e.offset(e.offset(target, k, panelColumns * 4), j * 4), static_cast<unsigned>(lanes * 4));
+      });
+    }
+  };
+  auto elements = [&] {
+    e.loop(zero, e.index(panelColumns), one, [&](Value n) {
+      Value there = e.cmp(Cmp::lt, n, left);
+      Value column = e.mul(e.select(there, n, zero), from.columnBytes);
+      forSteps([&](Value at, Value k) {
+        Value v = e.load(e.f32(), e.offset(at, column, 1));
+        v = e.select(there, v, e.constant(e.f32(), 0.0));
+        e.store(v, e.offset(e.offset(target, k, panelColumns * 4), n, 4));
+      });
+    });
+  };
+  e.ifElse(e.cmp(Cmp::eq, from.columnBytes, e.index(4)), vectors, elements);
+}
+
+} // namespace kiln::gemm

@@ -1,0 +1,328 @@
+#include "codegen/families/matmul/MatMulFamily.h"
+
+#include "codegen/Emission.h"
+#include "codegen/families/gemm/Nest.h"
+#include "codegen/families/gemm/Panels.h"
+
+#include <algorithm>
+
+namespace kiln {
+
+using namespace cpu;
+using namespace gemm;
+
+namespace {
+
+/// A problem's product, taken apart.
+struct Product {
+  Problem::ValueId a = Problem::absent, b = Problem::absent, result = Problem::absent;
+  bool transposeA = false, transposeB = false, constantB = false;
+  SizeExpr rows, columns, depth;         ///< of one product of the batch
+  std::vector<SizeExpr> batch;           ///< of the result
+  std::vector<SizeExpr> batchA, batchB;  ///< right-aligned, filled with ones to the result's rank
+  bool folded = false; ///< B is the same for the whole batch: the batch joins the rows
+
+  static std::optional<Product> of(const Problem &problem);
+};
+
+SizeExpr productOf(const std::vector<SizeExpr> &dims) { return SizeExpr::product(dims); }
+
+std::vector<SizeExpr> batchDims(const Problem::Value &value, size_t rank) {
+  std::vector<SizeExpr> dims(value.dims.begin(), value.dims.end() - 2);
+  dims.insert(dims.begin(), rank - dims.size(), SizeExpr(1));
+  return dims;
+}
+
+bool allOnes(const std::vector<SizeExpr> &dims) {
+  return std::all_of(dims.begin(), dims.end(), [](const SizeExpr &d) { return d.isConstant(1); });
+}
+
+bool isF32Buffer(const Problem &problem, Problem::ValueId id) {
+  return id != Problem::absent && problem.value(id).isBuffer() && problem.value(id).dtype == DType::F32;
+}
+
+std::optional<Product> Product::of(const Problem &problem) {
+  const Problem::Op *op = nullptr;
+  for (const Problem::Op &candidate : problem.ops)
+    if (candidate.mnemonic == "matmul") {
+      if (op)
+        return std::nullopt;
+      op = &candidate;
+    }
+  if (!op || op->operands.size() != 2 || !isF32Buffer(problem, op->operands[0]) || !isF32Buffer(problem, op->operands[1]))
+    return std::nullopt;
+  Product p;
+  p.a = op->operands[0];
+  p.b = op->operands[1];
+  p.result = op->result;
+  const Problem::Value &a = problem.value(p.a), &b = problem.value(p.b), &out = problem.value(p.result);
+  if (a.rank() < 2 || b.rank() < 2 || out.rank() < 2 || out.dtype != DType::F32 || a.rank() > out.rank() ||
+      b.rank() > out.rank())
+    return std::nullopt;
+  p.transposeA = op->attributes.getBool("transpose_a");
+  p.transposeB = op->attributes.getBool("transpose_b");
+  p.constantB = b.kind == Problem::Kind::Const;
+  size_t rank = static_cast<size_t>(out.rank());
+  p.rows = out.dims[rank - 2];
+  p.columns = out.dims[rank - 1];
+  p.depth = *(a.dims.end() - (p.transposeA ? 2 : 1));
+  p.batch = batchDims(out, rank - 2);
+  p.batchA = batchDims(a, rank - 2);
+  p.batchB = batchDims(b, rank - 2);
+  for (size_t d = 0; d < p.batch.size(); ++d)
+    for (const SizeExpr &own : {p.batchA[d], p.batchB[d]})
+      if (!own.isConstant(1) && !(own == p.batch[d]))
+        return std::nullopt;
+  if (p.constantB) {
+    for (const SizeExpr &d : b.dims)
+      if (!d.isConstant())
+        return std::nullopt;
+    for (const Problem::Op &other : problem.ops)
+      for (size_t i = 0; i < other.operands.size(); ++i)
+        if (other.operands[i] == p.b && (&other != op || i != 1))
+          return std::nullopt;
+  }
+  for (const Problem::InPlace &pair : problem.inPlace) {
+    Problem::ValueId input = problem.inputs().at(static_cast<size_t>(pair.input));
+    if (input == p.a || input == p.b)
+      return std::nullopt;
+  }
+  p.folded = !p.transposeA && allOnes(p.batchB) && p.batchA == p.batch;
+  return p;
+}
+
+/// A configuration: the plan, and whether B is packed.
+struct Choice {
+  TilePlan plan;
+  bool pack = true;
+};
+
+class MatMulFamily final : public KernelFamily {
+public:
+  std::string_view name() const override { return "matmul"; }
+  int version() const override { return 1; }
+  bool claims(const Problem &problem) const override {
+    auto product = Product::of(problem);
+    return product && isEpilogueOf(problem, product->result);
+  }
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
+  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override;
+  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                        mlir::MLIRContext &context) const override;
+  Exactness exactness(const Problem &problem, const Config &config) const override;
+};
+
+ProductShape shapeOf(const Product &p) {
+  ProductShape shape;
+  SizeExpr rows = p.folded ? p.rows * productOf(p.batch) : p.rows;
+  shape.rows = rows.asConstant();
+  shape.columns = p.columns.asConstant();
+  shape.depth = p.depth.asConstant();
+  shape.constantB = p.constantB;
+  return shape;
+}
+
+/// Reading B in place wants whole vectors of columns.
+bool mayReadInPlace(const Product &p) {
+  return !p.constantB && !p.transposeB && p.columns.isConstant() && p.columns.constant() % panelColumns == 0;
+}
+
+Config configOf(const TilePlan &plan, bool pack) {
+  Config config = plan.config();
+  config.set("pack", pack);
+  return config;
+}
+
+Config MatMulFamily::defaultConfig(const Problem &problem, const TargetInfo &target) const {
+  Product p = *Product::of(problem);
+  ProductShape shape = shapeOf(p);
+  // Rows of B that lie close together do not disturb each other in the cache.
+  bool pack = !(mayReadInPlace(p) && p.columns.constant() <= 128);
+  shape.packed = pack;
+  return configOf(defaultPlan(shape, target), pack);
+}
+
+std::vector<Config> MatMulFamily::candidates(const Problem &problem, const TargetInfo &target) const {
+  Product p = *Product::of(problem);
+  std::vector<Config> configs{defaultConfig(problem, target)};
+  for (bool pack : {true, false}) {
+    if (!pack && !mayReadInPlace(p))
+      continue;
+    ProductShape shape = shapeOf(p);
+    shape.packed = pack;
+    for (const TilePlan &plan : candidatePlans(shape, target)) {
+      Config config = configOf(plan, pack);
+      if (std::find(configs.begin(), configs.end(), config) == configs.end())
+        configs.push_back(config);
+    }
+  }
+  return configs;
+}
+
+bool MatMulFamily::isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const {
+  auto p = Product::of(problem);
+  TilePlan plan = TilePlan::fromConfig(config);
+  bool pack = config.getBool("pack");
+  return p && isLegalPlan(plan, target) && config == configOf(plan, pack) && (pack || mayReadInPlace(*p));
+}
+
+Exactness MatMulFamily::exactness(const Problem &, const Config &) const {
+  return {1e-5, 1e-5};
+}
+
+/// Emission of one problem.
+class MatMulEmission {
+public:
+  MatMulEmission(const Problem &problem, const Product &product, const Config &config, const TargetInfo &target,
+                 mlir::MLIRContext &context)
+      : problem(problem), p(product), plan(TilePlan::fromConfig(config)), pack(config.getBool("pack")),
+        symbols(problem.symbols()), e(context, target) {}
+
+  Emission run();
+
+private:
+  void emitPacking();
+  void emitProduct();
+  /// Bytes from the start of a batched operand to the matrix of product `batch`.
+  Value batchBytes(const std::vector<SizeExpr> &own, const SizeExpr &matrix, Value batch);
+  SizeExpr matrixElementsB() const { return p.depth * p.columns; }
+  SizeExpr panelBytes() const { return p.depth * (panelColumns * 4); }
+  SizeExpr panels() const { return SizeExpr::ceilDiv(p.columns, panelColumns); }
+  std::vector<SizeExpr> launchSizes() const {
+    std::vector<SizeExpr> sizes;
+    for (const std::string &symbol : symbols)
+      sizes.push_back(SizeExpr::symbol(symbol));
+    return sizes;
+  }
+
+  const Problem &problem;
+  const Product &p;
+  TilePlan plan;
+  bool pack;
+  std::vector<std::string> symbols;
+  Emitter e;
+  Emission emission;
+};
+
+Emission MatMulEmission::run() {
+  if (pack && !p.constantB)
+    emitPacking();
+  emitProduct();
+  emission.module = e.take();
+  return std::move(emission);
+}
+
+void MatMulEmission::emitPacking() {
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  int index = static_cast<int>(std::find(inputs.begin(), inputs.end(), p.b) - inputs.begin());
+  e.beginKernel("pack", 1, symbols);
+  PackSource from;
+  from.source = e.buffer(0);
+  from.columnBytes = e.size(p.transposeB ? p.depth * 4 : SizeExpr(4));
+  from.innerBytes = e.size(p.transposeB ? SizeExpr(4) : p.columns * 4);
+  from.tapBytes = e.index(0);
+  from.batchBytes = e.size(matrixElementsB() * 4);
+  from.taps = e.index(1);
+  from.inner = e.size(p.depth);
+  from.columns = e.size(p.columns);
+  emitPackPanel(e, from, e.workspace());
+  e.endKernel();
+  emission.workspaceBytes = productOf(p.batchB) * panels() * panelBytes();
+  emission.launches.push_back(
+      {"pack", productOf(p.batchB) * panels(), {BufferRef::input(index)}, launchSizes(), SizeExpr(0)});
+}
+
+Value MatMulEmission::batchBytes(const std::vector<SizeExpr> &own, const SizeExpr &matrix, Value batch) {
+  if (allOnes(own))
+    return e.index(0);
+  if (own == p.batch)
+    return e.mul(batch, e.size(matrix));
+  Value offset = e.index(0), rest = batch;
+  SizeExpr stride = matrix;
+  for (size_t d = own.size(); d-- > 0;) {
+    Value size = e.size(p.batch[d]);
+    if (!own[d].isConstant(1))
+      offset = e.add(offset, e.mul(e.rem(rest, size), e.size(stride)));
+    rest = e.div(rest, size);
+    stride = stride * own[d];
+  }
+  return offset;
+}
+
+void MatMulEmission::emitProduct() {
+  NestSizes sizes;
+  sizes.rows = p.folded ? p.rows * productOf(p.batch) : p.rows;
+  sizes.columns = p.columns;
+  sizes.inner = p.depth;
+  sizes.batch = p.folded ? SizeExpr(1) : productOf(p.batch);
+  Nest nest(e, plan, sizes, {pack, !p.transposeA});
+
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  std::vector<BufferRef> buffers;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    buffers.push_back(inputs[i] == p.b && p.constantB ? BufferRef::packedInput(0) : BufferRef::input(static_cast<int>(i)));
+  for (size_t k = 0; k < problem.outputs.size(); ++k)
+    buffers.push_back(BufferRef::output(static_cast<int>(k)));
+  e.beginKernel("matmul", buffers.size(), symbols);
+  std::vector<Value> inputPointers, outputPointers;
+  Value a, b;
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    Value pointer = e.buffer(i);
+    (i < inputs.size() ? inputPointers : outputPointers).push_back(pointer);
+    if (i < inputs.size() && inputs[i] == p.a)
+      a = pointer;
+    if (i < inputs.size() && inputs[i] == p.b)
+      b = pointer;
+  }
+  if (pack && !p.constantB)
+    b = e.workspace();
+  Epilogue epilogue(e, problem, p.result, Problem::absent, inputPointers, outputPointers);
+
+  Nest::Operands operands;
+  SizeExpr rowBytes = p.transposeA ? SizeExpr(4) : p.depth * 4;
+  operands.fillTable = [&](Value batch, Value row0, Value table) {
+    Value base = p.folded ? a : e.offset(a, batchBytes(p.batchA, p.rows * p.depth * 4, batch), 1);
+    Value last = e.sub(e.size(sizes.rows), e.index(1)), stride = e.size(rowBytes);
+    e.loop(0, e.index(plan.tile.rows), 1, [&](Value i) {
+      Value row = e.min(e.add(row0, i), last);
+      e.store(e.offset(base, e.mul(row, stride), 1), e.offset(table, i, 8));
+    });
+  };
+  operands.panel = [&](Value batch, Value panel) {
+    SizeExpr matrix = pack ? panels() * panelBytes() : matrixElementsB() * 4;
+    Value base = p.folded ? b : e.offset(b, batchBytes(p.batchB, matrix, batch), 1);
+    return pack ? e.offset(base, e.mul(panel, e.size(panelBytes())), 1) : e.offset(base, panel, panelColumns * 4);
+  };
+  operands.bStep = pack ? Value() : e.size(p.columns * 4);
+  operands.aStep = p.transposeA ? e.size(p.rows * 4) : Value();
+  operands.origin = [&](Value batch) {
+    return EpilogueRow{p.folded ? e.index(0) : e.mul(batch, e.size(p.rows)), e.index(0)};
+  };
+  nest.emit(operands, epilogue);
+  e.endKernel();
+
+  if (p.constantB) {
+    int index = static_cast<int>(std::find(inputs.begin(), inputs.end(), p.b) - inputs.begin());
+    emission.packed.push_back({index, packMatrix(productOf(p.batchB).constant(), p.depth.constant(),
+                                                 p.columns.constant(), p.transposeB)});
+  }
+  emission.launches.push_back({"matmul", nest.grid(), buffers, launchSizes(), nest.scratchBytes()});
+}
+
+Result<Emission> MatMulFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                                    mlir::MLIRContext &context) const {
+  if (!isLegal(problem, config, target))
+    return makeError(ErrorCode::E0902, "matmul: illegal configuration ", config.print());
+  Product product = *Product::of(problem);
+  return MatMulEmission(problem, product, config, target, context).run();
+}
+
+} // namespace
+
+const KernelFamily &matMulFamily() {
+  static const MatMulFamily family;
+  return family;
+}
+
+} // namespace kiln
