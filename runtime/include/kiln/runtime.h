@@ -114,7 +114,7 @@ KILN_API int kiln_model_bytes(const kiln_model *model, const void **data, size_t
 /* Compares the weights with their checksums, which loading does not. */
 KILN_API int kiln_model_verify(const kiln_model *model, kiln_status *status);
 /* The host program as text. */
-KILN_API const char *kiln_model_text(const kiln_model *model);
+KILN_API const char *kiln_model_text(kiln_model *model);
 
 typedef struct kiln_model_info {
   size_t size;

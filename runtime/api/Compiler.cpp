@@ -1,0 +1,89 @@
+// The door to the compiler library: found beside libkiln, loaded on first need, and known to us by one function.
+#include "kiln/compiler.h"
+
+#include "runtime/api/Handles.h"
+
+#include <dlfcn.h>
+
+using namespace kiln;
+using namespace kiln::api;
+
+namespace {
+
+constexpr const char *libraryName = "libkiln-compiler.so";
+constexpr const char *entryName = "kiln_compiler_compile_v1";
+
+Result<kiln_compiler_compile_v1_fn> loadCompiler() {
+  Dl_info self;
+  if (!::dladdr(reinterpret_cast<const void *>(&kiln_api_version), &self) || !self.dli_fname)
+    return makeError(ErrorCode::E0705, "the place of libkiln is not known");
+  std::string path = self.dli_fname;
+  size_t slash = path.rfind('/');
+  path = (slash == std::string::npos ? std::string() : path.substr(0, slash + 1)) + libraryName;
+  void *library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) {
+    const char *why = ::dlerror();
+    return makeError(ErrorCode::E0705, "the compiler library cannot be loaded: ", why ? why : path.c_str());
+  }
+  void *entry = ::dlsym(library, entryName);
+  if (!entry)
+    return makeError(ErrorCode::E0705, path, " has no ", entryName, ": it is of another version");
+  return reinterpret_cast<kiln_compiler_compile_v1_fn>(entry);
+}
+
+/// Once per process: success and failure alike stay.
+const Result<kiln_compiler_compile_v1_fn> &compiler() {
+  static const Result<kiln_compiler_compile_v1_fn> loaded = loadCompiler();
+  return loaded;
+}
+
+int compile(kiln_compile_request request, const kiln_compile_options *options, kiln_bytes *artifact, kiln_status *status) {
+  int code = 0;
+  int ours = guarded(status, [&]() -> Status {
+    if (!request.output_path == !artifact)
+      return makeError(ErrorCode::E0704, "exactly one of 'output_path' and 'artifact' must be given");
+    if (artifact)
+      *artifact = KILN_BYTES_INIT;
+    kiln_compile_options full = KILN_COMPILE_OPTIONS_INIT;
+    KILN_TRY(takeSized(options, full, sizeof full));
+    request.size = sizeof request;
+    request.options = &full;
+    if (!compiler().ok())
+      return compiler().status();
+    code = (*compiler())(&request, artifact, status);
+    return Status();
+  });
+  return ours ? ours : code;
+}
+
+} // namespace
+
+extern "C" {
+
+int kiln_compile_file(const char *model_path, const kiln_compile_options *options, const char *output_path, kiln_bytes *artifact,
+                      kiln_status *status) {
+  if (!model_path)
+    return report(status, nullArgument("model_path"));
+  kiln_compile_request request = {};
+  request.model_path = model_path;
+  request.output_path = output_path;
+  return compile(request, options, artifact, status);
+}
+
+int kiln_compile_bytes(const void *model, size_t model_size, const char *base_dir, const kiln_compile_options *options,
+                       const char *output_path, kiln_bytes *artifact, kiln_status *status) {
+  if (!model)
+    return report(status, nullArgument("model"));
+  kiln_compile_request request = {};
+  request.model = model;
+  request.model_size = model_size;
+  request.base_dir = base_dir;
+  request.output_path = output_path;
+  return compile(request, options, artifact, status);
+}
+
+int kiln_compiler_available(kiln_status *status) {
+  return guarded(status, [&]() -> Status { return compiler().status(); });
+}
+
+} // extern "C"

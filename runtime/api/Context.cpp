@@ -1,0 +1,180 @@
+#include "runtime/api/Handles.h"
+
+#include <algorithm>
+
+using namespace kiln;
+using namespace kiln::api;
+
+namespace {
+
+/// The view of a value that must be a tensor; `what` names it in errors.
+Result<TensorView> viewOf(const kiln_value &value, const std::string &what) {
+  if (value.kind != KILN_TENSOR)
+    return makeError(value.kind == KILN_NONE ? ErrorCode::E0502 : ErrorCode::E0511, what,
+                     value.kind == KILN_NONE ? " is missing" : " is not a tensor");
+  const kiln_tensor &t = value.u.tensor;
+  std::optional<DType> dtype = dtypeFromCode(uint64_t(int64_t(t.dtype)));
+  if (!dtype)
+    return makeError(ErrorCode::E0704, what, " has the unknown element type ", t.dtype);
+  if (t.rank < 0 || t.rank > 64 || (t.rank > 0 && !t.dims))
+    return makeError(ErrorCode::E0704, what, " has no valid dims");
+  return TensorView{t.data, *dtype, {t.dims, size_t(t.rank)}};
+}
+
+void releaseTensor(kiln_value *value) { delete static_cast<Tensor *>(value->owner); }
+
+kiln_value giveTensor(Tensor tensor) {
+  auto *owned = new Tensor(std::move(tensor));
+  kiln_value value = {};
+  value.kind = KILN_TENSOR;
+  value.u.tensor = {owned->data(), owned->dims().data(), int32_t(owned->dims().size()), int32_t(owned->dtype())};
+  value.release = releaseTensor;
+  value.owner = owned;
+  return value;
+}
+
+Status runContext(kiln_context *context, std::span<const kiln_value> inputs, std::span<kiln_value> outputs) {
+  const Program &p = context->context->model().program();
+  if (inputs.size() != p.inputs.size())
+    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
+  if (outputs.size() != p.outputs.size())
+    return makeError(ErrorCode::E0704, "the model has ", p.outputs.size(), " outputs, ", outputs.size(), " were given");
+  std::vector<TensorView> views;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    KILN_ASSIGN(TensorView view, viewOf(inputs[i], "input \"" + p.inputs[i].name + "\""));
+    views.push_back(view);
+  }
+  std::vector<OutputSlot> slots(outputs.size());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].kind == KILN_NONE)
+      continue;
+    KILN_ASSIGN(slots[i].bound, viewOf(outputs[i], "output \"" + p.outputs[i].name + "\""));
+    if (!slots[i].bound.data)
+      return makeError(ErrorCode::E0509, "output \"", p.outputs[i].name, "\" has no buffer");
+  }
+  KILN_TRY(context->context->run(views, slots));
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (slots[i].allocated.valid())
+      outputs[i] = giveTensor(std::move(slots[i].allocated));
+  return Status();
+}
+
+/// The host's pool behind our interface.
+class HostPool final : public ThreadPool {
+public:
+  explicit HostPool(const kiln_thread_pool &pool) : pool(pool) {}
+  void parallelFor(int64_t n, int threads, Body body, void *argument) override {
+    if (n <= 0)
+      return;
+    threads = int(std::min<int64_t>({int64_t(threads), n, int64_t(maxThreads)}));
+    if (threads <= 1)
+      return body(argument, 0, n, 0);
+    pool.parallel_for(pool.context, n, threads, body, argument);
+  }
+
+private:
+  kiln_thread_pool pool;
+};
+
+} // namespace
+
+extern "C" {
+
+int kiln_context_create(kiln_model *model, const kiln_context_options *options, kiln_context **context, kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!model || !context)
+      return nullArgument(model ? "context" : "model");
+    *context = nullptr;
+    kiln_context_options full = KILN_CONTEXT_OPTIONS_INIT;
+    KILN_TRY(takeSized(options, full, sizeof full));
+    if (full.threads < 0)
+      return makeError(ErrorCode::E0704, "the number of threads is negative");
+    auto handle = std::make_unique<kiln_context>();
+    handle->context = std::make_unique<ExecutionContext>(model->model, full.threads);
+    handle->model = model;
+    kiln_model_retain(model);
+    *context = handle.release();
+    return Status();
+  });
+}
+
+void kiln_context_release(kiln_context *context) {
+  if (!context)
+    return;
+  kiln_model *model = context->model;
+  delete context;
+  kiln_model_release(model);
+}
+
+int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,
+                     size_t output_count, kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!context || (!inputs && input_count > 0) || (!outputs && output_count > 0))
+      return nullArgument(!context ? "context" : !inputs ? "inputs" : "outputs");
+    return runContext(context, {inputs, input_count}, {outputs, output_count});
+  });
+}
+
+int kiln_context_set_profiling(kiln_context *context, int on, kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!context)
+      return nullArgument("context");
+    context->context->setProfiling(on != 0);
+    return Status();
+  });
+}
+
+int kiln_context_get_profile(const kiln_context *context, kiln_step_profile *steps, size_t count, kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!context || (!steps && count > 0))
+      return nullArgument(context ? "steps" : "context");
+    std::shared_ptr<const Instance> instance = context->context->lastInstance();
+    if (!instance)
+      return makeError(ErrorCode::E0704, "there was no run yet");
+    if (count != instance->steps.size())
+      return makeError(ErrorCode::E0704, "the model has ", instance->steps.size(), " steps, not ", count);
+    std::span<const int64_t> times = context->context->stepTimes();
+    for (size_t i = 0; i < count; ++i)
+      steps[i] = {i < times.size() ? times[i] : 0, instance->flops[i], instance->bytes[i], instance->steps[i].grid};
+    return Status();
+  });
+}
+
+int kiln_context_get_info(const kiln_context *context, kiln_context_info *info, kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!context)
+      return nullArgument("context");
+    const ExecutionContext &c = *context->context;
+    std::shared_ptr<const Instance> instance = c.lastInstance();
+    if (!instance)
+      return makeError(ErrorCode::E0704, "there was no run yet");
+    kiln_context_info full = {};
+    full.threads = c.threads();
+    full.arena_bytes = instance->arenaBytes;
+    full.scratch_bytes = instance->scratchBytes * c.threads();
+    for (size_t i = 0; i < instance->steps.size(); ++i) {
+      full.flops += instance->flops[i];
+      if (instance->steps[i].kind != ResolvedStep::Kind::HostCall)
+        full.generated_flops += instance->flops[i];
+    }
+    return giveSized(info, full, sizeof full);
+  });
+}
+
+int kiln_set_thread_pool(const kiln_thread_pool *pool, kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!pool) {
+      ThreadPool::replace(nullptr);
+      return Status();
+    }
+    kiln_thread_pool full = {};
+    KILN_TRY(takeSized(pool, full, sizeof full));
+    if (!full.parallel_for)
+      return nullArgument("parallel_for");
+    // Runs may be under way in it for as long as the process lives, so it is never freed.
+    ThreadPool::replace(new HostPool(full));
+    return Status();
+  });
+}
+
+} // extern "C"

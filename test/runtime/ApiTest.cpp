@@ -1,0 +1,198 @@
+// The C API as a C caller sees it, through the shared library. Artifacts are made with the static layers.
+#include "TestProgram.h"
+
+#include "kiln/compiler.h"
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <string>
+
+using namespace kiln;
+using namespace kiln::test;
+
+namespace {
+struct Model {
+  kiln_status status = KILN_STATUS_INIT;
+  kiln_model *model = nullptr;
+  kiln_context *context = nullptr;
+
+  explicit Model(const std::vector<std::byte> &bytes, int threads = 1) {
+    REQUIRE(kiln_model_load_bytes(bytes.data(), bytes.size(), &model, &status) == 0);
+    kiln_context_options options = KILN_CONTEXT_OPTIONS_INIT;
+    options.threads = threads;
+    REQUIRE(kiln_context_create(model, &options, &context, &status) == 0);
+  }
+  ~Model() {
+    kiln_model_release(model); // the context keeps it alive
+    kiln_context_release(context);
+    kiln_status_clear(&status);
+  }
+};
+
+kiln_value tensor(void *data, const std::vector<int64_t> &dims, int dtype = KILN_F32) {
+  kiln_value v = {};
+  v.kind = KILN_TENSOR;
+  v.u.tensor = {data, dims.data(), int32_t(dims.size()), dtype};
+  return v;
+}
+} // namespace
+
+TEST_CASE("a model's signature") {
+  Model m(sampleProgram().bytes());
+  kiln_model_info info = {};
+  info.size = sizeof info;
+  REQUIRE(kiln_model_get_info(m.model, &info, nullptr) == 0);
+  CHECK(info.input_count == 2);
+  CHECK(info.output_count == 2);
+  CHECK(info.step_count == 3);
+  CHECK(info.arena_bytes == -1);
+  CHECK(std::string(info.target) == "interpreter");
+  kiln_port_info port = {};
+  port.size = sizeof port;
+  REQUIRE(kiln_model_get_input(m.model, 1, &port, nullptr) == 0);
+  CHECK(std::string(port.name) == "y");
+  CHECK(port.dtype == KILN_F32);
+  REQUIRE(port.rank == 2);
+  CHECK(port.dims[0].value == -1);
+  CHECK(std::string(port.dims[0].text) == "N");
+  CHECK(port.dims[1].value == 3);
+  REQUIRE(kiln_model_get_output(m.model, 1, &port, nullptr) == 0);
+  CHECK(std::string(port.dims[0].text) == "N*3");
+  CHECK(kiln_model_get_output(m.model, 2, &port, nullptr) == 501);
+  kiln_symbol_info symbol = {};
+  symbol.size = sizeof symbol;
+  REQUIRE(kiln_model_get_symbol(m.model, 0, &symbol, nullptr) == 0);
+  CHECK((symbol.low == 1 && symbol.high == 64 && symbol.input == 0 && symbol.dim == 0 && !symbol.expression));
+  REQUIRE(kiln_model_get_symbol(m.model, 1, &symbol, nullptr) == 0);
+  CHECK(std::string(symbol.expression) == "N*2");
+  kiln_step_info step = {};
+  step.size = sizeof step;
+  REQUIRE(kiln_model_get_step(m.model, 1, &step, nullptr) == 0);
+  CHECK(std::string(step.node) == "node_mul_1");
+  CHECK(std::string(step.operation) == "mul");
+  CHECK(std::string(kiln_model_text(m.model)).find("step 0") != std::string::npos);
+  CHECK(kiln_model_verify(m.model, nullptr) == 0);
+  CHECK(std::string(kiln_dtype_name(KILN_BF16)) == "bf16");
+  CHECK(kiln_dtype_name(99) == nullptr);
+  CHECK(kiln_dtype_bytes(KILN_F64) == 8);
+}
+
+TEST_CASE("running through the C API") {
+  Model m(sampleProgram().bytes(), 2);
+  std::vector<float> x{1, 2, 3, 4, 5, 6}, y(6, 10.f), bound(6);
+  kiln_value in[2] = {tensor(x.data(), {2, 3}), tensor(y.data(), {2, 3})}, out[2] = {};
+  std::vector<int64_t> dims{2, 3};
+  for (kiln_value &v : in)
+    v.u.tensor.dims = dims.data();
+  out[0] = tensor(bound.data(), dims);
+  REQUIRE(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 0);
+  CHECK(bound[5] == 48);
+  REQUIRE(out[1].kind == KILN_TENSOR);
+  CHECK(out[1].u.tensor.dims[0] == 6);
+  CHECK(static_cast<float *>(out[1].u.tensor.data)[5] == 16);
+  kiln_value_release(&out[1]);
+  CHECK(out[1].kind == KILN_NONE);
+  kiln_value_release(&out[1]); // harmless
+
+  REQUIRE(kiln_context_set_profiling(m.context, 1, nullptr) == 0);
+  REQUIRE(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 0);
+  kiln_step_profile profile[3];
+  REQUIRE(kiln_context_get_profile(m.context, profile, 3, nullptr) == 0);
+  CHECK(profile[0].flops == 6);
+  CHECK(kiln_context_get_profile(m.context, profile, 2, nullptr) == 704);
+  kiln_context_info info = {};
+  info.size = sizeof info;
+  REQUIRE(kiln_context_get_info(m.context, &info, nullptr) == 0);
+  CHECK(info.threads == 2);
+  CHECK(info.arena_bytes == 64);
+  kiln_value_release(&out[1]);
+}
+
+TEST_CASE("errors of the C API carry number and text") {
+  Model m(sampleProgram().bytes());
+  std::vector<float> x(6);
+  std::vector<int64_t> dims{2, 3};
+  kiln_value in[2] = {tensor(x.data(), dims), {}}, out[2] = {};
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 502);
+  CHECK(m.status.code == 502);
+  CHECK(std::string(m.status.message) == "input \"y\" is missing [KILN-E0502]");
+  in[1].kind = KILN_SEQUENCE;
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 511);
+  in[1] = tensor(x.data(), dims, 77);
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 704);
+  in[1] = tensor(x.data(), dims);
+  in[1].u.tensor.rank = -1;
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 704);
+  CHECK(kiln_context_run(nullptr, in, 2, out, 2, &m.status) == 704);
+  CHECK(kiln_context_run(m.context, in, 1, out, 2, &m.status) == 502);
+  CHECK(out[0].kind == KILN_NONE);
+  kiln_model_info unsized = {};
+  CHECK(kiln_model_get_info(m.model, &unsized, &m.status) == 706);
+  kiln_model *none = nullptr;
+  CHECK(kiln_model_load_file("/no/such/file", &none, &m.status) == 101);
+  CHECK(none == nullptr);
+  CHECK(kiln_model_load_bytes("abc", 3, &none, &m.status) == 601);
+  CHECK(kiln_model_load_bytes(nullptr, 0, &none, nullptr) == 601);
+}
+
+TEST_CASE("structures of other versions") {
+  Model m(sampleProgram().bytes());
+  struct {
+    kiln_context_options known;
+    int64_t later;
+  } newer = {KILN_CONTEXT_OPTIONS_INIT, 0};
+  newer.known.size = sizeof newer;
+  kiln_context *context = nullptr;
+  CHECK(kiln_context_create(m.model, &newer.known, &context, &m.status) == 0);
+  kiln_context_release(context);
+  newer.later = 1;
+  CHECK(kiln_context_create(m.model, &newer.known, &context, &m.status) == 706);
+}
+
+TEST_CASE("bytes are taken over, also on failure, and given back for saving") {
+  std::vector<std::byte> artifact = sampleProgram().bytes();
+  static int released;
+  released = 0;
+  auto make = [&](size_t n) {
+    void *p = std::aligned_alloc(64, (artifact.size() + 63) / 64 * 64);
+    std::memcpy(p, artifact.data(), artifact.size());
+    return kiln_bytes{p, n, [](void *owner) { std::free(owner), ++released; }, p};
+  };
+  kiln_bytes good = make(artifact.size()), bad = make(100);
+  kiln_model *model = nullptr, *none = nullptr;
+  REQUIRE(kiln_model_take_bytes(&good, &model, nullptr) == 0);
+  CHECK(good.data == nullptr);
+  CHECK(released == 0);
+  const void *data = nullptr;
+  size_t size = 0;
+  REQUIRE(kiln_model_bytes(model, &data, &size, nullptr) == 0);
+  CHECK((size == artifact.size() && std::memcmp(data, artifact.data(), size) == 0));
+  kiln_model_release(model);
+  CHECK(released == 1);
+  CHECK(kiln_model_take_bytes(&bad, &none, nullptr) == 603);
+  CHECK(released == 2);
+}
+
+TEST_CASE("a host's thread pool is used") {
+  static int calls;
+  calls = 0;
+  kiln_thread_pool pool = {sizeof pool, nullptr,
+                           [](void *, int64_t n, int32_t, kiln_parallel_body body, void *argument) {
+                             ++calls;
+                             body(argument, 0, n, 0);
+                           }};
+  REQUIRE(kiln_set_thread_pool(&pool, nullptr) == 0);
+  CHECK(kiln_set_thread_pool(nullptr, nullptr) == 0);
+  pool.parallel_for = nullptr;
+  CHECK(kiln_set_thread_pool(&pool, nullptr) == 704);
+  CHECK(kiln_available_cpus() >= 1);
+}
+
+TEST_CASE("compiling wants exactly one place for the result") {
+  kiln_status status = KILN_STATUS_INIT;
+  kiln_bytes bytes = KILN_BYTES_INIT;
+  CHECK(kiln_compile_file("x.onnx", nullptr, nullptr, nullptr, &status) == 704);
+  CHECK(kiln_compile_file("x.onnx", nullptr, "out", &bytes, &status) == 704);
+  CHECK(kiln_compile_file(nullptr, nullptr, "out", nullptr, &status) == 704);
+  kiln_status_clear(&status);
+}
