@@ -1,0 +1,131 @@
+// What a user sees when a model cannot be imported: the exact texts.
+#include "test/import/ImportTesting.h"
+
+using namespace kiln;
+using namespace kiln::onnx;
+using namespace kiln::onnx::test;
+using Ints = std::vector<int64_t>;
+
+static std::string errorOf(const ModelBuilder &builder) {
+  return Imported(builder.build()).error();
+}
+static ModelBuilder oneNode(int64_t opset, std::string_view opType, const std::vector<TestDim> &x,
+                            const std::vector<Attr> &attributes = {}, size_t operands = 1) {
+  return ModelBuilder(opset)
+      .input("x", x)
+      .node(opType, std::vector<std::string>(operands, "x"), {"y"}, attributes,
+            "/enc/0/" + std::string(opType))
+      .output("y");
+}
+
+TEST_CASE("an axis out of range") {
+  CHECK(errorOf(oneNode(13, "Softmax", {dim(2), dim(3), dim(4)}, {{"axis", 3}})) ==
+        "model.onnx: node \"/enc/0/Softmax\" (Softmax, opset 13): axis 3 is out of range for rank "
+        "3; expected -3..2 [KILN-E0412]");
+  CHECK(errorOf(oneNode(11, "ReduceSum", {dim(2), dim(3)}, {{"axes", Ints{0, -2}}})) ==
+        "model.onnx: node \"/enc/0/ReduceSum\" (ReduceSum, opset 11): axis 0 is given twice "
+        "[KILN-E0413]");
+}
+
+TEST_CASE("attributes") {
+  CHECK(errorOf(oneNode(13, "Softmax", {dim(2)}, {{"axis", 0.5f}})) ==
+        "model.onnx: node \"/enc/0/Softmax\" (Softmax, opset 13): attribute \"axis\" holds a "
+        "float; expected an integer [KILN-E0402]");
+  CHECK(errorOf(oneNode(13, "MaxPool", {dim(1), dim(1), dim(4)})) ==
+        "model.onnx: node \"/enc/0/MaxPool\" (MaxPool, opset 13): attribute \"kernel_shape\" is "
+        "missing [KILN-E0401]");
+  CHECK(errorOf(oneNode(13, "MaxPool", {dim(1), dim(1), dim(4)}, {{"kernel_shape", Ints{2, 2}}})) ==
+        "model.onnx: node \"/enc/0/MaxPool\" (MaxPool, opset 13): kernel_shape has 2 entries; "
+        "expected 1 [KILN-E0404]");
+  CHECK(errorOf(oneNode(13, "Transpose", {dim(2), dim(3)}, {{"perm", Ints{0, 0}}})) ==
+        "model.onnx: node \"/enc/0/Transpose\" (Transpose, opset 13): perm is no permutation of "
+        "0..1 [KILN-E0411]");
+}
+
+TEST_CASE("operands") {
+  CHECK(errorOf(oneNode(13, "Add", {dim(2)})) ==
+        "model.onnx: node \"/enc/0/Add\" (Add, opset 13): has 1 input; expected 2 [KILN-E0306]");
+  CHECK(errorOf(oneNode(13, "Clip", {dim(2)}, {}, 4)) ==
+        "model.onnx: node \"/enc/0/Clip\" (Clip, opset 13): has 4 inputs; expected 1 to 3 "
+        "[KILN-E0306]");
+}
+
+TEST_CASE("a value that nothing defines") {
+  CHECK(errorOf(
+            ModelBuilder(13).input("x", {dim(2)}).node("Add", {"x", "bias"}, {"y"}).output("y")) ==
+        "model.onnx: node \"Add_y\" (Add, opset 13): input \"bias\" is no output of a node, no "
+        "input and no initializer "
+        "[KILN-E0302]");
+  CHECK(errorOf(ModelBuilder(13).input("x", {dim(2)}).output("y")) ==
+        "model.onnx: output \"y\" of the graph is not defined [KILN-E0302]");
+}
+
+TEST_CASE("a value defined twice") {
+  CHECK(errorOf(ModelBuilder(13)
+                    .input("x", {dim(2)})
+                    .node("Relu", {"x"}, {"y"})
+                    .node("Abs", {"x"}, {"y"}, {}, "again")
+                    .output("y")) ==
+        "model.onnx: node \"again\" (Abs, opset 13): output \"y\" is defined twice [KILN-E0303]");
+  CHECK(errorOf(ModelBuilder(13).input("x", {dim(2)}).input("x", {dim(2)}).output("x")) ==
+        "model.onnx: input \"x\" is defined twice [KILN-E0303]");
+}
+
+TEST_CASE("a cycle") {
+  CHECK(errorOf(ModelBuilder(13)
+                    .input("x", {dim(2)})
+                    .node("Relu", {"c"}, {"a"}, {}, "one")
+                    .node("Abs", {"a"}, {"b"}, {}, "two")
+                    .node("Neg", {"b"}, {"c"}, {}, "three")
+                    .output("c")) == "model.onnx: node \"one\" (Relu, opset 13): is part of a "
+                                     "cycle of 3 nodes: \"one\", \"three\", \"two\" [KILN-E0307]");
+}
+
+TEST_CASE("everything that is not supported is listed at once") {
+  CHECK(errorOf(ModelBuilder(16)
+                    .imports("com.acme", 2)
+                    .input("x", {dim(2)})
+                    .node("NonZero", {"x"}, {"a"}, {}, "/roi/NonZero")
+                    .node("Relu", {"a"}, {"b"})
+                    .node("NonZero", {"b"}, {"c"}, {}, "/roi/NonZero_1")
+                    .node("Magic", {"c"}, {"y"}, {}, "/m", "com.acme")
+                    .output("y")) ==
+        "model.onnx: 3 nodes are not supported: NonZero (opset 16), com.acme.Magic (opset 2)\n"
+        "  NonZero (opset 16), 2 nodes: \"/roi/NonZero\", \"/roi/NonZero_1\"\n"
+        "  com.acme.Magic (opset 2), 1 node: \"/m\" [KILN-E0201]");
+  CHECK(errorOf(ModelBuilder(11)
+                    .input("x", {dim(1), dim(1), dim(4)})
+                    .node("MaxPool", {"x"}, {"a", "i"}, {{"kernel_shape", Ints{2}}}, "p")
+                    .node("Relu", {"a"}, {"b"})
+                    .node("BatchNormalization", {"x", "x", "x", "x", "x"}, {"c", "d"}, {}, "n")
+                    .output("b")) ==
+        "model.onnx: 2 nodes are not supported\n"
+        "  node \"p\" (MaxPool, opset 11): the output of indices is not supported\n"
+        "  node \"n\" (BatchNormalization, opset 11): training outputs are not supported before "
+        "opset 14 [KILN-E0205]");
+}
+
+TEST_CASE("types") {
+  CHECK(errorOf(ModelBuilder(13)
+                    .input("x", {dim(2)}, OnnxType::String)
+                    .node("Identity", {"x"}, {"y"})
+                    .output("y")) ==
+        "model.onnx: input \"x\" has element type string, which is not supported [KILN-E0203]");
+  CHECK(errorOf(ModelBuilder(13)
+                    .input("x", {dim(2)})
+                    .node("Relu", {"x"}, {"y"})
+                    .output("y", {dim(2)}, OnnxType::Int64)) ==
+        "model.onnx: output \"y\" of the graph is declared as int64, but its value is float "
+        "[KILN-E0305]");
+}
+
+TEST_CASE("files that are no models") {
+  CHECK(Imported("").error() ==
+        "model.onnx: the model has no graph; is it an ONNX model? [KILN-E0301]");
+  CHECK(Imported("hello").error() ==
+        "model.onnx: byte 2: a field has an unknown wire type (in ModelProto) [KILN-E0103]");
+  mlir::MLIRContext context;
+  WeightStore weights;
+  CHECK(formatError(importOnnx(context, weights, "/nonexistent/m.onnx").status()) ==
+        "/nonexistent/m.onnx: No such file or directory [KILN-E0101]");
+}
