@@ -100,7 +100,8 @@ void DimsAttr::print(AsmPrinter &printer) const {
 LogicalResult DimsAttr::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<Attribute> dims) {
   for (Attribute dim : dims) {
     auto name = llvm::dyn_cast<StringAttr>(dim);
-    if (name && (name.getValue().empty() || SizeExpr::symbolName(name.getValue()) != name.getValue()))
+    // The attribute holds the stored form, which symbol() leaves as it is (symbolName would escape it again).
+    if (name && (name.getValue().empty() || SizeExpr::symbol(name.getValue()).asSymbol() != name.getValue().str()))
       return emitError() << "'" << name.getValue() << "' is no symbol name";
     if (!name && !llvm::isa<IntegerAttr>(dim))
       return emitError() << "a dim is an integer or a symbol";

@@ -139,7 +139,7 @@ Result<SizeTable> SizeTable::read(Operation *function) {
       continue;
     }
     KILN_ASSIGN(Symbol symbol, parseSymbol(body));
-    if (symbol.name.empty() || SizeExpr::symbolName(symbol.name) != symbol.name)
+    if (symbol.name.empty() || SizeExpr::symbol(symbol.name).asSymbol() != symbol.name)
       return makeError(ErrorCode::E0312, "'", symbol.name, "' in ", sizesAttrName.str(), " is no symbol name");
     if (result.find(symbol.name))
       return makeError(ErrorCode::E0303, "symbol ", symbol.name, " is defined twice");

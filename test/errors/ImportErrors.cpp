@@ -123,7 +123,7 @@ TEST_CASE("files that are no models") {
   CHECK(Imported("").error() ==
         "model.onnx: the model has no graph; is it an ONNX model? [KILN-E0301]");
   CHECK(Imported("hello").error() ==
-        "model.onnx: byte 2: a field has an unknown wire type (in ModelProto) [KILN-E0103]");
+        "model.onnx: byte 3: a field has an unknown wire type (in ModelProto) [KILN-E0103]");
   mlir::MLIRContext context;
   WeightStore weights;
   CHECK(formatError(importOnnx(context, weights, "/nonexistent/m.onnx").status()) ==

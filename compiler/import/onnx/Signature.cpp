@@ -101,7 +101,7 @@ Result<SizeExpr> Signature::apply(const DimOverride &override, const std::string
     return sizes.declare(*symbol);
   SizeRange range = std::get<SizeRange>(override);
   SizeExpr symbol = sizes.declare(name);
-  KILN_TRY(sizes.constrain(*symbol.asSymbol(), range.low, range.high));
+  KILN_TRY(sizes.constrain(name, range.low, range.high));
   return symbol;
 }
 
