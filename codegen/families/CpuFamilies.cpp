@@ -4,15 +4,21 @@
 #include "codegen/families/depthwise/DepthwiseFamily.h"
 #include "codegen/families/elementwise/Elementwise.h"
 #include "codegen/families/matmul/MatMulFamily.h"
+#include "codegen/families/norm/Norm.h"
+#include "codegen/families/reduction/Reduction.h"
 
 namespace kiln {
 
 std::span<const KernelFamily *const> cpuFamilies() {
+  static const NormFamily norm;
+  static const ReductionFamily reduction;
   static const ElementwiseFamily elementwise;
   static const KernelFamily *const families[] = {
       &depthwiseFamily(), // before conv, which takes any groups
       &convFamily(),
       &matMulFamily(),
+      &norm,
+      &reduction,
       &elementwise,
   };
   return families;

@@ -1,0 +1,91 @@
+#include "codegen/families/norm/NormPlan.h"
+
+#include "codegen/families/common/Expression.h"
+
+namespace kiln {
+
+static std::optional<NormPlan::Kind> kindOf(std::string_view mnemonic) {
+  using Kind = NormPlan::Kind;
+  static constexpr std::pair<std::string_view, Kind> kinds[] = {{"softmax", Kind::Softmax},
+                                                                {"log_softmax", Kind::LogSoftmax},
+                                                                {"layer_norm", Kind::LayerNorm},
+                                                                {"rms_norm", Kind::RmsNorm}};
+  for (auto [name, kind] : kinds)
+    if (name == mnemonic)
+      return kind;
+  return std::nullopt;
+}
+
+// The part of right-aligned `dims` that lies over dims [from, to) of a space of `rank`.
+static std::span<const SizeExpr> over(std::span<const SizeExpr> dims, int64_t rank, int64_t from, int64_t to) {
+  int64_t missing = rank - int64_t(dims.size());
+  int64_t begin = std::max<int64_t>(from - missing, 0), end = std::max<int64_t>(to - missing, 0);
+  return dims.subspan(size_t(begin), size_t(end - begin));
+}
+
+std::optional<NormPlan> planNorm(const Problem &problem) {
+  if (problem.precision == Precision::Strict)
+    return std::nullopt;
+  NormPlan plan{};
+  std::vector<int> others;
+  for (size_t i = 0; i < problem.ops.size(); ++i) {
+    if (std::optional<NormPlan::Kind> kind = kindOf(problem.ops[i].mnemonic)) {
+      if (plan.op)
+        return std::nullopt;
+      plan.kind = *kind;
+      plan.op = &problem.ops[i];
+    } else {
+      others.push_back(int(i));
+    }
+  }
+  if (!plan.op || !isExpression(problem, others))
+    return std::nullopt;
+  plan.x = plan.op->operands[0];
+  plan.y = plan.op->result;
+  const Problem::Value &x = problem.value(plan.x);
+  plan.dtype = x.dtype;
+  int64_t rank = x.rank();
+  if (!isFloat(x.dtype) || rank == 0 || x.kind == Problem::Kind::Literal)
+    return std::nullopt;
+  plan.axis = plan.op->attributes.getInt("axis", -1);
+  if (plan.axis < 0)
+    plan.axis += rank;
+  if (plan.axis < 0 || plan.axis >= rank)
+    return std::nullopt;
+  for (Problem::ValueId id : problem.outputs)
+    if (problem.value(id).dims != x.dims || problem.value(id).kind != Problem::Kind::Result)
+      return std::nullopt;
+  for (Problem::ValueId id : plan.op->operands)
+    if (id != Problem::absent && (problem.value(id).rank() > rank || problem.value(id).dtype != x.dtype ||
+                                  problem.value(id).kind == Problem::Kind::Literal))
+      return std::nullopt;
+
+  bool softmax = plan.kind == NormPlan::Kind::Softmax || plan.kind == NormPlan::Kind::LogSoftmax;
+  int64_t rowEnd = softmax ? plan.axis + 1 : rank;
+  std::vector<std::span<const SizeExpr>> parts[3];
+  for (Problem::ValueId id : problem.inputs()) {
+    if (problem.value(id).rank() > rank)
+      return std::nullopt;
+    const auto &dims = problem.value(id).dims;
+    parts[0].push_back(over(dims, rank, 0, plan.axis));
+    parts[1].push_back(over(dims, rank, plan.axis, rowEnd));
+    parts[2].push_back(over(dims, rank, rowEnd, rank));
+  }
+  std::span<const SizeExpr> space(x.dims);
+  CollapsedSpace outer = collapse(space.first(size_t(plan.axis)), parts[0]);
+  CollapsedSpace row = collapse(space.subspan(size_t(plan.axis), size_t(rowEnd - plan.axis)), parts[1]);
+  CollapsedSpace inner = collapse(space.subspan(size_t(rowEnd)), parts[2]);
+  if (row.space.size() != 1 || inner.space.size() != 1)
+    return std::nullopt;
+  plan.outer = outer.space;
+  plan.length = row.space[0];
+  plan.inner = inner.space[0];
+  for (size_t b = 0; b < outer.buffers.size(); ++b) {
+    plan.buffers.push_back(outer.buffers[b]);
+    plan.buffers[b].push_back(row.buffers[b][0]);
+    plan.buffers[b].push_back(inner.buffers[b][0]);
+  }
+  return plan;
+}
+
+} // namespace kiln

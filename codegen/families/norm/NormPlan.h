@@ -1,0 +1,34 @@
+// What the norm family makes of a problem before it emits anything.
+#pragma once
+
+#include "codegen/Problem.h"
+#include "codegen/families/common/Space.h"
+
+#include <optional>
+
+namespace kiln {
+
+struct NormPlan {
+  enum class Kind { Softmax, LogSoftmax, LayerNorm, RmsNorm };
+  Kind kind;
+  const Problem::Op *op;
+  Problem::ValueId x, y;
+  int64_t axis;
+  DType dtype; // of x
+  // The space as [outer..., axis part, inner part]: `inner` is 1 but for softmax over an axis before the last.
+  std::vector<SizeExpr> outer;
+  SizeExpr length, inner;
+  // Buffers of the problem (inputs() order) in dims of outer + {length, inner}.
+  std::vector<std::vector<SizeExpr>> buffers;
+
+  std::vector<SizeExpr> space() const {
+    std::vector<SizeExpr> dims = outer;
+    dims.push_back(length);
+    return dims;
+  }
+};
+
+/// Nothing when the problem is not one for the family.
+std::optional<NormPlan> planNorm(const Problem &problem);
+
+} // namespace kiln
