@@ -1,0 +1,82 @@
+#include "codegen/CodegenOracle.h"
+
+#include "codegen/RegionProblem.h"
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/SizeTable.h"
+#include "dialects/kiln/Structure.h"
+
+#include <algorithm>
+
+namespace kiln {
+
+static Result<RegionProblem> problemOfOne(mlir::Operation *op, Precision precision) {
+  llvm::SmallVector<mlir::Value> results(op->getResults());
+  return problemOf(op, results, nullptr, precision);
+}
+
+std::optional<std::string> CodegenOracle::claim(llvm::ArrayRef<mlir::Operation *> ops,
+                                                llvm::ArrayRef<mlir::Value> outputs) {
+  Result<RegionProblem> region = problemOf(ops, outputs, nullptr, precision);
+  if (!region.ok())
+    return std::nullopt;
+  const KernelFamily *family = claimingFamily(region->problem, options.families);
+  return family ? std::optional<std::string>(family->name()) : std::nullopt;
+}
+
+bool CodegenOracle::isLiteral(mlir::Value constant) { return isLiteralConstant(constant); }
+
+std::optional<std::string> CodegenOracle::layoutPreference(mlir::Operation *op) {
+  Result<RegionProblem> region = problemOfOne(op, precision);
+  if (!region.ok())
+    return std::nullopt;
+  for (const KernelFamily *family : options.families)
+    if (std::optional<std::string> layout = family->layoutPreference(region->problem))
+      return layout;
+  return std::nullopt;
+}
+
+std::optional<double> CodegenOracle::cost(llvm::ArrayRef<mlir::Operation *> ops,
+                                          llvm::ArrayRef<mlir::Value> outputs) {
+  Result<RegionProblem> region = problemOf(ops, outputs, nullptr, precision);
+  if (!region.ok())
+    return std::nullopt;
+  const KernelFamily *family = claimingFamily(region->problem, options.families);
+  if (!family)
+    return std::nullopt;
+  Config config = family->defaultConfig(region->problem, options.target);
+  return family->cost(region->problem, config, options.target).seconds;
+}
+
+double CodegenOracle::flops(mlir::Operation *op) {
+  if (mnemonicOf(op).empty() || op->getNumResults() != 1 || op->getNumOperands() == 0)
+    return 0;
+  Result<RegionProblem> region = problemOfOne(op, precision);
+  if (!region.ok())
+    return 0;
+  Result<int64_t> count = kiln::flops(region->problem).evaluate(nominalSizes(region->problem));
+  return count.ok() ? double(*count) : 0;
+}
+
+Result<KernelChoice> CodegenOracle::choose(mlir::Operation *kernel) {
+  KILN_ASSIGN(SizeTable table, SizeTable::read(functionOf(kernel)));
+  KILN_ASSIGN(RegionProblem region, problemOf(kernel, &table, precision));
+  KILN_ASSIGN(Choice choice, kiln::choose(region.problem, options));
+  KernelChoice out;
+  out.family = choice.family->name();
+  out.problem = region.problem.print();
+  out.config = choice.config.print();
+  out.source = choice.source;
+  out.sizes = std::move(region.sizes);
+  // A value that feeds two operands of the kernel is one input of the problem for each: match them up in order.
+  std::vector<bool> taken(kernel->getNumOperands(), false);
+  for (mlir::Value input : region.inputs)
+    for (unsigned i = 0; i < kernel->getNumOperands(); ++i)
+      if (!taken[i] && kernel->getOperand(i) == input) {
+        taken[i] = true;
+        out.inputOrder.push_back(i);
+        break;
+      }
+  return out;
+}
+
+} // namespace kiln

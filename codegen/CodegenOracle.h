@@ -1,0 +1,28 @@
+// The passes' questions (dialects/kiln/KernelOracle.h) answered by the kernel families.
+#pragma once
+
+#include "codegen/Choose.h"
+#include "dialects/kiln/KernelOracle.h"
+
+namespace kiln {
+
+class CodegenOracle : public KernelOracle {
+public:
+  explicit CodegenOracle(ChooseOptions options, Precision precision = Precision::Default)
+      : options(std::move(options)), precision(precision) {}
+
+  std::optional<std::string> claim(llvm::ArrayRef<mlir::Operation *> ops,
+                                   llvm::ArrayRef<mlir::Value> outputs) override;
+  bool isLiteral(mlir::Value constant) override;
+  std::optional<std::string> layoutPreference(mlir::Operation *op) override;
+  std::optional<double> cost(llvm::ArrayRef<mlir::Operation *> ops,
+                             llvm::ArrayRef<mlir::Value> outputs) override;
+  double flops(mlir::Operation *op) override;
+  Result<KernelChoice> choose(mlir::Operation *kernel) override;
+
+private:
+  ChooseOptions options;
+  Precision precision;
+};
+
+} // namespace kiln

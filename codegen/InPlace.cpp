@@ -1,0 +1,62 @@
+#include "codegen/InPlace.h"
+
+#include "dialects/kiln/OpTable.h"
+
+#include <algorithm>
+
+namespace kiln {
+
+/// Whether `op` sweeps rows of operand 0 and gives rows of the same dims.
+static bool isSweep(const Problem::Op &op) {
+  return op.mnemonic == "softmax" || op.mnemonic == "log_softmax" || op.mnemonic == "layer_norm" ||
+         op.mnemonic == "rms_norm";
+}
+
+/// Whether what is computed from input `id` stays at its position (or row).
+static bool staysInPlace(const Problem &problem, Problem::ValueId id) {
+  std::vector<char> derived(problem.values.size(), 0);
+  derived[id] = 1;
+  int sweeps = 0;
+  for (const Problem::Op &op : problem.ops) {
+    bool reads = false;
+    for (size_t i = 0; i < op.operands.size(); ++i) {
+      if (op.operands[i] == Problem::absent || !derived[op.operands[i]])
+        continue;
+      reads = true;
+      if (isSweep(op) && i > 0)
+        return false;
+    }
+    if (!reads)
+      continue;
+    const OpInfo *info = findOp(op.mnemonic);
+    bool sweep = isSweep(op);
+    if (!info || (!info->elementwise && !sweep))
+      return false;
+    if (!(problem.value(op.result).dims == problem.value(id).dims))
+      return false;
+    for (Problem::ValueId operand : op.operands)
+      if (operand != Problem::absent && derived[operand] &&
+          !(problem.value(operand).dims == problem.value(id).dims))
+        return false;
+    sweeps += sweep;
+    derived[op.result] = 1;
+  }
+  return sweeps == 0 || (sweeps == 1 && problem.outputs.size() == 1);
+}
+
+std::vector<Problem::InPlace> inferInPlace(const Problem &problem) {
+  std::vector<Problem::InPlace> facts;
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  for (size_t k = 0; k < problem.outputs.size(); ++k) {
+    const Problem::Value &out = problem.value(problem.outputs[k]);
+    for (size_t j = 0; j < inputs.size(); ++j) {
+      const Problem::Value &in = problem.value(inputs[j]);
+      if (in.kind == Problem::Kind::Input && in.dtype == out.dtype && in.dims == out.dims &&
+          staysInPlace(problem, inputs[j]))
+        facts.push_back({int(k), int(j)});
+    }
+  }
+  return facts;
+}
+
+} // namespace kiln

@@ -1,0 +1,231 @@
+// FormKernels: regions of ops that one kernel will compute.
+//
+//   %1 = kiln.matmul %x, %w                       %3 = kiln.kernel %x, %w, %b {family = "matmul"} {
+//   %2 = kiln.add %1, %b                  =>      ^bb0(%x, %w, %b):
+//   %3 = kiln.relu %2                               matmul, add, relu; kiln.yield
+//                                                 }
+//
+// Greedy and deterministic. Seeds are taken by kind (contractions, windows, reductions, movements, elementwise ops), in program order. A group grows
+// by one op at a time while the family that claims the seed claims the larger group: first consumers (epilogue), then producers (prologue). A value of the group that
+// others use too becomes one more output. Where a step is not claimed, a few more ops are tried with it, because `x * sigmoid(x)` is one output only
+// when both ops are in. Transposes and broadcasts in a prologue are copied into the group when others need them as well. What no
+// family claims stays outside as a host step. Refused are
+//   1. groups that would depend on themselves through an op outside;
+//   2. groups of more than maxGroupOps ops (code generation is superlinear);
+//   3. shape arithmetic (few integers), which the host does while it launches;
+//   4. reshapes: they are no work, the host aliases the buffer (SinkReshapes has moved them out of the way).
+//
+// Runs after Layout and SinkReshapes, before Configure.
+#include "passes/graph/Passes.h"
+
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/Dialect.h"
+#include "dialects/kiln/KernelOracle.h"
+#include "dialects/kiln/Structure.h"
+#include "passes/graph/KernelGroups.h"
+
+#include "mlir/IR/IRMapping.h"
+
+namespace kiln {
+
+#define GEN_PASS_DEF_FORMKERNELS
+#include "passes/graph/Passes.h.inc"
+
+using llvm::ArrayRef;
+using llvm::SmallVector;
+using mlir::Operation;
+using mlir::Value;
+
+static constexpr size_t maxGroupOps = 64;
+/// How many ops past the last claimed state are tried.
+static constexpr size_t lookahead = 6;
+static constexpr int64_t maxHostElements = 16;
+
+static FusionRole roleOf(Operation *op) { return llvm::cast<KilnOpInterface>(op).getFusionRole(); }
+
+/// Few integers or booleans, computed from few: shape arithmetic.
+static bool isHostValue(Value value) {
+  auto type = llvm::dyn_cast<mlir::RankedTensorType>(value.getType());
+  return type && type.getElementType().isIntOrIndex() && type.hasStaticShape() &&
+         type.getNumElements() <= maxHostElements;
+}
+
+static bool mayBeInKernel(Operation *op) {
+  auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
+  if (!kilnOp || op->getNumResults() != 1 || op->getNumOperands() == 0 || op->getNumRegions() != 0)
+    return false;
+  FusionRole role = kilnOp.getFusionRole();
+  if (role == FusionRole::View || role == FusionRole::Source || role == FusionRole::Structure)
+    return false;
+  return !(isHostValue(op->getResult(0)) && llvm::all_of(op->getOperands(), isHostValue));
+}
+
+/// Moves elements of its one operand and computes nothing: cheaper read through than stored.
+static bool mayBeCopied(Operation *op) {
+  llvm::StringRef name = mnemonicOf(op);
+  return (name == "transpose" || name == "expand") && op->getNumOperands() == 1;
+}
+
+namespace {
+
+class Former {
+public:
+  Former(mlir::Block &block, KernelOracle &oracle) : graph(block), oracle(oracle) {}
+  void run();
+
+private:
+  using Group = KernelGraph::Group;
+
+  void formAt(Operation *seed);
+  bool growConsumers(Group &group, llvm::StringRef family);
+  bool growProducers(Group &group, llvm::StringRef family);
+  /// Adds `op` and, if need be, a few of its consumers; true when the family claims the result, which `group` then is.
+  bool tryAdd(Group &group, Operation *op, llvm::StringRef family, bool asProducer);
+  bool claimed(const Group &group, llvm::StringRef family);
+  SmallVector<Operation *> consumers(const Group &group) const;
+  SmallVector<std::pair<Operation *, bool>> producers(const Group &group) const;
+
+  KernelGraph graph;
+  KernelOracle &oracle;
+  llvm::DenseSet<Operation *> refused; // during the growth of one group
+};
+
+} // namespace
+
+bool Former::claimed(const Group &group, llvm::StringRef family) {
+  std::optional<std::string> by = oracle.claim(graph.members(group), graph.outputs(group));
+  return by && *by == family;
+}
+
+/// Ungrouped ops that read a value of the group and could be computed with it, in program order.
+SmallVector<Operation *> Former::consumers(const Group &group) const {
+  llvm::SetVector<Operation *> found;
+  for (Operation *op : group.owned)
+    for (Operation *user : op->getUsers())
+      if (!graph.isGrouped(user) && !group.contains(user) && !refused.contains(user) && mayBeInKernel(user)) {
+        FusionRole role = roleOf(user);
+        if (role == FusionRole::Elementwise || role == FusionRole::Movement)
+          found.insert(user);
+      }
+  return graph.sorted(found.getArrayRef());
+}
+
+/// Ungrouped ops that compute an operand of the group, latest first, and whether each would be copied.
+SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) const {
+  llvm::SetVector<Operation *> found;
+  for (Operation *op : graph.members(group))
+    for (Value operand : op->getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      if (!producer || producer->getBlock() != &graph.body() || group.contains(producer) ||
+          refused.contains(producer) || !mayBeInKernel(producer))
+        continue;
+      FusionRole role = roleOf(producer);
+      if (role != FusionRole::Elementwise && role != FusionRole::Movement)
+        continue;
+      bool inside = llvm::all_of(producer->getUsers(), [&](Operation *user) { return group.contains(user); });
+      if (mayBeCopied(producer) || (inside && !graph.isGrouped(producer)))
+        found.insert(producer);
+    }
+  SmallVector<std::pair<Operation *, bool>> out;
+  for (Operation *op : llvm::reverse(graph.sorted(found.getArrayRef()))) {
+    bool inside = llvm::all_of(op->getUsers(), [&](Operation *user) { return group.contains(user); });
+    out.push_back({op, !inside || graph.isGrouped(op)});
+  }
+  return out;
+}
+
+bool Former::tryAdd(Group &group, Operation *op, llvm::StringRef family, bool copied) {
+  Group trial = group;
+  if (copied)
+    trial.copied.insert(op);
+  else
+    trial.owned.insert(op);
+  for (size_t extra = 0; extra <= lookahead; ++extra) {
+    if (trial.size() > maxGroupOps || graph.dependsOnItself(trial))
+      return false;
+    if (claimed(trial, family)) {
+      group = std::move(trial);
+      return true;
+    }
+    if (copied)
+      return false;
+    // The next op that reads what was just added; elementwise only, to keep the search short.
+    Operation *next = nullptr;
+    for (Operation *user : consumers(trial))
+      if (!next && roleOf(user) == FusionRole::Elementwise &&
+          llvm::any_of(user->getOperands(), [&](Value operand) {
+            Operation *producer = operand.getDefiningOp();
+            return producer && trial.owned.contains(producer) && !group.owned.contains(producer);
+          }))
+        next = user;
+    if (!next)
+      return false;
+    trial.owned.insert(next);
+  }
+  return false;
+}
+
+bool Former::growConsumers(Group &group, llvm::StringRef family) {
+  bool grew = false;
+  while (true) {
+    SmallVector<Operation *> candidates = consumers(group);
+    if (candidates.empty())
+      return grew;
+    if (tryAdd(group, candidates.front(), family, /*copied=*/false))
+      grew = true;
+    else
+      refused.insert(candidates.front());
+  }
+}
+
+bool Former::growProducers(Group &group, llvm::StringRef family) {
+  bool grew = false;
+  while (true) {
+    auto candidates = producers(group);
+    if (candidates.empty())
+      return grew;
+    auto [op, copied] = candidates.front();
+    if (tryAdd(group, op, family, copied))
+      grew = true;
+    else
+      refused.insert(op);
+  }
+}
+
+void Former::formAt(Operation *seed) {
+  Group group;
+  group.owned.insert(seed);
+  group.anchor = seed;
+  std::optional<std::string> family = oracle.claim(graph.members(group), graph.outputs(group));
+  if (!family)
+    return;
+  // What was refused may fit once the group has grown on the other side.
+  do
+    refused.clear();
+  while (growConsumers(group, *family) | growProducers(group, *family));
+  graph.commit(std::move(group), *family);
+}
+
+void Former::run() {
+  static constexpr FusionRole order[] = {FusionRole::Contraction, FusionRole::Window, FusionRole::Reduction,
+                                         FusionRole::Movement, FusionRole::Elementwise};
+  for (FusionRole role : order)
+    for (Operation *op : graph.ops())
+      if (!graph.isGrouped(op) && mayBeInKernel(op) && roleOf(op) == role && !op->use_empty())
+        formAt(op);
+  graph.materialize(oracle);
+}
+
+namespace {
+struct FormKernels : impl::FormKernelsBase<FormKernels> {
+  void runOnOperation() override {
+    auto *dialect = getContext().getLoadedDialect<KilnDialect>();
+    if (!dialect || !dialect->oracle)
+      return;
+    for (mlir::Block &block : getOperation().getBody())
+      Former(block, *dialect->oracle).run();
+  }
+};
+} // namespace
+
+} // namespace kiln

@@ -1,0 +1,203 @@
+#include "passes/graph/KernelGroups.h"
+
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/KernelOracle.h"
+#include "dialects/kiln/Structure.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/IRMapping.h"
+
+#include <queue>
+
+namespace kiln {
+
+using llvm::SmallVector;
+using mlir::Operation;
+using mlir::Value;
+
+KernelGraph::KernelGraph(mlir::Block &block) : block(block) {
+  for (Operation &op : block) {
+    positions[&op] = order.size();
+    order.push_back(&op);
+  }
+}
+
+SmallVector<Operation *> KernelGraph::sorted(llvm::ArrayRef<Operation *> ops) const {
+  SmallVector<Operation *> out(ops);
+  llvm::sort(out, [&](Operation *a, Operation *b) { return position(a) < position(b); });
+  return out;
+}
+
+SmallVector<Operation *> KernelGraph::members(const Group &group) const {
+  SmallVector<Operation *> all(group.owned.getArrayRef());
+  all.append(group.copied.begin(), group.copied.end());
+  return sorted(all);
+}
+
+SmallVector<Value> KernelGraph::outputs(const Group &group) const {
+  SmallVector<Value> out;
+  for (Operation *op : sorted(group.owned.getArrayRef()))
+    for (Value result : op->getResults())
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !group.owned.contains(user); }))
+        out.push_back(result);
+  // A copy of an op inside reads its operands inside: such a use is none from outside.
+  llvm::erase_if(out, [&](Value value) {
+    return llvm::all_of(value.getUsers(), [&](Operation *user) {
+      return group.owned.contains(user) ||
+             (group.copied.contains(user) &&
+              llvm::all_of(user->getUsers(), [&](Operation *next) { return group.contains(next); }));
+    });
+  });
+  return out;
+}
+
+bool KernelGraph::dependsOnItself(const Group &group) const {
+  unsigned high = 0;
+  SmallVector<Operation *> members = this->members(group);
+  for (Operation *op : members)
+    high = std::max(high, position(op));
+  // Program order is topological. Past the group's last op, a way back leads only through a formed group that reaches from after it to before it.
+  bool straddled = llvm::any_of(extents, [&](const Extent &e) { return e.low <= high && e.high > high; });
+
+  llvm::DenseSet<Operation *> seen;
+  SmallVector<Operation *> stack;
+  auto visit = [&](Operation *op) {
+    if ((straddled || position(op) <= high) && seen.insert(op).second)
+      stack.push_back(op);
+  };
+  for (Operation *op : group.owned)
+    for (Operation *user : op->getUsers())
+      if (!group.contains(user))
+        visit(user);
+  while (!stack.empty()) {
+    Operation *op = stack.pop_back_val();
+    if (group.contains(op))
+      return true;
+    auto it = groupOf.find(op);
+    if (it == groupOf.end()) {
+      for (Operation *user : op->getUsers())
+        visit(user);
+      continue;
+    }
+    // A formed group is one step: whoever enters it reaches all its results.
+    for (Operation *member : groups[it->second].owned) {
+      seen.insert(member);
+      for (Operation *user : member->getUsers())
+        visit(user);
+    }
+  }
+  return false;
+}
+
+void KernelGraph::commit(Group group, llvm::StringRef family) {
+  group.family = family.str();
+  Extent extent{~0u, 0};
+  for (Operation *op : group.owned) {
+    groupOf[op] = groups.size();
+    extent.low = std::min(extent.low, position(op));
+    extent.high = std::max(extent.high, position(op));
+  }
+  extents.push_back(extent);
+  groups.push_back(std::move(group));
+}
+
+//===- rewriting ----------------------------------------------------------------------------===//
+
+/// Reorders the block: a topological order in which the op with the smallest key goes first.
+void KernelGraph::schedule(llvm::ArrayRef<std::pair<Operation *, unsigned>> keys) {
+  llvm::DenseMap<Operation *, unsigned> waitsFor;
+  using Item = std::pair<unsigned, unsigned>; // key, index into keys
+  std::priority_queue<Item, std::vector<Item>, std::greater<>> ready;
+  llvm::DenseMap<Operation *, unsigned> indexOf;
+  for (auto [i, entry] : llvm::enumerate(keys))
+    indexOf[entry.first] = i;
+  for (auto [op, key] : keys) {
+    unsigned count = 0;
+    for (Value operand : op->getOperands())
+      if (Operation *producer = operand.getDefiningOp())
+        count += indexOf.count(producer);
+    waitsFor[op] = count;
+    if (count == 0)
+      ready.push({key, indexOf[op]});
+  }
+  Operation *terminator = block.getTerminator();
+  while (!ready.empty()) {
+    Operation *op = keys[ready.top().second].first;
+    ready.pop();
+    op->moveBefore(terminator);
+    for (Value result : op->getResults())
+      for (Operation *user : result.getUsers())
+        if (auto it = indexOf.find(user); it != indexOf.end() && --waitsFor[user] == 0)
+          ready.push({keys[it->second].second, it->second});
+  }
+}
+
+void KernelGraph::materialize(KernelOracle &oracle) {
+  mlir::OpBuilder builder(block.getParentOp()->getContext());
+  std::vector<std::pair<Operation *, unsigned>> keys;
+  Operation *terminator = block.getTerminator();
+
+  for (const Group &group : groups) {
+    SmallVector<Operation *> members = this->members(group);
+    SmallVector<Value> outputs = this->outputs(group);
+    llvm::SetVector<Value> inputs, literals;
+    llvm::SetVector<mlir::Attribute> locations;
+    for (Operation *op : members) {
+      locations.insert(mlir::LocationAttr(op->getLoc()));
+      for (Value operand : op->getOperands())
+        if (!group.contains(operand.getDefiningOp()))
+          (oracle.isLiteral(operand) ? literals : inputs).insert(operand);
+    }
+    SmallVector<mlir::Location> nodes;
+    for (mlir::Attribute location : locations)
+      nodes.push_back(mlir::Location(llvm::cast<mlir::LocationAttr>(location)));
+
+    // Placed at the end for now; schedule() finds its place.
+    builder.setInsertionPoint(terminator);
+    mlir::OperationState state(builder.getFusedLoc(nodes), KernelOp::getOperationName());
+    state.addOperands(inputs.getArrayRef());
+    for (Value output : outputs)
+      state.addTypes(output.getType());
+    state.addAttribute("family", builder.getStringAttr(group.family));
+    mlir::Region *region = state.addRegion();
+    auto *body = new mlir::Block();
+    region->push_back(body);
+    mlir::IRMapping mapping;
+    for (Value input : inputs)
+      mapping.map(input, body->addArgument(input.getType(), input.getLoc()));
+    builder.setInsertionPointToEnd(body);
+    for (Value literal : literals)
+      mapping.map(literal, builder.clone(*literal.getDefiningOp())->getResult(0));
+    for (Operation *op : members)
+      builder.clone(*op, mapping);
+    SmallVector<Value> yielded;
+    for (Value output : outputs)
+      yielded.push_back(mapping.lookup(output));
+    mlir::OperationState yield(state.location, YieldOp::getOperationName());
+    yield.addOperands(yielded);
+    builder.create(yield);
+
+    builder.setInsertionPoint(terminator);
+    Operation *kernel = builder.create(state);
+    for (auto [output, result] : llvm::zip_equal(outputs, kernel->getResults()))
+      output.replaceUsesWithIf(result, [&](mlir::OpOperand &use) { return !group.owned.contains(use.getOwner()); });
+    keys.push_back({kernel, position(group.anchor)});
+  }
+  // Users first. Copied originals whose last user was a kernel go too.
+  llvm::DenseSet<Operation *> erased;
+  for (Operation *op : llvm::reverse(order)) {
+    bool unused = op->getNumResults() == 1 && op->use_empty() &&
+                  (isConstant(op->getResult(0)) ||
+                   llvm::any_of(groups, [&](const Group &g) { return g.copied.contains(op); }));
+    if (isGrouped(op) || unused) {
+      erased.insert(op);
+      op->erase();
+    }
+  }
+  for (Operation *op : order)
+    if (!erased.contains(op) && op != terminator)
+      keys.push_back({op, position(op)});
+  schedule(keys);
+}
+
+} // namespace kiln

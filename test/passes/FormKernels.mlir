@@ -1,0 +1,103 @@
+// RUN: kiln-opt --kiln-families=test --kiln-form-kernels --split-input-file %s | FileCheck %s
+
+// Epilogue with a second output; the literal moves in, weights stay operands.
+// CHECK-LABEL: func.func @epilogue
+// CHECK-NOT: kiln.constant {value = dense<6.0
+// CHECK: %[[K:.+]]:2 = kiln.kernel %arg0, %arg1, %arg2 attributes {family = "test.contraction"}
+// CHECK: kiln.constant
+// CHECK: %[[M:.+]] = kiln.matmul
+// CHECK: %[[A:.+]] = kiln.add %[[M]]
+// CHECK: %[[R:.+]] = kiln.min %[[A]]
+// CHECK: kiln.yield %[[A]], %[[R]]
+// CHECK: return %[[K]]#0, %[[K]]#1
+func.func @epilogue(%x: tensor<2x3xf32>, %w: tensor<3x4xf32>, %b: tensor<4xf32>) -> (tensor<2x4xf32>, tensor<2x4xf32>) {
+  %six = kiln.constant {value = dense<6.0> : tensor<f32>} : () -> tensor<f32>
+  %0 = kiln.matmul %x, %w : (tensor<2x3xf32>, tensor<3x4xf32>) -> tensor<2x4xf32>
+  %1 = kiln.add %0, %b : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+  %2 = kiln.min %1, %six : (tensor<2x4xf32>, tensor<f32>) -> tensor<2x4xf32>
+  return %1, %2 : tensor<2x4xf32>, tensor<2x4xf32>
+}
+
+// -----
+
+// Two contractions and the sum of them: the sum joins the first, the second is scheduled before it. The transpose is read through by one
+// and stays for the other user.
+// CHECK-LABEL: func.func @residual
+// CHECK: %[[T:.+]] = kiln.kernel %arg1 attributes {family = "test.movement"}
+// CHECK: %[[B:.+]] = kiln.kernel %arg0, %arg2
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: kiln.matmul
+// CHECK-NEXT: kiln.yield
+// CHECK: %[[A:.+]] = kiln.kernel
+// CHECK-DAG: kiln.transpose
+// CHECK: kiln.matmul
+// CHECK: kiln.add
+// CHECK: kiln.relu
+// CHECK: return %[[A]], %[[T]]
+func.func @residual(%x: tensor<2x3xf32>, %w: tensor<4x3xf32>, %v: tensor<3x4xf32>) -> (tensor<2x4xf32>, tensor<3x4xf32>) {
+  %t = kiln.transpose %w {perm = array<i64: 1, 0>} : (tensor<4x3xf32>) -> tensor<3x4xf32>
+  %0 = kiln.matmul %x, %t : (tensor<2x3xf32>, tensor<3x4xf32>) -> tensor<2x4xf32>
+  %1 = kiln.matmul %x, %v : (tensor<2x3xf32>, tensor<3x4xf32>) -> tensor<2x4xf32>
+  %2 = kiln.add %0, %1 : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  %3 = kiln.relu %2 : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  return %3, %t : tensor<2x4xf32>, tensor<3x4xf32>
+}
+
+// -----
+
+// Must not fire: add would make the kernel depend on itself through the softmax outside.
+// CHECK-LABEL: func.func @cycle
+// CHECK: %[[M:.+]] = kiln.kernel
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: kiln.matmul
+// CHECK-NEXT: kiln.yield
+// CHECK: %[[S:.+]] = kiln.kernel %[[M]] attributes {family = "test.sweep"}
+// CHECK: kiln.softmax
+// CHECK: kiln.add
+func.func @cycle(%x: tensor<2x3xf32>, %w: tensor<3x4xf32>) -> tensor<2x4xf32> {
+  %0 = kiln.matmul %x, %w : (tensor<2x3xf32>, tensor<3x4xf32>) -> tensor<2x4xf32>
+  %1 = kiln.softmax %0 {axis = 1 : i64} : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  %2 = kiln.add %0, %1 : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  return %2 : tensor<2x4xf32>
+}
+
+// -----
+
+// Elementwise chains with a shared value become one kernel; shape arithmetic and reshapes stay with the host.
+// CHECK-LABEL: func.func @pointwise
+// CHECK: %[[K:.+]] = kiln.kernel %arg0 attributes {family = "test.pointwise"}
+// CHECK: kiln.sigmoid
+// CHECK: kiln.mul
+// CHECK: kiln.exp
+// CHECK: kiln.add
+// CHECK: kiln.yield
+// CHECK: kiln.reshape %[[K]]
+// CHECK: kiln.add {{.*}} : (tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
+// CHECK-NOT: kiln.kernel
+func.func @pointwise(%x: tensor<6x4xf32>, %n: tensor<2xi64>) -> (tensor<24xf32>, tensor<2xi64>) {
+  %0 = kiln.sigmoid %x : (tensor<6x4xf32>) -> tensor<6x4xf32>
+  %1 = kiln.mul %x, %0 : (tensor<6x4xf32>, tensor<6x4xf32>) -> tensor<6x4xf32>
+  %2 = kiln.exp %0 : (tensor<6x4xf32>) -> tensor<6x4xf32>
+  %3 = kiln.add %1, %2 : (tensor<6x4xf32>, tensor<6x4xf32>) -> tensor<6x4xf32>
+  %4 = kiln.reshape %3 : (tensor<6x4xf32>) -> tensor<24xf32>
+  %5 = kiln.add %n, %n : (tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
+  return %4, %5 : tensor<24xf32>, tensor<2xi64>
+}
+
+// -----
+
+// Prologue and epilogue of a sweep; what no family claims stays outside.
+// CHECK-LABEL: func.func @sweep
+// CHECK: %[[K:.+]] = kiln.kernel %arg0, %arg1, %arg2 attributes {family = "test.sweep"}
+// CHECK: kiln.add
+// CHECK: kiln.layer_norm
+// CHECK: kiln.relu
+// CHECK: kiln.yield
+// CHECK: kiln.tile %[[K]]
+func.func @sweep(%x: tensor<2x4xf32>, %y: tensor<2x4xf32>, %s: tensor<4xf32>, %r: tensor<2xi64>) -> tensor<4x4xf32> {
+  %0 = kiln.add %x, %y : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  %1 = kiln.layer_norm %0, %s : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+  %2 = kiln.relu %1 : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  %3 = kiln.tile %2 : (tensor<2x4xf32>) -> tensor<4x4xf32>
+  return %3 : tensor<4x4xf32>
+}
