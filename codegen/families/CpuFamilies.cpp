@@ -1,5 +1,6 @@
 // The one list of CPU families, in order of preference: of several that claim a problem the first one gets it.
 #include "codegen/KernelFamily.h"
+#include "codegen/families/attention/AttentionFamily.h"
 #include "codegen/families/conv/ConvFamily.h"
 #include "codegen/families/depthwise/DepthwiseFamily.h"
 #include "codegen/families/elementwise/Elementwise.h"
@@ -19,6 +20,7 @@ std::span<const KernelFamily *const> cpuFamilies() {
       &matMulFamily(),
       &norm,
       &reduction,
+      &attentionFamily(),
       &elementwise,
   };
   return families;

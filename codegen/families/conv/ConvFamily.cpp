@@ -103,17 +103,16 @@ private:
 
 void ConvEmission::emitPacking() {
   e.beginKernel("pack", 1, symbols);
-  PackSource from;
+  PanelSource from;
   from.source = e.buffer(0);
   SizeExpr filterBytes = c.groupChannels * c.taps() * 4;
   from.columnBytes = e.size(filterBytes);
   from.innerBytes = e.size(c.taps() * 4);
   from.tapBytes = e.index(4);
-  from.batchBytes = e.size(groupOutputs() * filterBytes);
   from.taps = e.size(c.taps());
   from.inner = e.size(c.groupChannels);
   from.columns = e.size(groupOutputs());
-  emitPackPanel(e, from, e.workspace());
+  emitPackMatrices(e, from, e.size(groupOutputs() * filterBytes), e.workspace());
   e.endKernel();
   emission.workspaceBytes = SizeExpr(c.groups) * panels() * panelBytes();
   emission.launches.push_back(

@@ -104,7 +104,8 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels
   e.loop(0, tiles, 1, [&](Value t) {
     Value row0 = e.mul(e.add(tile0, t), e.index(plan.tile.rows));
     Value rows = e.min(e.index(plan.tile.rows), e.sub(e.size(sizes.rows), row0));
-    Values arguments{tableOf(t), b, panelBytes, bStep, aStep, e.size(sizes.taps), e.size(sizes.inner), scratch};
+    Values arguments{tableOf(t), b, panelBytes, bStep, aStep, e.size(sizes.taps), e.size(sizes.inner), scratch,
+                     e.index(panels * panelColumns * 4)};
     auto callFull = [&] { e.call(kernels.full, arguments); };
     auto callSmall = [&] { e.call(kernels.small, arguments); };
     if (kernels.full.op && kernels.small.op)

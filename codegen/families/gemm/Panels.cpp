@@ -33,14 +33,18 @@ Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t tap
   return recipe;
 }
 
-void emitPackPanel(Emitter &e, const PackSource &from, Value to) {
+void emitPackMatrices(Emitter &e, PanelSource from, Value batchBytes, Value to) {
   Value panels = e.ceilDiv(from.columns, e.index(panelColumns));
   Value panel = e.rem(e.workgroup(), panels), batch = e.div(e.workgroup(), panels);
-  Value depth = e.mul(from.taps, from.inner);
   Value column0 = e.mul(panel, e.index(panelColumns));
-  Value target = e.offset(to, e.mul(e.workgroup(), depth), panelColumns * 4);
-  Value source = e.offset(e.offset(from.source, e.mul(batch, from.batchBytes), 1), e.mul(column0, from.columnBytes), 1);
-  Value left = e.sub(from.columns, column0), one = e.index(1), zero = e.index(0);
+  from.source = e.offset(e.offset(from.source, e.mul(batch, batchBytes), 1), e.mul(column0, from.columnBytes), 1);
+  from.columns = e.sub(from.columns, column0);
+  Value depth = e.mul(from.taps, from.inner);
+  emitPackPanel(e, from, e.offset(to, e.mul(e.workgroup(), depth), panelColumns * 4));
+}
+
+void emitPackPanel(Emitter &e, const PanelSource &from, Value target) {
+  Value source = from.source, left = from.columns, one = e.index(1), zero = e.index(0);
   int64_t lanes = e.lanes();
   auto forSteps = [&](llvm::function_ref<void(Value from, Value k)> body) {
     e.loop(zero, from.taps, one, [&](Value tap) {

@@ -11,14 +11,18 @@ Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed
 /// [group][panel][tap][channel][16] from a dense filter [groups * outputs, channels, taps].
 Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps);
 
-/// B's element (k, n) at source + batch * batchBytes + k(tap, channel) + n * columnBytes, k = tap * inner + channel at
-/// tap * tapBytes + channel * innerBytes.
-struct PackSource {
+/// One panel of B: element (k, n), k = tap * inner + i, at source + tap * tapBytes + i * innerBytes + n * columnBytes. Only `columns` of
+/// the 16 columns exist (or more than 16); the others are filled with zeros.
+struct PanelSource {
   cpu::Value source;
-  cpu::Value columnBytes, tapBytes, innerBytes, batchBytes;
+  cpu::Value columnBytes, tapBytes, innerBytes;
   cpu::Value taps, inner, columns;
 };
-/// The body of a packing kernel, one workgroup per panel: workgroup = batch * panels + panel.
-void emitPackPanel(cpu::Emitter &e, const PackSource &from, cpu::Value to);
+/// Copies it to `to`.
+void emitPackPanel(cpu::Emitter &e, const PanelSource &from, cpu::Value to);
+
+/// The body of a packing kernel for a batch of matrices, one workgroup per panel: workgroup = batch * panels + panel. `from` is the first panel with
+/// all columns; matrices lie batchBytes apart.
+void emitPackMatrices(cpu::Emitter &e, PanelSource from, cpu::Value batchBytes, cpu::Value to);
 
 } // namespace kiln::gemm

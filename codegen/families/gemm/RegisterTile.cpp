@@ -13,7 +13,7 @@ public:
       : e(e), options(options), rows(shape.rows), lanes(e.lanes()),
         vectors(static_cast<int>(shape.panels * panelColumns / lanes)), table(arguments[0]), b(arguments[1]),
         panelBytes(arguments[2]), bStep(arguments[3]), aStep(arguments[4]), taps(arguments[5]),
-        inner(arguments[6]), result(arguments[7]) {}
+        inner(arguments[6]), result(arguments[7]), resultBytes(arguments[8]) {}
 
   void emit() {
     auto vector = e.vec(e.f32(), lanes);
@@ -35,9 +35,13 @@ public:
                      [&](Value k, ValueRange in) { return steps(pointers, k, 1, in); });
       return now;
     });
-    for (int i = 0; i < rows * vectors; ++i)
-      e.store(state[static_cast<size_t>(i)], e.offset(result, int64_t(i) * lanes * 4),
-              static_cast<unsigned>(lanes * 4));
+    Value row = result;
+    for (int i = 0; i < rows; ++i) {
+      for (int j = 0; j < vectors; ++j)
+        e.store(state[static_cast<size_t>(i * vectors + j)], e.offset(row, int64_t(j) * lanes * 4),
+                static_cast<unsigned>(lanes * 4));
+      row = e.offset(row, resultBytes, 1);
+    }
   }
 
 private:
@@ -90,7 +94,7 @@ private:
   int rows;
   int64_t lanes;
   int vectors;
-  Value table, b, panelBytes, bStep, aStep, taps, inner, result;
+  Value table, b, panelBytes, bStep, aStep, taps, inner, result, resultBytes;
 };
 
 } // namespace
@@ -98,7 +102,7 @@ private:
 LocalFunction emitRegisterTile(Emitter &e, llvm::StringRef name, TileShape shape,
                                const TileOptions &options) {
   LocalFunction function = e.beginLocal(name, {e.ptr(), e.ptr(), e.i64(), e.i64(), e.i64(), e.i64(),
-                                               e.i64(), e.ptr()});
+                                               e.i64(), e.ptr(), e.i64()});
   TileEmission(e, shape, options, function.arguments).emit();
   e.endLocal();
   return function;

@@ -217,16 +217,15 @@ void MatMulEmission::emitPacking() {
   std::vector<Problem::ValueId> inputs = problem.inputs();
   int index = static_cast<int>(std::find(inputs.begin(), inputs.end(), p.b) - inputs.begin());
   e.beginKernel("pack", 1, symbols);
-  PackSource from;
+  PanelSource from;
   from.source = e.buffer(0);
   from.columnBytes = e.size(p.transposeB ? p.depth * 4 : SizeExpr(4));
   from.innerBytes = e.size(p.transposeB ? SizeExpr(4) : p.columns * 4);
   from.tapBytes = e.index(0);
-  from.batchBytes = e.size(matrixElementsB() * 4);
   from.taps = e.index(1);
   from.inner = e.size(p.depth);
   from.columns = e.size(p.columns);
-  emitPackPanel(e, from, e.workspace());
+  emitPackMatrices(e, from, e.size(matrixElementsB() * 4), e.workspace());
   e.endKernel();
   emission.workspaceBytes = productOf(p.batchB) * panels() * panelBytes();
   emission.launches.push_back(

@@ -1,0 +1,433 @@
+#include "codegen/families/attention/AttentionFamily.h"
+
+#include "codegen/Emission.h"
+#include "codegen/cpu/ScalarEmitter.h"
+#include "codegen/families/common/Access.h"
+#include "codegen/families/common/StridedView.h"
+#include "codegen/families/gemm/Panels.h"
+#include "codegen/families/gemm/TilePlan.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace kiln {
+
+using namespace cpu;
+using namespace gemm;
+
+namespace {
+
+/// A problem's attention, taken apart.
+struct Attention {
+  StridedView q, k, v;
+  Problem::ValueId mask = Problem::absent, result = Problem::absent;
+  std::vector<SizeExpr> outStrides; ///< of the result's dims in the output's buffer
+  std::vector<SizeExpr> batch;
+  SizeExpr rows, columns, depth, width; ///< S, T, D, E
+  double scale = 1;
+
+  SizeExpr batches() const { return SizeExpr::product(batch); }
+  static std::optional<Attention> of(const Problem &problem);
+};
+
+std::optional<Attention> Attention::of(const Problem &problem) {
+  const Problem::Op *op = nullptr;
+  for (const Problem::Op &candidate : problem.ops) {
+    if (candidate.mnemonic == "attention") {
+      if (op)
+        return std::nullopt;
+      op = &candidate;
+    } else if (candidate.mnemonic != "transpose") {
+      return std::nullopt;
+    }
+  }
+  if (!op || op->operands.size() < 3 || problem.outputs.size() != 1 || !problem.inPlace.empty())
+    return std::nullopt;
+  Attention a;
+  a.result = op->result;
+  a.mask = op->operands.size() > 3 ? op->operands[3] : Problem::absent;
+  a.scale = op->attributes.getFloat("scale", 1.0);
+  auto q = StridedView::of(problem, op->operands[0]), k = StridedView::of(problem, op->operands[1]),
+       v = StridedView::of(problem, op->operands[2]);
+  auto out = outputStrides(problem, a.result, problem.outputs[0]);
+  if (!q || !k || !v || !out)
+    return std::nullopt;
+  a.q = *q, a.k = *k, a.v = *v, a.outStrides = *out;
+  const std::vector<SizeExpr> &dims = problem.value(a.result).dims;
+  size_t rank = dims.size();
+  for (const StridedView *view : {&a.q, &a.k, &a.v})
+    if (view->dims.size() != rank || problem.value(view->buffer).dtype != DType::F32)
+      return std::nullopt;
+  a.batch.assign(dims.begin(), dims.end() - 2);
+  a.rows = dims[rank - 2];
+  a.width = dims[rank - 1];
+  a.depth = a.q.dims[rank - 1];
+  a.columns = a.k.dims[rank - 2];
+  for (const StridedView *view : {&a.q, &a.k, &a.v})
+    if (!std::equal(a.batch.begin(), a.batch.end(), view->dims.begin()))
+      return std::nullopt;
+  // The scores' rows are read element by element along the depth, results are stored as vectors.
+  if (!a.q.strides.back().isConstant(1) || !a.outStrides.back().isConstant(1))
+    return std::nullopt;
+  if (a.mask != Problem::absent) {
+    const Problem::Value &mask = problem.value(a.mask);
+    if (!mask.isBuffer() || (mask.dtype != DType::F32 && mask.dtype != DType::Bool) || mask.dims.size() > rank)
+      return std::nullopt;
+  }
+  return a;
+}
+
+/// A configuration: the tile of rows, and tiles per workgroup.
+struct AttentionPlan {
+  TileShape tile;
+  int blockTiles = 1, unroll = 4;
+
+  Config config() const {
+    Config c;
+    c.set("rows", tile.rows);
+    c.set("panels", tile.panels);
+    c.set("tiles", blockTiles);
+    c.set("unroll", unroll);
+    return c;
+  }
+  static AttentionPlan fromConfig(const Config &c) {
+    return {{static_cast<int>(c.getInt("rows")), static_cast<int>(c.getInt("panels"))},
+            static_cast<int>(c.getInt("tiles")), static_cast<int>(c.getInt("unroll"))};
+  }
+};
+
+ProductShape scoresShape(const Attention &a) {
+  ProductShape shape;
+  shape.rows = a.rows.asConstant();
+  shape.columns = a.columns.asConstant();
+  shape.depth = a.depth.asConstant();
+  return shape;
+}
+
+AttentionPlan planOf(const Attention &a, const TilePlan &product) {
+  int64_t columns = a.columns.asConstant().value_or(256), depth = a.depth.asConstant().value_or(64);
+  int64_t flopsPerTile = 4 * product.tile.rows * std::max<int64_t>(columns, 1) * std::max<int64_t>(depth, 1);
+  int tiles = static_cast<int>(std::clamp<int64_t>(2000000 / flopsPerTile, 1, 32));
+  return {product.tile, tiles, product.unroll};
+}
+
+class AttentionFamily final : public KernelFamily {
+public:
+  std::string_view name() const override { return "attention"; }
+  int version() const override { return 1; }
+  bool claims(const Problem &problem) const override { return Attention::of(problem).has_value(); }
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
+    Attention a = *Attention::of(problem);
+    return planOf(a, defaultPlan(scoresShape(a), target)).config();
+  }
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
+    Attention a = *Attention::of(problem);
+    std::vector<Config> configs;
+    auto consider = [&](const AttentionPlan &plan) {
+      if (std::find(configs.begin(), configs.end(), plan.config()) == configs.end())
+        configs.push_back(plan.config());
+    };
+    for (const TilePlan &product : candidatePlans(scoresShape(a), target)) {
+      AttentionPlan plan = planOf(a, product);
+      consider(plan);
+      plan.blockTiles = 1;
+      consider(plan);
+    }
+    return configs;
+  }
+  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
+    AttentionPlan plan = AttentionPlan::fromConfig(config);
+    TilePlan product;
+    product.tile = plan.tile;
+    product.blockTiles = plan.blockTiles;
+    product.unroll = plan.unroll;
+    return Attention::of(problem) && isLegalPlan(product, target) && config == plan.config();
+  }
+  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                        mlir::MLIRContext &context) const override;
+  Exactness exactness(const Problem &, const Config &) const override { return {2e-5, 2e-5}; }
+};
+
+/// Emission of one problem. Launch 1 packs k^T and v into panels, launch 2 takes tiles of rows through scores, softmax and values.
+class AttentionEmission {
+public:
+  AttentionEmission(const Problem &problem, const Attention &attention, const AttentionPlan &plan,
+                    const TargetInfo &target, mlir::MLIRContext &context)
+      : problem(problem), a(attention), plan(plan), symbols(problem.symbols()), e(context, target),
+        scalars(e), lanes(e.lanes()) {}
+
+  Emission run() {
+    emitPacking();
+    emitAttention();
+    emission.module = e.take();
+    return std::move(emission);
+  }
+
+private:
+  void emitPacking();
+  void emitAttention();
+  void emitTile(Value batch, Value row0, Value rows);
+  void forGroups(Value panels, llvm::function_ref<void(Value panel, int count)> body);
+  void emitSoftmax(Value batch, Value row0, Value rows);
+  void emitResult(Value batch, Value row0, Value rows);
+  Values batchIndices(Value batch);
+  /// Bytes from a view's start to the matrix of one batch.
+  Value batchBytes(const std::vector<SizeExpr> &strides, Value batch);
+  void callTile(int panels, Value table, Value b, Value inner, Value result, Value resultBytes);
+  int inputIndex(Problem::ValueId id) const {
+    std::vector<Problem::ValueId> inputs = problem.inputs();
+    return static_cast<int>(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
+  }
+  std::vector<SizeExpr> launchSizes() const {
+    std::vector<SizeExpr> sizes;
+    for (const std::string &symbol : symbols)
+      sizes.push_back(SizeExpr::symbol(symbol));
+    return sizes;
+  }
+  SizeExpr keyPanels() const { return SizeExpr::ceilDiv(a.columns, panelColumns); }
+  SizeExpr valuePanels() const { return SizeExpr::ceilDiv(a.width, panelColumns); }
+  SizeExpr keyBytes() const { return keyPanels() * a.depth * (panelColumns * 4); }
+  SizeExpr valueBytes() const { return valuePanels() * a.columns * (panelColumns * 4); }
+  /// Of a row of scores: whole panels, and one more so that rows do not fall on each other in the cache.
+  SizeExpr scoreRowBytes() const { return (keyPanels() + 1) * (panelColumns * 4); }
+  int64_t tileBytes() const { return int64_t(plan.tile.rows) * plan.tile.panels * panelColumns * 4; }
+  static constexpr int64_t tableBytes = 16 * 8;
+
+  const Problem &problem;
+  const Attention &a;
+  AttentionPlan plan;
+  std::vector<std::string> symbols;
+  Emitter e;
+  ScalarEmitter scalars;
+  int64_t lanes;
+  Emission emission;
+  LocalFunction tile, tail;
+  // Of the kernel: the parts of scratch, and base pointers.
+  Value q, mask, out, product, rowTable, scoreTable, rowScales, scores;
+};
+
+void AttentionEmission::emitPacking() {
+  e.beginKernel("pack", 2, symbols);
+  Value keys = e.size(keyPanels()), values = e.size(valuePanels());
+  Value all = e.add(keys, values), one = e.index(1);
+  Value batch = e.div(e.workgroup(), all), panel = e.rem(e.workgroup(), all);
+  Value to = e.offset(e.workspace(), e.mul(batch, e.size(keyBytes() + valueBytes())), 1);
+  size_t rank = a.batch.size();
+  auto pack = [&](Value buffer, const StridedView &view, size_t columnDim, size_t depthDim, Value index, Value target) {
+    PanelSource from;
+    Value column0 = e.mul(index, e.index(panelColumns));
+    from.columnBytes = e.size(view.strides[columnDim] * 4);
+    from.source = e.offset(e.offset(buffer, batchBytes(view.strides, batch), 1), e.mul(column0, from.columnBytes), 1);
+    from.tapBytes = e.index(0);
+    from.innerBytes = e.size(view.strides[depthDim] * 4);
+    from.taps = one;
+    from.inner = e.size(view.dims[depthDim]);
+    from.columns = e.sub(e.size(view.dims[columnDim]), column0);
+    emitPackPanel(e, from, e.offset(target, e.mul(index, from.inner), panelColumns * 4));
+  };
+  e.ifElse(
+      e.cmp(Cmp::lt, panel, keys), [&] { pack(e.buffer(0), a.k, rank, rank + 1, panel, to); },
+      [&] { pack(e.buffer(1), a.v, rank + 1, rank, e.sub(panel, keys), e.offset(to, e.size(keyBytes()), 1)); });
+  e.endKernel();
+  emission.workspaceBytes = a.batches() * (keyBytes() + valueBytes());
+  emission.launches.push_back({"pack",
+                               a.batches() * (keyPanels() + valuePanels()),
+                               {BufferRef::input(inputIndex(a.k.buffer)), BufferRef::input(inputIndex(a.v.buffer))},
+                               launchSizes(),
+                               SizeExpr(0)});
+}
+
+Values AttentionEmission::batchIndices(Value batch) {
+  Values indices(a.batch.size());
+  Value rest = batch;
+  for (size_t d = a.batch.size(); d-- > 0;) {
+    Value size = e.size(a.batch[d]);
+    indices[d] = d == 0 ? rest : e.rem(rest, size);
+    rest = e.div(rest, size);
+  }
+  return indices;
+}
+
+Value AttentionEmission::batchBytes(const std::vector<SizeExpr> &strides, Value batch) {
+  Values indices = batchIndices(batch);
+  Value bytes = e.index(0);
+  for (size_t d = 0; d < indices.size(); ++d)
+    bytes = e.add(bytes, e.mul(indices[d], e.size(strides[d] * 4)));
+  return bytes;
+}
+
+void AttentionEmission::emitAttention() {
+  TileOptions options;
+  options.unroll = plan.unroll;
+  int64_t depth = a.depth.knownDivisor(), columns = a.columns.knownDivisor();
+  if (depth % plan.unroll == 0 && columns % plan.unroll == 0)
+    options.innerDivisor = plan.unroll;
+  options.tableRowBytes = tableBytes;
+  tile = emitRegisterTile(e, "tile", plan.tile, options);
+  if (plan.tile.panels > 1)
+    tail = emitRegisterTile(e, "tail", {plan.tile.rows, 1}, options);
+
+  SizeExpr tiles = SizeExpr::ceilDiv(a.rows, plan.tile.rows), blocks = SizeExpr::ceilDiv(tiles, plan.blockTiles);
+  std::vector<BufferRef> buffers{BufferRef::input(inputIndex(a.q.buffer))};
+  if (a.mask != Problem::absent)
+    buffers.push_back(BufferRef::input(inputIndex(a.mask)));
+  buffers.push_back(BufferRef::output(0));
+  e.beginKernel("attention", buffers.size(), symbols);
+  q = e.buffer(0);
+  mask = a.mask != Problem::absent ? e.buffer(1) : Value();
+  out = e.buffer(buffers.size() - 1);
+  product = e.scratch();
+  rowTable = e.offset(product, tileBytes());
+  scoreTable = e.offset(rowTable, tableBytes);
+  rowScales = e.offset(scoreTable, tableBytes);
+  scores = e.offset(rowScales, 64);
+  Value scoreBytes = e.size(scoreRowBytes()), one = e.index(1), zero = e.index(0);
+  e.loop(zero, e.index(plan.tile.rows), one,
+         [&](Value i) { e.store(e.offset(scores, e.mul(i, scoreBytes), 1), e.offset(scoreTable, i, 8)); });
+  Value blockCount = e.size(blocks);
+  Value batch = e.div(e.workgroup(), blockCount), block = e.rem(e.workgroup(), blockCount);
+  Value tile0 = e.mul(block, e.index(plan.blockTiles));
+  Value tileEnd = e.min(e.size(tiles), e.add(tile0, e.index(plan.blockTiles)));
+  e.loop(tile0, tileEnd, one, [&](Value t) {
+    Value row0 = e.mul(t, e.index(plan.tile.rows));
+    emitTile(batch, row0, e.min(e.index(plan.tile.rows), e.sub(e.size(a.rows), row0)));
+  });
+  e.endKernel();
+  SizeExpr scratch = SizeExpr(tileBytes() + 2 * tableBytes + 64) + scoreRowBytes() * plan.tile.rows;
+  emission.launches.push_back({"attention", a.batches() * blocks, buffers, launchSizes(), scratch});
+}
+
+void AttentionEmission::forGroups(Value panels, llvm::function_ref<void(Value panel, int count)> body) {
+  Value width = e.index(plan.tile.panels), one = e.index(1);
+  Value whole = e.sub(panels, e.rem(panels, width));
+  e.loop(e.index(0), whole, width, [&](Value panel) { body(panel, plan.tile.panels); });
+  if (plan.tile.panels > 1)
+    e.loop(whole, panels, one, [&](Value panel) { body(panel, 1); });
+}
+
+void AttentionEmission::callTile(int panels, Value table, Value b, Value inner, Value result, Value resultBytes) {
+  Value zero = e.index(0);
+  Value panelBytes = e.mul(inner, e.index(panelColumns * 4));
+  e.call(panels == plan.tile.panels ? tile : tail,
+         Values{table, b, panelBytes, zero, zero, e.index(1), inner, result, resultBytes});
+}
+
+void AttentionEmission::emitTile(Value batch, Value row0, Value rows) {
+  size_t rank = a.batch.size();
+  Value base = e.offset(q, batchBytes(a.q.strides, batch), 1), last = e.sub(e.size(a.rows), e.index(1));
+  Value rowBytes = e.size(a.q.strides[rank] * 4);
+  e.loop(0, e.index(plan.tile.rows), 1, [&](Value i) {
+    Value row = e.min(e.add(row0, i), last);
+    e.store(e.offset(base, e.mul(row, rowBytes), 1), e.offset(rowTable, i, 8));
+  });
+  Value keys = e.offset(e.workspace(), e.mul(batch, e.size(keyBytes() + valueBytes())), 1);
+  forGroups(e.size(keyPanels()), [&](Value panel, int count) {
+    Value b = e.offset(keys, e.mul(panel, e.size(a.depth)), panelColumns * 4);
+    callTile(count, rowTable, b, e.size(a.depth), e.offset(scores, panel, panelColumns * 4), e.size(scoreRowBytes()));
+  });
+  emitSoftmax(batch, row0, rows);
+  emitResult(batch, row0, rows);
+}
+
+void AttentionEmission::emitSoftmax(Value batch, Value row0, Value rows) {
+  auto vector = e.vec(e.f32(), lanes);
+  constexpr double lowest = -std::numeric_limits<double>::infinity();
+  Value bottom = e.constant(vector, lowest), scale = e.constant(vector, a.scale);
+  Value columns = e.size(a.columns), step = e.index(lanes), zero = e.index(0);
+  Value whole = e.sub(columns, e.rem(columns, step));
+  bool ragged = a.columns.knownDivisor() % lanes != 0;
+  std::vector<SizeExpr> space = a.batch;
+  space.push_back(a.rows);
+  space.push_back(a.columns);
+  std::optional<BufferAccess> access;
+  if (mask) {
+    const Problem::Value &value = problem.value(a.mask);
+    access.emplace(e, mask, value.dtype, value.dims, space);
+  }
+  Values indices = batchIndices(batch);
+  indices.push_back({});
+  e.loop(zero, rows, e.index(1), [&](Value i) {
+    Value row = e.offset(scores, e.mul(i, e.size(scoreRowBytes())), 1);
+    indices.back() = e.add(row0, i);
+    Value maskRow = access ? access->rowAddress(indices) : Value();
+    // Pass 1: scaled and masked scores, and their maximum.
+    auto prepare = [&](Value column, Value top, Value tailMask) {
+      Value at = e.offset(row, column, 4);
+      Value s = e.mul(e.load(vector, at), scale);
+      if (access) {
+        Value m = access->load(access->step(maskRow, column), lanes, tailMask);
+        s = access->dtype() == DType::Bool ? e.select(m, s, bottom) : e.add(s, m);
+      }
+      if (tailMask)
+        s = e.select(tailMask, s, bottom);
+      e.store(s, at);
+      return e.fastMax(top, s);
+    };
+    Values top{bottom};
+    top = e.loop(zero, whole, step, top, [&](Value c, ValueRange in) { return Values{prepare(c, in[0], {})}; });
+    Value tailMask;
+    if (ragged) {
+      tailMask = e.tailMask(lanes, e.sub(columns, whole));
+      top = e.ifElse(
+          e.cmp(Cmp::lt, whole, columns), {vector}, [&] { return Values{prepare(whole, top[0], tailMask)}; },
+          [&] { return top; });
+    }
+    Value maximum = e.splat(e.reduceMax(top[0]), lanes);
+    // Pass 2: exponentials and their sum. Lanes past the end hold -inf and give 0.
+    Value end = ragged ? columns : whole;
+    Values sum{e.constant(vector, 0.0)};
+    sum = e.loop(zero, end, step, sum, [&](Value c, ValueRange in) {
+      Value at = e.offset(row, c, 4);
+      Value p = scalars.exp(e.sub(e.load(vector, at), maximum));
+      e.store(p, at);
+      return Values{e.add(in[0], p)};
+    });
+    Value total = e.reduceAdd(sum[0]);
+    e.store(e.div(e.constant(e.f32(), 1.0), total), e.offset(rowScales, i, 4));
+  });
+}
+
+void AttentionEmission::emitResult(Value batch, Value row0, Value rows) {
+  size_t rank = a.batch.size();
+  auto vector = e.vec(e.f32(), lanes);
+  Value values = e.offset(e.workspace(), e.add(e.mul(batch, e.size(keyBytes() + valueBytes())), e.size(keyBytes())), 1);
+  Value target = e.offset(out, batchBytes(a.outStrides, batch), 1);
+  Value rowBytes = e.size(a.outStrides[rank] * 4);
+  bool ragged = a.width.knownDivisor() % lanes != 0;
+  forGroups(e.size(valuePanels()), [&](Value panel, int count) {
+    Value b = e.offset(values, e.mul(panel, e.size(a.columns)), panelColumns * 4);
+    int64_t resultBytes = int64_t(count) * panelColumns * 4;
+    callTile(count, scoreTable, b, e.size(a.columns), product, e.index(resultBytes));
+    Value column0 = e.mul(panel, e.index(panelColumns));
+    Value left = e.sub(e.size(a.width), column0);
+    e.loop(e.index(0), rows, e.index(1), [&](Value i) {
+      Value scale = e.splat(e.load(e.f32(), e.offset(rowScales, i, 4)), lanes);
+      Value from = e.offset(product, i, resultBytes);
+      Value to = e.offset(e.offset(target, e.mul(e.add(row0, i), rowBytes), 1), column0, 4);
+      for (int64_t j = 0; j < count * panelColumns; j += lanes) {
+        Value result = e.mul(e.load(vector, e.offset(from, j * 4)), scale);
+        if (ragged)
+          e.maskedStore(result, e.offset(to, j * 4), e.tailMask(lanes, e.sub(left, e.index(j))));
+        else
+          e.store(result, e.offset(to, j * 4));
+      }
+    });
+  });
+}
+
+Result<Emission> AttentionFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                                       mlir::MLIRContext &context) const {
+  if (!isLegal(problem, config, target))
+    return makeError(ErrorCode::E0902, "attention: illegal configuration ", config.print());
+  Attention attention = *Attention::of(problem);
+  return AttentionEmission(problem, attention, AttentionPlan::fromConfig(config), target, context).run();
+}
+
+} // namespace
+
+const KernelFamily &attentionFamily() {
+  static const AttentionFamily family;
+  return family;
+}
+
+} // namespace kiln
