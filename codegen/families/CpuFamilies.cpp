@@ -6,18 +6,21 @@
 #include "codegen/families/elementwise/Elementwise.h"
 #include "codegen/families/matmul/MatMulFamily.h"
 #include "codegen/families/norm/Norm.h"
+#include "codegen/families/pooling/Pooling.h"
 #include "codegen/families/reduction/Reduction.h"
 
 namespace kiln {
 
 std::span<const KernelFamily *const> cpuFamilies() {
   static const NormFamily norm;
+  static const PoolingFamily pooling;
   static const ReductionFamily reduction;
   static const ElementwiseFamily elementwise;
   static const KernelFamily *const families[] = {
       &depthwiseFamily(), // before conv, which takes any groups
       &convFamily(),
       &matMulFamily(),
+      &pooling,
       &norm,
       &reduction,
       &attentionFamily(),
