@@ -34,12 +34,13 @@ Status op_conv(const OpCall &call) {
     return {};
 
   return withCompute(x.dtype, call.accumulate, [&]<typename C>() {
-    constexpr int64_t blockSize = 256;
     const Load<C> load = loadOf<C>(x.dtype);
     const Store<C> store = storeOf<C>(out.dtype);
     const int64_t positions = window.positions(), taps = window.taps();
     const int64_t plane = x.size() / batch / std::max<int64_t>(channels, 1), inner = depth * taps;
     const int64_t filtersPerGroup = filters / groups;
+    // Result positions at a time; fewer where the window is huge.
+    const int64_t blockSize = std::clamp<int64_t>((1 << 24) / std::max<int64_t>(inner, 1), 8, 256);
     std::vector<C> weights(w.size()), offsets(filters, C(0)), image(channels * plane),
         columns(inner * blockSize), result(filtersPerGroup * blockSize);
     std::vector<int64_t> source(taps * blockSize);

@@ -12,6 +12,10 @@ Result<Window> poolWindow(std::string_view op, const OpCall &call) {
   const Dims *kernel = call.attributes.findInts("kernel");
   if (!kernel)
     return makeError(ErrorCode::E0401, op, ": attribute kernel is missing");
+  int64_t taps = 1;
+  for (int64_t k : *kernel) // so that a window's positions can be listed
+    if (k < 1 || __builtin_mul_overflow(taps, k, &taps) || taps > int64_t{1} << 24)
+      return makeError(ErrorCode::E0411, op, ": kernel ", printDims(*kernel), " is not possible");
   KILN_ASSIGN(Window window, makeWindow(op, call, *kernel));
   KILN_TRY(checkOutput(op, call, x.dtype,
                        window.tensorDims(x.dims[0], x.dims[window.channelAxis()], window.out)));
