@@ -1,0 +1,140 @@
+"""The Python package: arguments, values, errors."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import kiln
+from conftest import ROOT, graph
+
+F = np.float32
+
+
+def add(dims=("N", 3)):
+    return graph([("Add", ["x", "y"], ["z"], {})], {"x": (F, dims), "y": (F, dims)}, {"z": (F, dims)})
+
+
+def test_signature():
+    model = kiln.compile(add())
+    assert [(p.name, p.dtype, p.shape) for p in model.inputs] == [("x", F, ("N", 3)), ("y", F, ("N", 3))]
+    assert [(p.name, p.dtype, p.shape) for p in model.outputs] == [("z", F, ("N", 3))]
+    assert repr(model) == "<kiln.Model (x: float32[N, 3], y: float32[N, 3]) -> (z: float32[N, 3])>"
+
+
+def test_outputs_keep_the_order_of_the_graph():
+    x = np.array([1, -2], F)
+    nodes = [("Neg", ["x"], ["b"], {}), ("Abs", ["x"], ["a"], {}), ("Relu", ["x"], ["c"], {})]
+    got = kiln.compile(graph(nodes, {"x": (F, [2])}, {"c": (F, [2]), "a": (F, [2]), "b": (F, [2])})).run({"x": x})
+    assert list(got) == ["c", "a", "b"]
+    assert [v.tolist() for v in got.values()] == [[1, 0], [1, 2], [-1, 2]]
+
+
+def test_arrays_of_any_layout():
+    model = kiln.compile(add())
+    wide = np.arange(24, dtype=F).reshape(4, 6)
+    for x in (wide[:, ::2], wide[:, :3], np.asfortranarray(wide[:, :3])):
+        readonly = x.copy()
+        readonly.flags.writeable = False
+        assert np.array_equal(model.run({"x": x, "y": readonly})["z"], x + x)
+
+
+def test_empty_and_scalar_arrays():
+    assert kiln.compile(add()).run({"x": np.zeros((0, 3), F), "y": np.zeros((0, 3), F)})["z"].shape == (0, 3)
+    assert kiln.compile(add(())).run({"x": np.array(1, F), "y": np.array(2, F)})["z"] == 3
+
+
+def test_results_live_on_after_the_model():
+    z = kiln.compile(add()).run({"x": np.ones((2, 3), F), "y": np.ones((2, 3), F)})["z"]
+    assert (z == 2).all()
+    z += 1  # writable, and its own
+    assert (z == 3).all()
+
+
+def test_shapes_bind_sizes():
+    model = kiln.compile(add(), shapes={"x": [4, 3], "y": [4, 3]})
+    assert model.outputs[0].shape == (4, 3)
+    ranged = kiln.compile(add(), shapes={"x": [(1, 8), 3]})
+    assert ranged.run({"x": np.ones((8, 3), F), "y": np.ones((8, 3), F)})["z"].shape == (8, 3)
+    with pytest.raises(kiln.InputError):
+        ranged.run({"x": np.ones((9, 3), F), "y": np.ones((9, 3), F)})
+
+
+@pytest.mark.parametrize("inputs", [
+    {}, {"x": np.ones((1, 3), F)}, {"x": np.ones((1, 3), F), "y": np.ones((1, 3), F), "w": np.ones(1, F)},
+    {"x": np.ones((1, 3)), "y": np.ones((1, 3), F)}, {"x": np.ones((1, 4), F), "y": np.ones((1, 4), F)},
+    {"x": np.ones((1, 3), F), "y": np.ones((2, 3), F)}, {"x": np.ones(3, F), "y": np.ones((1, 3), F)},
+    {"x": np.ones((1, 3), ">f4"), "y": np.ones((1, 3), F)}, {"x": np.array([["a"] * 3]), "y": np.ones((1, 3), F)}])
+def test_inputs_that_do_not_fit(inputs):
+    with pytest.raises(kiln.InputError):
+        kiln.compile(add()).run(inputs)
+
+
+def test_unsupported_lists_everything():
+    nodes = [("Relu", ["x"], ["a"], {}), ("StringNormalizer", ["a"], ["b"], {}), ("Unique", ["b"], ["z"], {})]
+    with pytest.raises(kiln.UnsupportedError) as caught:
+        kiln.compile(graph(nodes, {"x": (F, [2])}, {"z": (F, [2])}))
+    for part in ("/stringnormalizer1", "StringNormalizer", "/unique2", "Unique", "opset 18", "KILN-E02"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("model", [b"", b"not a model", b"\x08\x07" * 40])
+def test_bytes_that_are_no_model(model):
+    with pytest.raises(kiln.Error):
+        kiln.compile(model)
+
+
+def test_files_that_are_no_model(tmp_path):
+    with pytest.raises(kiln.Error):
+        kiln.compile(tmp_path / "missing.onnx")
+    with pytest.raises(kiln.Error):
+        kiln.load(tmp_path / "missing.kiln")
+    (tmp_path / "bad.kiln").write_bytes(b"KILN" * 100)
+    with pytest.raises(kiln.Error):
+        kiln.load(tmp_path / "bad.kiln")
+
+
+@pytest.mark.parametrize("options", [{"target": "z80"}, {"precision": "sloppy"}, {"shapes": {"q": [1]}}, {"shapes": {"x": [1]}},
+                                     {"shapes": {"x": [1, 4]}}])
+def test_options_that_are_wrong(options):
+    with pytest.raises(kiln.Error):
+        kiln.compile(add(), **options)
+
+
+def test_thread_counts_are_positive():
+    with pytest.raises(ValueError):
+        kiln.compile(add(), threads=0)
+
+
+def test_concurrent_runs(digits):
+    path, inputs = digits
+    model = kiln.compile(path)
+    want = model.run(inputs)
+    wrong = []
+
+    def work():
+        for _ in range(50):
+            got = model.run(inputs)
+            wrong.extend(n for n in want if not np.array_equal(got[n], want[n]))
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_running_an_artifact_loads_no_compiler(digits, tmp_path):
+    path, _ = digits
+    kiln.compile(path).save(tmp_path / "m.kiln")
+    script = f"""
+import sys; sys.path.insert(0, {str(ROOT / 'build' / 'python')!r})
+import kiln, numpy as np
+kiln.load({str(tmp_path / 'm.kiln')!r}).run({{"Input3": np.zeros((1, 1, 28, 28), np.float32)}})
+maps = open("/proc/self/maps").read()
+assert "libkiln.so" in maps
+assert "LLVM" not in maps and "MLIR" not in maps and "libkiln-compiler" not in maps
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

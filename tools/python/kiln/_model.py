@@ -1,0 +1,130 @@
+"""Compiling, loading and running models: the public functions over the extension `_kiln`, which wraps the C API."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _kiln
+from ._errors import InputError
+
+_NUMPY = {name: np.dtype(name if name != "bool" else bool) for name in (
+    "float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")}
+
+
+def _numpy_dtype(name):
+    """The numpy type of a Kiln element type's numpy name; bfloat16 comes from the ml_dtypes package."""
+    if name not in _NUMPY:
+        import ml_dtypes
+        _NUMPY[name] = np.dtype(getattr(ml_dtypes, name))
+    return _NUMPY[name]
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output. `shape` holds an int for each fixed size and a text ("N", "N*3+1") for each other one."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple
+
+
+def compile(model, *, threads=None, target="host", shapes=None, cache=None, precision="default"):
+    """Compile a model to run here and now.
+
+    model: path of an ONNX file or of Kiln IR, or the bytes of one.
+    threads: used for compiling and running; default: the cores this process may use. Never changes results or artifact.
+    target: "host", an instruction-set level with features such as "x86-64-v4+bf16+vnni", or "interpreter" (reference kernels).
+    shapes: {input: [size, ...]}, each size an int, a symbol's name, or a (low, high) range of an unknown size.
+    cache: path of a tuning cache, read only.
+    precision: "strict", "default" or "fast".
+
+    Raises UnsupportedError for a model that needs what Kiln does not have, Error otherwise.
+    """
+    options = {"threads": _thread_count(threads), "target": str(target), "precision": str(precision),
+               "shapes": [f"{name}={_shape_text(name, sizes)}" for name, sizes in (shapes or {}).items()],
+               "cache": None if cache is None else os.fspath(cache)}
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        compiled = _kiln.compile_bytes(bytes(model), options)
+    else:
+        compiled = _kiln.compile_file(os.fsdecode(os.fspath(model)), options)
+    return Model(compiled, options["threads"])
+
+
+def load(path, *, threads=None):
+    """Load an artifact. The file is mapped and must stay as it is while the model lives."""
+    return Model(_kiln.load_file(os.fsdecode(os.fspath(path))), _thread_count(threads))
+
+
+class Model:
+    """A compiled model. Immutable; may be run from several Python threads at once."""
+
+    def __init__(self, handle, threads):
+        self._handle = handle
+        self._runner = _kiln.Runner(handle, threads)
+        self.inputs = tuple(_port(p) for p in handle.inputs())
+        self.outputs = tuple(_port(p) for p in handle.outputs())
+        self._input_names = [p.name for p in self.inputs]
+        self._output_types = [(p.name, p.dtype) for p in self.outputs]
+
+    def run(self, inputs):
+        """Run the model on {input name: array} and return {output name: array} in the graph's output order.
+
+        Arrays must have the model's element types (no silent casts) and sizes that agree with its symbols. Contiguous arrays
+        are read in place. Raises InputError when an input does not fit.
+        """
+        if len(inputs) != len(self._input_names) or any(name not in inputs for name in self._input_names):
+            self._refuse_names(inputs)
+        arrays = [np.asarray(inputs[name], order="C") for name in self._input_names]
+        values = [(a.__array_interface__["data"][0], _dtype_name(a, n), a.shape) for a, n in zip(arrays, self._input_names)]
+        results = self._runner.run(values)
+        return {name: data.view(dtype).reshape(shape) for (name, dtype), (data, shape) in zip(self._output_types, results)}
+
+    def save(self, path):
+        """Write the artifact. The file appears complete or not at all."""
+        self._handle.save(os.fsdecode(os.fspath(path)))
+
+    def __repr__(self):
+        def ports(some):
+            return ", ".join(f"{p.name}: {p.dtype}[{', '.join(map(str, p.shape))}]" for p in some)
+        return f"<kiln.Model ({ports(self.inputs)}) -> ({ports(self.outputs)})>"
+
+    def _refuse_names(self, inputs):
+        missing = [n for n in self._input_names if n not in inputs]
+        unknown = [n for n in inputs if n not in self._input_names]
+        problems = ([f"missing: {', '.join(map(repr, missing))}"] if missing else []) + \
+                   ([f"unknown: {', '.join(map(repr, unknown))}"] if unknown else [])
+        raise InputError(f"inputs do not fit the model: {'; '.join(problems)}; it takes {', '.join(map(repr, self._input_names))}")
+
+
+def _port(port):
+    name, dtype, shape = port
+    return Port(name, _numpy_dtype(dtype), tuple(shape))
+
+
+def _dtype_name(array, name):
+    if not array.dtype.isnative:
+        raise InputError(f"input {name!r} has byte-swapped elements ({array.dtype.str}); convert it to native byte order")
+    return array.dtype.name
+
+
+def _thread_count(threads):
+    if threads is None:
+        return 0
+    if int(threads) < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}")
+    return int(threads)
+
+
+def _shape_text(name, sizes):
+    """One input's sizes as the compiler reads them: 1x3x224, Nx3, (1..64)x3."""
+    def one(size):
+        if isinstance(size, str):
+            return size
+        if isinstance(size, (tuple, list)) and len(size) == 2:
+            return f"({int(size[0])}..{int(size[1])})"
+        return str(int(size))
+    try:
+        return "x".join(one(s) for s in sizes)
+    except (TypeError, ValueError):
+        raise ValueError(f"shapes[{name!r}]: each size is an int, a symbol's name or a (low, high) pair, not {sizes!r}") from None
