@@ -5,6 +5,7 @@
 #include "codegen/families/depthwise/DepthwiseFamily.h"
 #include "codegen/families/elementwise/Elementwise.h"
 #include "codegen/families/matmul/MatMulFamily.h"
+#include "codegen/families/movement/Movement.h"
 #include "codegen/families/norm/Norm.h"
 #include "codegen/families/pooling/Pooling.h"
 #include "codegen/families/reduction/Reduction.h"
@@ -16,6 +17,7 @@ std::span<const KernelFamily *const> cpuFamilies() {
   static const PoolingFamily pooling;
   static const ReductionFamily reduction;
   static const ElementwiseFamily elementwise;
+  static const MovementFamily movement;
   static const KernelFamily *const families[] = {
       &depthwiseFamily(), // before conv, which takes any groups
       &convFamily(),
@@ -25,6 +27,7 @@ std::span<const KernelFamily *const> cpuFamilies() {
       &reduction,
       &attentionFamily(),
       &elementwise,
+      &movement,
   };
   return families;
 }

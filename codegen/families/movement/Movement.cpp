@@ -1,0 +1,226 @@
+#include "codegen/families/movement/Movement.h"
+
+#include "codegen/Emission.h"
+#include "codegen/families/common/Expression.h"
+#include "codegen/families/common/Launches.h"
+#include "codegen/families/common/Space.h"
+#include "codegen/families/movement/StridedCopy.h"
+
+#include "kiln/kernel_abi.h"
+
+namespace kiln {
+
+using cpu::Cmp;
+using cpu::Emitter;
+using cpu::Values;
+using mlir::Value;
+using mlir::ValueRange;
+
+namespace {
+
+constexpr size_t maxConcatOperands = 64;
+constexpr int64_t block = 16384; // elements of a workgroup
+
+bool claimsGather(const Problem &problem, const Problem::Op &op) {
+  const Problem::Value &x = problem.value(op.operands[0]), &indices = problem.value(op.operands[1]);
+  int64_t axis = op.attributes.getInt("axis", 0);
+  return x.isBuffer() && indices.isBuffer() && op.operands[0] != op.operands[1] &&
+         (indices.dtype == DType::I64 || indices.dtype == DType::I32) && x.rank() > 0 && axis >= -x.rank() && axis < x.rank() &&
+         problem.value(op.result).rank() == x.rank() + indices.rank() - 1;
+}
+
+bool claimsPad(const Problem &problem, const Problem::Op &op) {
+  const Problem::Value &x = problem.value(op.operands[0]);
+  return op.operands.size() == 1 && op.attributes.getString("mode", "constant") == "constant" &&
+         int64_t(op.attributes.getInts("pads").size()) == 2 * x.rank() && x.rank() > 0 && !isUnsignedInt(x.dtype);
+}
+
+bool claimsConcat(const Problem &problem, const Problem::Op &op) {
+  const Problem::Value &y = problem.value(op.result);
+  int64_t axis = op.attributes.getInt("axis", 0);
+  return op.operands.size() <= maxConcatOperands && axis >= -y.rank() && axis < y.rank();
+}
+
+// Row by row: `index` says which row of the source each row of the result shows.
+Emission emitGather(Emitter &e, const Problem &problem, const Problem::Op &op) {
+  const Problem::Value &x = problem.value(op.operands[0]), &indices = problem.value(op.operands[1]);
+  int64_t axis = op.attributes.getInt("axis", 0);
+  if (axis < 0)
+    axis += x.rank();
+  std::span<const SizeExpr> dims(x.dims);
+  SizeExpr before = SizeExpr::product(dims.first(size_t(axis))), extent = x.dims[size_t(axis)];
+  SizeExpr after = SizeExpr::product(dims.subspan(size_t(axis) + 1)), count = elementCount(indices.dims);
+  std::vector<SizeExpr> space = {before, count, after};
+  RowGrid grid = makeRowGrid(space, block, 64);
+  Launch launch = beginLaunch(e, problem, "movement", grid.grid());
+  bool xFirst = problem.inputs()[0] == op.operands[0];
+  Value source = e.buffer(xFirst ? 0 : 1), index = e.buffer(xFirst ? 1 : 0), result = e.buffer(2);
+  unsigned bits = unsigned(dtypeBits(x.dtype));
+  int64_t bytes = bits / 8, lanes = e.lanes(bits);
+  Value countValue = e.size(count), extentValue = e.size(extent), afterValue = e.size(after);
+  mlir::Type element = e.integer(bits), vector = e.vec(element, lanes);
+  SizeExpr part = grid.partsPerRow.isConstant(1) ? grid.row : SizeExpr::symbol("part");
+  emitRows(e, space, grid, [&](ValueRange outer, Value begin, Value end) {
+    Value at = e.loadAs(indices.dtype, 0, e.offset(index, outer[1], Emitter::bytesOf(indices.dtype)));
+    at = e.resizeInt(at, e.i64());
+    at = e.select(e.cmp(Cmp::lt, at, e.index(0)), e.add(at, extentValue), at);
+    Value valid = e.bitAnd(e.cmp(Cmp::ge, at, e.index(0)), e.cmp(Cmp::lt, at, extentValue));
+    e.ifElse(
+        valid,
+        [&] {
+          Value from = e.offset(source, e.mul(e.add(e.mul(outer[0], extentValue), at), afterValue), bytes);
+          Value to = e.offset(result, e.mul(e.add(e.mul(outer[0], countValue), outer[1]), afterValue), bytes);
+          emitVectors(e, begin, end, lanes, 4, bits, part, [&](Value i, int n, Value mask) {
+            for (int u = 0; u < n; ++u) {
+              Value here = e.add(i, e.index(u * lanes));
+              Value p = e.offset(from, here, bytes), q = e.offset(to, here, bytes);
+              if (mask)
+                e.maskedStore(e.maskedLoad(vector, p, mask), q, mask);
+              else
+                e.store(e.load(vector, p), q);
+            }
+          });
+        },
+        [&] { e.setStatus(KILN_KERNEL_INDEX_OUT_OF_RANGE); });
+  });
+  return finishLaunch(e, std::move(launch));
+}
+
+Emission emitPad(Emitter &e, const Problem &problem, const Problem::Op &op) {
+  const Problem::Value &x = problem.value(op.operands[0]), &y = problem.value(op.result);
+  std::vector<int64_t> pads = op.attributes.getInts("pads");
+  size_t rank = x.dims.size();
+  RowGrid grid = makeRowGrid(y.dims, block, 64);
+  Launch launch = beginLaunch(e, problem, "movement", grid.grid());
+  unsigned bits = unsigned(dtypeBits(x.dtype));
+  int64_t bytes = bits / 8, lanes = e.lanes(bits);
+  Values sizes, fromStrides, toStrides;
+  std::vector<SizeExpr> xStrides = denseStrides(x.dims), yStrides = denseStrides(y.dims);
+  for (size_t d = 0; d < rank; ++d) {
+    sizes.push_back(e.size(x.dims[d]));
+    fromStrides.push_back(e.size(xStrides[d]));
+    toStrides.push_back(e.size(yStrides[d]));
+  }
+  mlir::Type element = e.integer(bits), vector = e.vec(element, lanes);
+  // The fill value in its storage form, by way of memory.
+  Value slot = e.stackBuffer(8);
+  e.storeAs(x.dtype, e.constant(e.registerType(x.dtype), op.attributes.getFloat("value", 0)), slot);
+  Value fill = e.splat(e.load(element, slot), lanes);
+  auto store = [&](Value value, Value p, Value mask) {
+    if (mask)
+      e.maskedStore(value, p, mask);
+    else
+      e.store(value, p);
+  };
+  SizeExpr unknown = SizeExpr::symbol("part");
+  emitRows(e, y.dims, grid, [&](ValueRange outer, Value begin, Value end) {
+    Value from = e.buffer(0), to = e.buffer(1), inside = e.constant(e.i1(), 1);
+    for (size_t d = 0; d + 1 < rank; ++d) {
+      Value at = e.sub(outer[d], e.index(pads[d]));
+      inside = e.bitAnd(inside, e.bitAnd(e.cmp(Cmp::ge, at, e.index(0)), e.cmp(Cmp::lt, at, sizes[d])));
+      from = e.offset(from, e.mul(at, fromStrides[d]), bytes);
+      to = e.offset(to, e.mul(outer[d], toStrides[d]), bytes);
+    }
+    // [low, high) of the row shows the source, when the row does at all.
+    Value front = e.index(pads[rank - 1]);
+    auto within = [&](Value v) { return e.min(end, e.max(begin, v)); };
+    Value low = e.select(inside, within(front), end);
+    Value high = e.select(inside, e.max(low, within(e.add(front, sizes[rank - 1]))), end);
+    auto fillRange = [&](Value a, Value b) {
+      emitVectors(e, a, b, lanes, 1, bits, unknown,
+                  [&](Value i, int, Value mask) { store(fill, e.offset(to, i, bytes), mask); });
+    };
+    fillRange(begin, low);
+    emitVectors(e, low, high, lanes, 1, bits, unknown, [&](Value i, int, Value mask) {
+      Value p = e.offset(from, e.sub(i, front), bytes);
+      store(mask ? e.maskedLoad(vector, p, mask) : e.load(vector, p), e.offset(to, i, bytes), mask);
+    });
+    fillRange(high, end);
+  });
+  return finishLaunch(e, std::move(launch));
+}
+
+// Each operand is one launch of rows into its place.
+Emission emitConcat(Emitter &e, const Problem &problem, const Problem::Op &op) {
+  const Problem::Value &y = problem.value(op.result);
+  int64_t axis = op.attributes.getInt("axis", 0);
+  if (axis < 0)
+    axis += y.rank();
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  std::vector<std::string> symbols = problem.symbols();
+  SizeExpr outer = SizeExpr::product(std::span(y.dims).first(size_t(axis)));
+  SizeExpr row = SizeExpr::product(std::span(y.dims).subspan(size_t(axis)));
+  SizeExpr offset = 0;
+  Emission emission;
+  for (size_t k = 0; k < op.operands.size(); ++k) {
+    const Problem::Value &x = problem.value(op.operands[k]);
+    SizeExpr length = SizeExpr::product(std::span(x.dims).subspan(size_t(axis)));
+    StridedCopy copy;
+    copy.dims = {outer, length};
+    copy.from = {length, 1};
+    copy.to = {row, 1};
+    copy.toOffset = offset;
+    copy.elementBits = unsigned(dtypeBits(x.dtype));
+    copy.simplify();
+    offset = offset + length;
+    Launch launch;
+    launch.symbol = "movement" + std::to_string(k);
+    launch.grid = copyGrid(e, copy);
+    int input = int(std::find(inputs.begin(), inputs.end(), op.operands[k]) - inputs.begin());
+    launch.buffers = {BufferRef::input(input), BufferRef::output(0)};
+    for (const std::string &name : symbols)
+      launch.sizes.push_back(SizeExpr::symbol(name));
+    e.beginKernel(launch.symbol, 2, symbols);
+    emitStridedCopy(e, copy, e.buffer(0), e.buffer(1));
+    e.endKernel();
+    emission.launches.push_back(std::move(launch));
+  }
+  emission.module = e.take();
+  return emission;
+}
+
+} // namespace
+
+bool MovementFamily::claims(const Problem &problem) const {
+  if (problem.ops.size() != 1 || problem.outputs.size() != 1 || !problem.inPlace.empty())
+    return false;
+  const Problem::Op &op = problem.ops[0];
+  if (problem.outputs[0] != op.result || op.operands.empty())
+    return false;
+  for (Problem::ValueId id : op.operands)
+    if (id == Problem::absent || !problem.value(id).isBuffer())
+      return false;
+  if (op.mnemonic == "gather")
+    return op.operands.size() == 2 && claimsGather(problem, op);
+  if (op.mnemonic == "pad")
+    return claimsPad(problem, op);
+  if (op.mnemonic == "concat")
+    return claimsConcat(problem, op);
+  return asStridedCopy(problem, op).has_value();
+}
+
+Config MovementFamily::defaultConfig(const Problem &problem, const TargetInfo &target) const { return {}; }
+
+std::vector<Config> MovementFamily::candidates(const Problem &problem, const TargetInfo &target) const {
+  return {defaultConfig(problem, target)};
+}
+
+Result<Emission> MovementFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                                      mlir::MLIRContext &context) const {
+  if (!claims(problem))
+    return makeError(ErrorCode::E0901, "movement: not a problem of this family");
+  const Problem::Op &op = problem.ops[0];
+  Emitter e(context, target);
+  if (op.mnemonic == "gather")
+    return emitGather(e, problem, op);
+  if (op.mnemonic == "pad")
+    return emitPad(e, problem, op);
+  if (op.mnemonic == "concat")
+    return emitConcat(e, problem, op);
+  StridedCopy copy = *asStridedCopy(problem, op);
+  Launch launch = beginLaunch(e, problem, "movement", copyGrid(e, copy));
+  emitStridedCopy(e, copy, e.buffer(0), e.buffer(1));
+  return finishLaunch(e, std::move(launch));
+}
+
+} // namespace kiln
