@@ -283,6 +283,7 @@ Status ModelImport::convert(const NodeProto &node, Scope &scope, std::vector<Val
   if (!converter)
     return makeError(ErrorCode::E0201, "the operator is not supported");
   state.location = mlir::NameLoc::get(state.builder.getStringAttr(labelOf(node, scope.prefix)));
+  state.inFunction = scope.depth > 0;
   NodeImport view(state, node, opset, std::move(operands));
   KILN_TRY(converter(view));
   for (size_t i = 0; i < node.outputs.size(); ++i) {
@@ -422,6 +423,10 @@ Status ModelImport::run() {
     function.setArgAttr(unsigned(i), "kiln.name",
                         state.builder.getStringAttr(llvm::StringRef(name.data(), name.size())));
   }
+  for (const std::vector<ValueInfoProto> *infos : {&graph.valueInfos, &graph.outputs})
+    for (const ValueInfoProto &info : *infos)
+      if (info.kind == ValueInfoProto::Tensor && info.hasShape)
+        state.declaredRanks.emplace(info.name, int64_t(info.dims.size()));
   KILN_TRY(importNodes(graph.nodes, scope));
   if (!unsupported.empty())
     return unsupported.error();

@@ -26,6 +26,10 @@ public:
   SizeTable sizes;
   ShapeContext shapes;
   ExternalData external;
+  /// Ranks that the graph's value infos and outputs declare, by value name.
+  std::map<std::string_view, int64_t> declaredRanks;
+  /// The node belongs to an inlined function, whose value names are not the graph's.
+  bool inFunction = false;
   /// Of the node being imported.
   mlir::Location location = mlir::UnknownLoc::get(builder.getContext());
 

@@ -61,6 +61,10 @@ std::optional<Ints> NodeImport::knownInts(Value value) const {
 
 std::optional<double> NodeImport::knownScalar(Value value) const { return splatValue(value); }
 
+Status NodeImport::requireEqual(const SizeExpr &a, const SizeExpr &b) const {
+  return state.sizes.requireEqual(a, b);
+}
+
 // --- attributes
 
 const AttributeProto *NodeImport::attribute(std::string_view name) const {
@@ -220,7 +224,22 @@ Result<Value> NodeImport::tensorConstant(const TensorProto &tensor) const {
   return state.constant(tensor, state.location);
 }
 
+Result<Value> NodeImport::withLength(Value vector, int64_t length) const {
+  Dims dims = getDims(vector);
+  if (dims.size() != 1 || dims[0].isConstant())
+    return vector; // the op that takes it says what does not fit
+  KILN_TRY(requireEqual(dims[0], length));
+  return reshape(vector, {SizeExpr(length)});
+}
+
 // --- results
+
+std::optional<int64_t> NodeImport::declaredRank(size_t index) const {
+  if (!wants(index) || state.inFunction)
+    return std::nullopt;
+  auto found = state.declaredRanks.find(node.outputs[index]);
+  return found == state.declaredRanks.end() ? std::nullopt : std::optional<int64_t>(found->second);
+}
 
 void NodeImport::setResult(size_t index, Value value) {
   if (index < resultValues.size())

@@ -43,6 +43,9 @@ public:
   DType dtype(Value value) const;
   /// The elements of a small integer value if all are known now.
   std::optional<Ints> knownInts(Value value) const;
+  /// Requires equal sizes: an error where they never are, a check when sizes are bound where they
+  /// may be.
+  Status requireEqual(const SizeExpr &a, const SizeExpr &b) const;
   /// The element of a one-element constant.
   std::optional<double> knownScalar(Value value) const;
 
@@ -86,7 +89,13 @@ public:
   /// A constant from a tensor of the model.
   Result<Value> tensorConstant(const TensorProto &tensor) const;
 
+  /// A vector whose length is known now; one that is not gets it, with a check when sizes are
+  /// bound.
+  Result<Value> withLength(Value vector, int64_t length) const;
+
   // --- results
+  /// The rank that the model declares for a result; only for what the operands do not say.
+  std::optional<int64_t> declaredRank(size_t index) const;
   size_t resultCount() const { return node.outputs.size(); }
   bool wants(size_t index) const {
     return index < node.outputs.size() && !node.outputs[index].empty();

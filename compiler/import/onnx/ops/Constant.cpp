@@ -47,7 +47,11 @@ Status constantOfShape(NodeImport &node) {
   } else {
     value = node.scalar(0, DType::F32);
   }
-  return node.setResult(node.emit("expand", {value, node.operand(0)}));
+  Value shape = node.operand(0);
+  if (std::optional<int64_t> rank = node.declaredRank(0)) {
+    KILN_ASSIGN(shape, node.withLength(shape, *rank));
+  }
+  return node.setResult(node.emit("expand", {value, shape}));
 }
 
 constexpr OpEntry table[] = {

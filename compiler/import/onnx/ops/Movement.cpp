@@ -29,6 +29,9 @@ Status reshape(NodeImport &node) {
     KILN_ASSIGN(Ints dims, node.intsAttribute("shape"));
     shape = node.intsConstant(dims);
   }
+  if (std::optional<int64_t> rank = node.declaredRank(0)) {
+    KILN_ASSIGN(shape, node.withLength(shape, *rank));
+  }
   KILN_ASSIGN(int64_t allowZero, node.intAttribute("allowzero", 0));
   Attributes attributes;
   attributes.set("allow_zero", allowZero != 0);
@@ -199,6 +202,49 @@ Status slice(NodeImport &node) {
   return node.setResult(node.emit("slice", operands, attributes));
 }
 
+/// x from `start` to `end`, one-element vectors.
+Result<Value> sliceBetween(NodeImport &node, Value x, int64_t axis, Value start, Value end) {
+  return node.emit("slice", {x, start, end, node.intsConstant({axis})});
+}
+
+/// Parts of sizes that only run time knows.
+Status splitDynamic(NodeImport &node, Value x, int64_t axis, Value sizes) {
+  KILN_ASSIGN(sizes, node.withLength(sizes, int64_t(node.resultCount())));
+  Value start = node.intsConstant({0});
+  for (size_t i = 0; i < node.resultCount(); ++i) {
+    KILN_ASSIGN(Value size, node.slice(sizes, 0, int64_t(i), int64_t(i) + 1));
+    KILN_ASSIGN(Value end, node.emit("add", {start, size}));
+    if (node.wants(i)) {
+      KILN_ASSIGN(Value part, sliceBetween(node, x, axis, start, end));
+      node.setResult(i, part);
+    }
+    start = end;
+  }
+  return Status();
+}
+
+/// Equal parts of a size that only run time knows; the last one is smaller from opset 18 on, must
+/// not be before.
+Status splitEqually(NodeImport &node, Value x, int64_t axis) {
+  int64_t parts = int64_t(node.resultCount());
+  SizeExpr size = node.dims(x)[size_t(axis)];
+  if (node.opset() < 18)
+    KILN_TRY(node.requireEqual(SizeExpr::floorDiv(size, parts) * parts, size));
+  KILN_ASSIGN(Value whole, node.sizeOf(x, axis));
+  KILN_ASSIGN(whole, node.reshape(whole, {1}));
+  KILN_ASSIGN(Value rounded, node.emit("add", {whole, node.intsConstant({parts - 1})}));
+  KILN_ASSIGN(Value chunk, node.emit("div", {rounded, node.intsConstant({parts})}));
+  for (int64_t i = 0; i < parts; ++i) {
+    if (!node.wants(size_t(i)))
+      continue;
+    KILN_ASSIGN(Value start, node.emit("mul", {chunk, node.intsConstant({i})}));
+    KILN_ASSIGN(Value end, node.emit("mul", {chunk, node.intsConstant({i + 1})}));
+    KILN_ASSIGN(Value part, sliceBetween(node, x, axis, start, end));
+    node.setResult(size_t(i), part);
+  }
+  return Status();
+}
+
 /// Sizes are an attribute up to opset 12, then an operand; without them equal parts, the last one
 /// smaller (opset 18).
 Status split(NodeImport &node) {
@@ -211,7 +257,9 @@ Status split(NodeImport &node) {
   if (node.hasAttribute("split")) {
     KILN_ASSIGN(sizes, node.intsAttribute("split"));
   } else if (node.has(1)) {
-    KILN_ASSIGN(sizes, node.constantInts(1, "split"));
+    sizes = node.knownInts(node.operand(1));
+    if (!sizes)
+      return splitDynamic(node, x, axis, node.operand(1));
   }
   if (node.hasAttribute("num_outputs")) {
     KILN_ASSIGN(int64_t wanted, node.intAttribute("num_outputs", 0));
@@ -221,9 +269,7 @@ Status split(NodeImport &node) {
   }
   if (!sizes) {
     if (!size.isConstant())
-      return makeError(ErrorCode::E0208,
-                       "a split into equal parts needs a size that is known when compiling; dim ",
-                       axis, " is ", size.print());
+      return splitEqually(node, x, axis);
     int64_t chunk = (size.constant() + int64_t(parts) - 1) / int64_t(parts);
     if (node.opset() < 18 && chunk * int64_t(parts) != size.constant())
       return makeError(ErrorCode::E0304, "dim ", axis, " is ", size.print(),
@@ -241,9 +287,7 @@ Status split(NodeImport &node) {
       return makeError(ErrorCode::E0311, "split holds ", part);
     total += part;
   }
-  if (size.isConstant() && total != size.constant())
-    return makeError(ErrorCode::E0304, "split adds up to ", total, ", but dim ", axis, " is ",
-                     size.print());
+  KILN_TRY(node.requireEqual(total, size).withContext("split: "));
   int64_t start = 0;
   for (size_t i = 0; i < parts; ++i) {
     int64_t end = start + (*sizes)[i];
@@ -265,6 +309,49 @@ Status gather(NodeImport &node, std::string_view mnemonic) {
 }
 Status gatherSlices(NodeImport &node) { return gather(node, "gather"); }
 Status gatherElements(NodeImport &node) { return gather(node, "gather_elements"); }
+
+/// The last dim of the indices says how many dims of x they select; the declared rank may tell
+/// where it is unknown.
+Status gatherNd(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 2));
+  Value x = node.operand(0), indices = node.operand(1);
+  KILN_ASSIGN(int64_t batch, node.intAttribute("batch_dims", 0));
+  Dims dims = node.dims(indices);
+  std::optional<int64_t> rank = node.declaredRank(0);
+  if (!dims.empty() && !dims.back().isConstant() && rank) {
+    int64_t selected = node.rank(indices) - 1 + node.rank(x) - batch - *rank;
+    if (selected < 1 || selected > node.rank(x))
+      return makeError(ErrorCode::E0310, "the declared rank ", *rank,
+                       " does not follow from the operands");
+    KILN_TRY(node.requireEqual(dims.back(), selected));
+    dims.back() = selected;
+    KILN_ASSIGN(indices, node.reshape(indices, dims));
+  }
+  Attributes attributes;
+  attributes.set("batch_dims", batch);
+  return node.setResult(node.emit("gather_nd", {x, indices}, attributes));
+}
+
+/// Amounts that only run time knows, for some of the axes: laid out for all of them.
+Status padAxesDynamic(NodeImport &node, const Ints &axes, const Attributes &attributes) {
+  Value x = node.operand(0), pads = node.operand(1);
+  size_t rank = size_t(node.rank(x)), count = axes.size();
+  KILN_ASSIGN(pads, node.withLength(pads, int64_t(2 * count)));
+  std::vector<Value> pieces(2 * rank, node.intsConstant({0}));
+  for (size_t i = 0; i < count; ++i) {
+    KILN_ASSIGN(int64_t axis, node.normalizeAxis(axes[i], int64_t(rank)));
+    KILN_ASSIGN(pieces[size_t(axis)], node.slice(pads, 0, int64_t(i), int64_t(i) + 1));
+    KILN_ASSIGN(pieces[rank + size_t(axis)],
+                node.slice(pads, 0, int64_t(count + i), int64_t(count + i) + 1));
+  }
+  Attributes along;
+  along.set("axis", 0);
+  KILN_ASSIGN(Value full, node.emit("concat", pieces, along));
+  std::vector<Value> operands{x, full};
+  if (node.has(2) && attributes.getString("mode") == "constant")
+    operands.push_back(node.operand(2));
+  return node.setResult(node.emit("pad", operands, attributes));
+}
 
 /// Amounts and value are attributes up to opset 10, then operands; opset 18 adds axes.
 Status pad(NodeImport &node) {
@@ -290,7 +377,7 @@ Status pad(NodeImport &node) {
     if (node.has(3)) {
       KILN_ASSIGN(Ints axes, node.constantInts(3, "axes"));
       if (!pads)
-        return makeError(ErrorCode::E0208, "pads with axes must be known when compiling");
+        return padAxesDynamic(node, axes, attributes);
       if (pads->size() != 2 * axes.size())
         return makeError(ErrorCode::E0404, "pads has ", pads->size(), " entries for ", axes.size(),
                          " axes");
@@ -317,16 +404,38 @@ Status pad(NodeImport &node) {
   return node.setResult(node.emit("pad", operands, attributes));
 }
 
+/// The last `rank` entries of ones before `shape`: a shape of unknown length for an operand of at
+/// least its rank.
+Result<Value> shapeOfRank(NodeImport &node, Value shape, int64_t rank) {
+  Attributes along;
+  along.set("axis", 0);
+  KILN_ASSIGN(Value padded,
+              node.emit("concat", {node.intsConstant(Ints(size_t(rank), 1)), shape}, along));
+  KILN_ASSIGN(Value last, node.slice(padded, 0, -rank, kToTheEnd));
+  return node.reshape(last, {SizeExpr(rank)});
+}
+
+/// A shape of unknown length broadcasts all the same where the declared rank tells the result's.
 Status expand(NodeImport &node) {
   KILN_TRY(node.expectOperands(2, 2));
-  return node.setResult(node.emit("expand", {node.operand(0), node.operand(1)}));
+  Value x = node.operand(0), shape = node.operand(1);
+  std::optional<int64_t> rank = node.declaredRank(0);
+  if (rank && node.rank(shape) == 1 && !node.dims(shape)[0].isConstant()) {
+    if (*rank > node.rank(x)) {
+      KILN_ASSIGN(shape, node.withLength(shape, *rank));
+    } else if (*rank == node.rank(x) && *rank > 0) {
+      KILN_ASSIGN(shape, shapeOfRank(node, shape, *rank));
+    }
+  }
+  return node.setResult(node.emit("expand", {x, shape}));
 }
 
 /// Opset 1..5: one repeat count and one axis.
 Status tile(NodeImport &node) {
   if (node.opset() >= 6) {
     KILN_TRY(node.expectOperands(2, 2));
-    return node.setResult(node.emit("tile", {node.operand(0), node.operand(1)}));
+    KILN_ASSIGN(Value repeats, node.withLength(node.operand(1), node.rank(node.operand(0))));
+    return node.setResult(node.emit("tile", {node.operand(0), repeats}));
   }
   KILN_TRY(node.expectOperands(3, 3));
   KILN_ASSIGN(Ints count, node.constantInts(1, "tiles"));
@@ -387,10 +496,11 @@ Status depthToSpace(NodeImport &node) {
     return makeError(ErrorCode::E0207, "expected rank 4, got ", d.size());
   if (mode != "DCR" && mode != "CRD")
     return makeError(ErrorCode::E0411, "mode is \"", mode, "\"; expected \"DCR\" or \"CRD\"");
-  if (block < 1 || block > 65536 || !d[1].isConstant() || d[1].constant() % (block * block) != 0)
+  if (block < 1 || block > 65536 || (d[1].isConstant() && d[1].constant() % (block * block) != 0))
     return makeError(ErrorCode::E0304, d[1].print(), " channels do not split into blocks of ",
                      block, " x ", block);
-  SizeExpr channels(d[1].constant() / (block * block));
+  SizeExpr channels = SizeExpr::floorDiv(d[1], block * block);
+  KILN_TRY(node.requireEqual(channels * (block * block), d[1]));
   bool depthFirst = mode == "DCR";
   Dims blocks = depthFirst ? Dims{d[0], block, block, channels, d[2], d[3]}
                            : Dims{d[0], channels, block, block, d[2], d[3]};
@@ -414,6 +524,8 @@ Status spaceToDepth(NodeImport &node) {
       return makeError(ErrorCode::E0304, "dim ", axis, " is ", d[axis].print(),
                        ", which is no multiple of blocksize ", block);
   SizeExpr h = SizeExpr::floorDiv(d[2], block), w = SizeExpr::floorDiv(d[3], block);
+  KILN_TRY(node.requireEqual(h * block, d[2]));
+  KILN_TRY(node.requireEqual(w * block, d[3]));
   KILN_ASSIGN(Value split, node.reshape(x, {d[0], d[1], h, block, w, block}));
   KILN_ASSIGN(Value moved, node.transpose(split, {0, 3, 5, 1, 2, 4}));
   return node.setResult(node.reshape(moved, {d[0], d[1] * (block * block), h, w}));
@@ -432,6 +544,7 @@ constexpr OpEntry table[] = {
     {"Split", 1, split},
     {"Gather", 1, gatherSlices},
     {"GatherElements", 11, gatherElements},
+    {"GatherND", 11, gatherNd},
     {"Pad", 1, pad},
     {"Expand", 8, expand},
     {"Tile", 1, tile},

@@ -31,9 +31,14 @@ Ints axesFrom(int64_t first, int64_t rank) {
 
 /// Scale and bias may broadcast to the normalised dims; the dialect wants them whole.
 Result<Value> fitTo(NodeImport &node, Value parameter, const Dims &dims) {
-  if (!parameter || node.dims(parameter) == dims)
+  if (!parameter)
     return parameter;
-  return node.expand(parameter, dims);
+  Dims given = node.dims(parameter);
+  bool whole = given.size() == dims.size();
+  for (size_t i = 0; whole && i < dims.size(); ++i)
+    whole = !given[i].isConstant(1) || dims[i].isConstant(1);
+  // Whole dims may still differ by name: the op's shape rule has them checked when sizes are bound.
+  return whole ? Result<Value>(parameter) : node.expand(parameter, dims);
 }
 
 Status layerNorm(NodeImport &node) {
@@ -142,46 +147,79 @@ Status batchNorm(NodeImport &node) {
   return Status();
 }
 
-Status emitGroupNorm(NodeImport &node, Value scale, Value bias, int64_t groups) {
-  KILN_ASSIGN(double epsilon, node.floatAttribute("epsilon", double(1e-5f)));
-  Attributes attributes;
-  attributes.set("groups", groups);
-  attributes.set("epsilon", epsilon);
-  return node.setResult(node.emit("group_norm", {node.operand(0), scale, bias}, attributes));
+Status expectSpatial(NodeImport &node) {
+  if (node.rank(node.operand(0)) < 3)
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ",
+                     node.rank(node.operand(0)));
+  return Status();
 }
 
-Result<int64_t> channelsOf(NodeImport &node) {
+/// (x - mean) / sqrt(variance + epsilon) over `axes`.
+Result<Value> standardize(NodeImport &node, Value x, const Ints &axes, double epsilon) {
+  KILN_ASSIGN(Value mean, meanOver(node, x, axes));
+  KILN_ASSIGN(Value variance, varianceOver(node, x, mean, axes));
+  KILN_ASSIGN(Value shifted, node.emit("add", {variance, node.scalar(epsilon, node.dtype(x))}));
+  KILN_ASSIGN(Value inverse, node.emit("rsqrt", {shifted}));
+  KILN_ASSIGN(Value centred, node.emit("sub", {x, mean}));
+  return node.emit("mul", {centred, inverse});
+}
+
+/// group_norm, for which the number of groups must be known; `groups` 0 means one group per
+/// channel.
+Status emitGroupNorm(NodeImport &node, Value scale, Value bias, int64_t groups) {
+  KILN_ASSIGN(double epsilon, node.floatAttribute("epsilon", double(1e-5f)));
   Value x = node.operand(0);
-  if (node.rank(x) < 3)
-    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ",
-                     node.rank(x));
-  SizeExpr channels = node.dims(x)[1];
-  if (!channels.isConstant())
-    return makeError(ErrorCode::E0208, "the number of channels must be known when compiling");
-  return channels.constant();
+  Dims dims = node.dims(x);
+  if (groups == 0 && dims[1].isConstant())
+    groups = dims[1].constant();
+  if (groups > 0) {
+    Attributes attributes;
+    attributes.set("groups", groups);
+    attributes.set("epsilon", epsilon);
+    return node.setResult(node.emit("group_norm", {x, scale, bias}, attributes));
+  }
+  KILN_ASSIGN(Value normal, standardize(node, x, axesFrom(2, node.rank(x)), epsilon));
+  Dims perChannel(dims.size() - 1, SizeExpr(1));
+  perChannel[0] = node.dims(scale)[0];
+  KILN_ASSIGN(scale, node.reshape(scale, perChannel));
+  perChannel[0] = node.dims(bias)[0];
+  KILN_ASSIGN(bias, node.reshape(bias, perChannel));
+  KILN_ASSIGN(Value scaled, node.emit("mul", {normal, scale}));
+  return node.setResult(node.emit("add", {scaled, bias}));
+}
+
+Status expectVectors(NodeImport &node) {
+  for (size_t i : {1, 2})
+    if (node.rank(node.operand(i)) != 1)
+      return makeError(ErrorCode::E0304, "scale and bias must be vectors");
+  return Status();
 }
 
 Status instanceNorm(NodeImport &node) {
   KILN_TRY(node.expectOperands(3, 3));
-  KILN_ASSIGN(int64_t channels, channelsOf(node));
-  return emitGroupNorm(node, node.operand(1), node.operand(2), channels);
+  KILN_TRY(expectSpatial(node));
+  KILN_TRY(expectVectors(node));
+  return emitGroupNorm(node, node.operand(1), node.operand(2), 0);
 }
 
 /// Scale and bias are per group in opset 18, per channel from 21 on.
 Status groupNorm(NodeImport &node) {
   KILN_TRY(node.expectOperands(3, 3));
+  KILN_TRY(expectSpatial(node));
+  KILN_TRY(expectVectors(node));
   KILN_TRY(node.requireAttribute("num_groups"));
   KILN_ASSIGN(int64_t groups, node.intAttribute("num_groups", 1));
-  KILN_ASSIGN(int64_t channels, channelsOf(node));
-  if (groups < 1 || channels % groups != 0)
+  SizeExpr channels = node.dims(node.operand(0))[1];
+  if (groups < 1 || (channels.isConstant() && channels.constant() % groups != 0))
     return makeError(ErrorCode::E0411, "num_groups is ", groups, ", which does not divide ",
-                     channels, " channels");
+                     channels.print(), " channels");
   Value parameters[] = {node.operand(1), node.operand(2)};
+  SizeExpr perGroup = SizeExpr::floorDiv(channels, groups);
   if (node.opset() < 21)
     for (Value &parameter : parameters) {
       KILN_ASSIGN(parameter, node.reshape(parameter, {groups, 1}));
-      KILN_ASSIGN(parameter, node.expand(parameter, {groups, channels / groups}));
-      KILN_ASSIGN(parameter, node.reshape(parameter, {channels}));
+      KILN_ASSIGN(parameter, node.expand(parameter, {groups, perGroup}));
+      KILN_ASSIGN(parameter, node.reshape(parameter, {perGroup * groups}));
     }
   return emitGroupNorm(node, parameters[0], parameters[1], groups);
 }

@@ -7,7 +7,8 @@ namespace kiln::onnx {
 namespace {
 
 struct Window {
-  Ints kernel, strides, pads, dilations;
+  Ints kernel; // of a weight of unknown sizes: empty
+  Ints strides, pads, dilations;
   std::string autoPad; // "same_upper" or "same_lower" while the sizes are unknown, else empty
 
   void addTo(Attributes &attributes) const {
@@ -30,9 +31,9 @@ Status expectLength(std::string_view name, const Ints &list, size_t length, int6
 
 /// The padding that keeps ceil(size / stride) positions, where all sizes are known.
 void resolveSame(Window &window, const Dims &dims, bool upper) {
-  size_t spatial = window.kernel.size();
+  size_t spatial = dims.size() - 2;
   for (size_t i = 0; i < spatial; ++i)
-    if (!dims[i + 2].isConstant()) {
+    if (!dims[i + 2].isConstant() || window.kernel.empty()) {
       window.autoPad = upper ? "same_upper" : "same_lower";
       return;
     }
@@ -46,7 +47,8 @@ void resolveSame(Window &window, const Dims &dims, bool upper) {
   }
 }
 
-/// The attributes that convolution and pooling share; `kernel` is the window's size.
+/// The attributes that convolution and pooling share; `kernel` is the window's size, empty where it
+/// is unknown.
 Result<Window> readWindow(NodeImport &node, Value x, Ints kernel) {
   if (node.rank(x) < 3)
     return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ",
@@ -54,7 +56,8 @@ Result<Window> readWindow(NodeImport &node, Value x, Ints kernel) {
   size_t spatial = size_t(node.rank(x) - 2);
   Window window;
   window.kernel = std::move(kernel);
-  KILN_TRY(expectLength("kernel_shape", window.kernel, spatial, 1));
+  if (!window.kernel.empty())
+    KILN_TRY(expectLength("kernel_shape", window.kernel, spatial, 1));
   KILN_ASSIGN(window.strides, node.intsAttribute("strides", Ints(spatial, 1)));
   KILN_TRY(expectLength("strides", window.strides, spatial, 1));
   KILN_ASSIGN(window.dilations, node.intsAttribute("dilations", Ints(spatial, 1)));
@@ -81,12 +84,13 @@ Status conv(NodeImport &node) {
                      node.rank(w), "; they must be equal");
   Ints kernel;
   Dims weightDims = node.dims(w);
-  for (size_t i = 2; i < weightDims.size(); ++i) {
-    if (!weightDims[i].isConstant())
-      return makeError(ErrorCode::E0208, "the weight's window must be known when compiling");
+  for (size_t i = 2; i < weightDims.size() && weightDims[i].isConstant(); ++i)
     kernel.push_back(weightDims[i].constant());
-  }
+  if (kernel.size() + 2 != weightDims.size())
+    kernel.clear();
   KILN_ASSIGN(Ints spelled, node.intsAttribute("kernel_shape", kernel));
+  if (kernel.empty())
+    kernel = spelled;
   if (spelled != kernel)
     return makeError(ErrorCode::E0414, "kernel_shape differs from the weight's dims");
   KILN_ASSIGN(Window window, readWindow(node, x, kernel));
@@ -106,6 +110,8 @@ Result<Attributes> poolAttributes(NodeImport &node) {
   KILN_TRY(node.expectOperands(1, 1));
   KILN_TRY(node.requireAttribute("kernel_shape"));
   KILN_ASSIGN(Ints kernel, node.intsAttribute("kernel_shape"));
+  if (kernel.empty())
+    return makeError(ErrorCode::E0404, "kernel_shape is empty");
   KILN_ASSIGN(Window window, readWindow(node, node.operand(0), kernel));
   KILN_ASSIGN(int64_t ceilMode, node.intAttribute("ceil_mode", 0));
   Attributes attributes;
