@@ -34,7 +34,7 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
       op = &candidate;
     }
   if (!op || op->operands.size() < 2 || op->attributes.getString("layout") != "nhwc" ||
-      op->attributes.getString("auto_pad", "NOTSET") != "NOTSET")
+      !op->attributes.getString("auto_pad").empty())
     return std::nullopt;
   Convolution c;
   c.input = op->operands[0];

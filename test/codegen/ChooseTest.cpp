@@ -1,0 +1,96 @@
+#include "codegen/Choose.h"
+#include "codegen/Emission.h"
+
+#include <catch2/catch.hpp>
+
+using namespace kiln;
+
+namespace {
+
+/// Claims problems whose first op is `op`; tile 1, 2 or 4.
+class FakeFamily : public KernelFamily {
+public:
+  FakeFamily(std::string_view name, std::string_view op) : familyName(name), op(op) {}
+  std::string_view name() const override { return familyName; }
+  int version() const override { return 7; }
+  bool claims(const Problem &problem) const override { return problem.ops[0].mnemonic == op; }
+  std::vector<Config> candidates(const Problem &, const TargetInfo &) const override {
+    return {tile(1), tile(2), tile(4)};
+  }
+  Config defaultConfig(const Problem &, const TargetInfo &) const override { return tile(2); }
+  Result<Emission> emit(const Problem &, const Config &, const TargetInfo &,
+                        mlir::MLIRContext &) const override {
+    return makeError(ErrorCode::E0903, "not emitted in this test");
+  }
+  Exactness exactness(const Problem &, const Config &) const override { return {}; }
+  static Config tile(int64_t size) { return {{"tile", size}}; }
+
+private:
+  std::string_view familyName, op;
+};
+
+const FakeFamily first("first", "neg"), second("second", "neg"), other("other", "exp");
+const KernelFamily *const fakes[] = {&first, &second, &other};
+
+Problem problem(const char *op = "neg") {
+  return *Problem::parse(std::string("v1 default; %0 = in f32[d0]; %1 = ") + op + "(%0) f32[d0]; out %1");
+}
+
+ChooseOptions options(int cachedTile = 0, int version = 7) {
+  ChooseOptions o;
+  o.families = fakes;
+  o.target = *TargetInfo::parse("x86-64-v3");
+  if (cachedTile)
+    o.cache = TuningCache::fromText(
+        "kiln-tune v1\n" + TuningCache::formatEntry({problem().print(), "x86-64-v3", "first", version},
+                                                    FakeFamily::tile(cachedTile), 1e-3));
+  return o;
+}
+
+} // namespace
+
+TEST_CASE("default without a cache, by the first family that claims") {
+  auto choice = choose(problem(), options());
+  REQUIRE(choice.ok());
+  CHECK(choice->family == &first);
+  CHECK(choice->config == FakeFamily::tile(2));
+  CHECK(choice->source == "default");
+  CHECK(choice->missReason == "no cache");
+  CHECK(choose(problem("exp"), options())->family == &other);
+  CHECK(!choose(problem("sin"), options()).ok());
+}
+
+TEST_CASE("the cache decides where its entry is still legal") {
+  auto choice = choose(problem(), options(4));
+  REQUIRE(choice.ok());
+  CHECK(choice->config == FakeFamily::tile(4));
+  CHECK(choice->source == "cache");
+  CHECK(choice->missReason.empty());
+
+  auto illegal = choose(problem(), options(64));
+  CHECK(illegal->source == "default");
+  CHECK(illegal->missReason == "cached configuration is not legal any more");
+  auto retired = choose(problem(), options(4, /*version=*/6));
+  CHECK(retired->source == "default");
+  CHECK(retired->missReason == "other family version");
+}
+
+TEST_CASE("forced wins over the cache, and must be legal") {
+  ChooseOptions o = options(4);
+  o.forced["first"] = FakeFamily::tile(1);
+  CHECK(choose(problem(), o)->config == FakeFamily::tile(1));
+  CHECK(choose(problem(), o)->source == "forced");
+  o.forced[problem().print()] = FakeFamily::tile(2);
+  CHECK(choose(problem(), o)->config == FakeFamily::tile(2));
+  o.forced[problem().print()] = FakeFamily::tile(3);
+  CHECK(choose(problem(), o).status().code() == ErrorCode::E0806);
+}
+
+TEST_CASE("nominal sizes respect ranges") {
+  Problem p = problem();
+  CHECK(nominalSizes(p)["d0"] == 128);
+  p.ranges["d0"] = {1, 16};
+  CHECK(nominalSizes(p)["d0"] == 16);
+  p.ranges["d0"] = {500, std::nullopt};
+  CHECK(nominalSizes(p)["d0"] == 500);
+}
