@@ -97,13 +97,16 @@ Value ScalarEmitter::scaleByPowerOf2(Value x, Value n, Value nBits) {
   return e.bitcast(e.add(e.bitcast(x, nBits.getType()), shifted), type);
 }
 
-// exp(x + correction) for f32, |correction| tiny.
-Value ScalarEmitter::expReduced(Value x, Value correction) {
+// exp(x + correction) for f32, |correction| tiny (null: none).
+Value ScalarEmitter::expReduced(Value x, Value correction, ExpRange range) {
   // The bounds keep the reduction finite; the results beyond them are what select or scalef make of the last value.
   constexpr double high = 88.722839, low = -87.336541;
   bool scalef = e.target().vectorBits == 512 && Emitter::lanesOf(x.getType()) == 16;
-  Value clamped = e.fastMin(constant(x, 89.5), x);
-  clamped = e.fastMax(constant(x, scalef ? -110.0 : -88.0), clamped); // NaN passes through both
+  Value clamped = x; // NaN passes through both bounds
+  if (range == ExpRange::All)
+    clamped = e.fastMin(constant(x, 89.5), clamped);
+  if (range != ExpRange::Tail)
+    clamped = e.fastMax(constant(x, scalef ? -110.0 : -88.0), clamped);
   constexpr double roundingMagic = 12582912.0;                        // 1.5 * 2^23
   Value t = e.fma(clamped, constant(x, 1.44269504088896341), constant(x, roundingMagic));
   Value n = e.sub(t, constant(x, roundingMagic));
@@ -119,7 +122,8 @@ Value ScalarEmitter::expReduced(Value x, Value correction) {
   y = scaleByPowerOf2(y, n, e.bitcast(t, bits));
   if (scalef)
     return y;
-  y = where(greater(x, constant(x, high)), constant(x, infinity), y);
+  if (range == ExpRange::All)
+    y = where(greater(x, constant(x, high)), constant(x, infinity), y);
   y = where(less(x, constant(x, low)), constant(x, 0.0), y);
   return where(e.isNan(x), x, y);
 }
@@ -147,7 +151,11 @@ Value ScalarEmitter::exp64(Value x) {
 }
 
 Value ScalarEmitter::exp(Value x) {
-  return Emitter::bitsOf(x.getType()) == 64 ? exp64(x) : expReduced(x, Value());
+  return Emitter::bitsOf(x.getType()) == 64 ? exp64(x) : expReduced(x, Value(), ExpRange::All);
+}
+
+Value ScalarEmitter::expNonPositive(Value x) {
+  return Emitter::bitsOf(x.getType()) == 64 ? exp64(x) : expReduced(x, Value(), ExpRange::NonPositive);
 }
 
 Value ScalarEmitter::expm1(Value x) {
@@ -283,8 +291,8 @@ Value ScalarEmitter::normalCdf(Value x) {
   Value half = e.mul(a, constant(x, -0.5));
   Value square = e.mul(a, half);
   Value rest = e.fma(a, half, e.neg(square));
-  Value tail = e.mul(expReduced(square, rest), e.mul(r, u));
-  return where(greaterEqual(x, constant(x, 0.0)), e.sub(constant(x, 1.0), tail), where(e.isNan(x), x, tail));
+  Value tail = e.mul(expReduced(square, rest, ExpRange::Tail), e.mul(r, u));
+  return where(greaterEqual(x, constant(x, 0.0)), e.sub(constant(x, 1.0), tail), tail); // NaN is in the tail
 }
 
 Value ScalarEmitter::erf(Value x) {

@@ -72,6 +72,7 @@ public:
   Value ceil(Value x) { return e.ceil(x); }
   Value round(Value x) { return e.roundEven(x); } // halves to even
   Value exp(Value x);
+  Value expNonPositive(Value x); // the same for x <= 0 (or NaN), a little cheaper
   Value expm1(Value x);
   Value log(Value x);
   Value log1p(Value x);
@@ -91,7 +92,8 @@ public:
 private:
   Value polynomial(Value x, llvm::ArrayRef<double> coefficients); // constant term first
   Value scaleByPowerOf2(Value x, Value n, Value nBits);
-  Value expReduced(Value x, Value correction);
+  enum class ExpRange { All, NonPositive, Tail }; // Tail: -104 <= x <= 0
+  Value expReduced(Value x, Value correction, ExpRange range);
   Value exp64(Value x);
   Value log64(Value x);
   Value sinCos(Value x, int quadrant);

@@ -157,7 +157,7 @@ private:
         [&](ValueRange a, ValueRange b) { return Values{e.fastMax(a[0], b[0])}; });
     Value most = e.splat(e.reduceMax(top[0]), row.lanes);
     Values total = sum([&](const RowChunk &chunk, ValueRange acc) {
-      Value power = row.scalars.exp(e.sub(laterX(chunk), most));
+      Value power = row.scalars.expNonPositive(e.sub(laterX(chunk), most));
       if (!log)
         stash.put(chunk, power);
       return Values{e.add(acc[0], walk.masked(chunk, power, zero))};
@@ -246,13 +246,13 @@ void emitColumns(NormRow &row, Value begin, Value end, ValueRange outer, unsigne
       return Values{e.fastMax(x(k), acc[0])};
     })[0];
     Value sum = e.loop(zero, length, one, e.constant(vector, 0.0), [&](Value k, ValueRange acc) {
-      return Values{e.add(acc[0], row.scalars.exp(e.sub(x(k), most)))};
+      return Values{e.add(acc[0], row.scalars.expNonPositive(e.sub(x(k), most)))};
     })[0];
     Value scale = log ? row.scalars.log(sum) : e.div(e.constant(vector, 1.0), sum);
     e.loop(zero, length, one, [&](Value k) {
       point(k, [&](Expression &p) {
         Value d = e.sub(p.get(row.plan.x), most);
-        p.bind(row.plan.y, log ? e.sub(d, scale) : e.mul(row.scalars.exp(d), scale));
+        p.bind(row.plan.y, log ? e.sub(d, scale) : e.mul(row.scalars.expNonPositive(d), scale));
         row.storeOutputs(p, at, mask);
       });
     });

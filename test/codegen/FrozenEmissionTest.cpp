@@ -1,0 +1,94 @@
+// A family's version must rise when what it emits changes: tuned caches hold measurements of emitted code. Each file frozen/<family>.txt
+// lists problems with the family's version and the hash of the IR it emitted; KILN_BLESS=1 writes the present state.
+#include "FamilyTest.h"
+
+#include "codegen/Emission.h"
+#include "codegen/cpu/Lowering.h"
+#include "runtime/base/Hash.h"
+
+#include <catch2/catch.hpp>
+
+#include "llvm/Support/raw_ostream.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+using namespace kiln;
+
+static std::string emissionText(const KernelFamily &family, const Problem &problem, const TargetInfo &target) {
+  std::unique_ptr<mlir::MLIRContext> context = cpu::makeContext();
+  Result<Emission> emission = family.emit(problem, family.defaultConfig(problem, target), target, *context);
+  if (!emission.ok())
+    return formatError(emission.status());
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  emission->module->print(stream);
+  for (const Launch &launch : emission->launches)
+    stream << launch.symbol << " " << launch.grid.print() << " " << launch.scratchBytes.print() << "\n";
+  for (const PackedInput &packed : emission->packed)
+    stream << packed.input << " " << packed.recipe.print() << "\n";
+  emission->module = {};
+  return text;
+}
+
+static void checkFrozen(const KernelFamily &family) {
+  std::string path = std::string(KILN_TEST_DATA) + "/codegen/frozen/" + std::string(family.name()) + ".txt";
+  bool bless = std::getenv("KILN_BLESS") != nullptr;
+  std::ifstream in(path);
+  std::ostringstream out;
+  int problems = 0;
+  for (std::string line; std::getline(in, line);) {
+    size_t bar = line.find(" | ");
+    if (line.empty() || bar == std::string::npos) {
+      out << line << "\n";
+      continue;
+    }
+    std::istringstream head(line.substr(0, bar));
+    std::string target, version, hash;
+    head >> target >> version >> hash;
+    std::string text = line.substr(bar + 3);
+    INFO(text << " for " << target);
+    Result<Problem> problem = Problem::parse(text);
+    REQUIRE(problem.ok());
+    REQUIRE(family.claims(*problem));
+    std::string emitted = emissionText(family, *problem, *TargetInfo::parse(target));
+    char now[32];
+    std::snprintf(now, sizeof now, "%016llx", static_cast<unsigned long long>(hash64(emitted.data(), emitted.size())));
+    std::string nowVersion = "v" + std::to_string(family.version());
+    out << target << " " << nowVersion << " " << now << " | " << text << "\n";
+    ++problems;
+    if (bless)
+      continue;
+    if (nowVersion != version)
+      FAIL_CHECK("the file is of " << version << ", the family is " << nowVersion << ": run with KILN_BLESS=1");
+    else if (now != hash)
+      FAIL_CHECK("other code than before: raise the version of family '" << family.name() << "', then run with KILN_BLESS=1");
+  }
+  if (bless && problems > 0)
+    std::ofstream(path) << out.str();
+  CHECK(problems > 0);
+}
+
+TEST_CASE("emissions are those of the families' versions") {
+  for (const KernelFamily *family : cpuFamilies()) {
+    INFO(family->name());
+    checkFrozen(*family);
+  }
+}
+
+TEST_CASE("emission is deterministic") {
+  Problem problem = *Problem::parse("v1 default; %0 = in f32[d0,d1]; %1 = softmax(%0){axis=1} f32[d0,d1]; out %1");
+  const KernelFamily *family = test::claimant(problem.print());
+  REQUIRE(family);
+  TargetInfo target = *TargetInfo::parse("x86-64-v4");
+  CHECK(emissionText(*family, problem, target) == emissionText(*family, problem, target));
+  auto image = [&] {
+    std::unique_ptr<mlir::MLIRContext> context = cpu::makeContext();
+    Result<Emission> emission = family->emit(problem, family->defaultConfig(problem, target), target, *context);
+    Result<KernelImage> image = compileEmission(*emission, target);
+    emission->module = {};
+    return image->bytes;
+  };
+  CHECK(image() == image());
+}
