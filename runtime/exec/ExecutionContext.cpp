@@ -1,6 +1,7 @@
 #include "runtime/exec/ExecutionContext.h"
 
 #include "runtime/device/HostCpu.h"
+#include "runtime/exec/FloatMode.h"
 
 #include <algorithm>
 #include <atomic>
@@ -240,6 +241,7 @@ Status ExecutionContext::launch(const Bound &bound, const ResolvedStep &step, Th
   auto body = [&](int64_t begin, int64_t end, int worker) {
     kiln_kernel_args_v1 own = args;
     own.scratch = scratchBase ? scratchBase + worker * scratchStride : nullptr;
+    KernelFloatMode mode;
     for (int64_t i = begin; i < end; ++i)
       step.kernel(&own, i, step.grid);
   };

@@ -16,8 +16,9 @@ double stepCycles(TileShape shape, const TargetInfo &target) {
   double fma = shape.rows * vectors / 2;
   // Pointers beyond the address registers are reloaded at every step.
   double loads = (shape.rows + vectors + std::max(0, shape.rows - 10)) / 2;
-  double crowded = shape.rows > 12 ? 1.04 : 1;
-  return std::max({fma, loads, 4.0}) * crowded + 0.15 * double(shape.panels * panelColumns) / 16;
+  // Many rows crowd the address registers; few accumulators leave no slack to hide latencies in.
+  double strained = shape.rows > 12 ? 1.04 : fma < 5 ? 1.08 : 1;
+  return std::max({fma, loads, 4.0}) * strained + 0.15 * double(shape.panels * panelColumns) / 16;
 }
 
 /// Cycles of a whole product per step of K.
