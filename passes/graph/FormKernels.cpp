@@ -8,12 +8,13 @@
 // Greedy and deterministic. Seeds are taken by kind (contractions, windows, reductions, movements, elementwise ops), in program order. A group grows
 // by one op at a time while the family that claims the seed claims the larger group: first consumers (epilogue), then producers (prologue). A value of the group that
 // others use too becomes one more output. Where a step is not claimed, a few more ops are tried with it, because `x * sigmoid(x)` is one output only
-// when both ops are in. Transposes and broadcasts in a prologue are copied into the group when others need them as well. What no
+// when both ops are in. What only views its operand (transpose, slice, expand) is copied into a prologue when others need it as well. What no
 // family claims stays outside as a host step. Refused are
 //   1. groups that would depend on themselves through an op outside;
 //   2. groups of more than maxGroupOps ops (code generation is superlinear);
 //   3. shape arithmetic (few integers), which the host does while it launches;
-//   4. reshapes: they are no work, the host aliases the buffer (SinkReshapes has moved them out of the way).
+//   4. reshapes, except between other views in a prologue: they are no work, the host aliases the buffer (SinkReshapes has moved them out
+//      of the way).
 //
 // Runs after Layout and SinkReshapes, before Configure.
 #include "passes/graph/Passes.h"
@@ -63,7 +64,11 @@ static bool mayBeInKernel(Operation *op) {
 /// Moves elements of its one operand and computes nothing: cheaper read through than stored.
 static bool mayBeCopied(Operation *op) {
   llvm::StringRef name = mnemonicOf(op);
-  return (name == "transpose" || name == "expand") && op->getNumOperands() == 1;
+  return (name == "transpose" || name == "expand" || name == "slice" || name == "reshape") && op->getNumOperands() == 1;
+}
+
+static bool isView(Operation *op) {
+  return llvm::isa_and_nonnull<KilnOpInterface>(op) && op->getNumOperands() == 1 && roleOf(op) == FusionRole::View;
 }
 
 namespace {
@@ -113,14 +118,15 @@ SmallVector<Operation *> Former::consumers(const Group &group) const {
 /// Ungrouped ops that compute an operand of the group, latest first, and whether each would be copied.
 SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) const {
   llvm::SetVector<Operation *> found;
+  bool viewsInside = roleOf(group.anchor) == FusionRole::Contraction;
   for (Operation *op : graph.members(group))
     for (Value operand : op->getOperands()) {
       Operation *producer = operand.getDefiningOp();
       if (!producer || producer->getBlock() != &graph.body() || group.contains(producer) ||
-          refused.contains(producer) || !mayBeInKernel(producer))
+          refused.contains(producer) || !(mayBeInKernel(producer) || (isView(producer) && viewsInside)))
         continue;
       FusionRole role = roleOf(producer);
-      if (role != FusionRole::Elementwise && role != FusionRole::Movement)
+      if (role != FusionRole::Elementwise && role != FusionRole::Movement && role != FusionRole::View)
         continue;
       bool inside = llvm::all_of(producer->getUsers(), [&](Operation *user) { return group.contains(user); });
       if (mayBeCopied(producer) || (inside && !graph.isGrouped(producer)))
@@ -203,6 +209,16 @@ void Former::formAt(Operation *seed) {
   do
     refused.clear();
   while (growConsumers(group, *family) | growProducers(group, *family));
+  // Reshapes at the border are the host's.
+  for (bool peeled = true; peeled;) {
+    peeled = false;
+    for (Operation *op : graph.members(group))
+      if (isView(op) && !group.contains(op->getOperand(0).getDefiningOp())) {
+        group.owned.remove(op);
+        group.copied.remove(op);
+        peeled = true;
+      }
+  }
   graph.commit(std::move(group), *family);
 }
 

@@ -101,3 +101,23 @@ func.func @sweep(%x: tensor<2x4xf32>, %y: tensor<2x4xf32>, %s: tensor<4xf32>, %r
   %3 = kiln.tile %2 : (tensor<2x4xf32>) -> tensor<4x4xf32>
   return %3 : tensor<4x4xf32>
 }
+
+// -----
+
+// Views of an operand are read through, a reshape between them too; one at the border is an alias, not part of the kernel.
+// CHECK-LABEL: func.func @views
+// CHECK: %[[R:.+]] = kiln.reshape %arg0 : (tensor<4x3x8xf32>) -> tensor<12x8xf32>
+// CHECK: kiln.kernel %[[R]], %arg1
+// CHECK: kiln.slice
+// CHECK: kiln.reshape
+// CHECK: kiln.transpose
+// CHECK: kiln.matmul
+// CHECK: kiln.yield
+func.func @views(%x: tensor<4x3x8xf32>, %w: tensor<2x2x5xf32>) -> tensor<2x12x5xf32> {
+  %0 = kiln.reshape %x : (tensor<4x3x8xf32>) -> tensor<12x8xf32>
+  %1 = kiln.slice %0 {starts = array<i64: 4>, ends = array<i64: 8>, axes = array<i64: 1>, steps = array<i64: 1>} : (tensor<12x8xf32>) -> tensor<12x4xf32>
+  %2 = kiln.reshape %1 : (tensor<12x4xf32>) -> tensor<12x2x2xf32>
+  %3 = kiln.transpose %2 {perm = array<i64: 1, 0, 2>} : (tensor<12x2x2xf32>) -> tensor<2x12x2xf32>
+  %4 = kiln.matmul %3, %w : (tensor<2x12x2xf32>, tensor<2x2x5xf32>) -> tensor<2x12x5xf32>
+  return %4 : tensor<2x12x5xf32>
+}

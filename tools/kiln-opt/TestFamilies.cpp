@@ -53,13 +53,11 @@ protected:
 struct ContractionFamily : TestFamily {
   std::string_view name() const override { return "test.contraction"; }
   bool claims(const Problem &problem) const override {
-    const Problem::Op *op = anchor(problem, {"matmul", "conv", "attention"}, {"transpose"});
+    const Problem::Op *op = anchor(problem, {"matmul", "conv", "attention"}, {"transpose", "slice", "reshape"});
     if (!op)
       return false;
-    // Elementwise ops come after it, at its dims; transposes before it, of inputs.
+    // Elementwise ops come after it, at its dims; transposes and slices before it.
     for (const Problem::Op &other : problem.ops) {
-      if (other.mnemonic == "transpose" && !problem.value(other.operands[0]).isBuffer())
-        return false;
       if (isPointwise(other) && (other.result < op->result ||
                                  !(problem.value(other.result).dims == problem.value(op->result).dims)))
         return false;

@@ -5,7 +5,7 @@
 
 namespace kiln {
 
-/// `test.contraction`: one matmul, conv or attention, transposes of its operands, elementwise epilogue.
+/// `test.contraction`: one matmul, conv or attention, views (transpose, slice, reshape) of its operands, elementwise epilogue.
 /// `test.sweep`: one softmax, norm, reduce or pool with elementwise ops around it.
 /// `test.pointwise`: elementwise ops only. `test.movement`: one transpose, gather, concat, slice or pad.
 /// Layout preference of conv and pools: "nhwc".

@@ -37,7 +37,7 @@ std::optional<Attention> Attention::of(const Problem &problem) {
       if (op)
         return std::nullopt;
       op = &candidate;
-    } else if (candidate.mnemonic != "transpose") {
+    } else if (candidate.mnemonic != "transpose" && (op || (candidate.mnemonic != "slice" && candidate.mnemonic != "reshape"))) {
       return std::nullopt;
     }
   }
@@ -217,7 +217,8 @@ void AttentionEmission::emitPacking() {
     PanelSource from;
     Value column0 = e.mul(index, e.index(panelColumns));
     from.columnBytes = e.size(view.strides[columnDim] * 4);
-    from.source = e.offset(e.offset(buffer, batchBytes(view.strides, batch), 1), e.mul(column0, from.columnBytes), 1);
+    Value matrix = e.offset(buffer, e.add(batchBytes(view.strides, batch), e.size(view.offset * 4)), 1);
+    from.source = e.offset(matrix, e.mul(column0, from.columnBytes), 1);
     from.tapBytes = e.index(0);
     from.innerBytes = e.size(view.strides[depthDim] * 4);
     from.taps = one;
@@ -314,7 +315,7 @@ void AttentionEmission::callTile(int panels, Value table, Value b, Value inner, 
 
 void AttentionEmission::emitTile(Value batch, Value row0, Value rows) {
   size_t rank = a.batch.size();
-  Value base = e.offset(q, batchBytes(a.q.strides, batch), 1), last = e.sub(e.size(a.rows), e.index(1));
+  Value base = e.offset(q, e.add(batchBytes(a.q.strides, batch), e.size(a.q.offset * 4)), 1), last = e.sub(e.size(a.rows), e.index(1));
   Value rowBytes = e.size(a.q.strides[rank] * 4);
   e.loop(0, e.index(plan.tile.rows), 1, [&](Value i) {
     Value row = e.min(e.add(row0, i), last);

@@ -1,4 +1,4 @@
-// A value of a problem as a strided view of one of its buffers: transposes (and broadcasts of single elements) that need not be computed.
+// A value of a problem as a strided view of one of its buffers: transposes, slices and reshapes that need not be computed.
 #pragma once
 
 #include "codegen/Problem.h"
@@ -12,8 +12,10 @@ struct StridedView {
   Problem::ValueId buffer = Problem::absent;
   std::vector<SizeExpr> dims;    ///< of the view
   std::vector<SizeExpr> strides; ///< in elements, per dim
+  SizeExpr offset;               ///< of the first element, in elements
 
-  /// Walks from `id` through transposes to a buffer; nothing where anything else lies between.
+  /// Walks from `id` through transposes, slices (forward, of known bounds) and reshapes (that split dims, or merge dims which lie behind each
+  /// other) to a buffer; nothing where anything else lies between.
   static std::optional<StridedView> of(const Problem &problem, Problem::ValueId id);
 };
 
