@@ -114,7 +114,7 @@ AttentionPlan planOf(const Attention &a, const TilePlan &product) {
 class AttentionFamily final : public KernelFamily {
 public:
   std::string_view name() const override { return "attention"; }
-  int version() const override { return 1; }
+  int version() const override { return 2; }
   bool claims(const Problem &problem) const override { return Attention::of(problem).has_value(); }
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
     Attention a = *Attention::of(problem);
@@ -173,6 +173,11 @@ private:
   Values batchIndices(Value batch);
   /// Bytes from a view's start to the matrix of one batch.
   Value batchBytes(const std::vector<SizeExpr> &strides, Value batch);
+  /// Where the matrix of one batch starts in a view of `buffer`.
+  Value viewStart(Value buffer, const StridedView &view, Value batch) {
+    Value start = e.offset(buffer, batchBytes(view.strides, batch), 1);
+    return view.offset.isConstant(0) ? start : e.offset(start, e.size(view.offset * 4), 1);
+  }
   void callTile(int panels, Value table, Value b, Value inner, Value result, Value resultBytes);
   int inputIndex(Problem::ValueId id) const {
     std::vector<Problem::ValueId> inputs = problem.inputs();
@@ -217,8 +222,7 @@ void AttentionEmission::emitPacking() {
     PanelSource from;
     Value column0 = e.mul(index, e.index(panelColumns));
     from.columnBytes = e.size(view.strides[columnDim] * 4);
-    Value matrix = e.offset(buffer, e.add(batchBytes(view.strides, batch), e.size(view.offset * 4)), 1);
-    from.source = e.offset(matrix, e.mul(column0, from.columnBytes), 1);
+    from.source = e.offset(viewStart(buffer, view, batch), e.mul(column0, from.columnBytes), 1);
     from.tapBytes = e.index(0);
     from.innerBytes = e.size(view.strides[depthDim] * 4);
     from.taps = one;
@@ -315,7 +319,7 @@ void AttentionEmission::callTile(int panels, Value table, Value b, Value inner, 
 
 void AttentionEmission::emitTile(Value batch, Value row0, Value rows) {
   size_t rank = a.batch.size();
-  Value base = e.offset(q, e.add(batchBytes(a.q.strides, batch), e.size(a.q.offset * 4)), 1), last = e.sub(e.size(a.rows), e.index(1));
+  Value base = viewStart(q, a.q, batch), last = e.sub(e.size(a.rows), e.index(1));
   Value rowBytes = e.size(a.q.strides[rank] * 4);
   e.loop(0, e.index(plan.tile.rows), 1, [&](Value i) {
     Value row = e.min(e.add(row0, i), last);
@@ -394,7 +398,7 @@ void AttentionEmission::emitResult(Value batch, Value row0, Value rows) {
   Value values = e.offset(e.workspace(), e.add(e.mul(batch, e.size(keyBytes() + valueBytes())), e.size(keyBytes())), 1);
   Value target = e.offset(out, batchBytes(a.outStrides, batch), 1);
   Value rowBytes = e.size(a.outStrides[rank] * 4);
-  bool ragged = a.width.knownDivisor() % lanes != 0;
+  bool ragged = a.width.knownDivisor() % panelColumns != 0;
   forGroups(e.size(valuePanels()), [&](Value panel, int count) {
     Value b = e.offset(values, e.mul(panel, e.size(a.columns)), panelColumns * 4);
     int64_t resultBytes = int64_t(count) * panelColumns * 4;
