@@ -1,4 +1,5 @@
-// The door to the compiler library: found beside libkiln, loaded on first need, and known to us by one function.
+// The door to the compiler library: found beside libkiln, loaded on first need, and known to us by
+// one function.
 #include "kiln/compiler.h"
 
 #include "runtime/api/Handles.h"
@@ -23,7 +24,8 @@ Result<kiln_compiler_compile_v1_fn> loadCompiler() {
   void *library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     const char *why = ::dlerror();
-    return makeError(ErrorCode::E0705, "the compiler library cannot be loaded: ", why ? why : path.c_str());
+    return makeError(ErrorCode::E0705,
+                     "the compiler library cannot be loaded: ", why ? why : path.c_str());
   }
   void *entry = ::dlsym(library, entryName);
   if (!entry)
@@ -37,11 +39,13 @@ const Result<kiln_compiler_compile_v1_fn> &compiler() {
   return loaded;
 }
 
-int compile(kiln_compile_request request, const kiln_compile_options *options, kiln_bytes *artifact, kiln_status *status) {
+int compile(kiln_compile_request request, const kiln_compile_options *options, kiln_bytes *artifact,
+            kiln_status *status) {
   int code = 0;
   int ours = guarded(status, [&]() -> Status {
     if (!request.output_path == !artifact)
-      return makeError(ErrorCode::E0704, "exactly one of 'output_path' and 'artifact' must be given");
+      return makeError(ErrorCode::E0704,
+                       "exactly one of 'output_path' and 'artifact' must be given");
     if (artifact)
       *artifact = KILN_BYTES_INIT;
     kiln_compile_options full = KILN_COMPILE_OPTIONS_INIT;
@@ -60,8 +64,8 @@ int compile(kiln_compile_request request, const kiln_compile_options *options, k
 
 extern "C" {
 
-int kiln_compile_file(const char *model_path, const kiln_compile_options *options, const char *output_path, kiln_bytes *artifact,
-                      kiln_status *status) {
+int kiln_compile_file(const char *model_path, const kiln_compile_options *options,
+                      const char *output_path, kiln_bytes *artifact, kiln_status *status) {
   if (!model_path)
     return report(status, nullArgument("model_path"));
   kiln_compile_request request = {};
@@ -70,8 +74,9 @@ int kiln_compile_file(const char *model_path, const kiln_compile_options *option
   return compile(request, options, artifact, status);
 }
 
-int kiln_compile_bytes(const void *model, size_t model_size, const char *base_dir, const kiln_compile_options *options,
-                       const char *output_path, kiln_bytes *artifact, kiln_status *status) {
+int kiln_compile_bytes(const void *model, size_t model_size, const char *base_dir,
+                       const kiln_compile_options *options, const char *output_path,
+                       kiln_bytes *artifact, kiln_status *status) {
   if (!model)
     return report(status, nullArgument("model"));
   kiln_compile_request request = {};

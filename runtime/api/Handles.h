@@ -1,4 +1,5 @@
-// What stands behind the opaque types of kiln/runtime.h, and the helpers that every entry point goes through.
+// What stands behind the opaque types of kiln/runtime.h, and the helpers that every entry point
+// goes through.
 #pragma once
 
 #include "kiln/runtime.h"
@@ -38,7 +39,8 @@ namespace kiln::api {
 /// Stores the outcome of an entry point and gives its number.
 int report(kiln_status *status, const Status &result);
 
-/// Runs the body of an entry point; memory that runs out becomes an error, since no exception may leave the library.
+/// Runs the body of an entry point; memory that runs out becomes an error, since no exception may
+/// leave the library.
 template <typename F> int guarded(kiln_status *status, F &&body) {
   try {
     return report(status, body());
@@ -49,7 +51,8 @@ template <typename F> int guarded(kiln_status *status, F &&body) {
   }
 }
 
-/// Copies what the caller's version of a sized structure holds; `firstSize` is the structure's size in API version 1.
+/// Copies what the caller's version of a sized structure holds; `firstSize` is the structure's size
+/// in API version 1.
 template <typename T> Status giveSized(T *to, T value, size_t firstSize) {
   if (!to)
     return makeError(ErrorCode::E0704, "a result pointer is null");
@@ -70,7 +73,8 @@ template <typename T> Status takeSized(const T *from, T &value, size_t firstSize
   auto *bytes = reinterpret_cast<const unsigned char *>(from);
   for (size_t i = sizeof(T); i < from->size; ++i)
     if (bytes[i] != 0)
-      return makeError(ErrorCode::E0706, "a structure sets fields that this version of the library does not have");
+      return makeError(ErrorCode::E0706,
+                       "a structure sets fields that this version of the library does not have");
   std::memcpy(static_cast<void *>(&value), from, std::min(from->size, sizeof(T)));
   value.size = sizeof(T);
   return Status();

@@ -29,7 +29,8 @@ void printString(std::string &out, std::string_view text) {
   out += '"';
 }
 
-template <typename T, typename F> void printList(std::string &out, const std::vector<T> &list, F print) {
+template <typename T, typename F>
+void printList(std::string &out, const std::vector<T> &list, F print) {
   out += '[';
   for (size_t i = 0; i < list.size(); ++i) {
     if (i)
@@ -107,8 +108,8 @@ private:
     scan.skipBlanks();
     std::string_view rest = scan.remaining();
     size_t n = 0;
-    while (n < rest.size() && std::string_view("+-.0123456789abcdefinxEINF").find(rest[n]) !=
-                                  std::string_view::npos)
+    while (n < rest.size() &&
+           std::string_view("+-.0123456789abcdefinxEINF").find(rest[n]) != std::string_view::npos)
       ++n;
     std::string_view token = rest.substr(0, n);
     const char *begin = token.data(), *end = begin + n;

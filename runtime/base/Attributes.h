@@ -1,6 +1,7 @@
-// Named attributes of an op, ordered by name. One class for the attributes of ops in plans and problem texts and for the
-// configurations of kernel families. Text form: {axis=1, epsilon=1e-05, mode="same", pads=[1,1,1,1]}; doubles are printed in
-// their shortest round-trip form and always show '.', 'e', inf or nan, so that they differ from integers.
+// Named attributes of an op, ordered by name. One class for the attributes of ops in plans and
+// problem texts and for the configurations of kernel families. Text form: {axis=1, epsilon=1e-05,
+// mode="same", pads=[1,1,1,1]}; doubles are printed in their shortest round-trip form and always
+// show '.', 'e', inf or nan, so that they differ from integers.
 #pragma once
 
 #include "runtime/base/Status.h"
@@ -14,7 +15,8 @@
 
 namespace kiln {
 
-/// Lists are never heterogeneous; an empty list is an empty list of integers, whatever it was made from.
+/// Lists are never heterogeneous; an empty list is an empty list of integers, whatever it was made
+/// from.
 using Attribute =
     std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<double>>;
 
@@ -49,8 +51,8 @@ public:
   const Attribute *find(std::string_view name) const;
   bool contains(std::string_view name) const { return find(name) != nullptr; }
 
-  /// The value, or the default where the name is absent or holds another type. getFloat also takes an integer, getFloats a
-  /// list of integers.
+  /// The value, or the default where the name is absent or holds another type. getFloat also takes
+  /// an integer, getFloats a list of integers.
   int64_t getInt(std::string_view name, int64_t fallback = 0) const;
   bool getBool(std::string_view name, bool fallback = false) const;
   double getFloat(std::string_view name, double fallback = 0) const;

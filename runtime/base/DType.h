@@ -1,5 +1,6 @@
-// The element types, in one table. Names are those of IR, problem texts and plans; codes are stored in artifacts, so they
-// are append-only. Sizes are in bits; `bool` is stored as one byte holding 0 or 1.
+// The element types, in one table. Names are those of IR, problem texts and plans; codes are stored
+// in artifacts, so they are append-only. Sizes are in bits; `bool` is stored as one byte holding 0
+// or 1.
 #pragma once
 
 #include <cstddef>

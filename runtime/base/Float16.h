@@ -1,5 +1,5 @@
-// Conversions between f32 and the 16-bit float formats, as bits: round to nearest even, NaN stays NaN (quiet), the same
-// on every machine.
+// Conversions between f32 and the 16-bit float formats, as bits: round to nearest even, NaN stays
+// NaN (quiet), the same on every machine.
 #pragma once
 
 #include <bit>

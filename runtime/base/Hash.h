@@ -1,5 +1,5 @@
-// The one 64-bit content hash (XXH64): digests of weights, checksums of artifacts, keys of caches. Stable for ever: its
-// values are stored in files. Not cryptographic.
+// The one 64-bit content hash (XXH64): digests of weights, checksums of artifacts, keys of caches.
+// Stable for ever: its values are stored in files. Not cryptographic.
 #pragma once
 
 #include <cstddef>

@@ -84,7 +84,8 @@ struct StridedCopy {
     for (size_t i = 0; i < dims.size(); ++i) {
       if (dims[i] == 1)
         continue;
-      if (!d.empty() && f.back() == dims[i] * fromStrides[i] && t.back() == dims[i] * toStrides[i]) {
+      if (!d.empty() && f.back() == dims[i] * fromStrides[i] &&
+          t.back() == dims[i] * toStrides[i]) {
         d.back() *= dims[i];
         f.back() = fromStrides[i];
         t.back() = toStrides[i];
@@ -120,8 +121,8 @@ struct StridedCopy {
 
 void permuteInto(const TensorView &from, const Dims &perm, const TensorView &to) {
   Dims strides = denseStrides(from.dims);
-  StridedCopy copy{dtypeBytes(from.dtype), Dims(to.dims.begin(), to.dims.end()), {},
-                   denseStrides(to.dims)};
+  StridedCopy copy{
+      dtypeBytes(from.dtype), Dims(to.dims.begin(), to.dims.end()), {}, denseStrides(to.dims)};
   for (int64_t axis : perm)
     copy.fromStrides.push_back(strides[size_t(axis)]);
   copy.simplify();

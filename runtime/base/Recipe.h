@@ -1,6 +1,7 @@
-// How a constant is packed for a kernel: a closed list of steps over a dense tensor, plain code that gives the same bytes on
-// every machine. Text form `permute[2,3,1,0]; reshape[576,64]; pad[0,0,0,8]; cast[f32]` (pad: before.. then after.., filled
-// with zeros); the empty text is the identity.
+// How a constant is packed for a kernel: a closed list of steps over a dense tensor, plain code
+// that gives the same bytes on every machine. Text form `permute[2,3,1,0]; reshape[576,64];
+// pad[0,0,0,8]; cast[f32]` (pad: before.. then after.., filled with zeros); the empty text is the
+// identity.
 #pragma once
 
 #include "runtime/base/Tensor.h"
@@ -42,8 +43,8 @@ struct RecipeType {
 };
 Result<RecipeType> recipeType(DType dtype, std::span<const int64_t> dims, const Recipe &recipe);
 
-/// Converts elements between types: integers to integers saturate, floats to integers round to zero and saturate with NaN
-/// as 0, anything to bool is "not zero". `from` and `to` have the same dims.
+/// Converts elements between types: integers to integers saturate, floats to integers round to zero
+/// and saturate with NaN as 0, anything to bool is "not zero". `from` and `to` have the same dims.
 Status convertElements(const TensorView &from, const TensorView &to);
 
 } // namespace kiln

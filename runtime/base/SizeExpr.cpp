@@ -326,8 +326,8 @@ struct SizeExprBuilder {
     return e.node->terms[0].atoms[0].get();
   }
 
-  /// Calls `leaf` for symbols and `combine` bottom-up; the shared shape of evaluation and substitution. `cache` keeps
-  /// shared atoms from being visited once per path.
+  /// Calls `leaf` for symbols and `combine` bottom-up; the shared shape of evaluation and
+  /// substitution. `cache` keeps shared atoms from being visited once per path.
   template <typename Value> struct Fold {
     std::function<std::optional<Value>(const std::string &)> symbol;
     std::function<std::optional<Value>(int64_t)> constant;
@@ -582,8 +582,8 @@ SizeExpr SizeExpr::product(std::span<const SizeExpr> factors) {
   return result;
 }
 
-Result<int64_t> SizeExpr::evaluate(
-    const std::function<std::optional<int64_t>(const std::string &)> &lookup) const {
+Result<int64_t>
+SizeExpr::evaluate(const std::function<std::optional<int64_t>(const std::string &)> &lookup) const {
   if (!node)
     return value;
   std::string missing;
@@ -626,7 +626,8 @@ SizeExpr SizeExpr::substitute(const std::map<std::string, SizeExpr> &symbols) co
   fold.constant = [](int64_t c) { return std::optional<SizeExpr>(SizeExpr(c)); };
   fold.multiply = [](const SizeExpr &a, const SizeExpr &b) { return std::optional(a * b); };
   fold.add = [](const SizeExpr &a, const SizeExpr &b) { return std::optional(a + b); };
-  fold.combine = [](AtomKind kind, const SizeExpr &a, const SizeExpr &b) -> std::optional<SizeExpr> {
+  fold.combine = [](AtomKind kind, const SizeExpr &a,
+                    const SizeExpr &b) -> std::optional<SizeExpr> {
     switch (kind) {
     case AtomKind::FloorDiv:
       return floorDiv(a, b);

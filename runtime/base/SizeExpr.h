@@ -1,8 +1,9 @@
-// Sizes as 64-bit integer expressions over named symbols: an immutable value type that is always in canonical form (a sum
-// of products, sorted), so that expressions with equal canonical text are equal. Text form `H*W*3+((H+1) floordiv 2)-1`,
-// min and max as calls; parse(print(x)) == x. floordiv rounds down, ceildiv up, `a mod b` is a - b*(a floordiv b).
-// Symbols are any integers. Simplification assumes that evaluation succeeds (divisors are not zero).
-// An expression whose constants overflow, or that grows past a limit, becomes `invalid`: it evaluates to an error.
+// Sizes as 64-bit integer expressions over named symbols: an immutable value type that is always in
+// canonical form (a sum of products, sorted), so that expressions with equal canonical text are
+// equal. Text form `H*W*3+((H+1) floordiv 2)-1`, min and max as calls; parse(print(x)) == x.
+// floordiv rounds down, ceildiv up, `a mod b` is a - b*(a floordiv b). Symbols are any integers.
+// Simplification assumes that evaluation succeeds (divisors are not zero). An expression whose
+// constants overflow, or that grows past a limit, becomes `invalid`: it evaluates to an error.
 #pragma once
 
 #include "runtime/base/Status.h"
@@ -27,11 +28,11 @@ public:
   SizeExpr() : SizeExpr(0) {}
   SizeExpr(int64_t value) : value(value) {}
   SizeExpr(int value) : value(value) {}
-  /// The symbol of that name. An identifier ([A-Za-z_][A-Za-z0-9_.$]*, no word of the grammar) is taken as it is, anything
-  /// else goes through symbolName.
+  /// The symbol of that name. An identifier ([A-Za-z_][A-Za-z0-9_.$]*, no word of the grammar) is
+  /// taken as it is, anything else goes through symbolName.
   static SizeExpr symbol(std::string_view name);
-  /// `name` as an identifier: other characters are escaped (`$20` for a blank), a name that starts with a digit or is a
-  /// word of the grammar gets a prefix. Distinct names stay distinct.
+  /// `name` as an identifier: other characters are escaped (`$20` for a blank), a name that starts
+  /// with a digit or is a word of the grammar gets a prefix. Distinct names stay distinct.
   static std::string symbolName(std::string_view name);
   static SizeExpr invalid();
 
@@ -84,7 +85,8 @@ private:
   int64_t value = 0;
 };
 
-/// An expression compiled to a short program over symbols by index: no names, no allocation when evaluated.
+/// An expression compiled to a short program over symbols by index: no names, no allocation when
+/// evaluated.
 class CompiledSize {
 public:
   enum class Op : uint8_t { Constant, Symbol, Add, Mul, FloorDiv, CeilDiv, Mod, Min, Max };

@@ -1,6 +1,6 @@
-// Errors as values: Status (ok, or a code of Errors.def with a message), Result<T>, and the macros that pass them on.
-// A message says what, where and why; the code's "what to do" is in the docs. formatError is the one place that appends
-// the code, so messages themselves never contain it.
+// Errors as values: Status (ok, or a code of Errors.def with a message), Result<T>, and the macros
+// that pass them on. A message says what, where and why; the code's "what to do" is in the docs.
+// formatError is the one place that appends the code, so messages themselves never contain it.
 #pragma once
 
 #include <cassert>

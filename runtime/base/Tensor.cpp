@@ -53,7 +53,8 @@ std::string printTensorType(DType dtype, std::span<const int64_t> dims) {
 int64_t TensorView::size() const { return elementCount(dims).value_or(0); }
 
 void *allocateAligned(int64_t bytes) {
-  // aligned_alloc wants a multiple of the alignment; leave room for kernels that read a whole last vector.
+  // aligned_alloc wants a multiple of the alignment; leave room for kernels that read a whole last
+  // vector.
   if (bytes < 0 || bytes > (int64_t(1) << 47))
     return nullptr;
   return std::aligned_alloc(size_t(bufferAlignment),

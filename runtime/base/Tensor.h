@@ -1,5 +1,6 @@
-// Dense row-major tensors: TensorView (borrowed; what reference kernels and the executor pass around) and Tensor (owned,
-// 64-byte aligned), with the checked arithmetic that every size computation goes through.
+// Dense row-major tensors: TensorView (borrowed; what reference kernels and the executor pass
+// around) and Tensor (owned, 64-byte aligned), with the checked arithmetic that every size
+// computation goes through.
 #pragma once
 
 #include "runtime/base/DType.h"
@@ -34,8 +35,8 @@ inline constexpr int64_t alignUp(int64_t v, int64_t alignment) {
   return (v + alignment - 1) & -alignment;
 }
 
-/// Product of dims, nullopt when a dim is negative or the product overflows. A zero anywhere gives 0, even where the
-/// others would overflow.
+/// Product of dims, nullopt when a dim is negative or the product overflows. A zero anywhere gives
+/// 0, even where the others would overflow.
 std::optional<int64_t> elementCount(std::span<const int64_t> dims);
 /// Bytes of a dense tensor, nullopt as above.
 std::optional<int64_t> byteCount(DType dtype, std::span<const int64_t> dims);
@@ -44,7 +45,8 @@ std::vector<int64_t> denseStrides(std::span<const int64_t> dims);
 /// "f32[1,3,224,224]"
 std::string printTensorType(DType dtype, std::span<const int64_t> dims);
 
-/// A borrowed dense tensor. Rank 0 is a scalar. data == nullptr with dims of non-zero count means an absent operand.
+/// A borrowed dense tensor. Rank 0 is a scalar. data == nullptr with dims of non-zero count means
+/// an absent operand.
 struct TensorView {
   void *data = nullptr;
   DType dtype = DType::F32;

@@ -1,4 +1,5 @@
-// A cursor over text for the small grammars of this layer: every read is bounds-checked and skips blanks first.
+// A cursor over text for the small grammars of this layer: every read is bounds-checked and skips
+// blanks first.
 #pragma once
 
 #include "runtime/base/Status.h"
@@ -21,7 +22,8 @@ public:
   static bool isDigit(char c) { return c >= '0' && c <= '9'; }
 
   void skipBlanks() {
-    while (!rest.empty() && (rest[0] == ' ' || rest[0] == '\t' || rest[0] == '\n' || rest[0] == '\r'))
+    while (!rest.empty() &&
+           (rest[0] == ' ' || rest[0] == '\t' || rest[0] == '\n' || rest[0] == '\r'))
       rest.remove_prefix(1);
   }
   bool atEnd() {
@@ -42,9 +44,8 @@ public:
   std::string_view identifier() {
     skipBlanks();
     size_t n = 0;
-    while (n < rest.size() &&
-           (isIdentifierStart(rest[n]) ||
-            (n > 0 && (isDigit(rest[n]) || rest[n] == '.' || rest[n] == '$'))))
+    while (n < rest.size() && (isIdentifierStart(rest[n]) ||
+                               (n > 0 && (isDigit(rest[n]) || rest[n] == '.' || rest[n] == '$'))))
       ++n;
     return take(n);
   }
@@ -67,8 +68,8 @@ public:
   size_t position() const { return whole.size() - rest.size(); }
 
   Status fail(ErrorCode code, std::string_view what) const {
-    return makeError(code, what, " at position ", position(), " of '",
-                     whole.substr(0, 200), whole.size() > 200 ? "...'" : "'");
+    return makeError(code, what, " at position ", position(), " of '", whole.substr(0, 200),
+                     whole.size() > 200 ? "...'" : "'");
   }
 
 private:

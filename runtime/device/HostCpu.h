@@ -7,7 +7,8 @@
 
 namespace kiln {
 
-/// Ok when code for `target` ("x86-64-v4+bf16+vnni@profile", or "interpreter") runs here; else E0604 says what is missing.
+/// Ok when code for `target` ("x86-64-v4+bf16+vnni@profile", or "interpreter") runs here; else
+/// E0604 says what is missing.
 Status checkHostRuns(std::string_view target);
 
 /// CPUs this process may use: its affinity mask, limited by the control group's quota. At least 1.

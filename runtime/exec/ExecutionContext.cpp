@@ -61,11 +61,13 @@ Status GrowingMemory::reserve(int64_t wanted) {
   if (wanted >= hugePage) {
     int64_t rounded = alignUp(wanted, hugePage);
     // One huge page more, to begin at a boundary.
-    void *p = ::mmap(nullptr, size_t(rounded + hugePage), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p = ::mmap(nullptr, size_t(rounded + hugePage), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
       return makeError(ErrorCode::E0510, "out of memory: ", wanted, " bytes");
     char *start = static_cast<char *>(p);
-    char *aligned = reinterpret_cast<char *>(alignUp(int64_t(reinterpret_cast<uintptr_t>(p)), hugePage));
+    char *aligned =
+        reinterpret_cast<char *>(alignUp(int64_t(reinterpret_cast<uintptr_t>(p)), hugePage));
     if (aligned > start)
       ::munmap(start, size_t(aligned - start));
     if (int64_t tail = start + rounded + hugePage - (aligned + rounded); tail > 0)
@@ -95,14 +97,15 @@ void ExecutionContext::setThreads(int threads) {
 Status ExecutionContext::checkData(std::span<const TensorView> inputs) const {
   const Program &p = theModel->program();
   if (inputs.size() != p.inputs.size())
-    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
+    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ",
+                     inputs.size(), " were given");
   for (size_t i = 0; i < inputs.size(); ++i) {
     const TensorView &v = inputs[i];
     if (!v.data && !(elementCount(v.dims) == 0))
       return makeError(ErrorCode::E0502, "input \"", p.inputs[i].name, "\" is missing");
     if (reinterpret_cast<uintptr_t>(v.data) % uintptr_t(dtypeBytes(v.dtype)) != 0)
-      return makeError(ErrorCode::E0515, "input \"", p.inputs[i].name, "\": its data is not aligned to ",
-                       dtypeBytes(v.dtype), " bytes");
+      return makeError(ErrorCode::E0515, "input \"", p.inputs[i].name,
+                       "\": its data is not aligned to ", dtypeBytes(v.dtype), " bytes");
   }
   return Status();
 }
@@ -152,8 +155,8 @@ void ExecutionContext::connect(Bound &bound, const char *weights, char *arena) {
       break;
     case Address::Base::Input:
     case Address::Base::Output:
-      bound.patches.push_back(
-          {&bound.pointers[i], o.address.port, o.address.base == Address::Base::Output, o.address.offset});
+      bound.patches.push_back({&bound.pointers[i], o.address.port,
+                               o.address.base == Address::Base::Output, o.address.offset});
       break;
     }
     bound.views[i] = {bound.pointers[i], o.dtype, instance.dimsOf(o)};
@@ -174,14 +177,17 @@ Status ExecutionContext::prepareMemory(Bound &bound) {
     scratchStride = stride;
   }
   if (bound.arenaBase != arena.data())
-    connect(bound, reinterpret_cast<const char *>(theModel->artifact().weights().data()), arena.data());
+    connect(bound, reinterpret_cast<const char *>(theModel->artifact().weights().data()),
+            arena.data());
   return Status();
 }
 
-Status ExecutionContext::bindOutputs(const Instance &instance, std::span<OutputSlot> outputs) const {
+Status ExecutionContext::bindOutputs(const Instance &instance,
+                                     std::span<OutputSlot> outputs) const {
   const Program &p = theModel->program();
   if (outputs.size() != p.outputs.size())
-    return makeError(ErrorCode::E0704, "the model has ", p.outputs.size(), " outputs, ", outputs.size(), " were given");
+    return makeError(ErrorCode::E0704, "the model has ", p.outputs.size(), " outputs, ",
+                     outputs.size(), " were given");
   for (size_t i = 0; i < outputs.size(); ++i) {
     DType dtype = p.views[p.outputs[i].view].dtype;
     std::span<const int64_t> dims = instance.outputDims[i];
@@ -192,11 +198,12 @@ Status ExecutionContext::bindOutputs(const Instance &instance, std::span<OutputS
     }
     outputs[i].allocated = Tensor();
     if (bound.dtype != dtype || !std::ranges::equal(bound.dims, dims))
-      return makeError(ErrorCode::E0509, "output \"", p.outputs[i].name, "\": the result is ", printTensorType(dtype, dims),
-                       ", the given buffer ", printTensorType(bound.dtype, bound.dims));
+      return makeError(ErrorCode::E0509, "output \"", p.outputs[i].name, "\": the result is ",
+                       printTensorType(dtype, dims), ", the given buffer ",
+                       printTensorType(bound.dtype, bound.dims));
     if (reinterpret_cast<uintptr_t>(bound.data) % uintptr_t(dtypeBytes(dtype)) != 0)
-      return makeError(ErrorCode::E0515, "output \"", p.outputs[i].name, "\": its data is not aligned to ",
-                       dtypeBytes(dtype), " bytes");
+      return makeError(ErrorCode::E0515, "output \"", p.outputs[i].name,
+                       "\": its data is not aligned to ", dtypeBytes(dtype), " bytes");
   }
   return Status();
 }
@@ -234,7 +241,8 @@ Status ExecutionContext::launch(const Bound &bound, const ResolvedStep &step, Th
   kiln_kernel_args_v1 args = {};
   args.buffers = bound.pointers.data() + step.firstOperand;
   args.sizes = bound.instance->sizes.data() + step.firstSize;
-  args.workspace = step.hasWorkspace ? bound.pointers[step.firstOperand + step.operandCount - 1] : nullptr;
+  args.workspace =
+      step.hasWorkspace ? bound.pointers[step.firstOperand + step.operandCount - 1] : nullptr;
   args.status = &status;
   char *scratchBase = bound.instance->scratchBytes > 0 ? scratch.data() : nullptr;
 
@@ -285,7 +293,8 @@ Status ExecutionContext::execute(Bound &bound) {
     }
     case ResolvedStep::Kind::Copy:
       if (step.bytes > 0)
-        std::memmove(bound.pointers[step.firstOperand + 1], bound.pointers[step.firstOperand], size_t(step.bytes));
+        std::memmove(bound.pointers[step.firstOperand + 1], bound.pointers[step.firstOperand],
+                     size_t(step.bytes));
       break;
     }
     if (profiling) {

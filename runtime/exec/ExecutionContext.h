@@ -1,5 +1,5 @@
-// What one run at a time needs: arena, scratch and addresses. Cheap to make; not for use from several threads at once. Runs in
-// different contexts of one model may overlap.
+// What one run at a time needs: arena, scratch and addresses. Cheap to make; not for use from
+// several threads at once. Runs in different contexts of one model may overlap.
 #pragma once
 
 #include "runtime/exec/LoadedModel.h"
@@ -11,7 +11,8 @@
 
 namespace kiln {
 
-/// 64-byte aligned memory that grows, on huge pages where it is large; contents are lost when it grows.
+/// 64-byte aligned memory that grows, on huge pages where it is large; contents are lost when it
+/// grows.
 class GrowingMemory {
 public:
   GrowingMemory() = default;
@@ -29,8 +30,8 @@ private:
   bool mapped = false;
 };
 
-/// An output of a run. With `bound.data` set the result is written there (type and dims must be the result's); else it is
-/// allocated.
+/// An output of a run. With `bound.data` set the result is written there (type and dims must be the
+/// result's); else it is allocated.
 struct OutputSlot {
   TensorView bound;
   Tensor allocated;
@@ -46,8 +47,9 @@ public:
   int threads() const { return threadCount; }
   void setThreads(int threads);
 
-  /// Runs the model. Inputs in the signature's order, read in place: dense, row-major, aligned to their elements, unchanged
-  /// during the run. Bound outputs must not overlap inputs or each other. After an error the outputs are undefined.
+  /// Runs the model. Inputs in the signature's order, read in place: dense, row-major, aligned to
+  /// their elements, unchanged during the run. Bound outputs must not overlap inputs or each other.
+  /// After an error the outputs are undefined.
   Status run(std::span<const TensorView> inputs, std::span<OutputSlot> outputs);
   /// The same with all outputs allocated.
   Result<std::vector<Tensor>> run(std::span<const TensorView> inputs);
@@ -57,7 +59,9 @@ public:
   /// Nanoseconds of each step of the last profiled run.
   std::span<const int64_t> stepTimes() const { return times; }
   /// The sizes of the last run; null before.
-  std::shared_ptr<const Instance> lastInstance() const { return current ? current->instance : nullptr; }
+  std::shared_ptr<const Instance> lastInstance() const {
+    return current ? current->instance : nullptr;
+  }
   /// Bytes held now.
   int64_t arenaBytes() const { return arena.size(); }
   int64_t scratchBytes() const { return scratch.size(); }
@@ -73,8 +77,8 @@ private:
     };
     std::shared_ptr<const Instance> instance;
     const char *arenaBase = nullptr;
-    std::vector<void *> pointers;   // one per operand
-    std::vector<TensorView> views;  // one per operand; their data follows `pointers`
+    std::vector<void *> pointers;  // one per operand
+    std::vector<TensorView> views; // one per operand; their data follows `pointers`
     std::vector<Patch> patches;
   };
 

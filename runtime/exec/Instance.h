@@ -1,5 +1,5 @@
-// A program for one set of bound sizes: every dim, offset, grid and launch argument as a number. Built once per distinct
-// sizes; an execution context adds the addresses.
+// A program for one set of bound sizes: every dim, offset, grid and launch argument as a number.
+// Built once per distinct sizes; an execution context adds the addresses.
 #pragma once
 
 #include "runtime/base/SizeExpr.h"
@@ -43,14 +43,14 @@ struct Address {
 /// One step, ready but for addresses. Which members count depends on `kind`.
 struct ResolvedStep {
   enum class Kind : uint8_t { Launch, HostCall, Copy } kind = Kind::Launch;
-  bool parallel = false;        ///< Launch: worth more than one thread
-  uint32_t firstOperand = 0;    ///< into Instance::operands; of a host call inputs come first
+  bool parallel = false;     ///< Launch: worth more than one thread
+  uint32_t firstOperand = 0; ///< into Instance::operands; of a host call inputs come first
   uint32_t operandCount = 0;
-  uint32_t inputCount = 0;      ///< HostCall
-  uint32_t firstSize = 0;       ///< Launch: into Instance::sizes
-  bool hasWorkspace = false;    ///< Launch: the last operand is the workspace
-  int64_t grid = 0;             ///< Launch
-  int64_t bytes = 0;            ///< Copy
+  uint32_t inputCount = 0;   ///< HostCall
+  uint32_t firstSize = 0;    ///< Launch: into Instance::sizes
+  bool hasWorkspace = false; ///< Launch: the last operand is the workspace
+  int64_t grid = 0;          ///< Launch
+  int64_t bytes = 0;         ///< Copy
   kiln_kernel_fn_v1 kernel = nullptr;
   ref::Kernel hostKernel = nullptr;
   const Attributes *attributes = nullptr; ///< HostCall
@@ -67,13 +67,15 @@ struct Instance {
   std::vector<int64_t> symbols;
   std::vector<std::vector<int64_t>> inputDims, outputDims;
   int64_t arenaBytes = 0;
-  int64_t scratchBytes = 0; ///< the most that any launch wants per worker; a multiple of 64
+  int64_t scratchBytes = 0;        ///< the most that any launch wants per worker; a multiple of 64
   std::vector<ResolvedStep> steps; ///< one per step of the program
   std::vector<ResolvedOperand> operands;
   std::vector<int64_t> sizes, dims;
   std::vector<double> flops, bytes; ///< work of each step
 
-  std::span<const int64_t> dimsOf(const ResolvedOperand &o) const { return {dims.data() + o.firstDim, o.rank}; }
+  std::span<const int64_t> dimsOf(const ResolvedOperand &o) const {
+    return {dims.data() + o.firstDim, o.rank};
+  }
 
   /// Sizes that come out negative, overflow, or exceed their buffers are errors (E0308, E0517).
   static Result<std::shared_ptr<const Instance>>

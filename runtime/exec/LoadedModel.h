@@ -1,5 +1,6 @@
-// A model ready to run: immutable and shared between threads. Holds the artifact and, for each set of sizes that inputs were
-// bound with, the program with all sizes worked out (an Instance), so that a warm run computes none.
+// A model ready to run: immutable and shared between threads. Holds the artifact and, for each set
+// of sizes that inputs were bound with, the program with all sizes worked out (an Instance), so
+// that a warm run computes none.
 #pragma once
 
 #include "runtime/exec/Instance.h"
@@ -22,14 +23,17 @@ struct InputShape {
 
 class LoadedModel {
 public:
-  /// Checks the artifact's target against this machine (E0604) and that every host operation exists (E0606).
-  static Result<std::shared_ptr<const LoadedModel>> create(std::shared_ptr<const Artifact> artifact);
+  /// Checks the artifact's target against this machine (E0604) and that every host operation exists
+  /// (E0606).
+  static Result<std::shared_ptr<const LoadedModel>>
+  create(std::shared_ptr<const Artifact> artifact);
 
   const Artifact &artifact() const { return *theArtifact; }
   const Program &program() const { return theArtifact->program(); }
 
-  /// Checks inputs against the signature (E0502 ... E0508, naming the input and what was expected) and gives the program for
-  /// their sizes, from a cache where possible. `inputs` in the signature's order.
+  /// Checks inputs against the signature (E0502 ... E0508, naming the input and what was expected)
+  /// and gives the program for their sizes, from a cache where possible. `inputs` in the
+  /// signature's order.
   Result<std::shared_ptr<const Instance>> bind(std::span<const InputShape> inputs) const;
 
   /// Index of the input or output of that name; -1 when there is none.
@@ -42,7 +46,8 @@ private:
   LoadedModel() = default;
   Result<std::vector<int64_t>> bindSymbols(std::span<const InputShape> inputs) const;
   Status checkInputs(std::span<const InputShape> inputs, std::span<const int64_t> symbols) const;
-  Status inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const;
+  Status inputMismatch(ErrorCode code, size_t input, const InputShape &given,
+                       const std::string &why) const;
 
   std::shared_ptr<const Artifact> theArtifact;
   CompiledProgram compiled;

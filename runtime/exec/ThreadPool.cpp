@@ -24,10 +24,11 @@ void relax() {
 #endif
 }
 
-/// One parallelFor under way. Jobs live in the pool for ever, so that a worker may look at one that has just ended.
-/// Life: free -> claimed by a caller, who fills it -> open: workers enter -> closed again, the caller waits until none is
-/// inside -> free. A worker announces itself in `inside` before it looks at `open`, and the caller closes before it looks at
-/// `inside` (both sequentially consistent), so one of them sees the other.
+/// One parallelFor under way. Jobs live in the pool for ever, so that a worker may look at one that
+/// has just ended. Life: free -> claimed by a caller, who fills it -> open: workers enter -> closed
+/// again, the caller waits until none is inside -> free. A worker announces itself in `inside`
+/// before it looks at `open`, and the caller closes before it looks at `inside` (both sequentially
+/// consistent), so one of them sees the other.
 struct alignas(64) Job {
   std::atomic<bool> claimed{false};
   std::atomic<bool> open{false};
@@ -39,8 +40,9 @@ struct alignas(64) Job {
   int64_t n = 0, piece = 1;
   int threads = 1;
 
-  /// Each participant has a contiguous part of the indices, takes pieces off its front, and then helps with the others'
-  /// parts. That keeps neighbouring indices on one core, launch after launch.
+  /// Each participant has a contiguous part of the indices, takes pieces off its front, and then
+  /// helps with the others' parts. That keeps neighbouring indices on one core, launch after
+  /// launch.
   struct alignas(64) Part {
     std::atomic<int64_t> next{0};
     int64_t end = 0;
@@ -119,7 +121,8 @@ public:
 private:
   Job *claim() {
     for (Job &job : jobs)
-      if (!job.claimed.load(std::memory_order_relaxed) && !job.claimed.exchange(true, std::memory_order_acquire))
+      if (!job.claimed.load(std::memory_order_relaxed) &&
+          !job.claimed.exchange(true, std::memory_order_acquire))
         return &job;
     return nullptr;
   }
@@ -173,7 +176,8 @@ private:
         continue;
       }
       bool changed = false;
-      while (!changed && activeRuns.load(std::memory_order_relaxed) > 0 && Clock::now() - idleSince < spinTime)
+      while (!changed && activeRuns.load(std::memory_order_relaxed) > 0 &&
+             Clock::now() - idleSince < spinTime)
         for (int i = 0; i < 32 && !changed; ++i) {
           relax();
           changed = epoch.load(std::memory_order_relaxed) != seen;

@@ -1,6 +1,7 @@
-// The .kiln file: one mmapped file with a header, the machine code (page-aligned, mapped read-execute), the weights (64-byte
-// aligned tensors, used in place) and the plan. Checksums of header, plan and code are verified at load, those of the weights by
-// verifyWeights. An artifact is code and is trusted; damage is detected: no bytes make the loader crash.
+// The .kiln file: one mmapped file with a header, the machine code (page-aligned, mapped
+// read-execute), the weights (64-byte aligned tensors, used in place) and the plan. Checksums of
+// header, plan and code are verified at load, those of the weights by verifyWeights. An artifact is
+// code and is trusted; damage is detected: no bytes make the loader crash.
 #pragma once
 
 #include "runtime/plan/Program.h"
@@ -33,7 +34,8 @@ public:
   std::vector<std::byte> bytes;
 };
 
-/// Writes to an open file descriptor, from its start; the caller owns the descriptor (and renames the finished file).
+/// Writes to an open file descriptor, from its start; the caller owns the descriptor (and renames
+/// the finished file).
 class FileSink : public ByteSink {
 public:
   explicit FileSink(int fd) : fd(fd) {}
@@ -45,18 +47,20 @@ private:
   uint64_t position = 0;
 };
 
-/// The bytes of a constant (dense, of its type's size), asked for once each in order; they need to live until the next call.
+/// The bytes of a constant (dense, of its type's size), asked for once each in order; they need to
+/// live until the next call.
 using ConstantBytes = std::function<Result<std::span<const std::byte>>(size_t constant)>;
 
-/// Writes the artifact of a checked program. Deterministic. Constant::offset and digest of `program` are ignored and set in
-/// the file.
+/// Writes the artifact of a checked program. Deterministic. Constant::offset and digest of
+/// `program` are ignored and set in the file.
 Status writeArtifact(const Program &program, std::span<const std::byte> code,
                      const ConstantBytes &constants, ByteSink &sink);
 
 class Artifact {
 public:
   static Result<std::shared_ptr<const Artifact>> open(const std::string &path);
-  /// From memory. With an owner the bytes are used in place and `owner` keeps them alive; without, they are copied.
+  /// From memory. With an owner the bytes are used in place and `owner` keeps them alive; without,
+  /// they are copied.
   static Result<std::shared_ptr<const Artifact>>
   fromBytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner = nullptr);
   /// Whether the bytes begin like an artifact (of any version).

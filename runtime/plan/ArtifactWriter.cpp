@@ -1,5 +1,5 @@
-#include "runtime/include/kiln/kernel_abi.h"
 #include "runtime/base/Tensor.h"
+#include "runtime/include/kiln/kernel_abi.h"
 #include "runtime/plan/Artifact.h"
 #include "runtime/plan/ArtifactHeader.h"
 #include "runtime/plan/PlanEncoding.h"
@@ -91,7 +91,8 @@ Status writeArtifact(const Program &given, std::span<const std::byte> code,
     std::optional<int64_t> expected = byteCount(constant.dtype, constant.dims);
     if (!expected || uint64_t(*expected) != bytes.size())
       return makeError(ErrorCode::E0901, "constant '", constant.name, "' has ", bytes.size(),
-                       " bytes instead of those of ", printTensorType(constant.dtype, constant.dims));
+                       " bytes instead of those of ",
+                       printTensorType(constant.dtype, constant.dims));
     KILN_TRY(out.padTo(uint64_t(bufferAlignment)));
     constant.offset = out.position - header.weightsOffset;
     constant.digest = hash64(bytes.data(), bytes.size());

@@ -1,5 +1,5 @@
-// The plan section of an artifact: a string table, then the program's fields as variable-length integers and string
-// references. Version 1; another layout is another artifact version.
+// The plan section of an artifact: a string table, then the program's fields as variable-length
+// integers and string references. Version 1; another layout is another artifact version.
 #pragma once
 
 #include "runtime/plan/Program.h"

@@ -1,9 +1,11 @@
-// The host program of a compiled model, in memory: what the compiler's plan passes produce, what an artifact stores and what
-// the executor runs. Plain data; checkProgram states what holds for every program that may be written or run.
+// The host program of a compiled model, in memory: what the compiler's plan passes produce, what an
+// artifact stores and what the executor runs. Plain data; checkProgram states what holds for every
+// program that may be written or run.
 //
-// Memory is named in two levels. A Buffer is a place with a size: an input, an output, a constant or a part of the arena.
-// A View is a typed window into a buffer; steps name views. Reshapes, in-place updates and parts of a concatenation are
-// further views of the same buffer, so they need no step.
+// Memory is named in two levels. A Buffer is a place with a size: an input, an output, a constant
+// or a part of the arena. A View is a typed window into a buffer; steps name views. Reshapes,
+// in-place updates and parts of a concatenation are further views of the same buffer, so they need
+// no step.
 #pragma once
 
 #include "runtime/base/Attributes.h"
@@ -25,10 +27,12 @@ using KernelId = uint32_t;
 /// An absent optional operand.
 inline constexpr ViewId noView = UINT32_MAX;
 
-/// A named size. In order of evaluation: a symbol is bound from an input's dim, or defined over earlier symbols.
+/// A named size. In order of evaluation: a symbol is bound from an input's dim, or defined over
+/// earlier symbols.
 struct ProgramSymbol {
   std::string name;
-  /// Bound: the input's index and the dim; several inputs may carry the symbol in their dims, all are compared when bound.
+  /// Bound: the input's index and the dim; several inputs may carry the symbol in their dims, all
+  /// are compared when bound.
   int32_t input = -1, dim = -1;
   /// Defined, when not bound.
   SizeExpr value;
@@ -58,8 +62,8 @@ struct Buffer {
   SizeExpr bytes;
   /// Of Arena and Workspace: first and last step that uses it, inclusive.
   uint32_t firstStep = 0, lastStep = 0;
-  /// Byte offset in the arena when it was packed at compile time; else the runtime packs once per distinct sizes. All
-  /// arena buffers have one, or none has. A multiple of 64.
+  /// Byte offset in the arena when it was packed at compile time; else the runtime packs once per
+  /// distinct sizes. All arena buffers have one, or none has. A multiple of 64.
   std::optional<int64_t> offset;
 
   bool inArena() const { return place == Place::Arena || place == Place::Workspace; }
@@ -86,7 +90,8 @@ struct Constant {
   std::string name; ///< for people; may be empty
   DType dtype = DType::F32;
   std::vector<int64_t> dims;
-  /// Set by the writer: byte offset in the weights section (a multiple of 64) and hash64 of the bytes.
+  /// Set by the writer: byte offset in the weights section (a multiple of 64) and hash64 of the
+  /// bytes.
   uint64_t offset = 0, digest = 0;
 };
 
@@ -124,9 +129,10 @@ struct CopyStep {
 
 struct Step {
   std::variant<LaunchStep, HostCallStep, CopyStep> action;
-  std::string node;   ///< name of the model node (of the main one of a fused kernel); for errors and profiles
-  SizeExpr flops;     ///< floating-point operations
-  SizeExpr bytes;     ///< least memory traffic: operands read and results written once
+  std::string
+      node; ///< name of the model node (of the main one of a fused kernel); for errors and profiles
+  SizeExpr flops; ///< floating-point operations
+  SizeExpr bytes; ///< least memory traffic: operands read and results written once
 };
 
 struct Program {
@@ -149,8 +155,9 @@ struct Program {
   std::vector<std::string> symbolNames() const;
 };
 
-/// Everything the executor relies on: indices in range, symbols defined before use, arena offsets within the arena, views of
-/// static size within their buffers, read-only buffers not written. `codeBytes` is the size of the code section.
+/// Everything the executor relies on: indices in range, symbols defined before use, arena offsets
+/// within the arena, views of static size within their buffers, read-only buffers not written.
+/// `codeBytes` is the size of the code section.
 Status checkProgram(const Program &program, uint64_t codeBytes);
 
 /// Work of the program for the given symbol values, and the part of it that runs in generated code.

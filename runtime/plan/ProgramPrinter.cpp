@@ -9,14 +9,16 @@ public:
   explicit Printer(const Program &p) : p(p) {}
 
   std::string run() {
-    os << "program " << printAttribute(p.name) << " for " << p.target << ", precision " << p.precision;
+    os << "program " << printAttribute(p.name) << " for " << p.target << ", precision "
+       << p.precision;
     if (!p.producer.empty())
       os << ", by " << p.producer;
     os << "\n";
     for (const ProgramSymbol &s : p.symbols)
       printSymbol(s);
     for (const ProgramCheck &c : p.checks)
-      os << "check " << c.lhs.print() << " == " << c.rhs.print() << " else " << printAttribute(c.message) << "\n";
+      os << "check " << c.lhs.print() << " == " << c.rhs.print() << " else "
+         << printAttribute(c.message) << "\n";
     for (const Port &port : p.inputs)
       os << "input " << printAttribute(port.name) << " " << type(port.view) << "\n";
     for (const Port &port : p.outputs)
@@ -24,7 +26,8 @@ public:
     printMemory();
     for (size_t i = 0; i < p.kernels.size(); ++i) {
       const Kernel &k = p.kernels[i];
-      os << "kernel @" << i << " " << k.family << " " << k.config << " " << k.codeBytes << " bytes: " << k.problem << "\n";
+      os << "kernel @" << i << " " << k.family << " " << k.config << " " << k.codeBytes
+         << " bytes: " << k.problem << "\n";
     }
     for (size_t i = 0; i < p.steps.size(); ++i)
       printStep(i);
@@ -63,8 +66,8 @@ private:
       const Buffer &b = p.buffers[i];
       if (!b.inArena())
         continue;
-      os << "buffer %" << i << (b.place == Buffer::Place::Workspace ? " workspace " : " ") << b.bytes.print()
-         << " bytes, steps " << b.firstStep << ".." << b.lastStep;
+      os << "buffer %" << i << (b.place == Buffer::Place::Workspace ? " workspace " : " ")
+         << b.bytes.print() << " bytes, steps " << b.firstStep << ".." << b.lastStep;
       if (b.offset)
         os << ", at " << *b.offset;
       os << "\n";
@@ -94,7 +97,8 @@ private:
       out = "out:" + p.outputs[b.index].name;
       break;
     case Buffer::Place::Constant:
-      out = "const:" + (p.constants[b.index].name.empty() ? std::to_string(b.index) : p.constants[b.index].name);
+      out = "const:" + (p.constants[b.index].name.empty() ? std::to_string(b.index)
+                                                          : p.constants[b.index].name);
       break;
     case Buffer::Place::Arena:
     case Buffer::Place::Workspace:

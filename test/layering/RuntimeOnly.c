@@ -1,4 +1,5 @@
-/* A program that links against libkiln alone: loads the artifact it is given, runs it, and looks at what the process has mapped. */
+/* A program that links against libkiln alone: loads the artifact it is given, runs it, and looks at
+ * what the process has mapped. */
 #include "kiln/runtime.h"
 
 #include <stdio.h>
@@ -30,7 +31,8 @@ int main(int argc, char **argv) {
   kiln_value outputs[2] = {{KILN_NONE, 0, {{0}}, NULL, NULL}, {KILN_NONE, 0, {{0}}, NULL, NULL}};
   if (argc != 2)
     return 2;
-  if (kiln_model_load_file(argv[1], &model, &status) || kiln_context_create(model, NULL, &context, &status) ||
+  if (kiln_model_load_file(argv[1], &model, &status) ||
+      kiln_context_create(model, NULL, &context, &status) ||
       kiln_context_run(context, inputs, 2, outputs, 2, &status)) {
     fprintf(stderr, "%s\n", status.message);
     return 1;

@@ -13,7 +13,9 @@ using namespace kiln;
 using namespace kiln::test;
 
 namespace {
-ErrorCode loadError(std::span<const std::byte> bytes) { return Artifact::fromBytes(bytes).status().code(); }
+ErrorCode loadError(std::span<const std::byte> bytes) {
+  return Artifact::fromBytes(bytes).status().code();
+}
 
 /// Makes the checksums right again, so that the parser itself is what meets the damage.
 void repairChecksums(std::vector<std::byte> &bytes) {
@@ -43,7 +45,8 @@ TEST_CASE("a program survives writing and loading") {
   CHECK((*artifact)->verifyWeights().ok());
   CHECK(b.bytes() == bytes); // deterministic
   // What was loaded can be written again, byte by byte the same.
-  CHECK(std::equal((*artifact)->bytes().begin(), (*artifact)->bytes().end(), bytes.begin(), bytes.end()));
+  CHECK(std::equal((*artifact)->bytes().begin(), (*artifact)->bytes().end(), bytes.begin(),
+                   bytes.end()));
 }
 
 TEST_CASE("an artifact file is mapped and its weights used in place") {
@@ -55,14 +58,18 @@ TEST_CASE("an artifact file is mapped and its weights used in place") {
   REQUIRE(b.failure == "");
   int fd = ::open(path.c_str(), O_CREAT | O_TRUNC | O_RDWR, 0644);
   REQUIRE(fd >= 0);
-  REQUIRE(writeArtifact(b.finish(), b.code,
-                        [&](size_t i) -> Result<std::span<const std::byte>> { return std::span<const std::byte>(b.constants[i]); },
-                        *std::make_unique<FileSink>(fd))
+  REQUIRE(writeArtifact(
+              b.finish(), b.code,
+              [&](size_t i) -> Result<std::span<const std::byte>> {
+                return std::span<const std::byte>(b.constants[i]);
+              },
+              *std::make_unique<FileSink>(fd))
               .ok());
   ::close(fd);
   auto artifact = Artifact::open(path);
   REQUIRE(artifact.ok());
-  CHECK(std::equal((*artifact)->bytes().begin(), (*artifact)->bytes().end(), bytes.begin(), bytes.end()));
+  CHECK(std::equal((*artifact)->bytes().begin(), (*artifact)->bytes().end(), bytes.begin(),
+                   bytes.end()));
   CHECK((*artifact)->code().size() == 5000);
   CHECK(reinterpret_cast<uintptr_t>((*artifact)->code().data()) % 4096 == 0);
   CHECK((*artifact)->code()[4999] == std::byte(0x90));
@@ -73,7 +80,8 @@ TEST_CASE("an artifact file is mapped and its weights used in place") {
 }
 
 TEST_CASE("other files and other versions are told apart") {
-  std::string text = "hello, this is no artifact at all; it is longer than a header would be, much longer than that, by some lines";
+  std::string text = "hello, this is no artifact at all; it is longer than a header would be, much "
+                     "longer than that, by some lines";
   text += text;
   CHECK(loadError(std::as_bytes(std::span(text))) == ErrorCode::E0601);
   CHECK(loadError({}) == ErrorCode::E0601);
@@ -173,7 +181,8 @@ TEST_CASE("inconsistent programs are refused") {
   refuse([](Program &p) { p.constants[0].dims = {-1}; });
   refuse([](Program &p) { p.constants[0].dims = {2}; });
   refuse([](Program &p) { p.arenaBytes = 0; });
-  refuse([](Program &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = p.inputs[0].view; });
+  refuse(
+      [](Program &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = p.inputs[0].view; });
   refuse([](Program &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = noView; });
   refuse([](Program &p) { p.buffers[p.views.back().buffer].lastStep = 0; });
   refuse([](Program &p) { p.buffers[p.views.back().buffer].firstStep = 7; });
@@ -185,8 +194,8 @@ TEST_CASE("the program's text") {
   std::string text = printProgram(b.finish());
   INFO(text);
   CHECK(text.find("symbol N = dim 0 of \"x\" in 1..64\nsymbol M = N*2\n") != std::string::npos);
-  CHECK(text.find("step 1 \"node_mul_1\" call mul(%5 f32[N,3], const:w f32[3]) {axis=1} -> (out:out f32[N,3])") !=
-        std::string::npos);
+  CHECK(text.find("step 1 \"node_mul_1\" call mul(%5 f32[N,3], const:w f32[3]) {axis=1} -> "
+                  "(out:out f32[N,3])") != std::string::npos);
   auto work = countWork(b.p, {{"N", 5}, {"M", 10}});
   REQUIRE(work.ok());
   CHECK(work->flops == 15);

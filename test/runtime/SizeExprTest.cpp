@@ -43,8 +43,8 @@ TEST_CASE("sizes have one canonical form") {
 }
 
 TEST_CASE("malformed or overflowing sizes") {
-  for (const char *bad : {"", "N+", "(N", "N)", "N M", "min N", "min(N", "3N", "mod", "*", "N floordiv",
-                          "99999999999999999999"})
+  for (const char *bad : {"", "N+", "(N", "N)", "N M", "min N", "min(N", "3N", "mod", "*",
+                          "N floordiv", "99999999999999999999"})
     CHECK(canon(bad).substr(0, 6) == "error:");
   CHECK(canon("9223372036854775807 + 1") == "invalid");
   CHECK(canon("N floordiv 0") == "invalid");
@@ -102,8 +102,10 @@ struct Random {
     case 8:
       return {SizeExpr::mod(a, b), both ? modChecked(*x, *y) : std::nullopt};
     default:
-      return rng() % 2 ? std::pair{SizeExpr::min(a, b), both ? std::optional(std::min(*x, *y)) : std::nullopt}
-                       : std::pair{SizeExpr::max(a, b), both ? std::optional(std::max(*x, *y)) : std::nullopt};
+      return rng() % 2 ? std::pair{SizeExpr::min(a, b),
+                                   both ? std::optional(std::min(*x, *y)) : std::nullopt}
+                       : std::pair{SizeExpr::max(a, b),
+                                   both ? std::optional(std::max(*x, *y)) : std::nullopt};
     }
   }
 };

@@ -1,4 +1,5 @@
-// buffers: x[rows, n], out[rows]; sizes: n; one workgroup per row; goes through scratch and leaves a mark in the workspace.
+// buffers: x[rows, n], out[rows]; sizes: n; one workgroup per row; goes through scratch and leaves
+// a mark in the workspace.
 #include "kiln/kernel_abi.h"
 
 void kernel(const kiln_kernel_args_v1 *args, int64_t workgroup, int64_t grid) {
