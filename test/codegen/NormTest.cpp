@@ -58,6 +58,29 @@ TEST_CASE("layer_norm and rms_norm") {
               {{1, 1}, {7, 13}, {3, 768}});
 }
 
+TEST_CASE("group_norm and instance norm") {
+  checkFamily("norm",
+              "v1 default; %0 = in f32[d0,8,d1,d2]; %1 = const f32[8]; %2 = const f32[8]; "
+              "%3 = group_norm(%0,%1,%2){epsilon=1e-05, groups=2} f32[d0,8,d1,d2]; out %3",
+              {{1, 1, 1}, {2, 7, 9}, {3, 16, 16}});
+  checkFamily("norm",
+              "v1 default; %0 = in f32[d0,d1,d2]; %1 = in f32[d1]; %2 = in f32[d1]; "
+              "%3 = group_norm(%0,%1,%2){epsilon=1e-05, groups=1} f32[d0,d1,d2]; %4 = relu(%3) f32[d0,d1,d2]; out %4",
+              {{1, 1, 1}, {2, 7, 9}, {3, 16, 100}});
+  checkFamily("norm",
+              "v1 default; %0 = in f32[2,6,5,7]; %1 = const f32[6]; %2 = const f32[6]; "
+              "%3 = group_norm(%0,%1,%2){epsilon=1e-05, groups=6} f32[2,6,5,7]; out %3");
+}
+
+TEST_CASE("batch_norm is elementwise") {
+  for (const char *axis : {"1", "3"})
+    checkFamily("elementwise",
+                std::string("v1 default; %0 = in f32[d0,6,5,6]; %1 = const f32[6]; %2 = const f32[6]; %3 = const f32[6]; "
+                            "%4 = const f32[6]; %5 = batch_norm(%0,%1,%2,%3,%4){channel_axis=") +
+                    axis + ", epsilon=10.0} f32[d0,6,5,6]; %6 = relu(%5) f32[d0,6,5,6]; out %6",
+                {{1}, {3}});
+}
+
 TEST_CASE("what the norm family does not claim") {
   // Scale that varies over one of two normalised axes; an output of other dims; two norms.
   CHECK(claimant("v1 default; %0 = in f32[2,4,24]; %1 = const f32[24]; %2 = layer_norm(%0,%1){axis=1} f32[2,4,24]; out %2") ==

@@ -1,6 +1,7 @@
 #include "codegen/families/elementwise/Elementwise.h"
 
 #include "codegen/Emission.h"
+#include "codegen/families/common/ChannelOperands.h"
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/Space.h"
@@ -19,6 +20,10 @@ static std::vector<int> allOps(const Problem &problem) {
 }
 
 bool ElementwiseFamily::claims(const Problem &problem) const {
+  if (hasChannelOperands(problem)) {
+    std::optional<Problem> aligned = alignChannelOperands(problem);
+    return aligned && !hasChannelOperands(*aligned) && claims(*aligned);
+  }
   if (problem.ops.empty() || problem.outputs.empty() || problem.precision == Precision::Strict ||
       !isExpression(problem))
     return false;
@@ -46,11 +51,18 @@ std::vector<Config> ElementwiseFamily::candidates(const Problem &problem, const 
 
 Exactness ElementwiseFamily::exactness(const Problem &problem, const Config &config) const {
   ExpressionError error = expressionError(problem);
-  return {error.relative, error.scaled};
+  double factor = hasChannelOperands(problem) ? 4 : 1; // several steps in one op
+  return {factor * error.relative, factor * error.scaled};
 }
 
 Result<Emission> ElementwiseFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
                                          mlir::MLIRContext &context) const {
+  if (hasChannelOperands(problem)) {
+    std::optional<Problem> aligned = alignChannelOperands(problem);
+    if (!aligned || hasChannelOperands(*aligned))
+      return makeError(ErrorCode::E0901, "elementwise: not a problem of this family");
+    return emit(*aligned, config, target, context);
+  }
   std::vector<Problem::ValueId> inputs = problem.inputs();
   const std::vector<SizeExpr> &outputDims = problem.value(problem.outputs[0]).dims;
   std::vector<std::span<const SizeExpr>> dims;

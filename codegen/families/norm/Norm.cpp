@@ -1,6 +1,7 @@
 #include "codegen/families/norm/Norm.h"
 
 #include "codegen/Emission.h"
+#include "codegen/families/common/ChannelOperands.h"
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/RowWalk.h"
@@ -16,7 +17,12 @@ using cpu::Values;
 using mlir::Value;
 using mlir::ValueRange;
 
-bool NormFamily::claims(const Problem &problem) const { return planNorm(problem).has_value(); }
+bool NormFamily::claims(const Problem &problem) const {
+  if (!hasChannelOperands(problem))
+    return planNorm(problem).has_value();
+  std::optional<Problem> aligned = alignChannelOperands(problem);
+  return aligned && planNorm(*aligned).has_value();
+}
 
 Config NormFamily::defaultConfig(const Problem &problem, const TargetInfo &target) const {
   return Config{{"unroll", int64_t(4)}};
@@ -120,6 +126,7 @@ public:
     case NormPlan::Kind::LogSoftmax: return softmax(true);
     case NormPlan::Kind::LayerNorm: return normalize(true);
     case NormPlan::Kind::RmsNorm: return normalize(false);
+    case NormPlan::Kind::GroupNorm: return; // not a row at a time
     }
   }
 
@@ -222,6 +229,49 @@ private:
 
 };
 
+// One group of channels: the moments over all of its rows, then each row with its channel's scale and bias.
+void emitGroup(NormRow &row, RowWalk &walk, Value batch, Value group) {
+  Emitter &e = row.e;
+  const NormPlan &plan = row.plan;
+  mlir::Type scalar = e.registerType(plan.dtype), vector = e.vec(scalar, row.lanes);
+  Value perGroup = e.size(plan.channelsPerGroup), zero = e.constant(vector, 0.0);
+  Value first = e.mul(group, perGroup), last = e.add(first, perGroup);
+  Value count = e.intToFloat(e.mul(perGroup, e.size(plan.length)), scalar);
+  auto total = [&](const std::function<Value(Value x, Value sum)> &step) {
+    Values sums = e.loop(first, last, e.index(1), zero, [&](Value channel, ValueRange carried) {
+      row.beginRow(Values{batch, channel});
+      Values part = walk.reduce(
+          zero,
+          [&](const RowChunk &chunk, ValueRange acc) {
+            Value next = step(row.at(chunk.index, chunk.mask).get(plan.x), acc[0]);
+            return Values{walk.masked(chunk, next, acc[0])};
+          },
+          [&](ValueRange a, ValueRange b) { return addEach(e, a, b); });
+      return addEach(e, carried, part);
+    });
+    return e.div(e.reduceAdd(sums[0]), count);
+  };
+  Value mean = e.splat(total([&](Value x, Value sum) { return e.add(sum, x); }), row.lanes);
+  Value variance = total([&](Value x, Value sum) {
+    Value d = e.sub(x, mean);
+    return e.fma(d, d, sum);
+  });
+  Value epsilon = e.constant(scalar, plan.op->attributes.getFloat("epsilon", 1e-5));
+  Value inverse = e.splat(e.div(e.constant(scalar, 1.0), e.sqrt(e.add(variance, epsilon))), row.lanes);
+  e.loop(first, last, e.index(1), [&](Value channel) {
+    row.beginRow(Values{batch, channel});
+    walk.forEach([&](const RowChunk &chunk) {
+      Expression point = row.at(chunk.index, chunk.mask);
+      Value y = e.mul(e.sub(point.get(plan.x), mean), inverse);
+      y = e.mul(y, point.get(plan.op->operands[1]));
+      if (plan.op->operands[2] != Problem::absent)
+        y = e.add(y, point.get(plan.op->operands[2]));
+      point.bind(plan.y, y);
+      row.storeOutputs(point, chunk.index, chunk.mask);
+    });
+  });
+}
+
 // Softmax over an axis before the last: vectors lie across the inner dim, sweeps step along the axis.
 void emitColumns(NormRow &row, Value begin, Value end, ValueRange outer, unsigned bits) {
   Emitter &e = row.e;
@@ -261,8 +311,12 @@ void emitColumns(NormRow &row, Value begin, Value end, ValueRange outer, unsigne
 
 } // namespace
 
-Result<Emission> NormFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
+Result<Emission> NormFamily::emit(const Problem &original, const Config &config, const TargetInfo &target,
                                   mlir::MLIRContext &context) const {
+  std::optional<Problem> aligned = alignChannelOperands(original);
+  if (!aligned)
+    return makeError(ErrorCode::E0901, "norm: not a problem of this family");
+  const Problem &problem = *aligned;
   std::optional<NormPlan> plan = planNorm(problem);
   if (!plan)
     return makeError(ErrorCode::E0901, "norm: not a problem of this family");
@@ -279,6 +333,16 @@ Result<Emission> NormFamily::emit(const Problem &problem, const Config &config, 
     Launch launch = beginLaunch(e, problem, "norm", grid.grid());
     NormRow row(e, problem, *plan, lanes);
     emitRows(e, space, grid, [&](ValueRange outer, Value begin, Value end) { emitColumns(row, begin, end, outer, bits); });
+    return finishLaunch(e, std::move(launch));
+  }
+
+  if (plan->kind == NormPlan::Kind::GroupNorm) {
+    int64_t groups = plan->op->attributes.getInt("groups", 1);
+    SizeExpr batch = plan->outer[0];
+    Launch launch = beginLaunch(e, problem, "norm", batch * SizeExpr(groups));
+    NormRow row(e, problem, *plan, lanes);
+    RowWalk walk(e, plan->length, lanes, bits, unroll, 4);
+    emitGroup(row, walk, e.div(e.workgroup(), e.index(groups)), e.rem(e.workgroup(), e.index(groups)));
     return finishLaunch(e, std::move(launch));
   }
 

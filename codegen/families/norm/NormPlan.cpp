@@ -9,7 +9,8 @@ static std::optional<NormPlan::Kind> kindOf(std::string_view mnemonic) {
   static constexpr std::pair<std::string_view, Kind> kinds[] = {{"softmax", Kind::Softmax},
                                                                 {"log_softmax", Kind::LogSoftmax},
                                                                 {"layer_norm", Kind::LayerNorm},
-                                                                {"rms_norm", Kind::RmsNorm}};
+                                                                {"rms_norm", Kind::RmsNorm},
+                                                                {"group_norm", Kind::GroupNorm}};
   for (auto [name, kind] : kinds)
     if (name == mnemonic)
       return kind;
@@ -47,7 +48,11 @@ std::optional<NormPlan> planNorm(const Problem &problem) {
   int64_t rank = x.rank();
   if (!isFloat(x.dtype) || rank == 0 || x.kind == Problem::Kind::Literal)
     return std::nullopt;
-  plan.axis = plan.op->attributes.getInt("axis", -1);
+  bool group = plan.kind == NormPlan::Kind::GroupNorm;
+  plan.axis = group ? std::min<int64_t>(2, rank) : plan.op->attributes.getInt("axis", -1);
+  int64_t groups = plan.op->attributes.getInt("groups", 1);
+  if (group && (rank < 3 || groups < 1))
+    return std::nullopt;
   if (plan.axis < 0)
     plan.axis += rank;
   if (plan.axis < 0 || plan.axis >= rank)
@@ -73,6 +78,14 @@ std::optional<NormPlan> planNorm(const Problem &problem) {
   }
   std::span<const SizeExpr> space(x.dims);
   CollapsedSpace outer = collapse(space.first(size_t(plan.axis)), parts[0]);
+  if (group) { // batch and channels stay apart, whatever their sizes
+    outer.space.assign(x.dims.begin(), x.dims.begin() + 2);
+    for (size_t b = 0; b < parts[0].size(); ++b) {
+      outer.buffers[b].assign(2 - parts[0][b].size(), SizeExpr(1));
+      outer.buffers[b].insert(outer.buffers[b].end(), parts[0][b].begin(), parts[0][b].end());
+    }
+    plan.channelsPerGroup = SizeExpr::floorDiv(x.dims[1], groups);
+  }
   CollapsedSpace row = collapse(space.subspan(size_t(plan.axis), size_t(rowEnd - plan.axis)), parts[1]);
   CollapsedSpace inner = collapse(space.subspan(size_t(rowEnd)), parts[2]);
   if (row.space.size() != 1 || inner.space.size() != 1)

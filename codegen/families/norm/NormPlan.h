@@ -9,7 +9,7 @@
 namespace kiln {
 
 struct NormPlan {
-  enum class Kind { Softmax, LogSoftmax, LayerNorm, RmsNorm };
+  enum class Kind { Softmax, LogSoftmax, LayerNorm, RmsNorm, GroupNorm };
   Kind kind;
   const Problem::Op *op;
   Problem::ValueId x, y;
@@ -18,6 +18,7 @@ struct NormPlan {
   // The space as [outer..., axis part, inner part]: `inner` is 1 but for softmax over an axis before the last.
   std::vector<SizeExpr> outer;
   SizeExpr length, inner;
+  SizeExpr channelsPerGroup = 1; // GroupNorm: `outer` ends with the channels, `length` is one channel
   // Buffers of the problem (inputs() order) in dims of outer + {length, inner}.
   std::vector<std::vector<SizeExpr>> buffers;
 
@@ -28,7 +29,7 @@ struct NormPlan {
   }
 };
 
-/// Nothing when the problem is not one for the family.
+/// Nothing when the problem is not one for the family. `problem` has its channel operands aligned.
 std::optional<NormPlan> planNorm(const Problem &problem);
 
 } // namespace kiln
