@@ -49,7 +49,7 @@ const Legality &legalityOf(Stage stage) {
       {Stage::Configured,
        {"func.*", "kiln.*"},
        true,
-       {"family", "problem", "config", "packed", "plan"}},
+       {"family", "problem", "config", "sizes", "packed", "plan"}},
       {Stage::Planned, {"plan.*"}, false, {}},
       {Stage::Lowered, {"plan.*", "builtin.module"}, false, {}},
   };

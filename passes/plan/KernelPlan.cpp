@@ -74,13 +74,11 @@ public:
 
 } // namespace
 
-void KernelPlan::write(KernelOp op, ArrayRef<SizeExpr> symbols) const {
+void KernelPlan::write(KernelOp op) const {
   Builder b(op.getContext());
   auto text = [&](const SizeExpr &size) { return b.getStringAttr(size.print()); };
   auto entry = [&](StringRef name, mlir::Attribute value) { return b.getNamedAttr(name, value); };
-  SmallVector<mlir::Attribute> launchList, packedList, inPlaceList, symbolList;
-  for (const SizeExpr &symbol : symbols)
-    symbolList.push_back(text(symbol));
+  SmallVector<mlir::Attribute> launchList, packedList, inPlaceList;
   for (const Launch &launch : launches) {
     SmallVector<mlir::Attribute> buffers, sizes;
     for (const Buffer &buffer : launch.buffers)
@@ -100,7 +98,7 @@ void KernelPlan::write(KernelOp op, ArrayRef<SizeExpr> symbols) const {
                                                entry("input", b.getI64IntegerAttr(pair.input))}));
   op->setAttr("packed", b.getArrayAttr(packedList));
   op->setAttr("plan",
-              b.getDictionaryAttr({entry("symbols", b.getArrayAttr(symbolList)),
+              b.getDictionaryAttr({
                                    entry("launches", b.getArrayAttr(launchList)),
                                    entry("in_place", b.getArrayAttr(inPlaceList)),
                                    entry("workspace", text(workspace)), entry("flops", text(flops)),
@@ -119,12 +117,12 @@ Result<KernelPlan> KernelPlan::read(KernelOp op) {
   int operands = static_cast<int>(op->getNumOperands()),
       results = static_cast<int>(op->getNumResults());
   std::map<std::string, SizeExpr> symbols;
-  for (auto [i, symbol] : llvm::enumerate(reader.list(plan, "symbols"))) {
+  for (auto [i, symbol] : llvm::enumerate(reader.list(op->getAttrDictionary(), "sizes"))) {
     auto value = dyn_cast<StringAttr>(symbol);
     Result<SizeExpr> size =
         value ? SizeExpr::parse(std::string_view(value.getValue())) : Result<SizeExpr>(0);
     if (!value || !size.ok())
-      reader.fail("symbols");
+      reader.fail("sizes");
     else
       symbols["d" + std::to_string(i)] = *size;
   }

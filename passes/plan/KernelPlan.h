@@ -1,6 +1,6 @@
 // How a configured kernel tells the planning passes what to launch: attributes of `kiln.kernel`,
 // put there when its implementation is chosen. Size texts are over the problem's symbols d0, d1
-// ...; `symbols` says what they are in the function. Operand i of a configured kernel is input i of
+// ...; the attribute `sizes` says what they are in the function. Operand i of a configured kernel is input i of
 // its problem.
 
 #pragma once

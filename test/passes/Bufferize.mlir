@@ -57,7 +57,7 @@ func.func @copies(%x: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>, tensor<2x
 func.func @in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
   %w = kiln.constant {value = dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>} : () -> tensor<4xf32>
   %0 = kiln.kernel %x, %w attributes {family = "f", problem = "p", config = "{}", packed = [{input = 1, recipe = "reshape[1,4]", type = "f32[1,4]"}],
-    plan = {symbols = [], in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
+    sizes = [], plan = {in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
       {buffers = ["in0", "workspace"], sizes = [], grid = "1", scratch = "0"},
       {buffers = ["in0", "packed0", "out0"], sizes = [], grid = "4", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
@@ -65,7 +65,7 @@ func.func @in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
     kiln.yield %s : tensor<4xf32>
   }
   %1 = kiln.kernel %0, %w attributes {family = "f", problem = "p", config = "{}", packed = [{input = 1, recipe = "reshape[1,4]", type = "f32[1,4]"}],
-    plan = {symbols = [], in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
+    sizes = [], plan = {in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
       {buffers = ["in0", "workspace"], sizes = [], grid = "1", scratch = "0"},
       {buffers = ["in0", "packed0", "out0"], sizes = [], grid = "4", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
@@ -89,14 +89,14 @@ func.func @in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
 func.func @not_in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = kiln.neg %x : (tensor<4xf32>) -> tensor<4xf32>
   %1 = kiln.kernel %0 attributes {family = "f", problem = "p", config = "{}", packed = [],
-    plan = {symbols = [], in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
+    sizes = [], plan = {in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
       {buffers = ["in0", "out0"], sizes = [], grid = "1", scratch = "0"}]}} : (tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>):
     %s = kiln.exp %a : (tensor<4xf32>) -> tensor<4xf32>
     kiln.yield %s : tensor<4xf32>
   }
   %2 = kiln.kernel %0, %0 attributes {family = "f", problem = "p", config = "{}", packed = [],
-    plan = {symbols = [], in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
+    sizes = [], plan = {in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
       {buffers = ["in0", "out0"], sizes = [], grid = "1", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
     %s = kiln.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
