@@ -21,13 +21,22 @@
 
 namespace kiln::cpu {
 
-std::unique_ptr<mlir::MLIRContext> makeContext() {
+static mlir::DialectRegistry kernelDialects() {
   mlir::DialectRegistry registry;
   registry.insert<mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect, mlir::LLVM::LLVMDialect,
                   mlir::math::MathDialect, mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
   mlir::registerBuiltinDialectTranslation(registry);
   mlir::registerLLVMDialectTranslation(registry);
-  auto context = std::make_unique<mlir::MLIRContext>(registry, mlir::MLIRContext::Threading::DISABLED);
+  return registry;
+}
+
+void loadKernelDialects(mlir::MLIRContext &context) {
+  context.appendDialectRegistry(kernelDialects());
+  context.loadAllAvailableDialects();
+}
+
+std::unique_ptr<mlir::MLIRContext> makeContext() {
+  auto context = std::make_unique<mlir::MLIRContext>(kernelDialects(), mlir::MLIRContext::Threading::DISABLED);
   context->loadAllAvailableDialects();
   return context;
 }

@@ -19,6 +19,8 @@ namespace kiln::cpu {
 
 // A context that holds exactly the dialects an Emitter uses, single-threaded. One per compiling thread.
 std::unique_ptr<mlir::MLIRContext> makeContext();
+// Adds the same dialects to another context, which can then read and print kernels.
+void loadKernelDialects(mlir::MLIRContext &context);
 
 // scf + vector + arith + math + cf -> llvm dialect, in place, by one conversion.
 Status lowerToLLVMDialect(mlir::ModuleOp module);

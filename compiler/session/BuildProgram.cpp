@@ -1,6 +1,6 @@
 #include "compiler/session/BuildProgram.h"
 
-#include "dialects/kiln/Locations.h"
+#include "compiler/session/Diagnostics.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/TypeSwitch.h"

@@ -4,6 +4,7 @@
 
 #include "codegen/CodegenOracle.h"
 #include "compiler/session/BuildProgram.h"
+#include "compiler/session/Diagnostics.h"
 #include "compiler/session/Options.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -22,30 +23,33 @@ public:
   ~Compilation();
 
   // --- what the pipeline calls, in this order for each stage
-  /// Whether the stage is to be run: it lies after the one that the input is in, and not after the one to stop at.
+  /// Reads the input: a model, which is then at stage `imported`, or IR text, which says its stage.
+  Status read();
+  /// Whether the stage is to be run: it lies after the one that the module is in, and not after the one to stop at.
   bool begin(Stage stage);
   /// Marks the module, checks the stage's legality table and dumps.
   Status end(Stage stage);
-
-  /// Reads the input, a model or IR text. IR text may be at any stage.
-  Status read();
   /// Runs one pass over the module.
   Status run(std::unique_ptr<mlir::Pass> pass);
   /// Gives every configured kernel its launches and packed constants (passes/plan/KernelPlan.h).
   Status describeKernels();
-  /// Gives host steps their estimated work; counts, warns, and refuses where all is to be compiled.
+  /// Remembers the model's floating-point work, of which later reports are shares.
+  void countModelWork();
+  /// Notes the estimated work of host steps; warns of what runs on reference kernels, or refuses it.
   Status reportReferenceWork();
-  /// Appends the vector-level code of every kernel to the module.
-  Status lowerKernels();
+  /// Adds the vector-level code of every kernel to the module, where somebody wants to see it.
+  Status showKernels();
 
   // --- results
   bool stopped() const { return options.stopAfter.has_value(); }
   /// The module's text; derived weights are named as `weightsFile` if that is not empty.
   std::string printModule(const std::string &weightsFile = "");
-  /// Bytes of constants that passes computed and the text refers to.
-  std::vector<std::byte> derivedWeights() const;
-  /// Writes the artifact of a lowered (or planned) module.
-  Status writeArtifact(class ByteSink &sink);
+  /// Whether the module refers to constants that passes computed.
+  bool hasDerivedWeights();
+  /// Writes these constants, in the form that IR text named after `path` refers to.
+  Status writeDerivedWeights(const std::string &path);
+  /// Compiles the kernels of a planned module and writes the artifact.
+  Status writeArtifact(ByteSink &sink);
 
   bool interpreted() const { return !target.has_value(); }
   WeightStore &weights();
@@ -55,21 +59,23 @@ public:
   std::optional<TargetInfo> target; ///< none: "interpreter"
   Precision precision = Precision::Default;
   mlir::MLIRContext context;
+  std::unique_ptr<CodegenOracle> oracle; // outlives the module, which may ask it
   mlir::OwningOpRef<mlir::ModuleOp> module;
-  std::unique_ptr<CodegenOracle> oracle;
   size_t threads = 1;
 
 private:
   Compilation(CompileOptions options, CompileInput input);
   Status prepare();
-  Status readText(const std::string &text);
-  Status addWeightFiles();
-  Status diagnosed(ErrorCode fallback);
+  Status readText(llvm::StringRef text);
+  Status openWeightFiles();
+  Status dump(const std::string &name, const std::string &text);
+  Status dumpKernels(const BuiltProgram &built, std::span<const CompiledKernel> kernels);
   void message(Severity severity, const std::string &text) const;
   bool progress(std::string_view stage, size_t done, size_t total);
 
   Stage reached = Stage::None;
-  std::vector<std::string> errors; // of the context's diagnostics, not yet turned into a Status
+  double modelFlops = 0; // at stage canonical
+  DiagnosticCollector diagnostics;
 };
 
 } // namespace kiln

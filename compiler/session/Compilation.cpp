@@ -1,0 +1,122 @@
+#include "compiler/session/Compilation.h"
+
+#include "compiler/session/AtomicFile.h"
+#include "dialects/kiln/Dialect.h"
+#include "passes/graph/WorkShare.h"
+#include "passes/plan/KernelPlan.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <sched.h>
+
+using namespace mlir;
+using namespace kiln;
+
+static size_t usableCpus() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<size_t>(CPU_COUNT(&set)) : 1;
+}
+
+Compilation::Compilation(CompileOptions givenOptions, CompileInput givenInput)
+    : options(std::move(givenOptions)), input(std::move(givenInput)), context(MLIRContext::Threading::DISABLED),
+      diagnostics(context, std::filesystem::path(input.path).filename().string()) {}
+
+Compilation::~Compilation() = default;
+
+Result<std::unique_ptr<Compilation>> Compilation::create(CompileOptions options, CompileInput input) {
+  std::unique_ptr<Compilation> result(new Compilation(std::move(options), std::move(input)));
+  KILN_TRY(result->prepare());
+  return result;
+}
+
+Status Compilation::prepare() {
+  threads = options.threads ? options.threads : usableCpus();
+  std::optional<Precision> level = parsePrecision(options.precision);
+  if (!level)
+    return makeError(ErrorCode::E0701, "precision \"", options.precision, "\" is unknown; use strict, default or fast");
+  precision = *level;
+  context.loadDialect<KilnDialect, func::FuncDialect, plan_ir::PlanDialect>();
+  if (options.target == "interpreter")
+    return Status::success();
+
+  ChooseOptions choose;
+  KILN_ASSIGN(target, options.target == "host" ? hostTarget() : TargetInfo::parse(options.target));
+  choose.target = *target;
+  if (!options.cache.empty()) {
+    // A cache can only make kernels faster: without it the defaults are used.
+    Result<TuningCache> cache = TuningCache::open(options.cache);
+    if (cache.ok())
+      choose.cache = std::move(*cache);
+    else
+      message(Severity::Warning, formatError(cache.status()));
+  }
+  oracle = std::make_unique<CodegenOracle>(std::move(choose), precision);
+  context.getLoadedDialect<KilnDialect>()->oracle = oracle.get();
+  return Status::success();
+}
+
+WeightStore &Compilation::weights() { return context.getLoadedDialect<KilnDialect>()->weights(); }
+
+void Compilation::message(Severity severity, const std::string &text) const {
+  if (options.message)
+    options.message(severity, text);
+}
+
+bool Compilation::progress(std::string_view stage, size_t done, size_t total) {
+  return !options.progress || options.progress(stage, done, total);
+}
+
+bool Compilation::begin(Stage stage) {
+  if (reached >= stage || (options.stopAfter && stage > *options.stopAfter))
+    return false;
+  progress(stageName(stage), 0, 0);
+  return true;
+}
+
+Status Compilation::end(Stage stage) {
+  setStage(*module, stage);
+  reached = stage;
+  KILN_TRY(checkStage(*module, stage));
+  if (!progress(stageName(stage), 1, 1))
+    return makeError(ErrorCode::E0701, "the compilation was interrupted");
+  if (options.dumpDirectory.empty())
+    return Status::success();
+  char number[8];
+  std::snprintf(number, sizeof number, "%02d-", static_cast<int>(stage));
+  std::string name = number + std::string(stageName(stage)) + ".mlir";
+  if (hasDerivedWeights())
+    KILN_TRY(writeDerivedWeights(options.dumpDirectory + "/" + name));
+  return dump(name, printModule(name + ".weights"));
+}
+
+Status Compilation::dump(const std::string &name, const std::string &text) {
+  std::filesystem::path path = std::filesystem::path(options.dumpDirectory) / name;
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);
+  if (error)
+    return makeError(ErrorCode::E0106, path.parent_path().string(), ": cannot be made: ", error.message());
+  return writeFile(path.string(), text);
+}
+
+Status Compilation::run(std::unique_ptr<Pass> pass) {
+  std::string name = pass->getArgument().str();
+  PassManager manager(&context);
+  if (pass->getOpName() == func::FuncOp::getOperationName())
+    manager.addNestedPass<func::FuncOp>(std::move(pass));
+  else
+    manager.addPass(std::move(pass));
+  bool ok = succeeded(manager.run(*module));
+  Status status = diagnostics.take(ErrorCode::E0901);
+  if (ok)
+    return Status::success();
+  return status.ok() ? makeError(ErrorCode::E0901, "pass ", name, " failed") : status;
+}
+
+void Compilation::countModelWork() {
+  if (oracle)
+    modelFlops = countFlops(*module, *oracle);
+}

@@ -1,0 +1,45 @@
+#include "compiler/session/Compiler.h"
+
+#include "compiler/pipeline/Pipeline.h"
+#include "compiler/session/AtomicFile.h"
+#include "runtime/plan/Artifact.h"
+
+#include <filesystem>
+
+using namespace kiln;
+
+static Status writeText(Compilation &c, const CompileOutput &output) {
+  std::string weightsFile = output.path.empty() ? "" : std::filesystem::path(output.path).filename().string() + ".weights";
+  std::string text = c.printModule(weightsFile);
+  if (output.bytes) {
+    auto bytes = std::as_bytes(std::span(text));
+    output.bytes->assign(bytes.begin(), bytes.end());
+  }
+  if (output.path.empty())
+    return Status::success();
+  if (c.hasDerivedWeights())
+    KILN_TRY(c.writeDerivedWeights(output.path));
+  return writeFile(output.path, text);
+}
+
+Status kiln::compileModel(const CompileInput &input, const CompileOptions &given, const CompileOutput &output) {
+  CompileOptions options = given;
+  if (options.stopAfter == Stage::Artifact)
+    options.stopAfter.reset();
+  KILN_ASSIGN(std::unique_ptr<Compilation> c, Compilation::create(options, input));
+  KILN_TRY(runPipeline(*c));
+  if (c->stopped())
+    return writeText(*c, output);
+  if (output.path.empty()) {
+    MemorySink sink;
+    KILN_TRY(c->writeArtifact(sink));
+    if (output.bytes)
+      *output.bytes = std::move(sink.bytes);
+    return Status::success();
+  }
+  AtomicFile file;
+  KILN_TRY(file.open(output.path));
+  FileSink sink(file.descriptor());
+  KILN_TRY(c->writeArtifact(sink));
+  return file.commit();
+}

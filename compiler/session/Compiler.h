@@ -1,0 +1,21 @@
+// One call from a model to an artifact, or to the text of a stage.
+
+#pragma once
+
+#include "compiler/session/Options.h"
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace kiln {
+
+struct CompileOutput {
+  std::string path;                        ///< file to write; empty: none
+  std::vector<std::byte> *bytes = nullptr; ///< memory to fill; null: none
+};
+
+/// Compiles `input`. The output is an artifact; with CompileOptions::stopAfter (other than `artifact`) the module's text.
+Status compileModel(const CompileInput &input, const CompileOptions &options, const CompileOutput &output);
+
+} // namespace kiln

@@ -1,0 +1,155 @@
+// What Compilation does to kernels: their launches (stage configured), their share of the work, their code as text (stage lowered).
+
+#include "codegen/RegionProblem.h"
+#include "codegen/cpu/Lowering.h"
+#include "compiler/session/Compilation.h"
+#include "dialects/kiln/Build.h"
+#include "passes/plan/KernelPlan.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <cstdio>
+#include <filesystem>
+
+using namespace mlir;
+using namespace kiln;
+
+namespace {
+
+Result<KernelJob> jobOf(kiln::KernelOp op) {
+  KernelJob job;
+  auto text = [&](StringRef name) { return op->getAttrOfType<StringAttr>(name).getValue(); };
+  job.family = findFamily(cpuFamilies(), std::string_view(text("family")));
+  if (!job.family)
+    return makeError(ErrorCode::E0806, "there is no kernel family ", text("family").str());
+  KILN_ASSIGN(job.problem, Problem::parse(std::string_view(text("problem"))));
+  KILN_ASSIGN(job.config, Attributes::parse(std::string_view(text("config"))));
+  return job;
+}
+
+/// The plan of one kernel from its emission.
+Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface, kiln::KernelOp op) {
+  KernelPlan plan;
+  for (const Launch &launch : interface.launches) {
+    KernelPlan::Launch out;
+    for (const BufferRef &buffer : launch.buffers)
+      out.buffers.push_back({static_cast<KernelPlan::Buffer::Kind>(buffer.kind), buffer.index});
+    out.sizes = launch.sizes;
+    out.grid = launch.grid;
+    out.scratch = launch.scratchBytes;
+    plan.launches.push_back(std::move(out));
+  }
+  std::vector<Problem::ValueId> inputs = job.problem.inputs();
+  if (inputs.size() != op->getNumOperands() || job.problem.outputs.size() != op->getNumResults())
+    return makeError(ErrorCode::E0905, "a kernel differs from its problem ", job.problem.print());
+  for (const PackedInput &packed : interface.packed) {
+    const Problem::Value &value = job.problem.value(inputs.at(static_cast<size_t>(packed.input)));
+    std::vector<int64_t> dims;
+    for (const SizeExpr &dim : value.dims)
+      dims.push_back(dim.asConstant().value_or(-1));
+    KILN_ASSIGN(RecipeType type, recipeType(value.dtype, dims, packed.recipe));
+    plan.packed.push_back({packed.input, packed.recipe.print(), printTensorType(type.dtype, type.dims)});
+  }
+  for (const Problem::InPlace &pair : job.problem.inPlace)
+    plan.inPlace.push_back({pair.output, pair.input});
+  plan.workspace = interface.workspaceBytes;
+  plan.flops = flops(job.problem);
+  plan.bytes = bytes(job.problem);
+  return plan;
+}
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, share > 0 && share < 0.001 ? "%.2g %%" : "%.1f %%", share * 100);
+  return text;
+}
+
+} // namespace
+
+Status Compilation::describeKernels() {
+  std::vector<KernelJob> jobs;
+  std::vector<std::pair<kiln::KernelOp, size_t>> kernels;
+  std::map<std::string, size_t> known;
+  Status status;
+  module->walk([&](kiln::KernelOp op) {
+    std::string key;
+    for (StringRef name : {"family", "problem", "config"})
+      if (auto text = op->getAttrOfType<StringAttr>(name))
+        key += text.getValue().str() + '\n';
+      else if (status.ok())
+        status = makeError(ErrorCode::E0313, "a kernel has no attribute ", name.str());
+    if (!status.ok())
+      return WalkResult::interrupt();
+    auto [it, added] = known.try_emplace(key, jobs.size());
+    if (added) {
+      Result<KernelJob> job = jobOf(op);
+      if (!job.ok()) {
+        status = job.status();
+        return WalkResult::interrupt();
+      }
+      jobs.push_back(std::move(*job));
+    }
+    kernels.emplace_back(op, it->second);
+    return WalkResult::advance();
+  });
+  KILN_TRY(status);
+  if (jobs.empty())
+    return Status::success();
+  KILN_ASSIGN(std::vector<KernelInterface> interfaces, emitInterfaces(jobs, *target, threads));
+  for (auto &[op, job] : kernels) {
+    KILN_ASSIGN(KernelPlan plan, planOf(jobs[job], interfaces[job], op));
+    plan.write(op);
+  }
+  return Status::success();
+}
+
+Status Compilation::reportReferenceWork() {
+  double work = 0;
+  std::map<std::string, int> ops; // on reference kernels, with counts
+  module->walk([&](func::FuncOp function) {
+    Result<SizeTable> sizes = SizeTable::read(function);
+    for (Operation &op : function.getBody().front()) {
+      StringRef mnemonic = mnemonicOf(&op);
+      if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op))
+        continue;
+      Result<RegionProblem> region = problemOf(&op, op.getResults(), sizes.ok() ? &*sizes : nullptr, precision);
+      if (region.ok()) {
+        std::map<std::string, SizeExpr> symbols;
+        std::vector<std::string> names = region->problem.symbols();
+        for (size_t i = 0; i < names.size(); ++i)
+          symbols.emplace(names[i], region->sizes[i]);
+        writeWork(&op, flops(region->problem).substitute(symbols), bytes(region->problem).substitute(symbols));
+      }
+      if (oracle && isa<FloatType>(getElementTypeOrSelf(op.getResult(0).getType()))) {
+        work += oracle->flops(&op);
+        ++ops[mnemonic.str()];
+      }
+    }
+  });
+  if (interpreted() || ops.empty())
+    return Status::success();
+  std::string list;
+  for (auto &[op, count] : ops)
+    list += (list.empty() ? "" : ", ") + op + (count > 1 ? " x" + std::to_string(count) : "");
+  if (options.requireCompiled)
+    return makeError(ErrorCode::E0209, std::filesystem::path(input.path).filename().string(), ": no compiled kernel for ", list);
+  double share = modelFlops > 0 ? work / modelFlops : 0;
+  message(Severity::Warning, percent(share) + " of the floating-point work runs on reference kernels: " + list);
+  return Status::success();
+}
+
+Status Compilation::showKernels() {
+  bool wanted = options.stopAfter == Stage::Lowered || !options.dumpDirectory.empty();
+  if (!wanted || interpreted())
+    return Status::success();
+  cpu::loadKernelDialects(context);
+  KILN_ASSIGN(BuiltProgram built, buildProgram(*module));
+  auto names = module->getOps<plan_ir::KernelOp>().begin();
+  for (const KernelJob &job : built.kernels) {
+    KILN_ASSIGN(Emission emission, job.family->emit(job.problem, job.config, *target, context));
+    emission.module->setSymName(((*names).getSymName() + "_code").str());
+    module->push_back(emission.module.release());
+    ++names;
+  }
+  return Status::success();
+}
