@@ -3,7 +3,9 @@
 #include "compiler/session/Compiler.h"
 #include "kiln/compiler.h"
 
-#include <cstdlib>
+#include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -12,38 +14,50 @@ using namespace kiln;
 
 namespace {
 
-/// The caller's options, those of an older header filled up with defaults.
-Status readOptions(const kiln_compile_options *given, kiln_compile_options &options) {
-  options = KILN_COMPILE_OPTIONS_INIT;
-  if (!given)
-    return Status::success();
-  if (given->size < offsetof(kiln_compile_options, precision) || given->size > 4096)
-    return makeError(ErrorCode::E0706, "kiln_compile_options has the unknown size ", given->size);
-  size_t known = std::min(given->size, sizeof options);
-  std::memcpy(&options, given, known);
-  auto *bytes = reinterpret_cast<const unsigned char *>(given);
-  for (size_t i = known; i < given->size; ++i)
-    if (bytes[i])
-      return makeError(ErrorCode::E0706, "kiln_compile_options holds fields that this version does not know");
-  return Status::success();
+/// One dim: "224", "N" or "1..64".
+Result<DimOverride> readDim(std::string_view text) {
+  auto number = [](std::string_view digits, int64_t &value) {
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return error == std::errc() && end == digits.data() + digits.size() && value >= 0;
+  };
+  int64_t low, high;
+  if (number(text, low))
+    return DimOverride(low);
+  if (size_t dots = text.find(".."); dots != std::string_view::npos) {
+    if (!number(text.substr(0, dots), low) || !number(text.substr(dots + 2), high) || low > high)
+      return makeError(ErrorCode::E0701, "\"", text, "\" is no range of sizes such as 1..64");
+    return DimOverride(SizeRange{low, high});
+  }
+  auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; };
+  if (text.empty() || !letter(text[0]) || !std::ranges::all_of(text, [&](char c) { return letter(c) || std::isdigit(static_cast<unsigned char>(c)); }))
+    return makeError(ErrorCode::E0701, "\"", text, "\" is no size; use a number, a name, or a range such as 1..64");
+  return DimOverride(std::string(text));
 }
 
-Result<DimOverride> readSize(const kiln_input_size &size) {
-  switch (size.kind) {
-  case KILN_SIZE_FIXED:
-    if (size.low < 0)
-      return makeError(ErrorCode::E0701, "a size of ", size.low, " is not possible");
-    return DimOverride(size.low);
-  case KILN_SIZE_SYMBOL:
-    if (!size.symbol || !*size.symbol)
-      return makeError(ErrorCode::E0701, "a symbolic size needs a name");
-    return DimOverride(std::string(size.symbol));
-  case KILN_SIZE_RANGE:
-    if (size.low < 0 || size.high < size.low)
-      return makeError(ErrorCode::E0701, "the range of sizes ", size.low, "..", size.high, " is empty");
-    return DimOverride(SizeRange{size.low, size.high});
+/// "x=1x3xHx1..64"; dims are separated by 'x', or by ',' so that a name may contain an x. Nothing after '=' is a scalar.
+Status readShape(std::string_view text, std::map<std::string, std::vector<DimOverride>> &shapes) {
+  size_t equals = text.rfind('=');
+  if (equals == std::string_view::npos || equals == 0)
+    return makeError(ErrorCode::E0701, "shape \"", text, "\" is not of the form NAME=1x3x224x224");
+  std::string name(text.substr(0, equals));
+  std::string_view rest = text.substr(equals + 1);
+  char separator = rest.find(',') != std::string_view::npos ? ',' : 'x';
+  std::vector<DimOverride> dims;
+  while (!rest.empty()) {
+    size_t end = std::min(rest.find(separator), rest.size());
+    Result<DimOverride> dim = readDim(rest.substr(0, end));
+    if (!dim.ok())
+      return dim.status().withContext("shape \"" + std::string(text) + "\": ");
+    dims.push_back(*dim);
+    if (end == rest.size())
+      break;
+    rest.remove_prefix(end + 1);
+    if (rest.empty())
+      return makeError(ErrorCode::E0701, "shape \"", text, "\" ends in a separator");
   }
-  return makeError(ErrorCode::E0704, "kind ", size.kind, " of a size is unknown");
+  if (!shapes.emplace(name, std::move(dims)).second)
+    return makeError(ErrorCode::E0703, "two shapes for the input \"", name, "\"");
+  return Status::success();
 }
 
 Result<CompileOptions> convert(const kiln_compile_options &given) {
@@ -54,18 +68,8 @@ Result<CompileOptions> convert(const kiln_compile_options &given) {
   options.cache = text(given.cache, "");
   if (given.shape_count && !given.shapes)
     return makeError(ErrorCode::E0704, "shapes are missing");
-  for (size_t i = 0; i < given.shape_count; ++i) {
-    const kiln_input_shape &shape = given.shapes[i];
-    if (!shape.input || (shape.rank && !shape.sizes))
-      return makeError(ErrorCode::E0704, "a shape has no input or no sizes");
-    std::vector<DimOverride> &dims = options.shapes[shape.input];
-    if (!dims.empty())
-      return makeError(ErrorCode::E0703, "two shapes for the input \"", shape.input, "\"");
-    for (size_t k = 0; k < shape.rank; ++k) {
-      KILN_ASSIGN(DimOverride dim, readSize(shape.sizes[k]));
-      dims.push_back(std::move(dim));
-    }
-  }
+  for (size_t i = 0; i < given.shape_count; ++i)
+    KILN_TRY(readShape(given.shapes[i] ? given.shapes[i] : "", options.shapes));
   if (given.threads < 0 || given.threads > 1024)
     return makeError(ErrorCode::E0701, "threads must lie in 0..1024, not ", given.threads);
   options.threads = static_cast<size_t>(given.threads);
@@ -79,43 +83,44 @@ Result<CompileOptions> convert(const kiln_compile_options &given) {
       return makeError(ErrorCode::E0701, "stage \"", given.stop_after, "\" is unknown; stages are ", names);
     }
   }
-  options.dumpDirectory = text(given.dump, "");
-  options.rewriteLimit = given.rewrite_limit;
-  if (given.message)
+  options.dumpDirectory = text(given.dump_dir, "");
+  if (given.has_opt_limit) {
+    if (given.opt_limit < 0)
+      return makeError(ErrorCode::E0701, "a limit of ", given.opt_limit, " rewrites is not possible");
+    options.rewriteLimit = given.opt_limit;
+  }
+  if (given.diagnostic)
     options.message = [given](Severity severity, const std::string &message) {
-      given.message(given.user, severity == Severity::Warning ? KILN_WARNING : KILN_NOTE, message.c_str());
+      given.diagnostic(given.diagnostic_context, severity == Severity::Warning ? KILN_WARNING : KILN_NOTE, message.c_str());
     };
   if (given.progress)
     options.progress = [given, mutex = std::make_shared<std::mutex>()](std::string_view stage, size_t done, size_t total) {
       std::lock_guard lock(*mutex);
-      return given.progress(given.user, std::string(stage).c_str(), done, total) == 0;
+      return given.progress(given.progress_context, std::string(stage).c_str(), done, total) == 0;
     };
   return options;
 }
 
-Status compile(const char *path, const void *bytes, size_t count, const kiln_compile_options *given, kiln_bytes *result) {
-  kiln_compile_options raw;
-  KILN_TRY(readOptions(given, raw));
-  KILN_ASSIGN(CompileOptions options, convert(raw));
+Status compile(const kiln_compile_request &request, kiln_bytes *artifact) {
+  KILN_ASSIGN(CompileOptions options, convert(*request.options));
   CompileInput input;
-  if (path) {
-    if (bytes)
-      return makeError(ErrorCode::E0704, "a path and bytes are given; one is wanted");
-    input.path = path;
+  if (request.model_path) {
+    input.path = request.model_path;
   } else {
-    if (!bytes)
-      return makeError(ErrorCode::E0704, "neither a path nor bytes are given");
-    input.path = raw.name ? raw.name : "model.onnx";
-    input.bytes = std::span(static_cast<const std::byte *>(bytes), count);
+    if (!request.model)
+      return makeError(ErrorCode::E0704, "neither a path nor the bytes of a model are given");
+    input.path = "model";
+    input.bytes = std::span(static_cast<const std::byte *>(request.model), request.model_size);
+    input.directory = request.base_dir ? request.base_dir : "";
   }
   CompileOutput output;
-  output.path = raw.output ? raw.output : "";
+  output.path = request.output_path ? request.output_path : "";
   auto memory = std::make_unique<std::vector<std::byte>>();
-  if (result)
+  if (output.path.empty())
     output.bytes = memory.get();
   KILN_TRY(compileModel(input, options, output));
-  if (result) {
-    *result = {memory->data(), memory->size(), [](void *owner) { delete static_cast<std::vector<std::byte> *>(owner); }, memory.get()};
+  if (output.path.empty() && artifact) {
+    *artifact = {memory->data(), memory->size(), [](void *owner) { delete static_cast<std::vector<std::byte> *>(owner); }, memory.get()};
     memory.release();
   }
   return Status::success();
@@ -123,30 +128,18 @@ Status compile(const char *path, const void *bytes, size_t count, const kiln_com
 
 } // namespace
 
-// Called by libkiln's kiln_compile with arguments of kiln/compiler.h; `status` takes a message from malloc.
-extern "C" KILN_API int kiln_compiler_compile_v1(const char *path, const void *bytes, size_t count, const kiln_compile_options *options,
-                                                 kiln_bytes *result, int32_t *code, char **message) {
-  if (result)
-    *result = KILN_BYTES_INIT;
-  Status status;
+extern "C" KILN_API int kiln_compiler_compile_v1(const kiln_compile_request *request, kiln_bytes *artifact, kiln_status *status) {
+  Status result;
   try {
-    status = compile(path, bytes, count, options, result);
+    result = compile(*request, artifact);
   } catch (const std::bad_alloc &) {
-    status = makeError(ErrorCode::E0510, "out of memory while compiling");
+    result = makeError(ErrorCode::E0510, "out of memory while compiling");
   } catch (const std::exception &error) {
-    status = makeError(ErrorCode::E0901, error.what());
+    result = makeError(ErrorCode::E0901, error.what());
   }
-  *code = errorNumber(status.code());
-  *message = status.ok() ? nullptr : strdup(formatError(status).c_str());
-  return *code;
-}
-
-extern "C" KILN_API const char *kiln_compiler_stages_v1(void) {
-  static const std::string text = [] {
-    std::string list;
-    for (const StageInfo &stage : allStages())
-      list += std::string(stage.name) + "\t" + std::string(stage.truth) + "\n";
-    return list;
-  }();
-  return text.c_str();
+  if (status) {
+    status->code = errorNumber(result.code());
+    status->message = result.ok() ? nullptr : strdup(formatError(result).c_str()); // freed by libkiln with free
+  }
+  return errorNumber(result.code());
 }

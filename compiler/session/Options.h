@@ -36,6 +36,7 @@ struct CompileOptions {
 struct CompileInput {
   std::string path; ///< of the file, or the name that errors show
   std::optional<std::span<const std::byte>> bytes; ///< borrowed for the call
+  std::string directory; ///< where external data of `bytes` lies; empty: none is allowed
 };
 
 } // namespace kiln

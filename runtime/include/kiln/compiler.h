@@ -18,7 +18,8 @@ typedef struct kiln_compile_options {
   size_t size;
   const char *target;        /* "host"; "x86-64-v3", "x86-64-v4+bf16+vnni", "interpreter" */
   const char *precision;     /* "default"; "strict", "fast" */
-  const char *const *shapes; /* sizes of inputs, one text per input: "x=1x3x224x224", "x=Nx3x224x224", "x=N(1..64)x3" */
+  const char *const *shapes; /* sizes of inputs, one text per input: "x=1x3x224x224", "x=Nx3x224x224" (any, N is one size everywhere),
+                              "x=1..64x3x224x224"; dims may also be separated by commas */
   size_t shape_count;
   const char *cache;         /* none; path of a tuning cache, read only */
   int32_t threads;           /* the CPUs this process may use; does not change the artifact's bytes */
@@ -30,8 +31,12 @@ typedef struct kiln_compile_options {
   /* Called for notes and warnings, on the calling thread; may be null. */
   void (*diagnostic)(void *context, kiln_severity severity, const char *message);
   void *diagnostic_context;
+  /* Called with the stage under way and how much of it is done (total 0: unknown), from any thread but never two at once; not 0 stops the
+   * compilation. May be null. */
+  int (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
+  void *progress_context;
 } kiln_compile_options;
-#define KILN_COMPILE_OPTIONS_INIT {sizeof(kiln_compile_options), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL}
+#define KILN_COMPILE_OPTIONS_INIT {sizeof(kiln_compile_options), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL}
 
 /* Compiles a model file (ONNX or Kiln IR, told by its contents). The artifact goes to the file `output_path`, complete or not at all,
  * where that is not null, else to `artifact` (exactly one of the two). `options` may be null. */
