@@ -45,6 +45,8 @@ KILN_API int kiln_compile_file(const char *model_path, const kiln_compile_option
 /* The same for a model in memory; external data is looked up in `base_dir`, or refused when that is null. */
 KILN_API int kiln_compile_bytes(const void *model, size_t model_size, const char *base_dir, const kiln_compile_options *options,
                                 const char *output_path, kiln_bytes *artifact, kiln_status *status);
+/* Whether a code of kiln_status says that something is not supported, as opposed to wrong. */
+#define KILN_IS_UNSUPPORTED(code) ((code) >= 200 && (code) < 300)
 /* Whether the compiler library can be loaded. */
 KILN_API int kiln_compiler_available(kiln_status *status);
 

@@ -1,0 +1,107 @@
+// What the subcommands of `kiln` share.
+
+#pragma once
+
+#include "kiln/compiler.h"
+#include "kiln/runtime.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace kiln::tools {
+
+/// How the program ends.
+enum ExitCode {
+  Success = 0,
+  Failed = 1,         // the model, the artifact or the run
+  Usage = 2,          // the command line
+  Unsupported = 3,    // the model uses something that no part of Kiln supports (KILN-E02xx)
+  Interrupted = 130,
+};
+
+/// Ends the command with a message and an exit code; thrown inside the tool only.
+struct Failure {
+  int exitCode;
+  std::string message;
+};
+[[noreturn]] void fail(int exitCode, const std::string &message);
+/// Throws what `status` says unless it is ok; clears it.
+void check(kiln_status &status);
+
+/// Options that say how to compile; of every command that may.
+struct CompileArguments {
+  std::string model;
+  std::vector<std::string> shapes; // NAME=1x3x224x224
+  std::string target = "host", precision = "default", cache;
+  int threads = 0;
+  bool requireCompiled = false, verbose = false;
+  std::string stopAfter, dumpDirectory;
+  int64_t optLimit = -1;
+};
+
+struct ModelDeleter {
+  void operator()(kiln_model *model) const { kiln_model_release(model); }
+};
+struct ContextDeleter {
+  void operator()(kiln_context *context) const { kiln_context_release(context); }
+};
+using Model = std::unique_ptr<kiln_model, ModelDeleter>;
+using Context = std::unique_ptr<kiln_context, ContextDeleter>;
+
+/// Compiles into a file (`output` not empty) or memory.
+kiln_bytes compile(const CompileArguments &arguments, const std::string &output);
+/// Loads an artifact, or compiles a model.
+Model loadOrCompile(const CompileArguments &arguments);
+/// Whether the file begins like an artifact.
+bool isArtifact(const std::string &path);
+
+struct Port {
+  std::string name;
+  int32_t dtype;
+  std::vector<int64_t> dims; // -1 where it depends on the inputs
+  std::vector<std::string> texts;
+  std::string type() const; // "f32[N,3]"
+};
+std::vector<Port> inputsOf(const kiln_model *model);
+std::vector<Port> outputsOf(const kiln_model *model);
+
+/// One value with its memory, to be passed to a run.
+struct Value {
+  std::vector<int64_t> dims;
+  std::vector<std::byte> data;
+  int32_t dtype = 0;
+  kiln_value view() const;
+};
+/// Values for all inputs: from the files that `given` names (NAME=@FILE.npy), the rest made up, the same every time. Sizes that depend on
+/// inputs are taken from `shapes` (NAME=1x3xN; numbers only), else their least value.
+std::vector<Value> makeInputs(const kiln_model *model, const std::vector<std::string> &given, const std::vector<std::string> &shapes);
+
+struct RunArguments {
+  CompileArguments compile;
+  std::vector<std::string> inputs;
+  std::string outputDirectory;
+};
+struct BenchArguments {
+  CompileArguments compile;
+  std::vector<std::string> inputs;
+  double seconds = 2;
+  int runs = 0; // 0: as many as fit
+  int top = 20;
+  bool json = false;
+};
+struct InspectArguments {
+  CompileArguments compile;
+  bool json = false, plan = false;
+};
+
+int runCommand(const RunArguments &arguments);
+int benchCommand(const BenchArguments &arguments);
+int inspectCommand(const InspectArguments &arguments);
+int compileCommand(const CompileArguments &arguments, const std::string &output);
+
+/// "3.21 MB"
+std::string printBytes(double bytes);
+
+} // namespace kiln::tools

@@ -1,0 +1,156 @@
+// kiln compile, and the compilation on the fly of the other commands.
+
+#include "runtime/plan/Artifact.h"
+#include "tools/kiln/Cli.h"
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <unistd.h>
+
+namespace kiln::tools {
+namespace {
+
+// Set by the first Ctrl-C; the compiler stops at the next report of progress and removes what it has written. A second one kills.
+volatile sig_atomic_t interrupted = 0;
+
+class InterruptGuard {
+public:
+  InterruptGuard() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { interrupted = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(SIGINT, &action, &oldInterrupt);
+    sigaction(SIGTERM, &action, &oldTerminate);
+  }
+  ~InterruptGuard() {
+    sigaction(SIGINT, &oldInterrupt, nullptr);
+    sigaction(SIGTERM, &oldTerminate, nullptr);
+  }
+
+private:
+  struct sigaction oldInterrupt, oldTerminate;
+};
+
+/// What is under way, on one line of a terminal.
+class Progress {
+public:
+  explicit Progress(bool verbose) : terminal(isatty(STDERR_FILENO)), verbose(verbose) {}
+  ~Progress() { clear(); }
+
+  void show(const char *stage, uint64_t done, uint64_t total) {
+    auto now = std::chrono::steady_clock::now();
+    if (verbose && done == 0 && current != stage) {
+      clear();
+      fprintf(stderr, "[%6.2f s] %s\n", std::chrono::duration<double>(now - start).count(), stage);
+      current = stage;
+    }
+    if (!terminal || now - shown < std::chrono::milliseconds(50))
+      return;
+    shown = now;
+    clear();
+    if (total > 1)
+      fprintf(stderr, "%s %llu/%llu", stage, static_cast<unsigned long long>(done), static_cast<unsigned long long>(total));
+    else
+      fprintf(stderr, "%s", stage);
+    fflush(stderr);
+    dirty = true;
+  }
+  void clear() {
+    if (dirty)
+      fprintf(stderr, "\r\033[K");
+    dirty = false;
+  }
+
+private:
+  bool terminal, verbose, dirty = false;
+  std::string current;
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now(), shown = start;
+};
+
+struct Callbacks {
+  Progress progress;
+};
+
+} // namespace
+
+kiln_bytes compile(const CompileArguments &arguments, const std::string &output) {
+  InterruptGuard guard;
+  Callbacks callbacks{Progress(arguments.verbose)};
+  kiln_compile_options options = KILN_COMPILE_OPTIONS_INIT;
+  options.target = arguments.target.c_str();
+  options.precision = arguments.precision.c_str();
+  std::vector<const char *> shapes;
+  for (const std::string &shape : arguments.shapes)
+    shapes.push_back(shape.c_str());
+  options.shapes = shapes.data();
+  options.shape_count = shapes.size();
+  options.cache = arguments.cache.empty() ? nullptr : arguments.cache.c_str();
+  options.threads = arguments.threads;
+  options.require_compiled = arguments.requireCompiled;
+  options.stop_after = arguments.stopAfter.empty() ? nullptr : arguments.stopAfter.c_str();
+  options.dump_dir = arguments.dumpDirectory.empty() ? nullptr : arguments.dumpDirectory.c_str();
+  options.has_opt_limit = arguments.optLimit >= 0;
+  options.opt_limit = arguments.optLimit;
+  options.diagnostic_context = options.progress_context = &callbacks;
+  options.diagnostic = [](void *context, kiln_severity severity, const char *message) {
+    static_cast<Callbacks *>(context)->progress.clear();
+    fprintf(stderr, "%s: %s\n", severity == KILN_WARNING ? "warning" : "note", message);
+  };
+  options.progress = [](void *context, const char *stage, uint64_t done, uint64_t total) {
+    static_cast<Callbacks *>(context)->progress.show(stage, done, total);
+    return static_cast<int>(interrupted);
+  };
+  kiln_status status = KILN_STATUS_INIT;
+  kiln_bytes artifact = KILN_BYTES_INIT;
+  kiln_compile_file(arguments.model.c_str(), &options, output.empty() ? nullptr : output.c_str(), output.empty() ? &artifact : nullptr, &status);
+  callbacks.progress.clear();
+  if (interrupted) {
+    kiln_status_clear(&status);
+    fail(Interrupted, "interrupted");
+  }
+  check(status);
+  return artifact;
+}
+
+bool isArtifact(const std::string &path) {
+  FILE *file = fopen(path.c_str(), "rb");
+  if (!file)
+    fail(Failed, path + ": cannot be opened: " + strerror(errno) + " [KILN-E0101]");
+  std::byte start[16];
+  size_t count = fread(start, 1, sizeof start, file);
+  fclose(file);
+  return Artifact::looksLike({start, count});
+}
+
+Model loadOrCompile(const CompileArguments &arguments) {
+  kiln_status status = KILN_STATUS_INIT;
+  kiln_model *model = nullptr;
+  if (isArtifact(arguments.model)) {
+    kiln_model_load_file(arguments.model.c_str(), &model, &status);
+  } else {
+    kiln_bytes artifact = compile(arguments, "");
+    kiln_model_take_bytes(&artifact, &model, &status);
+  }
+  check(status);
+  return Model(model);
+}
+
+int compileCommand(const CompileArguments &arguments, const std::string &output) {
+  bool text = !arguments.stopAfter.empty() && arguments.stopAfter != "artifact";
+  if (output.empty() && !text)
+    fail(Usage, "compile: -o OUT is required, but with --stop-after [KILN-E0701]");
+  auto start = std::chrono::steady_clock::now();
+  kiln_bytes result = compile(arguments, output);
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (output.empty())
+    fwrite(result.data, 1, result.size, stdout);
+  kiln_bytes_release(&result);
+  if (arguments.verbose)
+    fprintf(stderr, "[%6.2f s] done\n", seconds);
+  return Success;
+}
+
+} // namespace kiln::tools

@@ -1,0 +1,214 @@
+// kiln inspect: what an artifact holds, without running it; so it also shows artifacts for other machines.
+
+#include "runtime/plan/Artifact.h"
+#include "runtime/plan/Packing.h"
+#include "tools/kiln/Cli.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace kiln::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Failure failure(const Status &status) { return {Failed, formatError(status)}; }
+
+template <typename T> T take(Result<T> result) {
+  if (!result.ok())
+    throw failure(result.status());
+  return std::move(*result);
+}
+
+std::string typeText(const Program &program, ViewId id) {
+  const View &view = program.views[id];
+  std::string text = std::string(dtypeName(view.dtype)) + "[";
+  for (size_t i = 0; i < view.dims.size(); ++i)
+    text += (i ? "," : "") + view.dims[i].print();
+  return text + "]";
+}
+
+/// Values of the symbols at which figures are shown: their least, or those that --shape gives for an input's dims.
+std::map<std::string, int64_t> symbolValues(const Program &program, const std::vector<std::string> &shapes) {
+  std::map<std::string, int64_t> values;
+  for (const ProgramSymbol &symbol : program.symbols) {
+    if (!symbol.isBound()) {
+      Result<int64_t> value = symbol.value.evaluate(values);
+      if (!value.ok())
+        throw failure(value.status());
+      values[symbol.name] = *value;
+      continue;
+    }
+    int64_t chosen = std::max<int64_t>(symbol.low, 1);
+    const std::string &input = program.inputs[static_cast<size_t>(symbol.input)].name;
+    for (const std::string &shape : shapes) {
+      if (shape.rfind(input + "=", 0) != 0)
+        continue;
+      std::string text = shape.substr(input.size() + 1);
+      int32_t dim = 0;
+      for (size_t start = 0; start <= text.size(); ++dim) {
+        size_t end = std::min(text.find_first_of("x,", start), text.size());
+        std::string number = text.substr(start, end - start);
+        if (dim == symbol.dim && !number.empty() && number.size() < 16 && number.find_first_not_of("0123456789") == std::string::npos)
+          chosen = std::stoll(number);
+        start = end + 1;
+      }
+    }
+    values[symbol.name] = chosen;
+  }
+  return values;
+}
+
+struct Memory {
+  int64_t arena = 0, lowerBound = 0, workspace = 0;
+};
+
+Memory memoryOf(const Program &program, const std::map<std::string, int64_t> &symbols) {
+  Memory memory;
+  std::vector<PackInterval> intervals;
+  for (const Buffer &buffer : program.buffers) {
+    if (!buffer.inArena())
+      continue;
+    int64_t bytes = take(buffer.bytes.evaluate(symbols));
+    intervals.push_back({bytes, buffer.firstStep, buffer.lastStep});
+    if (buffer.place == Buffer::Place::Workspace)
+      memory.workspace = std::max(memory.workspace, bytes);
+  }
+  memory.arena = program.arenaBytes.value_or(packOffsets(intervals).total);
+  memory.lowerBound = packingLowerBound(intervals);
+  return memory;
+}
+
+/// "conv" of a launch or call, for the table of operations.
+std::string operationOf(const Program &program, const Step &step) {
+  if (auto *launch = std::get_if<LaunchStep>(&step.action))
+    return program.kernels[launch->kernel].family;
+  if (auto *call = std::get_if<HostCallStep>(&step.action))
+    return call->callee;
+  return "copy";
+}
+
+const char *kindOf(const Step &step) {
+  const char *kinds[] = {"kernel", "reference", "copy"};
+  return kinds[step.action.index()];
+}
+
+Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symbols) {
+  const Program &program = artifact.program();
+  Memory memory = memoryOf(program, symbols);
+  WorkCount work = take(countWork(program, symbols));
+  Json json;
+  json["name"] = program.name;
+  json["producer"] = program.producer;
+  json["target"] = program.target;
+  json["precision"] = program.precision;
+  json["format_version"] = artifact.version();
+  for (auto [key, ports] : {std::pair("inputs", &program.inputs), {"outputs", &program.outputs}}) {
+    json[key] = Json::array();
+    for (const auto &port : *ports)
+      json[key].push_back({{"name", port.name}, {"type", typeText(program, port.view)}});
+  }
+  json["symbols"] = Json::array();
+  for (const ProgramSymbol &symbol : program.symbols) {
+    Json entry = {{"name", symbol.name}};
+    if (!symbol.isBound()) {
+      entry["value"] = symbol.value.print();
+    } else {
+      entry["input"] = program.inputs[static_cast<size_t>(symbol.input)].name;
+      entry["dim"] = symbol.dim;
+      entry["low"] = symbol.low;
+      if (symbol.high != INT64_MAX)
+        entry["high"] = symbol.high;
+    }
+    json["symbols"].push_back(entry);
+  }
+  json["at"] = symbols;
+  json["memory"] = {{"arena_bytes", memory.arena},   {"arena_lower_bound_bytes", memory.lowerBound},
+                    {"workspace_bytes", memory.workspace}, {"weights_bytes", artifact.weights().size()},
+                    {"code_bytes", artifact.code().size()}, {"artifact_bytes", artifact.bytes().size()}};
+  json["flops"] = work.flops;
+  json["generated_flops"] = work.generatedFlops;
+  json["generated_share"] = work.generatedShare();
+  json["kernels"] = Json::array();
+  for (const Kernel &kernel : program.kernels)
+    json["kernels"].push_back({{"family", kernel.family}, {"config", kernel.config}, {"problem", kernel.problem}, {"code_bytes", kernel.codeBytes}});
+  json["steps"] = Json::array();
+  for (const Step &step : program.steps) {
+    Json entry = {{"kind", kindOf(step)}, {"operation", operationOf(program, step)}, {"node", step.node}};
+    if (auto *launch = std::get_if<LaunchStep>(&step.action))
+      entry["kernel"] = launch->kernel;
+    entry["flops"] = take(step.flops.evaluate(symbols));
+    entry["bytes"] = take(step.bytes.evaluate(symbols));
+    json["steps"].push_back(entry);
+  }
+  return json;
+}
+
+void printText(const Artifact &artifact, const std::map<std::string, int64_t> &symbols) {
+  const Program &program = artifact.program();
+  Memory memory = memoryOf(program, symbols);
+  WorkCount work = take(countWork(program, symbols));
+  printf("%s, by %s, for %s, precision %s\n", program.name.c_str(), program.producer.c_str(), program.target.c_str(), program.precision.c_str());
+  for (const auto &port : program.inputs)
+    printf("input   %s %s\n", port.name.c_str(), typeText(program, port.view).c_str());
+  for (const auto &port : program.outputs)
+    printf("output  %s %s\n", port.name.c_str(), typeText(program, port.view).c_str());
+  for (const ProgramSymbol &symbol : program.symbols) {
+    if (!symbol.isBound())
+      printf("size    %s = %s\n", symbol.name.c_str(), symbol.value.print().c_str());
+    else if (symbol.high == INT64_MAX)
+      printf("size    %s, at least %ld\n", symbol.name.c_str(), static_cast<long>(symbol.low));
+    else
+      printf("size    %s, %ld..%ld\n", symbol.name.c_str(), static_cast<long>(symbol.low), static_cast<long>(symbol.high));
+  }
+  std::string at;
+  for (auto &[name, value] : symbols)
+    at += (at.empty() ? ", at " : ", ") + name + " = " + std::to_string(value);
+  printf("\nmemory%s\n", at.c_str());
+  printf("  arena      %12ld bytes (%ld at least; kernel workspaces up to %ld of them)\n", static_cast<long>(memory.arena),
+         static_cast<long>(memory.lowerBound), static_cast<long>(memory.workspace));
+  printf("  weights    %12zu bytes in %zu constants\n", artifact.weights().size(), program.constants.size());
+  printf("  code       %12zu bytes in %zu kernels\n", artifact.code().size(), program.kernels.size());
+  printf("  artifact   %12zu bytes\n", artifact.bytes().size());
+  printf("\nwork%s: %.6g GFLOP, %.2f %% in generated code\n", at.c_str(), work.flops * 1e-9, 100 * work.generatedShare());
+
+  struct Group {
+    int steps = 0;
+    double flops = 0;
+  };
+  std::map<std::pair<std::string, std::string>, Group> groups;
+  for (const Step &step : program.steps) {
+    Group &group = groups[{kindOf(step), operationOf(program, step)}];
+    ++group.steps;
+    group.flops += static_cast<double>(take(step.flops.evaluate(symbols)));
+  }
+  for (auto &[key, group] : groups)
+    printf("  %5d %-9s %-14s %6.2f %%\n", group.steps, key.first.c_str(), key.second.c_str(), 100 * group.flops / std::max(work.flops, 1.0));
+}
+
+} // namespace
+
+int inspectCommand(const InspectArguments &arguments) {
+  std::shared_ptr<const Artifact> artifact;
+  if (isArtifact(arguments.compile.model)) {
+    artifact = take(Artifact::open(arguments.compile.model));
+  } else {
+    kiln_bytes bytes = compile(arguments.compile, "");
+    Result<std::shared_ptr<const Artifact>> loaded = Artifact::fromBytes({static_cast<const std::byte *>(bytes.data), bytes.size});
+    kiln_bytes_release(&bytes);
+    artifact = take(std::move(loaded));
+  }
+  auto symbols = symbolValues(artifact->program(), arguments.compile.shapes);
+  if (arguments.json)
+    printf("%s\n", toJson(*artifact, symbols).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  else if (arguments.plan)
+    printf("%s", printProgram(artifact->program()).c_str());
+  else
+    printText(*artifact, symbols);
+  return Success;
+}
+
+} // namespace kiln::tools
