@@ -1,4 +1,5 @@
-// kiln/compiler.h over the compiler's C++ interface. Nothing throws past this file; what is allocated here is freed here.
+// kiln/compiler.h over the compiler's C++ interface. Nothing throws past this file; what is
+// allocated here is freed here.
 
 #include "compiler/session/Compiler.h"
 #include "kiln/compiler.h"
@@ -29,12 +30,16 @@ Result<DimOverride> readDim(std::string_view text) {
     return DimOverride(SizeRange{low, high});
   }
   auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; };
-  if (text.empty() || !letter(text[0]) || !std::ranges::all_of(text, [&](char c) { return letter(c) || std::isdigit(static_cast<unsigned char>(c)); }))
-    return makeError(ErrorCode::E0701, "\"", text, "\" is no size; use a number, a name, or a range such as 1..64");
+  if (text.empty() || !letter(text[0]) || !std::ranges::all_of(text, [&](char c) {
+        return letter(c) || std::isdigit(static_cast<unsigned char>(c));
+      }))
+    return makeError(ErrorCode::E0701, "\"", text,
+                     "\" is no size; use a number, a name, or a range such as 1..64");
   return DimOverride(std::string(text));
 }
 
-/// "x=1x3xHx1..64"; dims are separated by 'x', or by ',' so that a name may contain an x. Nothing after '=' is a scalar.
+/// "x=1x3xHx1..64"; dims are separated by 'x', or by ',' so that a name may contain an x. Nothing
+/// after '=' is a scalar.
 Status readShape(std::string_view text, std::map<std::string, std::vector<DimOverride>> &shapes) {
   size_t equals = text.rfind('=');
   if (equals == std::string_view::npos || equals == 0)
@@ -62,7 +67,9 @@ Status readShape(std::string_view text, std::map<std::string, std::vector<DimOve
 
 Result<CompileOptions> convert(const kiln_compile_options &given) {
   CompileOptions options;
-  auto text = [](const char *value, const char *fallback) { return std::string(value ? value : fallback); };
+  auto text = [](const char *value, const char *fallback) {
+    return std::string(value ? value : fallback);
+  };
   options.target = text(given.target, "host");
   options.precision = text(given.precision, "default");
   options.cache = text(given.cache, "");
@@ -80,21 +87,25 @@ Result<CompileOptions> convert(const kiln_compile_options &given) {
       std::string names;
       for (const StageInfo &stage : allStages())
         names += (names.empty() ? "" : ", ") + std::string(stage.name);
-      return makeError(ErrorCode::E0701, "stage \"", given.stop_after, "\" is unknown; stages are ", names);
+      return makeError(ErrorCode::E0701, "stage \"", given.stop_after, "\" is unknown; stages are ",
+                       names);
     }
   }
   options.dumpDirectory = text(given.dump_dir, "");
   if (given.has_opt_limit) {
     if (given.opt_limit < 0)
-      return makeError(ErrorCode::E0701, "a limit of ", given.opt_limit, " rewrites is not possible");
+      return makeError(ErrorCode::E0701, "a limit of ", given.opt_limit,
+                       " rewrites is not possible");
     options.rewriteLimit = given.opt_limit;
   }
   if (given.diagnostic)
     options.message = [given](Severity severity, const std::string &message) {
-      given.diagnostic(given.diagnostic_context, severity == Severity::Warning ? KILN_WARNING : KILN_NOTE, message.c_str());
+      given.diagnostic(given.diagnostic_context,
+                       severity == Severity::Warning ? KILN_WARNING : KILN_NOTE, message.c_str());
     };
   if (given.progress)
-    options.progress = [given, mutex = std::make_shared<std::mutex>()](std::string_view stage, size_t done, size_t total) {
+    options.progress = [given, mutex = std::make_shared<std::mutex>()](std::string_view stage,
+                                                                       size_t done, size_t total) {
       std::lock_guard lock(*mutex);
       return given.progress(given.progress_context, std::string(stage).c_str(), done, total) == 0;
     };
@@ -120,7 +131,9 @@ Status compile(const kiln_compile_request &request, kiln_bytes *artifact) {
     output.bytes = memory.get();
   KILN_TRY(compileModel(input, options, output));
   if (output.path.empty() && artifact) {
-    *artifact = {memory->data(), memory->size(), [](void *owner) { delete static_cast<std::vector<std::byte> *>(owner); }, memory.get()};
+    *artifact = {memory->data(), memory->size(),
+                 [](void *owner) { delete static_cast<std::vector<std::byte> *>(owner); },
+                 memory.get()};
     memory.release();
   }
   return Status::success();
@@ -128,7 +141,8 @@ Status compile(const kiln_compile_request &request, kiln_bytes *artifact) {
 
 } // namespace
 
-extern "C" KILN_API int kiln_compiler_compile_v1(const kiln_compile_request *request, kiln_bytes *artifact, kiln_status *status) {
+extern "C" KILN_API int kiln_compiler_compile_v1(const kiln_compile_request *request,
+                                                 kiln_bytes *artifact, kiln_status *status) {
   Status result;
   try {
     result = compile(*request, artifact);
@@ -139,7 +153,8 @@ extern "C" KILN_API int kiln_compiler_compile_v1(const kiln_compile_request *req
   }
   if (status) {
     status->code = errorNumber(result.code());
-    status->message = result.ok() ? nullptr : strdup(formatError(result).c_str()); // freed by libkiln with free
+    status->message =
+        result.ok() ? nullptr : strdup(formatError(result).c_str()); // freed by libkiln with free
   }
   return errorNumber(result.code());
 }

@@ -7,33 +7,40 @@ using namespace kiln;
 
 Status kiln::runPipeline(Compilation &c) {
   KILN_TRY(c.read());
-  // From here on the model's file format is forgotten: there are kiln ops, each under its model node's name, and nothing is looked up in the file
-  // but the bytes of weights.
+  // From here on the model's file format is forgotten: there are kiln ops, each under its model
+  // node's name, and nothing is looked up in the file but the bytes of weights.
 
   if (c.begin(Stage::Canonical)) {
-    KILN_TRY(c.run(createInferShapes()));
+    // KILN_TRY(c.run(createInferShapes()));
     KILN_TRY(c.end(Stage::Canonical));
   }
-  // From here on every dim is an integer or a symbol of the function's size table, and no op appears that the model's meaning does not need.
+  // From here on every dim is an integer or a symbol of the function's size table, and no op
+  // appears that the model's meaning does not need.
   c.countModelWork();
 
   if (c.begin(Stage::Optimized)) {
+    KILN_TRY(c.run(createLayout()));
     KILN_TRY(c.end(Stage::Optimized));
   }
   // From here on layouts stay as they are: what needs another one says so by a transpose.
 
   if (c.begin(Stage::Kernels)) {
+    KILN_TRY(c.run(createSinkReshapes()));
+    KILN_TRY(c.run(createFormKernels()));
     KILN_TRY(c.run(createPlace()));
     KILN_TRY(c.reportReferenceWork());
     KILN_TRY(c.end(Stage::Kernels));
   }
-  // From here on it is fixed what runs together: a kiln.kernel becomes machine code, any other op a call of its reference kernel.
+  // From here on it is fixed what runs together: a kiln.kernel becomes machine code, any other op a
+  // call of its reference kernel.
 
   if (c.begin(Stage::Configured)) {
+    KILN_TRY(c.run(createConfigure()));
     KILN_TRY(c.describeKernels());
     KILN_TRY(c.end(Stage::Configured));
   }
-  // From here on problem text, configuration and target alone decide a kernel's code; bodies of kernels are not looked at again.
+  // From here on problem text, configuration and target alone decide a kernel's code; bodies of
+  // kernels are not looked at again.
 
   if (c.begin(Stage::Planned)) {
     KILN_TRY(c.run(createSchedule()));
@@ -42,7 +49,8 @@ Status kiln::runPipeline(Compilation &c) {
     KILN_TRY(c.run(createAssignArena()));
     KILN_TRY(c.end(Stage::Planned));
   }
-  // From here on the host program is complete; only code and packed weights are missing, and both are made while the artifact is written.
+  // From here on the host program is complete; only code and packed weights are missing, and both
+  // are made while the artifact is written.
 
   if (c.begin(Stage::Lowered)) {
     KILN_TRY(c.showKernels());

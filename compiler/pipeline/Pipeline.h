@@ -6,7 +6,8 @@
 
 namespace kiln {
 
-/// Takes the module as far as the options ask; an artifact is then to be written from it, or its text printed.
+/// Takes the module as far as the options ask; an artifact is then to be written from it, or its
+/// text printed.
 Status runPipeline(Compilation &c);
 
 } // namespace kiln

@@ -11,9 +11,9 @@ using namespace kiln::plan_ir;
 
 namespace {
 
-class Builder {
+class ProgramBuilder {
 public:
-  explicit Builder(ModuleOp module) : module(module) {}
+  explicit ProgramBuilder(ModuleOp module) : module(module) {}
 
   Result<BuiltProgram> run() {
     ProgramOp program;
@@ -239,4 +239,4 @@ private:
 
 } // namespace
 
-Result<BuiltProgram> kiln::buildProgram(ModuleOp module) { return Builder(module).run(); }
+Result<BuiltProgram> kiln::buildProgram(ModuleOp module) { return ProgramBuilder(module).run(); }

@@ -1,4 +1,5 @@
-// The state of one compilation: the module on its way through the stages, and all that a stage needs beside it.
+// The state of one compilation: the module on its way through the stages, and all that a stage
+// needs beside it.
 
 #pragma once
 
@@ -6,6 +7,7 @@
 #include "compiler/session/BuildProgram.h"
 #include "compiler/session/Diagnostics.h"
 #include "compiler/session/Options.h"
+#include "runtime/plan/Artifact.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -25,7 +27,8 @@ public:
   // --- what the pipeline calls, in this order for each stage
   /// Reads the input: a model, which is then at stage `imported`, or IR text, which says its stage.
   Status read();
-  /// Whether the stage is to be run: it lies after the one that the module is in, and not after the one to stop at.
+  /// Whether the stage is to be run: it lies after the one that the module is in, and not after the
+  /// one to stop at.
   bool begin(Stage stage);
   /// Marks the module, checks the stage's legality table and dumps.
   Status end(Stage stage);
@@ -35,7 +38,8 @@ public:
   Status describeKernels();
   /// Remembers the model's floating-point work, of which later reports are shares.
   void countModelWork();
-  /// Notes the estimated work of host steps; warns of what runs on reference kernels, or refuses it.
+  /// Notes the estimated work of host steps; warns of what runs on reference kernels, or refuses
+  /// it.
   Status reportReferenceWork();
   /// Adds the vector-level code of every kernel to the module, where somebody wants to see it.
   Status showKernels();

@@ -9,7 +9,9 @@
 using namespace kiln;
 
 static Status writeText(Compilation &c, const CompileOutput &output) {
-  std::string weightsFile = output.path.empty() ? "" : std::filesystem::path(output.path).filename().string() + ".weights";
+  std::string weightsFile =
+      output.path.empty() ? ""
+                          : std::filesystem::path(output.path).filename().string() + ".weights";
   std::string text = c.printModule(weightsFile);
   if (output.bytes) {
     auto bytes = std::as_bytes(std::span(text));
@@ -22,7 +24,8 @@ static Status writeText(Compilation &c, const CompileOutput &output) {
   return writeFile(output.path, text);
 }
 
-Status kiln::compileModel(const CompileInput &input, const CompileOptions &given, const CompileOutput &output) {
+Status kiln::compileModel(const CompileInput &input, const CompileOptions &given,
+                          const CompileOutput &output) {
   CompileOptions options = given;
   if (options.stopAfter == Stage::Artifact)
     options.stopAfter.reset();

@@ -15,7 +15,9 @@ struct CompileOutput {
   std::vector<std::byte> *bytes = nullptr; ///< memory to fill; null: none
 };
 
-/// Compiles `input`. The output is an artifact; with CompileOptions::stopAfter (other than `artifact`) the module's text.
-Status compileModel(const CompileInput &input, const CompileOptions &options, const CompileOutput &output);
+/// Compiles `input`. The output is an artifact; with CompileOptions::stopAfter (other than
+/// `artifact`) the module's text.
+Status compileModel(const CompileInput &input, const CompileOptions &options,
+                    const CompileOutput &output);
 
 } // namespace kiln

@@ -1,5 +1,6 @@
 #include "compiler/session/Diagnostics.h"
 
+#include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -12,12 +13,13 @@ std::string textPosition(Location location) {
   auto position = dyn_cast<FileLineColLoc>(location);
   if (!position || position.getLine() == 0)
     return "";
-  return position.getFilename().str() + ":" + std::to_string(position.getLine()) + ":" + std::to_string(position.getColumn());
+  return position.getFilename().str() + ":" + std::to_string(position.getLine()) + ":" +
+         std::to_string(position.getColumn());
 }
 
 std::optional<ErrorCode> codeOf(StringRef name) {
-#define X(code, summary, advice)                                                                                                           \
-  if (name == #code)                                                                                                                       \
+#define X(code, summary, advice)                                                                   \
+  if (name == #code)                                                                               \
     return ErrorCode::code;
 #include "runtime/base/Errors.def"
 #undef X
@@ -54,8 +56,11 @@ DiagnosticCollector::DiagnosticCollector(MLIRContext &context, std::string label
     : label(std::move(labelText)), handler(&context, [this](Diagnostic &diagnostic) {
         if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
           return success();
-        std::string position = textPosition(diagnostic.getLocation()), node = nodeName(diagnostic.getLocation());
-        std::string prefix = !position.empty() ? position + ": " : label.empty() ? "" : label + ": ";
+        std::string position = textPosition(diagnostic.getLocation()),
+                    node = nodeName(diagnostic.getLocation());
+        std::string prefix = !position.empty() ? position + ": "
+                             : label.empty()   ? ""
+                                               : label + ": ";
         if (!node.empty())
           prefix += "node \"" + node + "\": ";
         std::string text = diagnostic.str();

@@ -12,7 +12,8 @@
 
 namespace kiln {
 
-/// The model node's name that a location carries: of a fused op, that of its first part. Empty when there is none.
+/// The model node's name that a location carries: of a fused op, that of its first part. Empty when
+/// there is none.
 std::string nodeName(mlir::Location location);
 
 /// Collects the errors of a context while it lives.
@@ -21,8 +22,8 @@ public:
   /// `label` names the model in errors.
   DiagnosticCollector(mlir::MLIRContext &context, std::string label);
 
-  /// The collected errors as one Status, and none collected any more. Ok when there were none. An error that carries no code of its own gets
-  /// `fallback`.
+  /// The collected errors as one Status, and none collected any more. Ok when there were none. An
+  /// error that carries no code of its own gets `fallback`.
   Status take(ErrorCode fallback);
 
 private:

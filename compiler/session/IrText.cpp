@@ -1,9 +1,9 @@
 // Reading and printing of a compilation's module, and the files that its weights lie in.
 
+#include "codegen/cpu/Lowering.h"
 #include "compiler/import/onnx/ExternalData.h"
 #include "compiler/session/AtomicFile.h"
 #include "compiler/session/Compilation.h"
-#include "codegen/cpu/Lowering.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/WeightStore.h"
@@ -44,11 +44,13 @@ Status Compilation::read() {
       return makeError(ErrorCode::E0109, input.path, ": is a compiled artifact already");
     if (looksLikeText(text))
       return readText(text);
-    KILN_ASSIGN(module, importOnnx(context, weights(), *input.bytes, nullptr, {options.shapes}, input.path));
+    KILN_ASSIGN(module, importOnnx(context, weights(), *input.bytes, nullptr, {options.shapes},
+                                   input.path));
   } else {
     Result<std::shared_ptr<const onnx::MappedFile>> file = onnx::MappedFile::open(input.path);
     KILN_TRY(file.status());
-    StringRef text(reinterpret_cast<const char *>((*file)->bytes().data()), (*file)->bytes().size());
+    StringRef text(reinterpret_cast<const char *>((*file)->bytes().data()),
+                   (*file)->bytes().size());
     if (Artifact::looksLike(std::as_bytes((*file)->bytes())))
       return makeError(ErrorCode::E0109, input.path, ": is a compiled artifact already");
     if (StringRef(input.path).ends_with(".mlir") || looksLikeText(text))
@@ -70,9 +72,13 @@ Status Compilation::readText(StringRef text) {
     return makeError(ErrorCode::E0312, input.path, ": is no IR text");
   reached = stageOf(*module);
   if (reached == Stage::None)
-    return makeError(ErrorCode::E0313, input.path, ": the module has no attribute kiln.stage, such as {kiln.stage = \"imported\"}");
+    return makeError(
+        ErrorCode::E0313, input.path,
+        ": the module has no attribute kiln.stage, such as {kiln.stage = \"imported\"}");
   if (options.stopAfter && *options.stopAfter < reached)
-    return makeError(ErrorCode::E0313, input.path, ": is past stage ", stageName(*options.stopAfter), " already: it is at stage ", stageName(reached));
+    return makeError(ErrorCode::E0313, input.path, ": is past stage ",
+                     stageName(*options.stopAfter), " already: it is at stage ",
+                     stageName(reached));
   Status legal = checkStage(*module, reached);
   if (!legal.ok())
     return Status(ErrorCode::E0313, input.path + ": " + legal.message());
@@ -84,13 +90,15 @@ Status Compilation::openWeightFiles() {
   forEachWeight(*module, [&](WeightAttr weight) { files.insert(weight.getFile().str()); });
   for (const std::string &name : files) {
     if (name == WeightStore::derivedId)
-      return makeError(ErrorCode::E0104, input.path, ": refers to derived weights that were not saved; write the text with -o");
+      return makeError(ErrorCode::E0104, input.path,
+                       ": refers to derived weights that were not saved; write the text with -o");
     if (weights().hasFile(name))
       continue;
     // Names are relative to the text's folder, or else as they stand.
     fs::path beside = fs::path(input.path).parent_path() / name;
     std::error_code error;
-    Result<std::shared_ptr<const onnx::MappedFile>> file = onnx::MappedFile::open(fs::exists(beside, error) ? beside.string() : name);
+    Result<std::shared_ptr<const onnx::MappedFile>> file =
+        onnx::MappedFile::open(fs::exists(beside, error) ? beside.string() : name);
     if (!file.ok())
       return file.status().withContext(input.path + ": weights: ");
     KILN_TRY(weights().addFile(name, std::as_bytes((*file)->bytes()), *file));
@@ -108,9 +116,11 @@ std::string Compilation::printModule(const std::string &weightsFile) {
     replacer.addReplacement([&](WeightAttr weight) -> std::optional<mlir::Attribute> {
       if (weight.getFile().getValue() != StringRef(WeightStore::derivedId))
         return std::nullopt;
-      return WeightAttr::get(&context, StringAttr::get(&context, weightsFile), weight.getOffset(), weight.getType(), weight.getDigest());
+      return WeightAttr::get(&context, StringAttr::get(&context, weightsFile), weight.getOffset(),
+                             weight.getType(), weight.getDigest());
     });
-    replacer.recursivelyReplaceElementsIn(shown, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/false);
+    replacer.recursivelyReplaceElementsIn(shown, /*replaceAttrs=*/true, /*replaceLocs=*/false,
+                                          /*replaceTypes=*/false);
   }
   std::string text;
   llvm::raw_string_ostream stream(text);
@@ -121,7 +131,9 @@ std::string Compilation::printModule(const std::string &weightsFile) {
 
 bool Compilation::hasDerivedWeights() {
   bool found = false;
-  forEachWeight(*module, [&](WeightAttr weight) { found |= weight.getFile().getValue() == StringRef(WeightStore::derivedId); });
+  forEachWeight(*module, [&](WeightAttr weight) {
+    found |= weight.getFile().getValue() == StringRef(WeightStore::derivedId);
+  });
   return found;
 }
 
@@ -130,7 +142,8 @@ Status Compilation::writeDerivedWeights(const std::string &path) {
   Status status;
   std::set<uint64_t> written;
   forEachWeight(*module, [&](WeightAttr weight) {
-    if (weight.getFile().getValue() != StringRef(WeightStore::derivedId) || !written.insert(weight.getOffset()).second || !status.ok())
+    if (weight.getFile().getValue() != StringRef(WeightStore::derivedId) ||
+        !written.insert(weight.getOffset()).second || !status.ok())
       return;
     Tensor storage;
     llvm::SmallVector<int64_t> dims;

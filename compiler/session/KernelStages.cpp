@@ -1,4 +1,5 @@
-// What Compilation does to kernels: their launches (stage configured), their share of the work, their code as text (stage lowered).
+// What Compilation does to kernels: their launches (stage configured), their share of the work,
+// their code as text (stage lowered).
 
 #include "codegen/RegionProblem.h"
 #include "codegen/cpu/Lowering.h"
@@ -28,7 +29,8 @@ Result<KernelJob> jobOf(kiln::KernelOp op) {
 }
 
 /// The plan of one kernel from its emission.
-Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface, kiln::KernelOp op) {
+Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface,
+                          kiln::KernelOp op) {
   KernelPlan plan;
   for (const Launch &launch : interface.launches) {
     KernelPlan::Launch out;
@@ -48,7 +50,8 @@ Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface
     for (const SizeExpr &dim : value.dims)
       dims.push_back(dim.asConstant().value_or(-1));
     KILN_ASSIGN(RecipeType type, recipeType(value.dtype, dims, packed.recipe));
-    plan.packed.push_back({packed.input, packed.recipe.print(), printTensorType(type.dtype, type.dims)});
+    plan.packed.push_back(
+        {packed.input, packed.recipe.print(), printTensorType(type.dtype, type.dims)});
   }
   for (const Problem::InPlace &pair : job.problem.inPlace)
     plan.inPlace.push_back({pair.output, pair.input});
@@ -112,13 +115,15 @@ Status Compilation::reportReferenceWork() {
       StringRef mnemonic = mnemonicOf(&op);
       if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op))
         continue;
-      Result<RegionProblem> region = problemOf(&op, op.getResults(), sizes.ok() ? &*sizes : nullptr, precision);
+      Result<RegionProblem> region = problemOf(&op, llvm::SmallVector<Value>(op.getResults()),
+                                               sizes.ok() ? &*sizes : nullptr, precision);
       if (region.ok()) {
         std::map<std::string, SizeExpr> symbols;
         std::vector<std::string> names = region->problem.symbols();
         for (size_t i = 0; i < names.size(); ++i)
           symbols.emplace(names[i], region->sizes[i]);
-        writeWork(&op, flops(region->problem).substitute(symbols), bytes(region->problem).substitute(symbols));
+        writeWork(&op, flops(region->problem).substitute(symbols),
+                  bytes(region->problem).substitute(symbols));
       }
       if (oracle && isa<FloatType>(getElementTypeOrSelf(op.getResult(0).getType()))) {
         work += oracle->flops(&op);
@@ -132,9 +137,11 @@ Status Compilation::reportReferenceWork() {
   for (auto &[op, count] : ops)
     list += (list.empty() ? "" : ", ") + op + (count > 1 ? " x" + std::to_string(count) : "");
   if (options.requireCompiled)
-    return makeError(ErrorCode::E0209, std::filesystem::path(input.path).filename().string(), ": no compiled kernel for ", list);
+    return makeError(ErrorCode::E0209, std::filesystem::path(input.path).filename().string(),
+                     ": no compiled kernel for ", list);
   double share = modelFlops > 0 ? work / modelFlops : 0;
-  message(Severity::Warning, percent(share) + " of the floating-point work runs on reference kernels: " + list);
+  message(Severity::Warning,
+          percent(share) + " of the floating-point work runs on reference kernels: " + list);
   return Status::success();
 }
 

@@ -20,21 +20,23 @@ struct CompileOptions {
   std::string precision = "default"; ///< "strict", "default", "fast"
   std::string cache;                 ///< path of a tuning cache, read-only; empty: none
   std::map<std::string, std::vector<DimOverride>> shapes;
-  size_t threads = 0;                ///< compile threads; 0: the CPUs this process may use. Never changes a byte of the artifact
-  bool requireCompiled = false;      ///< refuse models that need reference kernels (E0209)
-  std::optional<Stage> stopAfter;    ///< print the IR after this stage instead of writing an artifact
-  std::string dumpDirectory;         ///< write every stage and every kernel there; empty: no
-  int64_t rewriteLimit = -1;         ///< let the passes do only so many rewrites; -1: no limit
+  size_t threads = 0; ///< compile threads; 0: the CPUs this process may use. Never changes a byte
+                      ///< of the artifact
+  bool requireCompiled = false;   ///< refuse models that need reference kernels (E0209)
+  std::optional<Stage> stopAfter; ///< print the IR after this stage instead of writing an artifact
+  std::string dumpDirectory;      ///< write every stage and every kernel there; empty: no
+  int64_t rewriteLimit = -1;      ///< let the passes do only so many rewrites; -1: no limit
 
   /// Called with notes and warnings, on the calling thread.
   std::function<void(Severity, const std::string &)> message;
-  /// Called with the stage under way and how much of it is done; false stops the compilation. May be called from any thread, not at once.
+  /// Called with the stage under way and how much of it is done; false stops the compilation. May
+  /// be called from any thread, not at once.
   std::function<bool(std::string_view stage, size_t done, size_t total)> progress;
 };
 
 /// What a compilation reads: a file, or bytes under a name.
 struct CompileInput {
-  std::string path; ///< of the file, or the name that errors show
+  std::string path;                                ///< of the file, or the name that errors show
   std::optional<std::span<const std::byte>> bytes; ///< borrowed for the call
   std::string directory; ///< where external data of `bytes` lies; empty: none is allowed
 };

@@ -1,4 +1,5 @@
-// The last stage: machine code, packed weights and the plan into one artifact; and what the dump directory holds of each kernel.
+// The last stage: machine code, packed weights and the plan into one artifact; and what the dump
+// directory holds of each kernel.
 
 #include "compiler/session/Compilation.h"
 #include "compiler/session/PackConstants.h"
@@ -31,7 +32,8 @@ Status Compilation::writeArtifact(ByteSink &sink) {
   program.target = target ? target->print() : "interpreter";
   program.precision = precisionName(precision);
   if (interpreted() && !built.kernels.empty())
-    return makeError(ErrorCode::E0703, "the module holds kernels, which target \"interpreter\" cannot run");
+    return makeError(ErrorCode::E0703,
+                     "the module holds kernels, which target \"interpreter\" cannot run");
 
   bool dump = !options.dumpDirectory.empty();
   std::vector<CompiledKernel> kernels;
@@ -44,19 +46,25 @@ Status Compilation::writeArtifact(ByteSink &sink) {
   std::vector<std::byte> code = joinCode(kernels, program);
   if (!progress("artifact", 0, 0))
     return makeError(ErrorCode::E0701, "the compilation was interrupted");
-  return withConstants(built, threads, [&](const ConstantBytes &constants) { return kiln::writeArtifact(program, code, constants, sink); });
+  return withConstants(built, threads, [&](const ConstantBytes &constants) {
+    return kiln::writeArtifact(program, code, constants, sink);
+  });
 }
 
-Status Compilation::dumpKernels(const BuiltProgram &built, std::span<const CompiledKernel> kernels) {
+Status Compilation::dumpKernels(const BuiltProgram &built,
+                                std::span<const CompiledKernel> kernels) {
   for (size_t i = 0; i < kernels.size(); ++i) {
     const KernelJob &job = built.kernels[i];
     std::string folder = "kernels/k" + std::to_string(i) + "/", problem = job.problem.print();
     KILN_TRY(dump(folder + "problem.txt", problem + "\n"));
-    KILN_TRY(dump(folder + "config.txt", std::string(job.family->name()) + " " + job.config.print() + "\n"));
+    KILN_TRY(dump(folder + "config.txt",
+                  std::string(job.family->name()) + " " + job.config.print() + "\n"));
     KILN_TRY(dump(folder + "kernel.ll", kernels[i].llvmIr));
     KILN_TRY(dump(folder + "kernel.s", kernels[i].assembly));
-    // Everything is in quotes that the shell leaves alone: problem texts hold no quote of this kind.
-    KILN_TRY(dump(folder + "bench.sh", "#!/bin/sh\nexec kiln-sweep --target '" + target->print() + "' '" + problem + "' \"$@\"\n"));
+    // Everything is in quotes that the shell leaves alone: problem texts hold no quote of this
+    // kind.
+    KILN_TRY(dump(folder + "bench.sh", "#!/bin/sh\nexec kiln-sweep --target '" + target->print() +
+                                           "' '" + problem + "' \"$@\"\n"));
   }
   return Status::success();
 }

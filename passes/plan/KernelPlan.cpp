@@ -98,8 +98,7 @@ void KernelPlan::write(KernelOp op) const {
                                                entry("input", b.getI64IntegerAttr(pair.input))}));
   op->setAttr("packed", b.getArrayAttr(packedList));
   op->setAttr("plan",
-              b.getDictionaryAttr({
-                                   entry("launches", b.getArrayAttr(launchList)),
+              b.getDictionaryAttr({entry("launches", b.getArrayAttr(launchList)),
                                    entry("in_place", b.getArrayAttr(inPlaceList)),
                                    entry("workspace", text(workspace)), entry("flops", text(flops)),
                                    entry("bytes", text(bytes))}));

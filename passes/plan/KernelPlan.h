@@ -1,7 +1,7 @@
 // How a configured kernel tells the planning passes what to launch: attributes of `kiln.kernel`,
 // put there when its implementation is chosen. Size texts are over the problem's symbols d0, d1
-// ...; the attribute `sizes` says what they are in the function. Operand i of a configured kernel is input i of
-// its problem.
+// ...; the attribute `sizes` says what they are in the function. Operand i of a configured kernel
+// is input i of its problem.
 
 #pragma once
 
@@ -37,9 +37,8 @@ struct KernelPlan {
   std::vector<InPlace> inPlace;
   SizeExpr workspace, flops, bytes; ///< like all sizes here: over the function's symbols once read
 
-  /// Writes the attributes; sizes are over d0, d1 ..., which have the values `symbols` in the
-  /// function.
-  void write(KernelOp op, llvm::ArrayRef<SizeExpr> symbols) const;
+  /// Writes the attributes; sizes are over d0, d1 ...
+  void write(KernelOp op) const;
   /// Reads them, with sizes over the function's symbols; an error (E0313) where the kernel is not
   /// configured.
   static Result<KernelPlan> read(KernelOp op);

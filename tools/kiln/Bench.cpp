@@ -13,7 +13,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 double percentile(const std::vector<double> &sorted, double p) {
   double at = p * static_cast<double>(sorted.size() - 1);
@@ -32,7 +34,8 @@ struct Row {
 
 class Runner {
 public:
-  Runner(kiln_context *context, std::vector<Value> given, size_t outputCount) : context(context), inputs(std::move(given)), outputs(outputCount) {
+  Runner(kiln_context *context, std::vector<Value> given, size_t outputCount)
+      : context(context), inputs(std::move(given)), outputs(outputCount) {
     for (const Value &input : inputs)
       values.push_back(input.view());
   }
@@ -40,7 +43,8 @@ public:
   double run() {
     kiln_status status = KILN_STATUS_INIT;
     auto start = Clock::now();
-    kiln_context_run(context, values.data(), values.size(), outputs.data(), outputs.size(), &status);
+    kiln_context_run(context, values.data(), values.size(), outputs.data(), outputs.size(),
+                     &status);
     double seconds = secondsSince(start);
     check(status);
     return seconds;
@@ -69,7 +73,16 @@ std::vector<Row> profile(const kiln_model *model, kiln_context *context, Runner 
     kiln_model_get_step(model, i, &step, &status);
     check(status);
     const char *kinds[] = {"kernel", "reference", "copy"};
-    rows[i] = {step.node, kinds[step.kind], step.operation, step.problem, step.config, 0, 0, 0, step.kernel, 0};
+    rows[i] = {step.node,
+               kinds[step.kind],
+               step.operation,
+               step.problem,
+               step.config,
+               0,
+               0,
+               0,
+               step.kernel,
+               0};
   }
   kiln_context_set_profiling(context, 1, &status);
   check(status);
@@ -115,19 +128,24 @@ struct Figures {
 };
 
 void printText(const Figures &f, int top) {
-  printf("target %s, %d thread%s\n", f.model.target, f.info.threads, f.info.threads == 1 ? "" : "s");
+  printf("target %s, %d thread%s\n", f.model.target, f.info.threads,
+         f.info.threads == 1 ? "" : "s");
   printf("load                        %9.3f ms\n", f.loadSeconds * 1e3);
   printf("first run                   %9.3f ms\n", f.firstSeconds * 1e3);
   printf("load + first beyond warm    %9.3f ms\n", f.coldStart() * 1e3);
   printf("warm, %5zu runs   minimum  %9.3f ms\n", f.runs.size(), f.runs.front() * 1e3);
   for (auto [name, p] : {std::pair("median", 0.5), {"90 %", 0.9}, {"99 %", 0.99}})
     printf("                   %-7s  %9.3f ms\n", name, percentile(f.runs, p) * 1e3);
-  printf("arithmetic                  %9.3f GFLOP, %.1f GFLOP/s\n", f.info.flops * 1e-9, f.info.flops * 1e-9 / f.median());
-  printf("in generated code           %9.2f %% of the work; reference kernels take %.2f %% of the time\n",
+  printf("arithmetic                  %9.3f GFLOP, %.1f GFLOP/s\n", f.info.flops * 1e-9,
+         f.info.flops * 1e-9 / f.median());
+  printf("in generated code           %9.2f %% of the work; reference kernels take %.2f %% of the "
+         "time\n",
          100 * (f.info.flops > 0 ? f.info.generated_flops / f.info.flops : 1),
          f.profiledSeconds() > 0 ? 100 * f.referenceSeconds() / f.profiledSeconds() : 0.0);
-  printf("memory                      %s arena, %s scratch, %s weights, %s code\n\n", printBytes(static_cast<double>(f.info.arena_bytes)).c_str(),
-         printBytes(static_cast<double>(f.info.scratch_bytes)).c_str(), printBytes(static_cast<double>(f.model.weights_bytes)).c_str(),
+  printf("memory                      %s arena, %s scratch, %s weights, %s code\n\n",
+         printBytes(static_cast<double>(f.info.arena_bytes)).c_str(),
+         printBytes(static_cast<double>(f.info.scratch_bytes)).c_str(),
+         printBytes(static_cast<double>(f.model.weights_bytes)).c_str(),
          printBytes(static_cast<double>(f.model.code_bytes)).c_str());
 
   std::vector<const Row *> sorted;
@@ -143,11 +161,14 @@ void printText(const Figures &f, int top) {
       continue;
     }
     double seconds = std::max(row->seconds, 1e-9);
-    printf("%10.1f  %5.1f %%  %7.1f  %7.1f  %-10s %-14s %s\n", row->seconds * 1e6, 100 * row->seconds / std::max(total, 1e-9),
-           row->flops * 1e-9 / seconds, row->bytes * 1e-9 / seconds, row->kind.c_str(), row->operation.c_str(), row->node.c_str());
+    printf("%10.1f  %5.1f %%  %7.1f  %7.1f  %-10s %-14s %s\n", row->seconds * 1e6,
+           100 * row->seconds / std::max(total, 1e-9), row->flops * 1e-9 / seconds,
+           row->bytes * 1e-9 / seconds, row->kind.c_str(), row->operation.c_str(),
+           row->node.c_str());
   }
   if (shown > top)
-    printf("%10.1f  %5.1f %%  %d more steps\n", rest * 1e6, 100 * rest / std::max(total, 1e-9), shown - top);
+    printf("%10.1f  %5.1f %%  %d more steps\n", rest * 1e6, 100 * rest / std::max(total, 1e-9),
+           shown - top);
 }
 
 nlohmann::ordered_json toJson(const Figures &f) {
@@ -158,8 +179,11 @@ nlohmann::ordered_json toJson(const Figures &f) {
   json["first_ms"] = f.firstSeconds * 1e3;
   json["load_and_first_beyond_warm_ms"] = f.coldStart() * 1e3;
   json["runs"] = f.runs.size();
-  json["warm_ms"] = {{"min", f.runs.front() * 1e3}, {"median", f.median() * 1e3}, {"p90", percentile(f.runs, 0.9) * 1e3},
-                     {"p99", percentile(f.runs, 0.99) * 1e3}, {"mean", f.warmMean * 1e3}};
+  json["warm_ms"] = {{"min", f.runs.front() * 1e3},
+                     {"median", f.median() * 1e3},
+                     {"p90", percentile(f.runs, 0.9) * 1e3},
+                     {"p99", percentile(f.runs, 0.99) * 1e3},
+                     {"mean", f.warmMean * 1e3}};
   json["flops"] = f.info.flops;
   json["generated_flops"] = f.info.generated_flops;
   json["arena_bytes"] = f.info.arena_bytes;
@@ -170,11 +194,19 @@ nlohmann::ordered_json toJson(const Figures &f) {
   json["reference_time_share"] = f.referenceSeconds() / total;
   json["steps"] = nlohmann::ordered_json::array();
   for (const Row &row : f.rows)
-    json["steps"].push_back({{"node", row.node}, {"kind", row.kind}, {"operation", row.operation}, {"kernel", row.kernel},
-                             {"us", row.seconds * 1e6}, {"share", row.seconds / total}, {"flops", row.flops}, {"bytes", row.bytes},
+    json["steps"].push_back({{"node", row.node},
+                             {"kind", row.kind},
+                             {"operation", row.operation},
+                             {"kernel", row.kernel},
+                             {"us", row.seconds * 1e6},
+                             {"share", row.seconds / total},
+                             {"flops", row.flops},
+                             {"bytes", row.bytes},
                              {"gflops_per_s", row.flops * 1e-9 / std::max(row.seconds, 1e-12)},
-                             {"gb_per_s", row.bytes * 1e-9 / std::max(row.seconds, 1e-12)}, {"grid", row.grid},
-                             {"config", row.config}, {"problem", row.problem}});
+                             {"gb_per_s", row.bytes * 1e-9 / std::max(row.seconds, 1e-12)},
+                             {"grid", row.grid},
+                             {"config", row.config},
+                             {"problem", row.problem}});
   return json;
 }
 
@@ -203,7 +235,8 @@ int benchCommand(const BenchArguments &arguments) {
   Context context(rawContext);
   f.loadSeconds = secondsSince(start);
 
-  Runner runner(rawContext, makeInputs(rawModel, arguments.inputs, arguments.compile.shapes), outputsOf(rawModel).size());
+  Runner runner(rawContext, makeInputs(rawModel, arguments.inputs, arguments.compile.shapes),
+                outputsOf(rawModel).size());
   f.firstSeconds = runner.run();
   auto begin = Clock::now();
   // A twentieth of the time warms up; at least three runs are counted.
@@ -211,7 +244,8 @@ int benchCommand(const BenchArguments &arguments) {
     runner.run();
   begin = Clock::now();
   while (arguments.runs ? f.runs.size() < static_cast<size_t>(arguments.runs)
-                        : f.runs.size() < 3 || (secondsSince(begin) < arguments.seconds && f.runs.size() < 1000000)) {
+                        : f.runs.size() < 3 || (secondsSince(begin) < arguments.seconds &&
+                                                f.runs.size() < 1000000)) {
     f.runs.push_back(runner.run());
     f.warmMean += f.runs.back();
   }

@@ -15,9 +15,9 @@ namespace kiln::tools {
 /// How the program ends.
 enum ExitCode {
   Success = 0,
-  Failed = 1,         // the model, the artifact or the run
-  Usage = 2,          // the command line
-  Unsupported = 3,    // the model uses something that no part of Kiln supports (KILN-E02xx)
+  Failed = 1,      // the model, the artifact or the run
+  Usage = 2,       // the command line
+  Unsupported = 3, // the model uses something that no part of Kiln supports (KILN-E02xx)
   Interrupted = 130,
 };
 
@@ -74,9 +74,11 @@ struct Value {
   int32_t dtype = 0;
   kiln_value view() const;
 };
-/// Values for all inputs: from the files that `given` names (NAME=@FILE.npy), the rest made up, the same every time. Sizes that depend on
-/// inputs are taken from `shapes` (NAME=1x3xN; numbers only), else their least value.
-std::vector<Value> makeInputs(const kiln_model *model, const std::vector<std::string> &given, const std::vector<std::string> &shapes);
+/// Values for all inputs: from the files that `given` names (NAME=@FILE.npy), the rest made up, the
+/// same every time. Sizes that depend on inputs are taken from `shapes` (NAME=1x3xN; numbers only),
+/// else their least value.
+std::vector<Value> makeInputs(const kiln_model *model, const std::vector<std::string> &given,
+                              const std::vector<std::string> &shapes);
 
 struct RunArguments {
   CompileArguments compile;

@@ -13,7 +13,8 @@
 namespace kiln::tools {
 namespace {
 
-// Set by the first Ctrl-C; the compiler stops at the next report of progress and removes what it has written. A second one kills.
+// Set by the first Ctrl-C; the compiler stops at the next report of progress and removes what it
+// has written. A second one kills.
 volatile sig_atomic_t interrupted = 0;
 
 class InterruptGuard {
@@ -52,7 +53,8 @@ public:
     shown = now;
     clear();
     if (total > 1)
-      fprintf(stderr, "%s %llu/%llu", stage, static_cast<unsigned long long>(done), static_cast<unsigned long long>(total));
+      fprintf(stderr, "%s %llu/%llu", stage, static_cast<unsigned long long>(done),
+              static_cast<unsigned long long>(total));
     else
       fprintf(stderr, "%s", stage);
     fflush(stderr);
@@ -105,7 +107,8 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
   };
   kiln_status status = KILN_STATUS_INIT;
   kiln_bytes artifact = KILN_BYTES_INIT;
-  kiln_compile_file(arguments.model.c_str(), &options, output.empty() ? nullptr : output.c_str(), output.empty() ? &artifact : nullptr, &status);
+  kiln_compile_file(arguments.model.c_str(), &options, output.empty() ? nullptr : output.c_str(),
+                    output.empty() ? &artifact : nullptr, &status);
   callbacks.progress.clear();
   if (interrupted) {
     kiln_status_clear(&status);

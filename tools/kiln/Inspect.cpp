@@ -1,4 +1,5 @@
-// kiln inspect: what an artifact holds, without running it; so it also shows artifacts for other machines.
+// kiln inspect: what an artifact holds, without running it; so it also shows artifacts for other
+// machines.
 
 #include "runtime/plan/Artifact.h"
 #include "runtime/plan/Packing.h"
@@ -31,8 +32,10 @@ std::string typeText(const Program &program, ViewId id) {
   return text + "]";
 }
 
-/// Values of the symbols at which figures are shown: their least, or those that --shape gives for an input's dims.
-std::map<std::string, int64_t> symbolValues(const Program &program, const std::vector<std::string> &shapes) {
+/// Values of the symbols at which figures are shown: their least, or those that --shape gives for
+/// an input's dims.
+std::map<std::string, int64_t> symbolValues(const Program &program,
+                                            const std::vector<std::string> &shapes) {
   std::map<std::string, int64_t> values;
   for (const ProgramSymbol &symbol : program.symbols) {
     if (!symbol.isBound()) {
@@ -52,7 +55,8 @@ std::map<std::string, int64_t> symbolValues(const Program &program, const std::v
       for (size_t start = 0; start <= text.size(); ++dim) {
         size_t end = std::min(text.find_first_of("x,", start), text.size());
         std::string number = text.substr(start, end - start);
-        if (dim == symbol.dim && !number.empty() && number.size() < 16 && number.find_first_not_of("0123456789") == std::string::npos)
+        if (dim == symbol.dim && !number.empty() && number.size() < 16 &&
+            number.find_first_not_of("0123456789") == std::string::npos)
           chosen = std::stoll(number);
         start = end + 1;
       }
@@ -126,18 +130,23 @@ Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symb
     json["symbols"].push_back(entry);
   }
   json["at"] = symbols;
-  json["memory"] = {{"arena_bytes", memory.arena},   {"arena_lower_bound_bytes", memory.lowerBound},
-                    {"workspace_bytes", memory.workspace}, {"weights_bytes", artifact.weights().size()},
-                    {"code_bytes", artifact.code().size()}, {"artifact_bytes", artifact.bytes().size()}};
+  json["memory"] = {
+      {"arena_bytes", memory.arena},          {"arena_lower_bound_bytes", memory.lowerBound},
+      {"workspace_bytes", memory.workspace},  {"weights_bytes", artifact.weights().size()},
+      {"code_bytes", artifact.code().size()}, {"artifact_bytes", artifact.bytes().size()}};
   json["flops"] = work.flops;
   json["generated_flops"] = work.generatedFlops;
   json["generated_share"] = work.generatedShare();
   json["kernels"] = Json::array();
   for (const Kernel &kernel : program.kernels)
-    json["kernels"].push_back({{"family", kernel.family}, {"config", kernel.config}, {"problem", kernel.problem}, {"code_bytes", kernel.codeBytes}});
+    json["kernels"].push_back({{"family", kernel.family},
+                               {"config", kernel.config},
+                               {"problem", kernel.problem},
+                               {"code_bytes", kernel.codeBytes}});
   json["steps"] = Json::array();
   for (const Step &step : program.steps) {
-    Json entry = {{"kind", kindOf(step)}, {"operation", operationOf(program, step)}, {"node", step.node}};
+    Json entry = {
+        {"kind", kindOf(step)}, {"operation", operationOf(program, step)}, {"node", step.node}};
     if (auto *launch = std::get_if<LaunchStep>(&step.action))
       entry["kernel"] = launch->kernel;
     entry["flops"] = take(step.flops.evaluate(symbols));
@@ -151,7 +160,8 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
   const Program &program = artifact.program();
   Memory memory = memoryOf(program, symbols);
   WorkCount work = take(countWork(program, symbols));
-  printf("%s, by %s, for %s, precision %s\n", program.name.c_str(), program.producer.c_str(), program.target.c_str(), program.precision.c_str());
+  printf("%s, by %s, for %s, precision %s\n", program.name.c_str(), program.producer.c_str(),
+         program.target.c_str(), program.precision.c_str());
   for (const auto &port : program.inputs)
     printf("input   %s %s\n", port.name.c_str(), typeText(program, port.view).c_str());
   for (const auto &port : program.outputs)
@@ -162,18 +172,23 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
     else if (symbol.high == INT64_MAX)
       printf("size    %s, at least %ld\n", symbol.name.c_str(), static_cast<long>(symbol.low));
     else
-      printf("size    %s, %ld..%ld\n", symbol.name.c_str(), static_cast<long>(symbol.low), static_cast<long>(symbol.high));
+      printf("size    %s, %ld..%ld\n", symbol.name.c_str(), static_cast<long>(symbol.low),
+             static_cast<long>(symbol.high));
   }
   std::string at;
   for (auto &[name, value] : symbols)
     at += (at.empty() ? ", at " : ", ") + name + " = " + std::to_string(value);
   printf("\nmemory%s\n", at.c_str());
-  printf("  arena      %12ld bytes (%ld at least; kernel workspaces up to %ld of them)\n", static_cast<long>(memory.arena),
-         static_cast<long>(memory.lowerBound), static_cast<long>(memory.workspace));
-  printf("  weights    %12zu bytes in %zu constants\n", artifact.weights().size(), program.constants.size());
-  printf("  code       %12zu bytes in %zu kernels\n", artifact.code().size(), program.kernels.size());
+  printf("  arena      %12ld bytes (%ld at least; kernel workspaces up to %ld of them)\n",
+         static_cast<long>(memory.arena), static_cast<long>(memory.lowerBound),
+         static_cast<long>(memory.workspace));
+  printf("  weights    %12zu bytes in %zu constants\n", artifact.weights().size(),
+         program.constants.size());
+  printf("  code       %12zu bytes in %zu kernels\n", artifact.code().size(),
+         program.kernels.size());
   printf("  artifact   %12zu bytes\n", artifact.bytes().size());
-  printf("\nwork%s: %.6g GFLOP, %.2f %% in generated code\n", at.c_str(), work.flops * 1e-9, 100 * work.generatedShare());
+  printf("\nwork%s: %.6g GFLOP, %.2f %% in generated code\n", at.c_str(), work.flops * 1e-9,
+         100 * work.generatedShare());
 
   struct Group {
     int steps = 0;
@@ -186,7 +201,8 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
     group.flops += static_cast<double>(take(step.flops.evaluate(symbols)));
   }
   for (auto &[key, group] : groups)
-    printf("  %5d %-9s %-14s %6.2f %%\n", group.steps, key.first.c_str(), key.second.c_str(), 100 * group.flops / std::max(work.flops, 1.0));
+    printf("  %5d %-9s %-14s %6.2f %%\n", group.steps, key.first.c_str(), key.second.c_str(),
+           100 * group.flops / std::max(work.flops, 1.0));
 }
 
 } // namespace
@@ -197,13 +213,16 @@ int inspectCommand(const InspectArguments &arguments) {
     artifact = take(Artifact::open(arguments.compile.model));
   } else {
     kiln_bytes bytes = compile(arguments.compile, "");
-    Result<std::shared_ptr<const Artifact>> loaded = Artifact::fromBytes({static_cast<const std::byte *>(bytes.data), bytes.size});
+    Result<std::shared_ptr<const Artifact>> loaded =
+        Artifact::fromBytes({static_cast<const std::byte *>(bytes.data), bytes.size});
     kiln_bytes_release(&bytes);
     artifact = take(std::move(loaded));
   }
   auto symbols = symbolValues(artifact->program(), arguments.compile.shapes);
   if (arguments.json)
-    printf("%s\n", toJson(*artifact, symbols).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    printf("%s\n", toJson(*artifact, symbols)
+                       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
+                       .c_str());
   else if (arguments.plan)
     printf("%s", printProgram(artifact->program()).c_str());
   else

@@ -1,8 +1,8 @@
 // kiln run: one run, a summary of the outputs, and their values as .npy files.
 
+#include "runtime/base/Float16.h"
 #include "tools/kiln/Cli.h"
 #include "tools/kiln/Npy.h"
-#include "runtime/base/Float16.h"
 
 #include <cerrno>
 #include <cmath>
@@ -83,8 +83,10 @@ static std::string fileName(const std::string &name) {
 
 int runCommand(const RunArguments &arguments) {
   Model model = loadOrCompile(arguments.compile);
-  if (!arguments.outputDirectory.empty() && mkdir(arguments.outputDirectory.c_str(), 0777) != 0 && errno != EEXIST)
-    fail(Failed, arguments.outputDirectory + ": cannot be made: " + strerror(errno) + " [KILN-E0106]");
+  if (!arguments.outputDirectory.empty() && mkdir(arguments.outputDirectory.c_str(), 0777) != 0 &&
+      errno != EEXIST)
+    fail(Failed,
+         arguments.outputDirectory + ": cannot be made: " + strerror(errno) + " [KILN-E0106]");
   std::vector<Value> inputs = makeInputs(model.get(), arguments.inputs, arguments.compile.shapes);
   std::vector<kiln_value> values;
   for (const Value &input : inputs)
@@ -108,7 +110,8 @@ int runCommand(const RunArguments &arguments) {
     summarize(ports[i].name, tensor);
     if (!arguments.outputDirectory.empty() && error.empty()) {
       std::string path = arguments.outputDirectory + "/" + fileName(ports[i].name) + ".npy";
-      error = writeNpy(path, kiln_dtype_name(tensor.dtype), {tensor.dims, tensor.dims + tensor.rank}, tensor.data);
+      error = writeNpy(path, kiln_dtype_name(tensor.dtype),
+                       {tensor.dims, tensor.dims + tensor.rank}, tensor.data);
       if (!error.empty())
         error = path + ": " + error + " [KILN-E0106]";
     }
