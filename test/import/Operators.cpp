@@ -160,3 +160,24 @@ TEST_CASE("every form of Constant") {
   CHECK_THAT(nodeOps(1, "Constant", {}, {{"value", floats("", {1}, {3})}}).back(),
              Contains("tensor<1xf32>"));
 }
+
+TEST_CASE("Attention stays whole unless its scores are asked for") {
+  std::vector<std::vector<TestDim>> operands(3, {N, dim(4), dim("S"), dim(8)});
+  Strings whole = nodeOps(23, "Attention", operands);
+  REQUIRE(whole.size() == 1);
+  CHECK_THAT(whole[0], Contains("attention") && Contains("scale = 0.35355"));
+  Strings heads = nodeOps(23, "Attention", {3, {N, dim("S"), dim(32)}},
+                          {{"q_num_heads", 4}, {"kv_num_heads", 4}});
+  CHECK_THAT(heads.back(), Contains("reshape") && Contains("[N, S, 32]"));
+  Strings spelled = nodeOps(23, "Attention", operands, {{"softcap", 2.0f}});
+  for (const std::string &op : spelled)
+    CHECK_THAT(op, !Contains("attention"));
+}
+
+TEST_CASE("BatchNormalization: training says so by its outputs, then by an attribute") {
+  std::vector<std::vector<TestDim>> operands(5, {dim(3)});
+  operands[0] = {N, dim(3), dim(4)};
+  CHECK(nodeOps(9, "BatchNormalization", operands).size() == 1);
+  CHECK(nodeOps(15, "BatchNormalization", operands, {{"training_mode", 0}}).size() == 1);
+  CHECK(nodeOps(15, "BatchNormalization", operands, {{"training_mode", 1}}, {}, 3).size() > 5);
+}

@@ -2,7 +2,7 @@
 
 #include "dialects/kiln/OpTable.h"
 
-#include <algorithm>
+#include <map>
 
 namespace kiln::onnx {
 
@@ -48,17 +48,35 @@ Status convertOneToOne(NodeImport &node) {
   return node.setResult(node.emit(op->name, operands, attributes));
 }
 
+std::vector<std::span<const OpEntry>> lists() {
+  return {elementwiseOps(), movementOps(), reduceOps(),    normOps(), matmulOps(),
+          windowOps(),      constantOps(), attentionOps(), indexOps()};
+}
+
 } // namespace
 
 Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset) {
   if (!domain.empty())
     return nullptr;
-  for (std::span<const OpEntry> entries : {elementwiseOps(), movementOps(), reduceOps(), normOps(),
-                                           matmulOps(), windowOps(), constantOps()})
+  for (std::span<const OpEntry> entries : lists())
     for (const OpEntry &entry : entries)
       if (entry.opType == opType)
         return opset >= entry.since ? entry.convert : nullptr;
   return findOpByOnnxName(opType) ? convertOneToOne : nullptr;
+}
+
+std::vector<OpEntry> importedOps() {
+  std::map<std::string_view, OpEntry> byName;
+  for (const OpInfo &op : allOps())
+    if (!op.onnxName.empty())
+      byName[op.onnxName] = {op.onnxName, 1, convertOneToOne};
+  for (std::span<const OpEntry> entries : lists())
+    for (const OpEntry &entry : entries)
+      byName[entry.opType] = entry;
+  std::vector<OpEntry> all;
+  for (const auto &[name, entry] : byName)
+    all.push_back(entry);
+  return all;
 }
 
 } // namespace kiln::onnx

@@ -23,8 +23,14 @@ std::span<const OpEntry> normOps();
 std::span<const OpEntry> matmulOps();
 std::span<const OpEntry> windowOps();
 std::span<const OpEntry> constantOps();
+std::span<const OpEntry> attentionOps();
+std::span<const OpEntry> indexOps();
 
 /// The converter of an operator, null when it is not supported (at this version).
 Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset);
+
+/// All operators that are imported, sorted, with the first opset version; the table of
+/// docs/onnx.md.
+std::vector<OpEntry> importedOps();
 
 } // namespace kiln::onnx

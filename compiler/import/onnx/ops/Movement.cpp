@@ -270,7 +270,9 @@ Status split(NodeImport &node) {
   if (!sizes) {
     if (!size.isConstant())
       return splitEqually(node, x, axis);
-    int64_t chunk = (size.constant() + int64_t(parts) - 1) / int64_t(parts);
+    if (parts == 0)
+      return Status();
+    int64_t chunk = size.constant() / int64_t(parts) + (size.constant() % int64_t(parts) != 0);
     if (node.opset() < 18 && chunk * int64_t(parts) != size.constant())
       return makeError(ErrorCode::E0304, "dim ", axis, " is ", size.print(),
                        ", which does not split into ", parts, " equal parts");

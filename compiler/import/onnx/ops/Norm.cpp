@@ -256,6 +256,38 @@ Status lpNorm(NodeImport &node) {
   return node.setResult(node.emit("where", {isZero, zero, quotient}));
 }
 
+/// x over (bias + alpha * mean of the squares of the channels around, zeros beyond the ends) to the
+/// power of beta.
+Status localResponseNorm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(1, 1));
+  KILN_TRY(node.requireAttribute("size"));
+  KILN_TRY(expectSpatial(node));
+  Value x = node.operand(0);
+  Dims dims = node.dims(x);
+  DType dtype = node.dtype(x);
+  KILN_ASSIGN(int64_t size, node.intAttribute("size", 1));
+  KILN_ASSIGN(double alpha, node.floatAttribute("alpha", double(0.0001f)));
+  KILN_ASSIGN(double beta, node.floatAttribute("beta", 0.75));
+  KILN_ASSIGN(double bias, node.floatAttribute("bias", 1.0));
+  if (size < 1 || size > INT32_MAX)
+    return makeError(ErrorCode::E0411, "size is ", size, "; expected at least 1");
+  KILN_ASSIGN(Value squares, node.emit("mul", {x, x}));
+  SizeExpr inner = SizeExpr::product(std::span<const SizeExpr>(dims.begin() + 2, dims.end()));
+  KILN_ASSIGN(Value image, node.reshape(squares, {dims[0], 1, dims[1], inner}));
+  Attributes window;
+  window.set("kernel", Ints{size, 1});
+  window.set("strides", Ints{1, 1});
+  window.set("dilations", Ints{1, 1});
+  window.set("pads", Ints{(size - 1) / 2, 0, size / 2, 0});
+  window.set("count_include_pad", 1);
+  KILN_ASSIGN(Value means, node.emit("avg_pool", {image}, window));
+  KILN_ASSIGN(means, node.reshape(means, dims));
+  KILN_ASSIGN(Value scaled, node.emit("mul", {means, node.scalar(alpha, dtype)}));
+  KILN_ASSIGN(Value base, node.emit("add", {scaled, node.scalar(bias, dtype)}));
+  KILN_ASSIGN(Value divisor, node.emit("pow", {base, node.scalar(beta, dtype)}));
+  return node.setResult(node.emit("div", {x, divisor}));
+}
+
 /// Identity unless it trains: opset 12 on says so by an operand; older models are taken as
 /// inference. The mask is all true.
 Status dropout(NodeImport &node) {
@@ -286,6 +318,7 @@ constexpr OpEntry table[] = {
     {"GroupNormalization", 18, groupNorm},
     {"MeanVarianceNormalization", 1, meanVarianceNorm},
     {"LpNormalization", 1, lpNorm},
+    {"LRN", 1, localResponseNorm},
     {"Dropout", 1, dropout},
 };
 

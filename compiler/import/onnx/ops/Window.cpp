@@ -33,7 +33,7 @@ Status expectLength(std::string_view name, const Ints &list, size_t length, int6
 void resolveSame(Window &window, const Dims &dims, bool upper) {
   size_t spatial = dims.size() - 2;
   for (size_t i = 0; i < spatial; ++i)
-    if (!dims[i + 2].isConstant() || window.kernel.empty()) {
+    if (!dims[i + 2].isConstant() || dims[i + 2].constant() > INT32_MAX || window.kernel.empty()) {
       window.autoPad = upper ? "same_upper" : "same_lower";
       return;
     }
