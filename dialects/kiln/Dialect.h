@@ -14,6 +14,12 @@
 namespace kiln {
 class WeightStore;
 class KernelOracle;
+
+/// How many rewrites passes may still do (`--opt-limit`), and how many they did.
+struct RewriteBudget {
+  int64_t limit = -1; ///< negative: no limit
+  int64_t used = 0;
+};
 } // namespace kiln
 
 #include "dialects/kiln/KilnInterfaces.h.inc"

@@ -145,6 +145,10 @@ Result<SizeTable> SizeTable::read(Operation *function) {
       return makeError(ErrorCode::E0303, "symbol ", symbol.name, " is defined twice");
     result.add(std::move(symbol));
   }
+  // Equal checks say which symbol stands for an expression (see merge).
+  for (const Check &check : result.checkList)
+    if (auto name = check.a.asSymbol(); name && check.kind == Check::Equal)
+      result.byDefinition.try_emplace(check.b.print(), *name);
   return result;
 }
 
@@ -323,8 +327,92 @@ Status SizeTable::requireEqual(const SizeExpr &a, const SizeExpr &b) {
   SizeExpr left = expand(a), right = expand(b);
   if ((left - right).isConstant()) // and not 0
     return makeError(ErrorCode::E0304, "sizes ", a.print(), " and ", b.print(), " differ");
-  addCheck({Check::Equal, left, right});
+  // An input-bound symbol against an expression without it is a definition; define refuses what its range excludes.
+  auto bound = [&](const SizeExpr &e) {
+    auto name = e.asSymbol();
+    const Symbol *symbol = name ? find(*name) : nullptr;
+    return symbol && !symbol->dataDependent ? symbol : nullptr;
+  };
+  const Symbol *first = bound(left), *second = bound(right);
+  if (first && second && first > second)
+    std::swap(first, second), std::swap(left, right); // the earlier name stays
+  auto uses = [](const SizeExpr &e, const std::string &name) {
+    std::set<std::string> used;
+    e.collectSymbols(used);
+    return used.count(name) > 0;
+  };
+  auto dependsOnData = [&](const SizeExpr &e) {
+    std::set<std::string> used;
+    e.collectSymbols(used);
+    return llvm::any_of(used, [&](const std::string &name) { return find(name) && find(name)->dataDependent; });
+  };
+  if (dependsOnData(left) || dependsOnData(right)) {
+    addCheck({Check::Equal, left, right});
+    return Status();
+  }
+  if (second && !uses(left, second->name)) {
+    KILN_TRY(define(second->name, left));
+    ++merges;
+  } else if (first && !uses(right, first->name)) {
+    KILN_TRY(define(first->name, right));
+    ++merges;
+  } else {
+    merge(left, right);
+  }
   return Status();
+}
+
+/// Lets one symbol stand for both expressions, which are over the same input-bound symbols, and has the equality checked.
+void SizeTable::merge(const SizeExpr &a, const SizeExpr &b) {
+  SizeExpr target = b.asSymbol() ? b : intern(a), other = b.asSymbol() ? a : b;
+  std::string text = other.print();
+  if (auto it = byDefinition.find(text); it != byDefinition.end())
+    if (Symbol *symbol = findMutable(it->second); symbol && SizeExpr::symbol(symbol->name) != target) {
+      symbol->definition = expand(target);
+      definitions.insert_or_assign(symbol->name, *symbol->definition);
+    }
+  if (auto name = target.asSymbol())
+    byDefinition.insert_or_assign(text, *name);
+  addCheck({Check::Equal, target, other});
+  ++merges;
+}
+
+void SizeTable::dropUnused(Operation *function) {
+  std::set<std::string> used;
+  auto note = [&](Type type) {
+    for (const SizeExpr &dim : getDims(type))
+      dim.collectSymbols(used);
+  };
+  function->walk([&](Operation *op) {
+    for (Type type : op->getResultTypes())
+      note(type);
+    for (Region &region : op->getRegions())
+      for (Block &block : region)
+        for (Type type : block.getArgumentTypes())
+          note(type);
+  });
+  std::set<std::string> roots;
+  for (const Symbol &symbol : table) {
+    if (symbol.definition && used.count(symbol.name))
+      symbol.definition->collectSymbols(roots);
+    if (symbol.upperBound && used.count(symbol.name))
+      symbol.upperBound->collectSymbols(roots);
+  }
+  for (Check &check : checkList) {
+    check.a.collectSymbols(roots);
+    check.b.collectSymbols(roots);
+  }
+  SizeTable kept;
+  for (Symbol &symbol : table)
+    if (used.count(symbol.name) || roots.count(symbol.name))
+      kept.add(std::move(symbol));
+  kept.checkList = std::move(checkList);
+  for (const auto &[text, name] : byDefinition)
+    if (kept.find(name))
+      kept.byDefinition.try_emplace(text, name);
+  kept.nextName = nextName;
+  kept.merges = merges;
+  *this = std::move(kept);
 }
 
 Result<SizeExpr> SizeTable::broadcast(const SizeExpr &a, const SizeExpr &b) {
@@ -337,6 +425,18 @@ Result<SizeExpr> SizeTable::broadcast(const SizeExpr &a, const SizeExpr &b) {
   SizeExpr left = expand(a), right = expand(b);
   if (left.isConstant() && right.isConstant())
     return makeError(ErrorCode::E0304, "sizes ", a.print(), " and ", b.print(), " do not broadcast");
+  // A size clipped at 2 or more meets the size itself only where nothing is clipped.
+  auto isClipped = [](const SizeExpr &clipped, const SizeExpr &size) {
+    auto name = size.asSymbol();
+    if (!name)
+      return false;
+    auto limit = clipped.substitute({{*name, SizeExpr(int64_t(1) << 60)}}).asConstant();
+    return limit && *limit >= 2 && *limit < (int64_t(1) << 60) && clipped == SizeExpr::min(size, SizeExpr(*limit));
+  };
+  if (isClipped(left, right) || isClipped(right, left)) {
+    KILN_TRY(requireEqual(a, b));
+    return left.asSymbol() ? left : right;
+  }
   addCheck({Check::Broadcast, left, right});
   // A size that is surely not 1 is the result's, whatever the other one is.
   if (left.isConstant() || lowerBound(a).value_or(0) >= 2)

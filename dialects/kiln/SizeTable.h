@@ -70,12 +70,18 @@ public:
   bool equal(const SizeExpr &a, const SizeExpr &b) const;
   /// A lower bound from ranges: exact for constants and symbols, else 0 where no term is negative, else nothing.
   std::optional<int64_t> lowerBound(const SizeExpr &expr) const;
-  /// Requires equality: an error when it can never hold, a check when it is not provable.
+  /// Requires equality: an error when it can never hold. Where it is not provable, the two become one symbol from now on (types are rewritten
+  /// by InferShapes) and the run time checks what no binding of inputs implies.
   Status requireEqual(const SizeExpr &a, const SizeExpr &b);
   /// The dim that results when `a` and `b` meet in a broadcast; an error when they can never fit, a check when they may not.
   Result<SizeExpr> broadcast(const SizeExpr &a, const SizeExpr &b);
   /// Same, for whole dims of any two ranks.
   Result<Dims> broadcast(llvm::ArrayRef<SizeExpr> a, llvm::ArrayRef<SizeExpr> b);
+
+  /// How often symbols were found equal so far: InferShapes runs again when the count grew.
+  size_t mergeCount() const { return merges; }
+  /// Forgets symbols that nothing in the function names.
+  void dropUnused(mlir::Operation *function);
 
   /// makeTensorType of interned dims; a dim that is invalid gets a fresh symbol.
   mlir::RankedTensorType tensorType(llvm::ArrayRef<SizeExpr> dims, mlir::Type elementType);
@@ -85,6 +91,7 @@ private:
   Symbol &add(Symbol symbol);
   std::string freshName(char prefix);
   void addCheck(Check check);
+  void merge(const SizeExpr &a, const SizeExpr &b);
 
   std::vector<Symbol> table;
   std::vector<Check> checkList;
@@ -92,6 +99,7 @@ private:
   std::map<std::string, std::string> byDefinition; // canonical text of the expanded definition -> symbol
   std::map<std::string, SizeExpr> definitions;     // for substitute
   unsigned nextName = 0;
+  size_t merges = 0;
 };
 
 } // namespace kiln

@@ -1,6 +1,7 @@
-// The graph passes: declarations and registration, from Passes.td.
+// The passes over kiln graphs; Passes.td says what each does.
 #pragma once
 
+#include "dialects/kiln/Dialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 

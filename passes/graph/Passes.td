@@ -1,8 +1,43 @@
-// One record per pass, in pipeline order. The header comment of each pass's file shows the IR before and after.
-#ifndef KILN_GRAPH_PASSES
-#define KILN_GRAPH_PASSES
+// The passes over kiln graphs, in the order of the pipeline.
+#ifndef KILN_GRAPH_PASSES_TD
+#define KILN_GRAPH_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
+
+class GraphPass<string flag> : Pass<flag, "::mlir::func::FuncOp"> {
+  let dependentDialects = ["::kiln::KilnDialect"];
+}
+
+def SetOptLimit : Pass<"kiln-opt-limit", "::mlir::ModuleOp"> {
+  let summary = "lets the passes that follow do only so many rewrites, to bisect a miscompile";
+  let dependentDialects = ["::kiln::KilnDialect"];
+  let options = [Option<"limit", "limit", "int64_t", /*default=*/"-1", "number of rewrites; -1: no limit">];
+}
+
+def InferShapes : GraphPass<"kiln-infer-shapes"> {
+  let summary = "gives every value its dims over symbols, and shape operands that became known their static form";
+  let options = [ListOption<"shapes", "shapes", "std::string",
+                            "overrides of input dims: NAME=1x3xHx2..8, a number, symbol or range per dim">];
+}
+def ConstantFold : GraphPass<"kiln-constant-fold"> {
+  let summary = "evaluates ops of constants with the reference kernels, within a budget of bytes and work";
+  let options = [
+    Option<"maxBytes", "max-bytes", "int64_t", /*default=*/"268435456", "bytes of results that one run may make">,
+    Option<"maxWork", "max-work", "int64_t", /*default=*/"1000000000", "element operations that one run may do">,
+  ];
+}
+def DeadCode : GraphPass<"kiln-dead-code"> { let summary = "removes ops whose results nobody uses"; }
+def CommonSubexpressions : GraphPass<"kiln-cse"> { let summary = "replaces an op by an equal one before it"; }
+def CastElimination : GraphPass<"kiln-cast-elimination"> { let summary = "removes casts that change nothing, and merges lossless ones"; }
+def AlgebraicSimplify : GraphPass<"kiln-algebraic-simplify"> {
+  let summary = "identities, merged movement, constants moved into weights: each result is cheaper than what it replaces";
+}
+def RaiseLayerNorm : GraphPass<"kiln-raise-layer-norm"> { let summary = "makes layer_norm and rms_norm of their spelled-out forms"; }
+def RaiseGelu : GraphPass<"kiln-raise-gelu"> { let summary = "makes gelu, silu and hard_swish of their spelled-out forms"; }
+def RaiseAttention : GraphPass<"kiln-raise-attention"> {
+  let summary = "makes attention of softmax(q @ k^T * scale + mask) @ v where a kernel family claims it";
+  let options = [Option<"assumeClaimed", "assume-claimed", "bool", /*default=*/"false", "raise without asking; for tests">];
+}
 
 def Layout : Pass<"kiln-layout", "::mlir::func::FuncOp"> {
   let summary = "Runs convolutions and pools channels-last where their kernels prefer it, with as few transposes as possible";
@@ -20,4 +55,4 @@ def Configure : Pass<"kiln-configure", "::mlir::func::FuncOp"> {
   let summary = "Gives every kernel its problem text and its implementation";
 }
 
-#endif // KILN_GRAPH_PASSES
+#endif // KILN_GRAPH_PASSES_TD

@@ -1,0 +1,137 @@
+// ConstantFold: ops of constants become constants, evaluated by the reference kernels; integers that depend on sizes only (shape arithmetic that came
+// out static) become constants too.
+//
+// Budgets are counts, not times, so that the same model folds alike on every machine. Results that are much larger than what they are made from
+// (expand, tile, range) stay ops: computing them is cheaper than storing them.
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/Ops.h"
+#include "passes/Rewrite.h"
+#include "passes/graph/Passes.h"
+#include "runtime/reference/Reference.h"
+
+using namespace mlir;
+
+namespace kiln {
+
+#define GEN_PASS_DEF_CONSTANTFOLD
+#include "passes/graph/Passes.h.inc"
+
+namespace {
+
+class ConstantFoldPass : public impl::ConstantFoldBase<ConstantFoldPass> {
+public:
+  using ConstantFoldBase::ConstantFoldBase;
+
+  void runOnOperation() override {
+    Result<SizeTable> table = SizeTable::read(getOperation());
+    if (!table.ok()) {
+      emitError(getOperation().getLoc(), table.status());
+      return signalPassFailure();
+    }
+    ShapeContext context(*table);
+    bytesLeft = maxBytes;
+    workLeft = maxWork;
+    for (Block &block : getOperation().getBody())
+      for (Operation &op : llvm::make_early_inc_range(block))
+        if (auto kilnOp = dyn_cast<KilnOpInterface>(op);
+            kilnOp && op.getNumResults() == 1 && !isa<ConstantOp>(op) && kilnOp.getFusionRole() != FusionRole::Structure)
+          foldOp(&op, context);
+  }
+
+private:
+  int64_t bytesLeft = 0, workLeft = 0;
+
+  void foldOp(Operation *op, ShapeContext &context) {
+    Value result = op->getResult(0);
+    auto size = byteSizeOf(result.getType());
+    if (!size || *size > bytesLeft)
+      return;
+    Value replacement = foldSizes(op, context);
+    if (!replacement)
+      replacement = foldByReference(op, *size);
+    if (!replacement)
+      return;
+    result.replaceAllUsesWith(replacement);
+    op->erase();
+  }
+
+  /// Shape arithmetic: elements known as integers, whatever the operands are.
+  Value foldSizes(Operation *op, ShapeContext &context) {
+    Value result = op->getResult(0);
+    auto values = context.constantValues(result);
+    auto type = cast<RankedTensorType>(result.getType());
+    auto dtype = dtypeOf(type.getElementType());
+    if (!values || !dtype || int64_t(values->size()) != type.getNumElements() || !takeFuel(&getContext()))
+      return {};
+    auto tensor = Tensor::create(*dtype, std::span<const int64_t>(type.getShape().data(), type.getRank()));
+    if (!tensor.ok())
+      return {};
+    for (auto [i, value] : llvm::enumerate(*values))
+      switch (*dtype) {
+      case DType::I64: tensor->as<int64_t>()[i] = value; break;
+      case DType::I32: tensor->as<int32_t>()[i] = int32_t(value); break;
+      case DType::Bool: tensor->as<uint8_t>()[i] = value != 0; break;
+      default: return {};
+      }
+    OpBuilder builder(op);
+    return makeConstant(builder, op->getLoc(), std::move(*tensor));
+  }
+
+  Value foldByReference(Operation *op, int64_t resultBytes) {
+    if (op->getNumOperands() == 0 || !llvm::all_of(op->getOperands(), [](Value v) { return isConstant(v); }))
+      return {};
+    StringRef name = mnemonicOf(op);
+    ref::Kernel kernel = ref::find(std::string_view(name.data(), name.size()));
+    int64_t work = workOf(op), operandBytes = 0;
+    for (Value operand : op->getOperands())
+      operandBytes += byteSizeOf(operand.getType()).value_or(0);
+    bool grows = resultBytes > inlineConstantBytes && resultBytes > 2 * operandBytes;
+    if (!kernel || work > workLeft || grows || !takeFuel(&getContext()))
+      return {};
+
+    size_t count = op->getNumOperands();
+    std::vector<Tensor> storage(count);
+    std::vector<SmallVector<int64_t>> dims(count);
+    std::vector<TensorView> inputs;
+    for (size_t i = 0; i < count; ++i) {
+      auto view = viewConstant(op->getOperand(i), storage[i], dims[i]);
+      if (!view.ok())
+        return {};
+      inputs.push_back(*view);
+    }
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    auto dtype = dtypeOf(type.getElementType());
+    auto output = Tensor::create(*dtype, std::span<const int64_t>(type.getShape().data(), type.getRank()));
+    if (!output.ok())
+      return {};
+    Attributes attributes = toAttributes(op);
+    TensorView view = output->view();
+    // An error (an index out of range, say) is the user's to see at run time, not ours to report here.
+    if (!kernel({attributes, inputs, {&view, 1}}).ok())
+      return {};
+    workLeft -= work;
+    bytesLeft -= resultBytes;
+    OpBuilder builder(op);
+    return makeConstant(builder, op->getLoc(), std::move(*output));
+  }
+
+  /// Element operations, roughly; saturates.
+  static int64_t workOf(Operation *op) {
+    auto elements = [](Value value) { return double(cast<RankedTensorType>(value.getType()).getNumElements()); };
+    double work = elements(op->getResult(0));
+    for (Value operand : op->getOperands())
+      work += elements(operand);
+    if (isa<MatMulOp>(op)) {
+      auto a = cast<RankedTensorType>(op->getOperand(0).getType());
+      work += elements(op->getResult(0)) * double(a.getDimSize(a.getRank() - 1));
+    } else if (isa<ConvOp>(op)) {
+      auto w = cast<RankedTensorType>(op->getOperand(1).getType());
+      work += elements(op->getResult(0)) * double(w.getNumElements()) / std::max<double>(1, double(w.getDimSize(0)));
+    } else if (isa<MaxPoolOp, AvgPoolOp, AttentionOp>(op)) {
+      work *= 64;
+    }
+    return work < 9e18 ? int64_t(work) : std::numeric_limits<int64_t>::max();
+  }
+};
+} // namespace
+} // namespace kiln

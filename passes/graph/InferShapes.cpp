@@ -1,0 +1,233 @@
+// InferShapes: every value gets its dims over the function's symbols, from the inputs on.
+//
+//   %s = kiln.constant [2, -1];  %1 = kiln.reshape %0, %s : (tensor<?x6xf32, #kiln.dims<[N, 6]>>, tensor<2xi64>) -> tensor<?x?xf32>
+// becomes, with the size table saying d0 = N*3,
+//   %1 = kiln.reshape %0 : (tensor<?x6xf32, #kiln.dims<[N, 6]>>) -> tensor<2x?xf32, #kiln.dims<[2, d0]>>
+//
+// It runs first, since everything after asks for dims, and again after rewrites that made more sizes known. `shapes=` overrides the dims of inputs.
+// Sizes that turn out to be equal (an elementwise op joins them) become one symbol, which may need another round.
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/Ops.h"
+#include "passes/graph/Passes.h"
+
+using namespace mlir;
+
+namespace kiln {
+
+#define GEN_PASS_DEF_INFERSHAPES
+#include "passes/graph/Passes.h.inc"
+
+namespace {
+
+/// One dim of an override: "3", "N" or "1..8" (the high end may be left out).
+Status overrideDim(SizeTable &sizes, SizeExpr &dim, StringRef text) {
+  int64_t low, high = SizeTable::unbounded;
+  if (!text.getAsInteger(10, low)) {
+    if (low < 0)
+      return makeError(ErrorCode::E0701, "size ", low, " is negative");
+    if (dim.isConstant() && !dim.isConstant(low))
+      return makeError(ErrorCode::E0304, "the model fixes the size to ", dim.print());
+    if (auto name = dim.asSymbol())
+      return sizes.define(*name, SizeExpr(low));
+    dim = SizeExpr(low);
+    return Status();
+  }
+  if (dim.isInvalid())
+    dim = sizes.intern(sizes.fresh());
+  if (auto [from, to] = text.split(".."); from.size() != text.size()) {
+    if (from.getAsInteger(10, low) || (!to.empty() && to.getAsInteger(10, high)) || low < 0 || low > high)
+      return makeError(ErrorCode::E0701, "'", text.str(), "' is no range of sizes");
+    if (auto name = dim.asSymbol())
+      return sizes.constrain(*name, low, high);
+    if (dim.constant() < low || dim.constant() > high)
+      return makeError(ErrorCode::E0304, "the model fixes the size to ", dim.print());
+    return Status();
+  }
+  if (text.empty() || text == "?")
+    return Status();
+  SizeExpr symbol = sizes.declare(text);
+  if (auto name = dim.asSymbol())
+    return *name == *symbol.asSymbol() ? Status() : sizes.define(*name, symbol);
+  return makeError(ErrorCode::E0304, "the model fixes the size to ", dim.print());
+}
+
+class InferShapesPass : public impl::InferShapesBase<InferShapesPass> {
+public:
+  using InferShapesBase::InferShapesBase;
+
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    Result<SizeTable> table = SizeTable::read(function);
+    if (!table.ok())
+      return fail(function.getLoc(), table.status());
+    if (failed(overrideInputs(function, *table)))
+      return signalPassFailure();
+    // Each round may find sizes equal; all types then change to the one symbol. Every round but the last merges symbols, so this ends.
+    for (int round = 0;; ++round) {
+      size_t merges = table->mergeCount();
+      if (failed(inferAll(function, *table)))
+        return signalPassFailure();
+      if (table->mergeCount() == merges || round == maxRounds)
+        break;
+    }
+    SmallVector<Type> results;
+    function.walk([&](func::ReturnOp op) { results.assign(op.getOperandTypes().begin(), op.getOperandTypes().end()); });
+    SmallVector<Type> arguments(function.getArgumentTypes());
+    if (!function.empty())
+      arguments.assign(function.front().getArgumentTypes().begin(), function.front().getArgumentTypes().end());
+    function.setType(FunctionType::get(&getContext(), arguments, results));
+    table->dropUnused(function);
+    table->write(function);
+  }
+
+private:
+  static constexpr int maxRounds = 8;
+
+  void fail(Location loc, const Status &status) {
+    emitError(loc, status);
+    signalPassFailure();
+  }
+
+  LogicalResult overrideInputs(func::FuncOp function, SizeTable &sizes) {
+    for (StringRef text : shapes) {
+      auto [name, dims] = text.rsplit('=');
+      std::optional<unsigned> index;
+      for (unsigned i = 0; i < function.getNumArguments(); ++i)
+        if (auto known = function.getArgAttrOfType<StringAttr>(i, "kiln.name"); known && known.getValue() == name)
+          index = i;
+      if (!index)
+        return emitError(function.getLoc(), makeError(ErrorCode::E0501, "shapes names the input '", name.str(), "', which the model does not have"));
+      SmallVector<StringRef> parts;
+      if (!dims.empty())
+        dims.split(parts, 'x');
+      BlockArgument argument = function.getArgument(*index);
+      Dims have = getDims(argument);
+      if (parts.size() != have.size())
+        return emitError(function.getLoc(), makeError(ErrorCode::E0304, "shapes gives ", parts.size(), " dims for the input '",
+                                                      name.str(), "', which has ", have.size()));
+      for (auto [dim, part] : llvm::zip(have, parts))
+        if (Status status = overrideDim(sizes, dim, part); !status.ok())
+          return emitError(function.getLoc(), status.withContext("shapes of input '" + name.str() + "': "));
+      argument.setType(sizes.tensorType(have, elementTypeOf(argument)));
+    }
+    return success();
+  }
+
+  static Type elementTypeOf(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
+
+  LogicalResult inferAll(func::FuncOp function, SizeTable &sizes) {
+    for (BlockArgument argument : function.getArguments())
+      for (const SizeExpr &dim : getDims(argument))
+        if (auto name = dim.asSymbol())
+          sizes.declare(*name);
+    for (BlockArgument argument : function.getArguments())
+      if (isa<RankedTensorType>(argument.getType()))
+        argument.setType(sizes.tensorType(getDims(argument), elementTypeOf(argument)));
+    ShapeContext context(sizes);
+    WalkResult result = function.walk([&](KilnOpInterface op) -> WalkResult {
+      if (op.getFusionRole() == FusionRole::Structure)
+        return WalkResult::skip();
+      // The dims that an op carries itself may name symbols that have been merged since.
+      for (Value value : op->getResults())
+        if (auto type = dyn_cast<RankedTensorType>(value.getType()))
+          value.setType(type.hasStaticShape() ? type : canonicalType(sizes, type));
+      Result<ResultTypes> types = op.inferShapes(context);
+      if (!types.ok())
+        return emitError(op.getLoc(), types.status());
+      for (auto [value, type] : llvm::zip(op->getResults(), *types))
+        value.setType(type);
+      makeStatic(op, context);
+      return WalkResult::advance();
+    });
+    return failure(result.wasInterrupted());
+  }
+
+  /// Merged symbols replaced; dims without a symbol stay so.
+  static Type canonicalType(SizeTable &sizes, RankedTensorType type) {
+    Dims dims = getDims(type);
+    for (SizeExpr &dim : dims)
+      if (!dim.isInvalid())
+        dim = sizes.intern(dim);
+    return makeTensorType(dims, type.getElementType());
+  }
+
+  /// Drops shape operands that the result type or attributes now say.
+  static void makeStatic(Operation *op, ShapeContext &context) {
+    if (isa<ReshapeOp, ExpandOp, TileOp>(op)) {
+      if (op->getNumOperands() == 2 && context.values(op->getOperand(1))) {
+        op->eraseOperand(1);
+        op->removeAttr("allow_zero");
+      }
+    } else if (auto slice = dyn_cast<SliceOp>(op)) {
+      makeStaticSlice(slice, context);
+    } else if (auto pad = dyn_cast<PadOp>(op)) {
+      makeStaticPad(pad, context);
+    } else if (isa<ConvOp, MaxPoolOp, AvgPoolOp>(op) && op->hasAttr("auto_pad")) {
+      resolveAutoPad(op);
+    }
+  }
+
+  static void makeStaticSlice(SliceOp slice, ShapeContext &context) {
+    if (slice.getBounds().empty())
+      return;
+    SmallVector<SmallVector<int64_t>, 4> lists;
+    for (Value bound : slice.getBounds()) {
+      auto values = context.constantValues(bound);
+      if (!values)
+        return;
+      lists.push_back(*values);
+    }
+    int64_t count = lists[0].size(), rank = getRank(slice.getX().getType());
+    if (lists.size() < 3)
+      lists.push_back(llvm::to_vector(llvm::seq<int64_t>(0, count)));
+    if (lists.size() < 4)
+      lists.push_back(SmallVector<int64_t>(count, 1));
+    for (int64_t &axis : lists[2])
+      axis += axis < 0 ? rank : 0;
+    slice.setStarts(lists[0]);
+    slice.setEnds(lists[1]);
+    slice.setAxes(lists[2]);
+    slice.setSteps(lists[3]);
+    slice.getBoundsMutable().clear();
+  }
+
+  static void makeStaticPad(PadOp pad, ShapeContext &context) {
+    if (pad.getBounds().empty())
+      return;
+    auto pads = context.constantValues(pad.getBounds()[0]);
+    auto value = pad.getBounds().size() > 1 ? splatValue(pad.getBounds()[1]) : std::optional<double>(0);
+    if (!pads || !value)
+      return;
+    pad.setPads(*pads);
+    if (*value != 0)
+      pad->setAttr("value", Builder(pad).getF64FloatAttr(*value));
+    pad.getBoundsMutable().clear();
+  }
+
+  /// same_upper and same_lower become pads once the spatial sizes are integers.
+  static void resolveAutoPad(Operation *op) {
+    auto mode = op->getAttrOfType<StringAttr>("auto_pad").getValue();
+    auto type = cast<RankedTensorType>(op->getOperand(0).getType());
+    auto layout = op->getAttrOfType<StringAttr>("layout");
+    size_t first = layout && layout.getValue() == "nhwc" ? 1 : 2;
+    auto strides = op->getAttrOfType<DenseI64ArrayAttr>("strides").asArrayRef();
+    auto dilations = op->getAttrOfType<DenseI64ArrayAttr>("dilations").asArrayRef();
+    ArrayRef<int64_t> window = isa<ConvOp>(op) ? cast<RankedTensorType>(op->getOperand(1).getType()).getShape().drop_front(2)
+                                               : op->getAttrOfType<DenseI64ArrayAttr>("kernel").asArrayRef();
+    SmallVector<int64_t> pads(2 * strides.size());
+    for (size_t i = 0; i < strides.size(); ++i) {
+      int64_t size = type.getDimSize(first + i);
+      if (ShapedType::isDynamic(size) || ShapedType::isDynamic(window[i]))
+        return;
+      int64_t count = (size + strides[i] - 1) / strides[i];
+      int64_t total = std::max<int64_t>(0, (count - 1) * strides[i] + (window[i] - 1) * dilations[i] + 1 - size);
+      pads[i] = mode == "same_upper" ? total / 2 : total - total / 2;
+      pads[strides.size() + i] = total - pads[i];
+    }
+    op->setAttr("pads", DenseI64ArrayAttr::get(op->getContext(), pads));
+    op->removeAttr("auto_pad");
+  }
+};
+
+} // namespace
+} // namespace kiln

@@ -1,0 +1,43 @@
+#include "passes/graph/Match.h"
+
+using namespace mlir;
+
+namespace kiln {
+
+bool isSplat(Value value, double expected, double tolerance) {
+  auto constant = splatValue(value);
+  return constant && closeTo(*constant, expected, tolerance);
+}
+
+std::optional<WithConstant> scaledBy(Value value) {
+  if (auto product = withConstant<MulOp>(value))
+    return product;
+  auto div = value.getDefiningOp<DivOp>();
+  if (!div || !isFloatTensor(value) || div.getX().getType() != value.getType())
+    return std::nullopt;
+  auto constant = splatValue(div.getY());
+  if (!constant || *constant == 0)
+    return std::nullopt;
+  return WithConstant{div.getX(), 1 / *constant};
+}
+
+Value squareOf(Value value) {
+  if (auto mul = value.getDefiningOp<MulOp>(); mul && mul.getX() == mul.getY())
+    return mul.getX();
+  auto pow = value.getDefiningOp<PowOp>();
+  if (pow && isSplat(pow.getY(), 2) && pow.getX().getType() == value.getType())
+    return pow.getX();
+  return {};
+}
+
+bool swapsLastTwo(ArrayRef<int64_t> perm) {
+  int64_t rank = perm.size();
+  if (rank < 2 || perm[rank - 2] != rank - 1 || perm[rank - 1] != rank - 2)
+    return false;
+  for (int64_t i = 0; i + 2 < rank; ++i)
+    if (perm[i] != i)
+      return false;
+  return true;
+}
+
+} // namespace kiln

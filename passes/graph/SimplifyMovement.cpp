@@ -1,0 +1,244 @@
+// AlgebraicSimplify, movement: what moves nothing vanishes, what moves twice moves once, and reshapes move down to where they meet another.
+#include "passes/graph/Match.h"
+#include "passes/graph/Simplify.h"
+
+using namespace mlir;
+
+namespace kiln {
+namespace {
+
+/// Ops that give back their operand: whole slices, expand and tile to the same dims, pads of nothing, concat of one.
+struct NoMovement : RewritePattern {
+  explicit NoMovement(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    if (!isa<SliceOp, ExpandOp, TileOp, PadOp, ConcatOp, ReshapeOp, TransposeOp>(op))
+      return failure();
+    Value x = op->getOperand(0);
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    // Equal dims must be known as equal: no `?` without a name.
+    if (x.getType() != type || llvm::any_of(getDims(type), [](const SizeExpr &d) { return d.isInvalid(); }))
+      return failure();
+    bool same = llvm::TypeSwitch<Operation *, bool>(op)
+                    .Case([](SliceOp slice) {
+                      // The same size with step 1 leaves no room for another start.
+                      return slice.getBounds().size() < 4 && llvm::all_of(slice.getSteps(), [](int64_t s) { return s == 1; });
+                    })
+                    .Case<ExpandOp, TileOp, ReshapeOp>([](auto) { return true; })
+                    .Case([](PadOp pad) {
+                      return pad.getBounds().empty() && llvm::all_of(pad.getPads(), [](int64_t p) { return p == 0; });
+                    })
+                    .Case([](ConcatOp concat) { return concat.getXs().size() == 1; })
+                    .Case([](TransposeOp transpose) { return llvm::is_sorted(transpose.getPerm()); })
+                    .Default(false);
+    if (!same)
+      return failure();
+    rewriter.replaceOp(op, x);
+    return success();
+  }
+};
+
+struct MergeTransposes : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getX().getDefiningOp<TransposeOp>();
+    if (!inner)
+      return failure();
+    SmallVector<int64_t> perm;
+    for (int64_t axis : op.getPerm())
+      perm.push_back(inner.getPerm()[axis]);
+    rewriter.replaceOp(op, buildOp(rewriter, op.getType(), op.getLoc(), "transpose", inner.getX(), attribute("perm", perm)));
+    return success();
+  }
+};
+
+/// A transpose that leaves the order of all dims but those of size 1 is a reshape.
+struct UnitTranspose : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
+    ArrayRef<int64_t> shape = tensorTypeOf(op.getX()).getShape();
+    int64_t previous = -1;
+    for (int64_t axis : op.getPerm()) {
+      if (shape[axis] == 1)
+        continue;
+      if (axis < previous)
+        return failure();
+      previous = axis;
+    }
+    rewriter.replaceOp(op, buildReshape(rewriter, op.getLoc(), op.getX(), op.getType()));
+    return success();
+  }
+};
+
+struct MergeReshapes : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getX().getDefiningOp<ReshapeOp>();
+    // A shape operand may copy dims of the reshape between.
+    if (!inner || op.getShape())
+      return failure();
+    rewriter.replaceOp(op, buildReshape(rewriter, op.getLoc(), inner.getX(), op.getType()));
+    return success();
+  }
+};
+
+/// reshape(transpose(reshape(x))) that merges leading dims, swaps the last two and splits the leading ones again: one transpose.
+struct TransposeUnderMergedDims : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto transpose = op.getX().getDefiningOp<TransposeOp>();
+    auto merge = transpose ? transpose.getX().getDefiningOp<ReshapeOp>() : ReshapeOp();
+    if (!merge || op.getShape() || merge.getShape() || !swapsLastTwo(transpose.getPerm()))
+      return failure();
+    Dims x = getDims(merge.getX()), merged = getDims(merge.getResult()), split = getDims(op.getResult());
+    size_t rank = x.size();
+    if (rank < 2 || split.size() != rank || x[rank - 1] != merged.back() || x[rank - 2] != merged[merged.size() - 2])
+      return failure();
+    Dims expected = x;
+    std::swap(expected[rank - 1], expected[rank - 2]);
+    if (split != expected || llvm::any_of(x, [](const SizeExpr &d) { return d.isInvalid(); }))
+      return failure();
+    SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    std::swap(perm[rank - 1], perm[rank - 2]);
+    rewriter.replaceOp(op, buildOp(rewriter, op.getType(), op.getLoc(), "transpose", merge.getX(), attribute("perm", perm)));
+    return success();
+  }
+};
+
+/// An elementwise op broadcasts by itself: an expand in front of it goes where another operand (or what is expanded) has the same dim.
+struct ExpandBeforeElementwise : OpRewritePattern<ExpandOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ExpandOp op, PatternRewriter &rewriter) const override {
+    if (!op->hasOneUse())
+      return failure();
+    OpOperand &use = *op->use_begin();
+    auto consumer = dyn_cast<KilnOpInterface>(use.getOwner());
+    if (!consumer || consumer.getFusionRole() != FusionRole::Elementwise || isa<BatchNormOp>(use.getOwner()))
+      return failure();
+    Dims result = getDims(consumer->getResult(0)), x = getDims(op.getX());
+    auto has = [&](const Dims &dims, size_t i) {
+      size_t missing = result.size() - dims.size();
+      return i >= missing && dims[i - missing] == result[i];
+    };
+    for (size_t i = 0; i < result.size(); ++i) {
+      bool found = !result[i].isInvalid() && has(x, i);
+      for (OpOperand &operand : consumer->getOpOperands())
+        found |= !result[i].isInvalid() && &operand != &use && has(getDims(operand.get()), i);
+      if (!found && !result[i].isConstant(1))
+        return failure();
+    }
+    Value source = op.getX();
+    rewriter.modifyOpInPlace(consumer, [&] { use.set(source); });
+    return success();
+  }
+};
+
+// --- reshapes move down
+
+/// A reshape to a higher rank, by which an op may as well work at the lower one.
+ReshapeOp splittingReshape(Value value) {
+  auto reshape = value.getDefiningOp<ReshapeOp>();
+  if (!reshape || reshape.getShape() || getRank(reshape.getX().getType()) >= getRank(value.getType()))
+    return {};
+  for (const SizeExpr &dim : llvm::concat<const SizeExpr>(getDims(reshape.getX()), getDims(value)))
+    if (dim.isInvalid())
+      return {};
+  return reshape;
+}
+
+/// How many trailing dims are the same on both sides of a reshape.
+size_t sharedTrailing(ReshapeOp reshape) {
+  Dims from = getDims(reshape.getX()), to = getDims(reshape.getResult());
+  size_t count = 0;
+  while (count < from.size() && count < to.size() && from[from.size() - 1 - count] == to[to.size() - 1 - count])
+    ++count;
+  return count;
+}
+
+RankedTensorType withElement(Value shapeOf, Type element) { return tensorTypeOf(shapeOf).clone(element); }
+
+/// op(reshape(x), y, ...) -> reshape(op(x, y', ...)): elementwise work at the lower rank.
+struct ReshapeBelowElementwise : RewritePattern {
+  explicit ReshapeBelowElementwise(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    auto kilnOp = dyn_cast<KilnOpInterface>(op);
+    if (!kilnOp || kilnOp.getFusionRole() != FusionRole::Elementwise || isa<BatchNormOp>(op))
+      return failure();
+    Value result = op->getResult(0);
+    Dims dims = getDims(result);
+    ReshapeOp reshape;
+    for (Value operand : op->getOperands())
+      if (ReshapeOp candidate = splittingReshape(operand); candidate && getDims(operand) == dims)
+        if (!reshape || getRank(candidate.getX().getType()) < getRank(reshape.getX().getType()))
+          reshape = candidate;
+    if (!reshape)
+      return failure();
+    size_t shared = sharedTrailing(reshape);
+    SmallVector<Type> types;
+    for (Value operand : op->getOperands()) {
+      Dims have = getDims(operand);
+      if (have == dims) {
+        types.push_back(withElement(reshape.getX(), elementOf(operand)));
+        continue;
+      }
+      ArrayRef<SizeExpr> trailing = have;
+      while (!trailing.empty() && trailing.front().isConstant(1))
+        trailing = trailing.drop_front();
+      // Broadcast along dims that both sides have in common only.
+      if (trailing.size() > shared)
+        return failure();
+      types.push_back(makeTensorType(trailing, elementOf(operand)));
+    }
+    SmallVector<Value> operands;
+    for (auto [operand, type] : llvm::zip(op->getOperands(), types))
+      operands.push_back(buildReshape(rewriter, op->getLoc(), operand, type));
+    OperationState state(op->getLoc(), op->getName(), operands, {withElement(reshape.getX(), elementOf(result))}, op->getAttrs());
+    Value lower = rewriter.create(state)->getResult(0);
+    rewriter.replaceOp(op, buildReshape(rewriter, op->getLoc(), lower, result.getType()));
+    return success();
+  }
+};
+
+/// The same for ops along the last dim, where the reshape leaves that dim alone: softmax, norms, slices of it.
+struct ReshapeBelowLastDim : RewritePattern {
+  explicit ReshapeBelowLastDim(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    if (!isa<SoftmaxOp, LogSoftmaxOp, LayerNormOp, RmsNormOp, SliceOp>(op))
+      return failure();
+    ReshapeOp reshape = splittingReshape(op->getOperand(0));
+    if (!reshape || sharedTrailing(reshape) < 1)
+      return failure();
+    int64_t rank = getRank(reshape.getType()), lowerRank = getRank(reshape.getX().getType());
+    Attributes attributes = toAttributes(op);
+    SmallVector<Value> operands{reshape.getX()};
+    Dims dims = getDims(reshape.getX());
+    if (auto slice = dyn_cast<SliceOp>(op)) {
+      if (!slice.getBounds().empty() || slice.getAxes() != ArrayRef<int64_t>(rank - 1))
+        return failure();
+      attributes.set("axes", std::vector<int64_t>{lowerRank - 1});
+      dims.back() = getDims(op->getResult(0)).back();
+    } else {
+      int64_t axis = attributes.getInt("axis");
+      if (axis != rank - 1 && axis != -1)
+        return failure();
+      attributes.set("axis", kiln::Attribute(lowerRank - 1));
+      for (Value parameter : op->getOperands().drop_front()) {
+        if (getRank(parameter.getType()) > 1)
+          return failure();
+        operands.push_back(parameter);
+      }
+    }
+    Type type = makeTensorType(dims, elementOf(op->getResult(0)));
+    Value lower = buildOp(rewriter, type, op->getLoc(), mnemonicOf(op), operands, attributes);
+    rewriter.replaceOp(op, buildReshape(rewriter, op->getLoc(), lower, op->getResult(0).getType()));
+    return success();
+  }
+};
+
+} // namespace
+
+void addMovementPatterns(RewritePatternSet &patterns) {
+  patterns.add<NoMovement, MergeTransposes, UnitTranspose, MergeReshapes, TransposeUnderMergedDims, ExpandBeforeElementwise,
+               ReshapeBelowElementwise, ReshapeBelowLastDim>(patterns.getContext());
+}
+
+} // namespace kiln
