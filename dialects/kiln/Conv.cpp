@@ -63,7 +63,7 @@ struct Windows {
 
 Result<ResultTypes> ConvOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX()), w = getDims(getW());
-  Windows windows{getStrides(), getPads(), getDilations(), getLayout(), getAutoPad()};
+  Windows windows{getStrides(), getPads(), getDilations(), getLayout(), getAutoPad().value_or("")};
   KILN_TRY(windows.check(x.size()));
   if (w.size() != x.size())
     return makeError(ErrorCode::E0304, "weights ", printDims(w), " and operand ", printDims(x), " differ in rank");

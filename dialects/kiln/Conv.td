@@ -7,7 +7,7 @@ def Kiln_ConvOp : Kiln_Op<"conv", Role_Contraction> {
   let description = [{`auto_pad` (same_upper, same_lower) stands for `pads` until the sizes are known.}];
   let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$w, Optional<AnyRankedTensor>:$bias, DenseI64ArrayAttr:$strides,
                        DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$dilations, Default<I64Attr, "1">:$groups,
-                       DefaultStr<"nchw">:$layout, DefaultStr<"">:$auto_pad);
+                       DefaultStr<"nchw">:$layout, OptionalAttr<StrAttr>:$auto_pad);
 }
 
 class Kiln_Pool<string mnemonic> : Kiln_Op<mnemonic, Role_Window> {
@@ -19,11 +19,11 @@ def Kiln_MaxPoolOp : Kiln_Pool<"max_pool"> {
   let summary = "maximum of each window; padding does not take part";
   let arguments = (ins AnyRankedTensor:$x, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads,
                        DenseI64ArrayAttr:$dilations, Default<I64Attr, "0">:$ceil_mode, DefaultStr<"nchw">:$layout,
-                       DefaultStr<"">:$auto_pad);
+                       OptionalAttr<StrAttr>:$auto_pad);
 }
 def Kiln_AvgPoolOp : Kiln_Pool<"avg_pool"> {
   let summary = "mean of each window; padding counts if `count_include_pad`";
   let arguments = (ins AnyRankedTensor:$x, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads,
                        DenseI64ArrayAttr:$dilations, Default<I64Attr, "0">:$ceil_mode, Default<I64Attr, "0">:$count_include_pad,
-                       DefaultStr<"nchw">:$layout, DefaultStr<"">:$auto_pad);
+                       DefaultStr<"nchw">:$layout, OptionalAttr<StrAttr>:$auto_pad);
 }

@@ -122,13 +122,16 @@ LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type, function_r
 
 // --- #kiln.weight
 
-Attribute WeightAttr::parse(AsmParser &parser, Type) {
+// #kiln.weight<"model.onnx", 1024, "0123456789abcdef"> : tensor<64xf32>; the type stands behind, as with every typed attribute.
+Attribute WeightAttr::parse(AsmParser &parser, Type type) {
   std::string file, digest;
   uint64_t offset, value;
-  Type type;
-  if (parser.parseLess() || parser.parseString(&file) || parser.parseComma() || parser.parseInteger(offset) ||
-      parser.parseComma() || parser.parseType(type) || parser.parseComma())
+  if (parser.parseLess() || parser.parseString(&file) || parser.parseComma() || parser.parseInteger(offset) || parser.parseComma())
     return {};
+  if (!type) {
+    parser.emitError(parser.getNameLoc()) << "a weight needs its type";
+    return {};
+  }
   SMLoc at = parser.getCurrentLocation();
   if (parser.parseString(&digest) || parser.parseGreater())
     return {};
@@ -143,7 +146,7 @@ Attribute WeightAttr::parse(AsmParser &parser, Type) {
 void WeightAttr::print(AsmPrinter &printer) const {
   printer << "<";
   printer.printString(getFile().getValue());
-  printer << ", " << getOffset() << ", " << getType() << ", \"" << printHash(getDigest()) << "\">";
+  printer << ", " << getOffset() << ", \"" << printHash(getDigest()) << "\">";
 }
 
 LogicalResult WeightAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr, uint64_t, Type type, uint64_t) {

@@ -1,0 +1,83 @@
+#include "dialects/kiln/SizeTable.h"
+
+#include <catch2/catch.hpp>
+
+using namespace kiln;
+
+TEST_CASE("equal expressions get one symbol") {
+  SizeTable sizes;
+  SizeExpr h = sizes.declare("H");
+  SizeExpr half = sizes.intern(SizeExpr::floorDiv(h + 1, 2));
+  CHECK(half.asSymbol() == "d0");
+  CHECK(sizes.intern(SizeExpr::floorDiv(h + 1, 2)) == half);
+  CHECK(sizes.intern(half * 2 - half) == half);
+  CHECK(sizes.intern(h * 2 - h) == h);
+  CHECK(sizes.intern(SizeExpr(3) + 4).isConstant(7));
+}
+
+TEST_CASE("definitions are over input-bound symbols") {
+  SizeTable sizes;
+  SizeExpr n = sizes.declare("N"), s = sizes.declare("S");
+  SizeExpr rows = sizes.intern(n * s);
+  SizeExpr flat = sizes.intern(rows * 12);
+  CHECK(sizes.expand(flat) == n * s * 12);
+  CHECK(sizes.find("d1")->definition == n * s * 12);
+  // What is divided out again has its name back.
+  CHECK(sizes.intern(SizeExpr::floorDiv(sizes.expand(flat), n * 12)) == s);
+}
+
+TEST_CASE("broadcasts of unknown sizes") {
+  SizeTable sizes;
+  SizeExpr n = sizes.declare("N"), m = sizes.declare("M");
+  CHECK(*sizes.broadcast(n, SizeExpr(1)) == n);
+  CHECK(*sizes.broadcast(n, n) == n);
+  CHECK(sizes.checks().empty());
+
+  SizeExpr both = *sizes.broadcast(n, m);
+  REQUIRE(sizes.checks().size() == 1);
+  CHECK(sizes.checks()[0].kind == SizeTable::Check::Broadcast);
+  auto value = [&](int64_t a, int64_t b) { return *sizes.expand(both).evaluate({{"N", a}, {"M", b}}); };
+  CHECK(value(5, 1) == 5);
+  CHECK(value(1, 5) == 5);
+  CHECK(value(5, 5) == 5);
+  CHECK(value(0, 1) == 0);
+
+  CHECK_FALSE(sizes.broadcast(SizeExpr(2), SizeExpr(3)).ok());
+  // A constant other than 1 is the result, and the other size is checked.
+  CHECK(sizes.broadcast(SizeExpr(4), m)->isConstant(4));
+  CHECK(sizes.checks().size() == 2);
+}
+
+TEST_CASE("a clipped size that meets the size itself is that size") {
+  SizeTable sizes;
+  SizeExpr s = sizes.declare("S");
+  SizeExpr clipped = sizes.intern(SizeExpr::min(s, SizeExpr(512)));
+  CHECK(*sizes.broadcast(clipped, s) == s);
+  CHECK(sizes.intern(SizeExpr::min(s, SizeExpr(512))) == s);
+  REQUIRE(sizes.checks().size() == 1);
+  CHECK(sizes.checks()[0].kind == SizeTable::Check::Equal);
+}
+
+TEST_CASE("equal sizes become one symbol") {
+  SizeTable sizes;
+  SizeExpr a = sizes.declare("A"), b = sizes.declare("B"), k = sizes.declare("K");
+  CHECK(sizes.requireEqual(b, a).ok());
+  CHECK(sizes.intern(b) == a);
+  CHECK(sizes.requireEqual(k, SizeExpr(768)).ok());
+  CHECK(sizes.intern(k).isConstant(768));
+  CHECK(sizes.mergeCount() == 2);
+  CHECK_FALSE(sizes.requireEqual(k, SizeExpr(7)).ok());
+  CHECK_FALSE(sizes.requireEqual(a + 1, a).ok());
+}
+
+TEST_CASE("ranges") {
+  SizeTable sizes;
+  sizes.declare("N");
+  CHECK(sizes.constrain("N", 2, 64).ok());
+  CHECK_FALSE(sizes.constrain("N", 65, 70).ok());
+  SizeTable other;
+  SizeExpr n = other.declare("N"), m = other.declare("M");
+  CHECK(other.constrain("N", 2, SizeTable::unbounded).ok());
+  CHECK(*other.broadcast(n, m) == n); // M is N or 1
+  CHECK_FALSE(other.define("N", SizeExpr(1)).ok());
+}

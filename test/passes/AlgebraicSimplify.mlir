@@ -1,0 +1,137 @@
+// RUN: kiln-opt %s --split-input-file --kiln-algebraic-simplify --kiln-constant-fold --kiln-dead-code | FileCheck %s
+
+// CHECK-LABEL: @identities
+// CHECK-NEXT: return %arg0
+func.func @identities(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %zero = kiln.constant {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+  %one = kiln.constant {value = dense<1.0> : tensor<4xf32>} : () -> tensor<4xf32>
+  %a = kiln.add %zero, %x : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %b = kiln.mul %a, %one : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %c = kiln.slice %b {starts = array<i64: 0>, ends = array<i64: 100>, axes = array<i64: 0>, steps = array<i64: 1>} : (tensor<4xf32>) -> tensor<4xf32>
+  %d = kiln.expand %c : (tensor<4xf32>) -> tensor<4xf32>
+  return %d : tensor<4xf32>
+}
+
+// -----
+
+// Must not fire: a zero that broadcasts x, a reversal, a division that is not exact.
+// CHECK-LABEL: @no_identities
+// CHECK: kiln.add
+// CHECK: kiln.slice
+// CHECK: kiln.div
+func.func @no_identities(%x: tensor<4xf32>, %z: tensor<1xf32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) {
+  %zeros = kiln.constant {value = dense<0.0> : tensor<4xf32>} : () -> tensor<4xf32>
+  %three = kiln.constant {value = dense<3.0> : tensor<f32>} : () -> tensor<f32>
+  %a = kiln.add %z, %zeros : (tensor<1xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %b = kiln.slice %x {starts = array<i64: -1>, ends = array<i64: -100>, axes = array<i64: 0>, steps = array<i64: -1>} : (tensor<4xf32>) -> tensor<4xf32>
+  %c = kiln.div %x, %three : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %a, %b, %c : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @cheaper_forms
+// CHECK-NEXT: %[[C:.*]] = kiln.constant {value = dense<1.250000e-01>
+// CHECK-NEXT: kiln.mul %arg0, %arg0
+// CHECK-NEXT: kiln.mul %arg0, %[[C]]
+func.func @cheaper_forms(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %two = kiln.constant {value = dense<2.0> : tensor<f32>} : () -> tensor<f32>
+  %eight = kiln.constant {value = dense<8.0> : tensor<f32>} : () -> tensor<f32>
+  %a = kiln.pow %x, %two : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %b = kiln.div %x, %eight : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %a, %b : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// Transposes merge; one that only moves dims of size 1 is a reshape; reshapes merge.
+// CHECK-LABEL: @movement
+// CHECK-NEXT: kiln.transpose %arg0 {perm = array<i64: 1, 2, 0>} : (tensor<2x3x4xf32>) -> tensor<3x4x2xf32>
+// CHECK-NEXT: kiln.reshape %arg1 : (tensor<1x5x7xf32>) -> tensor<35xf32>
+// CHECK-NEXT: return
+func.func @movement(%x: tensor<2x3x4xf32>, %y: tensor<1x5x7xf32>) -> (tensor<3x4x2xf32>, tensor<35xf32>) {
+  %a = kiln.transpose %x {perm = array<i64: 1, 0, 2>} : (tensor<2x3x4xf32>) -> tensor<3x2x4xf32>
+  %b = kiln.transpose %a {perm = array<i64: 0, 2, 1>} : (tensor<3x2x4xf32>) -> tensor<3x4x2xf32>
+  %c = kiln.transpose %y {perm = array<i64: 1, 0, 2>} : (tensor<1x5x7xf32>) -> tensor<5x1x7xf32>
+  %d = kiln.reshape %c : (tensor<5x1x7xf32>) -> tensor<35xf32>
+  return %b, %d : tensor<3x4x2xf32>, tensor<35xf32>
+}
+
+// -----
+
+// A product with a matrix is flat, and what follows it works flat too: the reshape moves down.
+// CHECK-LABEL: @flat
+// CHECK-SAME: "d0 = N*S"
+// CHECK: %[[X:.*]] = kiln.reshape %arg0 {{.*}} -> tensor<?x8xf32, #kiln.dims<[d0, 8]>>
+// CHECK-NEXT: %[[P:.*]] = kiln.matmul %[[X]], %arg1
+// CHECK-NEXT: %[[B:.*]] = kiln.add %[[P]], %arg2
+// CHECK-NEXT: %[[G:.*]] = kiln.gelu %[[B]]
+// CHECK-NEXT: %[[R:.*]] = kiln.reshape %[[G]] {{.*}} -> tensor<?x?x16xf32, #kiln.dims<[N, S, 16]>>
+// CHECK-NEXT: return %[[R]]
+func.func @flat(%x: tensor<?x?x8xf32, #kiln.dims<[N, S, 8]>>, %w: tensor<8x16xf32>, %b: tensor<16xf32>) -> tensor<?x?x16xf32, #kiln.dims<[N, S, 16]>> attributes {kiln.sizes = ["N", "S"]} {
+  %p = kiln.matmul %x, %w : (tensor<?x?x8xf32, #kiln.dims<[N, S, 8]>>, tensor<8x16xf32>) -> tensor<?x?x16xf32, #kiln.dims<[N, S, 16]>>
+  %a = kiln.add %p, %b : (tensor<?x?x16xf32, #kiln.dims<[N, S, 16]>>, tensor<16xf32>) -> tensor<?x?x16xf32, #kiln.dims<[N, S, 16]>>
+  %g = kiln.gelu %a : (tensor<?x?x16xf32, #kiln.dims<[N, S, 16]>>) -> tensor<?x?x16xf32, #kiln.dims<[N, S, 16]>>
+  return %g : tensor<?x?x16xf32, #kiln.dims<[N, S, 16]>>
+}
+
+// -----
+
+// Must not fire: a bias along a dim that the reshape splits.
+// CHECK-LABEL: @split_dim
+// CHECK: kiln.reshape
+// CHECK-NEXT: kiln.add
+func.func @split_dim(%x: tensor<6x8xf32>, %b: tensor<3x8xf32>) -> tensor<2x3x8xf32> {
+  %r = kiln.reshape %x : (tensor<6x8xf32>) -> tensor<2x3x8xf32>
+  %a = kiln.add %r, %b : (tensor<2x3x8xf32>, tensor<3x8xf32>) -> tensor<2x3x8xf32>
+  return %a : tensor<2x3x8xf32>
+}
+
+// -----
+
+// Scalars and transposes around a product of two values: one factor behind it, the flag.
+// CHECK-LABEL: @scores
+// CHECK-NEXT: %[[C:.*]] = kiln.constant {value = dense<2.500000e-01>
+// CHECK-NEXT: %[[P:.*]] = kiln.matmul %arg0, %arg1 {transpose_b = 1 : i64}
+// CHECK-NEXT: kiln.mul %[[P]], %[[C]]
+func.func @scores(%q: tensor<2x4x8xf32>, %k: tensor<2x4x8xf32>) -> tensor<2x4x4xf32> {
+  %c = kiln.constant {value = dense<0.5> : tensor<f32>} : () -> tensor<f32>
+  %a = kiln.mul %q, %c : (tensor<2x4x8xf32>, tensor<f32>) -> tensor<2x4x8xf32>
+  %b = kiln.mul %k, %c : (tensor<2x4x8xf32>, tensor<f32>) -> tensor<2x4x8xf32>
+  %t = kiln.transpose %b {perm = array<i64: 0, 2, 1>} : (tensor<2x4x8xf32>) -> tensor<2x8x4xf32>
+  %p = kiln.matmul %a, %t : (tensor<2x4x8xf32>, tensor<2x8x4xf32>) -> tensor<2x4x4xf32>
+  return %p : tensor<2x4x4xf32>
+}
+
+// -----
+
+// Normalisation behind a convolution goes into its weights: w * 2 and (0 - 1) * 2 + 3.
+// CHECK-LABEL: @batch_norm
+// CHECK-DAG: %[[W:.*]] = kiln.constant {value = dense<6.000000e+00> : tensor<1x1x1x1xf32>}
+// CHECK-DAG: %[[B:.*]] = kiln.constant {value = dense<1.000000e+00> : tensor<1xf32>}
+// CHECK: kiln.conv %arg0, %[[W]], %[[B]]
+// CHECK-NEXT: return
+func.func @batch_norm(%x: tensor<1x1x4x4xf32>) -> tensor<1x1x4x4xf32> {
+  %w = kiln.constant {value = dense<3.0> : tensor<1x1x1x1xf32>} : () -> tensor<1x1x1x1xf32>
+  %one = kiln.constant {value = dense<1.0> : tensor<1xf32>} : () -> tensor<1xf32>
+  %two = kiln.constant {value = dense<2.0> : tensor<1xf32>} : () -> tensor<1xf32>
+  %three = kiln.constant {value = dense<3.0> : tensor<1xf32>} : () -> tensor<1xf32>
+  %c = kiln.conv %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x4x4xf32>, tensor<1x1x1x1xf32>) -> tensor<1x1x4x4xf32>
+  %n = kiln.batch_norm %c, %two, %three, %one, %one {epsilon = 0.0 : f64} : (tensor<1x1x4x4xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<1x1x4x4xf32>
+  return %n : tensor<1x1x4x4xf32>
+}
+
+// -----
+
+// Must not fire: a convolution that somebody else reads keeps its weights; the normalisation is a product and a sum.
+// CHECK-LABEL: @shared_conv
+// CHECK: %[[C:.*]] = kiln.conv
+// CHECK: kiln.mul %[[C]]
+// CHECK: kiln.add
+func.func @shared_conv(%x: tensor<1x1x4x4xf32>) -> (tensor<1x1x4x4xf32>, tensor<1x1x4x4xf32>) {
+  %w = kiln.constant {value = dense<3.0> : tensor<1x1x1x1xf32>} : () -> tensor<1x1x1x1xf32>
+  %two = kiln.constant {value = dense<2.0> : tensor<1xf32>} : () -> tensor<1xf32>
+  %c = kiln.conv %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x4x4xf32>, tensor<1x1x1x1xf32>) -> tensor<1x1x4x4xf32>
+  %n = kiln.batch_norm %c, %two, %two, %two, %two : (tensor<1x1x4x4xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<1x1x4x4xf32>
+  return %n, %c : tensor<1x1x4x4xf32>, tensor<1x1x4x4xf32>
+}

@@ -1,0 +1,40 @@
+// RUN: kiln-opt %s --kiln-constant-fold --kiln-dead-code | FileCheck %s
+
+// CHECK-LABEL: @sum
+// CHECK-NEXT: kiln.constant {value = dense<[4.000000e+00, 6.000000e+00]> : tensor<2xf32>}
+// CHECK-NEXT: return
+func.func @sum() -> tensor<2xf32> {
+  %a = kiln.constant {value = dense<[1.0, 2.0]> : tensor<2xf32>} : () -> tensor<2xf32>
+  %b = kiln.constant {value = dense<[3.0, 4.0]> : tensor<2xf32>} : () -> tensor<2xf32>
+  %c = kiln.add %a, %b : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  return %c : tensor<2xf32>
+}
+
+// Sizes are constants where they are integers, whatever the data is.
+// CHECK-LABEL: @shape
+// CHECK-NEXT: kiln.constant {value = dense<3> : tensor<1xi64>}
+// CHECK-NEXT: return
+func.func @shape(%x: tensor<?x3xf32, #kiln.dims<[N, 3]>>) -> tensor<1xi64> {
+  %s = kiln.shape %x {start = 1 : i64} : (tensor<?x3xf32, #kiln.dims<[N, 3]>>) -> tensor<1xi64>
+  return %s : tensor<1xi64>
+}
+
+// A large result goes to the derived file, never into an attribute.
+// CHECK-LABEL: @large
+// CHECK: kiln.constant {value = #kiln.weight<"derived", 0, "{{[0-9a-f]+}}"> : tensor<512xf32>}
+func.func @large() -> tensor<512xf32> {
+  %start = kiln.constant {value = dense<0.0> : tensor<512xf32>} : () -> tensor<512xf32>
+  %r = kiln.exp %start : (tensor<512xf32>) -> tensor<512xf32>
+  return %r : tensor<512xf32>
+}
+
+// Must not fire: what depends on data or unknown sizes, and results much larger than their operands.
+// CHECK-LABEL: @stays
+// CHECK: kiln.shape
+// CHECK: kiln.expand
+func.func @stays(%x: tensor<?x3xf32, #kiln.dims<[N, 3]>>) -> (tensor<2xi64>, tensor<1000x1000xf32>) {
+  %s = kiln.shape %x : (tensor<?x3xf32, #kiln.dims<[N, 3]>>) -> tensor<2xi64>
+  %c = kiln.constant {value = dense<1.0> : tensor<f32>} : () -> tensor<f32>
+  %e = kiln.expand %c : (tensor<f32>) -> tensor<1000x1000xf32>
+  return %s, %e : tensor<2xi64>, tensor<1000x1000xf32>
+}

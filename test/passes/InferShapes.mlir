@@ -1,0 +1,56 @@
+// RUN: kiln-opt %s --split-input-file --kiln-infer-shapes --kiln-dead-code | FileCheck %s
+// RUN: kiln-opt %S/Inputs/shapes-override.mlir "--kiln-infer-shapes=shapes=x=Bx3x224x64..128" | FileCheck %s --check-prefix=OVERRIDE
+// RUN: not kiln-opt %S/Inputs/shapes-override.mlir "--kiln-infer-shapes=shapes=x=1x4x224x224" 2>&1 | FileCheck %s --check-prefix=FIXED
+// RUN: not kiln-opt %S/Inputs/shapes-override.mlir "--kiln-infer-shapes=shapes=z=1" 2>&1 | FileCheck %s --check-prefix=NAME
+
+// A chain of shape arithmetic gives the reshape its dims, under the names of the input's.
+// CHECK-LABEL: @chain
+// CHECK-SAME: kiln.sizes = ["N", "H", "W", "d0 = ((H+1) floordiv 2)", "d1 = ((W+1) floordiv 2)"]
+// CHECK: kiln.conv {{.*}} -> tensor<?x8x?x?xf32, #kiln.dims<[N, 8, d0, d1]>>
+// CHECK: kiln.reduce {{.*}} -> tensor<?x8x1x1xf32, #kiln.dims<[N, 8, 1, 1]>>
+// CHECK-NEXT: kiln.reshape %{{[0-9]+}} : {{.*}} -> tensor<?x8xf32, #kiln.dims<[N, 8]>>
+func.func @chain(%x: tensor<?x3x?x?xf32, #kiln.dims<[N, 3, H, W]>>, %w: tensor<8x3x3x3xf32>) -> tensor<?x?xf32> {
+  %c = kiln.conv %x, %w {strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>} : (tensor<?x3x?x?xf32, #kiln.dims<[N, 3, H, W]>>, tensor<8x3x3x3xf32>) -> tensor<?x8x?x?xf32>
+  %m = kiln.reduce %c {kind = "mean", axes = array<i64: 2, 3>} : (tensor<?x8x?x?xf32>) -> tensor<?x8x1x1xf32>
+  %s = kiln.shape %m : (tensor<?x8x1x1xf32>) -> tensor<4xi64>
+  %zero = kiln.constant {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+  %n = kiln.gather %s, %zero : (tensor<4xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %rest = kiln.constant {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %shape = kiln.concat %n, %rest {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %r = kiln.reshape %m, %shape : (tensor<?x8x1x1xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %r : tensor<?x?xf32>
+}
+
+// -----
+
+// Equal expressions are one symbol; sizes that an op joins become one.
+// CHECK-LABEL: @joined
+// CHECK-SAME: %arg0: tensor<?x4xf32, #kiln.dims<[A, 4]>>, %arg1: tensor<4x?xf32, #kiln.dims<[4, B]>>
+// CHECK: kiln.concat {{.*}} -> tensor<?x4xf32, #kiln.dims<[d0, 4]>>
+// CHECK: kiln.concat {{.*}} -> tensor<?x4xf32, #kiln.dims<[d0, 4]>>
+// CHECK: kiln.matmul {{.*}} -> tensor<?x?xf32, #kiln.dims<[d0, B]>>
+func.func @joined(%x: tensor<?x4xf32, #kiln.dims<[A, 4]>>, %w: tensor<?x?xf32, #kiln.dims<[K, B]>>) -> tensor<?x?xf32> {
+  %a = kiln.concat %x, %x {axis = 0 : i64} : (tensor<?x4xf32, #kiln.dims<[A, 4]>>, tensor<?x4xf32, #kiln.dims<[A, 4]>>) -> tensor<?x4xf32>
+  %b = kiln.concat %x, %x {axis = 0 : i64} : (tensor<?x4xf32, #kiln.dims<[A, 4]>>, tensor<?x4xf32, #kiln.dims<[A, 4]>>) -> tensor<?x4xf32>
+  %c = kiln.add %a, %b : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %r = kiln.matmul %c, %w : (tensor<?x4xf32>, tensor<?x?xf32, #kiln.dims<[K, B]>>) -> tensor<?x?xf32>
+  return %r : tensor<?x?xf32>
+}
+
+// -----
+
+// Must not fire: a broadcast of two unknown sizes stays ambiguous, with a check; a reshape to sizes from data keeps its operand.
+// CHECK-LABEL: @ambiguous
+// CHECK-SAME: "check A ~ B"
+// CHECK: kiln.add {{.*}} -> tensor<?xf32, #kiln.dims<[d0]>>
+// CHECK: kiln.reshape %{{.*}}, %arg2 : {{.*}} -> tensor<?x?xf32, #kiln.dims<[u1, u2]>>
+func.func @ambiguous(%x: tensor<?xf32, #kiln.dims<[A]>>, %y: tensor<?xf32, #kiln.dims<[B]>>, %shape: tensor<2xi64>) -> tensor<?x?xf32> {
+  %a = kiln.add %x, %y : (tensor<?xf32, #kiln.dims<[A]>>, tensor<?xf32, #kiln.dims<[B]>>) -> tensor<?xf32>
+  %r = kiln.reshape %a, %shape : (tensor<?xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %r : tensor<?x?xf32>
+}
+
+// OVERRIDE: @main(%arg0: tensor<?x3x224x?xf32, #kiln.dims<[B, 3, 224, W]>>
+// OVERRIDE-SAME: kiln.sizes = ["B", "W in 64..128"]
+// FIXED: shapes of input 'x': the model fixes the size to 3 [KILN-E0304]
+// NAME: shapes names the input 'z', which the model does not have [KILN-E0501]

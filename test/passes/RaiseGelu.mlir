@@ -1,0 +1,94 @@
+// RUN: kiln-opt %s --kiln-raise-gelu --kiln-dead-code | FileCheck %s
+
+// CHECK-LABEL: @erf_form
+// CHECK-NEXT: kiln.gelu %arg0 : (tensor<4xf32>)
+// CHECK-NEXT: return
+func.func @erf_form(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %s = kiln.constant {value = dense<1.41421354> : tensor<f32>} : () -> tensor<f32>
+  %one = kiln.constant {value = dense<1.0> : tensor<f32>} : () -> tensor<f32>
+  %half = kiln.constant {value = dense<0.5> : tensor<f32>} : () -> tensor<f32>
+  %d = kiln.div %x, %s : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %e = kiln.erf %d : (tensor<4xf32>) -> tensor<4xf32>
+  %a = kiln.add %e, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %m = kiln.mul %x, %a : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %y = kiln.mul %m, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// The constant may stand anywhere, and x may be a product itself.
+// CHECK-LABEL: @other_order
+// CHECK-NEXT: %[[X:.*]] = kiln.mul %arg0, %arg1
+// CHECK-NEXT: kiln.gelu %[[X]]
+func.func @other_order(%p: tensor<4xf32>, %q: tensor<4xf32>) -> tensor<4xf32> {
+  %s = kiln.constant {value = dense<0.707106769> : tensor<f32>} : () -> tensor<f32>
+  %one = kiln.constant {value = dense<1.0> : tensor<f32>} : () -> tensor<f32>
+  %half = kiln.constant {value = dense<0.5> : tensor<f32>} : () -> tensor<f32>
+  %x = kiln.mul %p, %q : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %d = kiln.mul %s, %x : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %e = kiln.erf %d : (tensor<4xf32>) -> tensor<4xf32>
+  %a = kiln.add %one, %e : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %h = kiln.mul %half, %a : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %y = kiln.mul %x, %h : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// CHECK-LABEL: @tanh_form
+// CHECK-NEXT: kiln.gelu %arg0 {tanh = 1 : i64}
+// CHECK-NEXT: return
+func.func @tanh_form(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %c = kiln.constant {value = dense<0.044715> : tensor<f32>} : () -> tensor<f32>
+  %s = kiln.constant {value = dense<0.797884583> : tensor<f32>} : () -> tensor<f32>
+  %three = kiln.constant {value = dense<3.0> : tensor<f32>} : () -> tensor<f32>
+  %one = kiln.constant {value = dense<1.0> : tensor<f32>} : () -> tensor<f32>
+  %half = kiln.constant {value = dense<0.5> : tensor<f32>} : () -> tensor<f32>
+  %h = kiln.mul %x, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %p = kiln.pow %x, %three : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %q = kiln.mul %p, %c : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %r = kiln.add %x, %q : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %u = kiln.mul %r, %s : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %t = kiln.tanh %u : (tensor<4xf32>) -> tensor<4xf32>
+  %a = kiln.add %t, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %y = kiln.mul %h, %a : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// CHECK-LABEL: @silu
+// CHECK-NEXT: kiln.silu %arg0
+func.func @silu(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %s = kiln.sigmoid %x : (tensor<4xf32>) -> tensor<4xf32>
+  %y = kiln.mul %s, %x : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// CHECK-LABEL: @hard_swish
+// CHECK-NEXT: kiln.hard_swish %arg0
+func.func @hard_swish(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %zero = kiln.constant {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+  %three = kiln.constant {value = dense<3.0> : tensor<f32>} : () -> tensor<f32>
+  %six = kiln.constant {value = dense<6.0> : tensor<f32>} : () -> tensor<f32>
+  %a = kiln.add %x, %three : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %b = kiln.max %a, %zero : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %c = kiln.min %b, %six : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %d = kiln.mul %x, %c : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %y = kiln.div %d, %six : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// Must not fire: another scale, and another x under the erf.
+// CHECK-LABEL: @not_gelu
+// CHECK-NOT: kiln.gelu
+func.func @not_gelu(%x: tensor<4xf32>, %z: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %s = kiln.constant {value = dense<1.41421354> : tensor<f32>} : () -> tensor<f32>
+  %one = kiln.constant {value = dense<1.0> : tensor<f32>} : () -> tensor<f32>
+  %half = kiln.constant {value = dense<0.5> : tensor<f32>} : () -> tensor<f32>
+  %e = kiln.erf %x : (tensor<4xf32>) -> tensor<4xf32>
+  %a = kiln.add %e, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %m = kiln.mul %x, %a : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %y = kiln.mul %m, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %d = kiln.div %z, %s : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %f = kiln.erf %d : (tensor<4xf32>) -> tensor<4xf32>
+  %b = kiln.add %f, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %n = kiln.mul %x, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %w = kiln.mul %n, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %y, %w : tensor<4xf32>, tensor<4xf32>
+}
