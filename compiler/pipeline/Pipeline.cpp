@@ -11,7 +11,21 @@ Status kiln::runPipeline(Compilation &c) {
   // node's name, and nothing is looked up in the file but the bytes of weights.
 
   if (c.begin(Stage::Canonical)) {
-    // KILN_TRY(c.run(createInferShapes()));
+    KILN_TRY(c.run(createInferShapes()));
+    KILN_TRY(c.run(createConstantFold()));
+    KILN_TRY(c.run(createDeadCode()));
+    KILN_TRY(c.run(createCommonSubexpressions()));
+    KILN_TRY(c.run(createCastElimination()));
+    // Composites are raised from the exporter's spelling, before algebra takes it apart.
+    KILN_TRY(c.run(createRaiseLayerNorm()));
+    KILN_TRY(c.run(createRaiseGelu()));
+    KILN_TRY(c.run(createAlgebraicSimplify()));
+    // Algebra leaves ops on weights (folded normalisations, reshaped biases); attention is raised
+    // from the form it gives to scales and transposes.
+    KILN_TRY(c.run(createConstantFold()));
+    KILN_TRY(c.run(createRaiseAttention()));
+    KILN_TRY(c.run(createCommonSubexpressions()));
+    KILN_TRY(c.run(createDeadCode()));
     KILN_TRY(c.end(Stage::Canonical));
   }
   // From here on every dim is an integer or a symbol of the function's size table, and no op

@@ -27,12 +27,12 @@ struct TransposeIntoMatMul : OpRewritePattern<MatMulOp> {
   }
 };
 
-/// matmul(q * c, k * d) -> matmul(q, k) * (c d): one factor on the result, where it joins whatever follows. Where the scalar stays in front, an extra
-/// sweep over an operand is needed.
+/// matmul(q * c, k * d) -> matmul(q, k) * (c d) for two computed operands: one factor on the result, where it joins whatever follows. (Before a
+/// product with weights the scalar joins what computes the operand.)
 struct ScalarBehindMatMul : OpRewritePattern<MatMulOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const override {
-    if (!isFloatTensor(op.getResult()))
+    if (!isFloatTensor(op.getResult()) || isConstant(op.getA()) || isConstant(op.getB()))
       return failure();
     double factor = 1;
     Value operands[2] = {op.getA(), op.getB()};
