@@ -1,0 +1,198 @@
+// Every op case, compiled: a model of one op goes through the whole compiler and runs, against the
+// reference kernel, with static sizes, with unknown sizes (one artifact at all sizes of the case),
+// with constant weights and with constant operands only.
+#include "compiler/session/Compiler.h"
+#include "runtime/exec/ExecutionContext.h"
+#include "runtime/reference/Reference.h"
+#include "test/ops/OneOpModel.h"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+namespace kiln::test {
+namespace {
+
+const std::string folder = std::string(KILN_TEST_DATA) + "/ops";
+
+struct Outcome {
+  int runs = 0, models = 0,
+      compiled = 0; ///< `compiled`: models without a reference kernel in their plan
+  std::vector<std::string> failures;
+};
+
+/// A buffer with canaries on both sides, aligned to the element only: what a caller may hand in.
+class GuardedBuffer {
+public:
+  explicit GuardedBuffer(int64_t bytes, int64_t elementBytes)
+      : storage(static_cast<size_t>(bytes + 2 * margin + 64), canary), size(bytes) {
+    const auto base = reinterpret_cast<uintptr_t>(storage.data());
+    start =
+        static_cast<size_t>(alignUp(static_cast<int64_t>(base), 64) - static_cast<int64_t>(base)) +
+        static_cast<size_t>(margin + elementBytes) - 64;
+  }
+  char *data() { return storage.data() + start; }
+  bool intact() const {
+    for (size_t i = 0; i < storage.size(); ++i)
+      if ((i < start || i >= start + static_cast<size_t>(size)) && storage[i] != canary)
+        return false;
+    return true;
+  }
+
+private:
+  static constexpr char canary = 0x5c;
+  static constexpr int64_t margin = 128;
+  std::vector<char> storage;
+  size_t start = 0;
+  int64_t size;
+};
+
+Result<std::shared_ptr<const LoadedModel>> compileText(const std::string &text) {
+  CompileOptions options;
+  options.threads = 1;
+  std::vector<std::byte> bytes;
+  KILN_TRY(compileModel({"case.mlir", std::as_bytes(std::span(text))}, options, {"", &bytes}));
+  KILN_ASSIGN(auto artifact, Artifact::fromBytes(bytes));
+  return LoadedModel::create(std::move(artifact));
+}
+
+bool usesReference(const Program &program) {
+  for (const Step &step : program.steps)
+    if (std::holds_alternative<HostCallStep>(step.action))
+      return true;
+  return false;
+}
+
+/// Runs a compiled model on the operands of one round. Empty when the result is right.
+std::string runCompiled(const Case &c, const Sizes &sizes, const OneOpModel &model,
+                        ExecutionContext &context) {
+  Result<std::vector<Tensor>> operands = makeOperands(c, sizes);
+  if (!operands.ok())
+    return formatError(operands.status());
+  std::vector<TensorView> views = viewsOf(*operands);
+  std::vector<GuardedBuffer> buffers;
+  std::vector<TensorView> inputs;
+  for (size_t k : model.inputs) {
+    buffers.emplace_back(views[k].bytes(), dtypeBytes(views[k].dtype));
+    if (views[k].bytes())
+      std::memcpy(buffers.back().data(), views[k].data, static_cast<size_t>(views[k].bytes()));
+    inputs.push_back({buffers.back().data(), views[k].dtype, views[k].dims});
+  }
+  Result<std::vector<Tensor>> results = context.run(inputs);
+  if (!c.error.empty())
+    return results.ok() ? "no error, want one like " + c.error : "";
+  if (!results.ok())
+    return formatError(results.status());
+  const TensorView got = (*results)[0].view();
+
+  // The reference says what the dims must be too: it refuses others.
+  Tensor wanted = *Tensor::create(got.dtype, got.dims);
+  const TensorView want = wanted.view();
+  const Attributes attributes = c.attributes;
+  const Status status =
+      ref::find(c.op)({attributes, views, std::span(&want, 1), ref::Accumulate::Wide});
+  if (!status.ok())
+    return "the reference refuses the result " + printTensorType(got.dtype, got.dims) + ": " +
+           formatError(status);
+  const Bound bound = boundOf(c.op, got.dtype, Runner::Compiled);
+  if (std::string problem = compare(got, want, bound); !problem.empty())
+    return problem;
+
+  // Once more into a buffer of the caller's, guarded: the same bits.
+  GuardedBuffer buffer(got.bytes(), dtypeBytes(got.dtype));
+  OutputSlot slot;
+  slot.bound = {buffer.data(), got.dtype, got.dims};
+  if (Status again = context.run(inputs, std::span(&slot, 1)); !again.ok())
+    return "into a bound buffer: " + formatError(again);
+  if (got.bytes() &&
+      std::memcmp(slot.result().data, got.data, static_cast<size_t>(got.bytes())) != 0)
+    return "into a bound buffer: other bits than before";
+  if (!buffer.intact())
+    return "the kernel wrote outside its result";
+  for (const GuardedBuffer &input : buffers)
+    if (!input.intact())
+      return "the kernel wrote outside an input";
+  return "";
+}
+
+void runModel(const Case &c, std::span<const Sizes> rounds, Mode mode, Outcome &outcome) {
+  const auto fail = [&](const Sizes &sizes, const std::string &problem) {
+    outcome.failures.push_back(
+        c.where() + ": " + c.text + "\n  mode: " + std::string(modeName(mode)) +
+        (sizes.empty() ? "" : "; sizes " + printSizes(sizes)) + "\n  " + problem);
+  };
+  Result<std::vector<Tensor>> operands = makeOperands(c, rounds[0]);
+  if (!operands.ok())
+    return fail(rounds[0], formatError(operands.status()));
+  Result<OneOpModel> model = makeModel(c, rounds[0], *operands, mode);
+  if (!model.ok()) {
+    if (model.status().code() != ErrorCode::E0201 && c.error.empty())
+      fail(rounds[0], "building the op: " + formatError(model.status()));
+    return;
+  }
+  ++outcome.models;
+  Result<std::shared_ptr<const LoadedModel>> loaded = compileText(model->text);
+  if (!loaded.ok()) {
+    if (c.error.empty())
+      fail(rounds[0], "compiling: " + formatError(loaded.status()));
+    return;
+  }
+  outcome.compiled += !usesReference((*loaded)->program());
+  ExecutionContext context(*loaded, 1);
+  for (const Sizes &sizes : rounds) {
+    ++outcome.runs;
+    if (std::string problem = runCompiled(c, sizes, *model, context); !problem.empty())
+      fail(sizes, problem);
+  }
+}
+
+void runCase(const Case &c, Outcome &outcome) {
+  const bool letters = !c.rounds[0].empty();
+  if (letters && c.error.empty())
+    runModel(c, c.rounds, Mode::Dynamic, outcome);
+  // The middle round stands for the others where unknown sizes have run them all.
+  const std::span<const Sizes> round(&c.rounds[c.rounds.size() / 2], 1);
+  runModel(c, round, Mode::Static, outcome);
+  if (c.error.empty() && c.operands.size() > 1)
+    runModel(c, round, Mode::Weights, outcome);
+  runModel(c, round, Mode::Constants, outcome);
+}
+
+TEST_CASE("compiled ops agree with the reference kernels") {
+  for (const std::string &path : caseFiles(folder)) {
+    const std::string op = std::filesystem::path(path).stem();
+    const Result<std::vector<Case>> cases = readCases(path);
+    INFO(path);
+    REQUIRE(formatError(cases.status()) == "");
+    // Compilations are independent of each other: two at a time.
+    std::atomic<size_t> next{0};
+    std::mutex mutex;
+    Outcome total;
+    const auto work = [&] {
+      Outcome mine;
+      for (size_t i; (i = next++) < cases->size();)
+        runCase((*cases)[i], mine);
+      const std::lock_guard lock(mutex);
+      total.runs += mine.runs;
+      total.models += mine.models;
+      total.compiled += mine.compiled;
+      total.failures.insert(total.failures.end(), mine.failures.begin(), mine.failures.end());
+    };
+    std::thread second(work);
+    work();
+    second.join();
+    std::printf(
+        "%-18s %4zu cases, %4d models (%d wholly in generated code), %4d runs, %zu failed\n",
+        op.c_str(), cases->size(), total.models, total.compiled, total.runs, total.failures.size());
+    std::fflush(stdout);
+    for (const std::string &failure : total.failures)
+      FAIL_CHECK(failure);
+  }
+}
+
+} // namespace
+} // namespace kiln::test
