@@ -156,7 +156,7 @@ Status op_hard_sigmoid(const OpCall &call) {
 Status op_thresholded_relu(const OpCall &call) {
   const double alpha = call.attributes.getFloat("alpha", 1);
   return unaryFloat("thresholded_relu", call,
-                    [=]<typename C>(C x) -> C { return x <= C(alpha) ? C(0) : x; });
+                    [=]<typename C>(C x) -> C { return x > C(alpha) ? x : C(0); });
 }
 
 Status op_gelu(const OpCall &call) {

@@ -15,6 +15,7 @@
 // seed=N      default 0.
 // error=E0513 the kernel must refuse the operands with this code when asked for a result
 // out=type[dims].
+// only=reference  the case is not for generated code; a comment says why.
 //
 // Text from `#` to the end of the line is a comment. What the results must be is stored in
 // expected/<op>.txt.
@@ -50,7 +51,8 @@ struct Case {
   std::vector<OperandSpec> operands;
   Attributes attributes;
   uint64_t seed = 0;
-  std::string error;         ///< "E0513", or empty
+  std::string error; ///< "E0513", or empty
+  bool referenceOnly = false;
   OperandSpec result;        ///< type and dims of the result, given for error cases only
   std::vector<Sizes> rounds; ///< at least one; empty sizes where the case has no letters
 
@@ -70,6 +72,9 @@ std::vector<std::string> caseFiles(const std::string &folder);
 Result<std::vector<int64_t>> dimsOf(const OperandSpec &spec, const Sizes &sizes);
 /// The operands of one round; absent ones are not valid().
 Result<std::vector<Tensor>> makeOperands(const Case &c, const Sizes &sizes);
+/// Makes subnormal elements 0, as generated code takes them: with that done, results can be
+/// compared.
+void flushSubnormals(const Tensor &tensor);
 /// Views of them as a kernel takes them.
 std::vector<TensorView> viewsOf(const std::vector<Tensor> &tensors);
 

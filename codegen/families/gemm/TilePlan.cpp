@@ -62,7 +62,7 @@ TileShape bestShape(const ProductShape &product, const TargetInfo &target) {
 void chooseBlocks(TilePlan &plan, const ProductShape &product, const TargetInfo &target) {
   int64_t rows = product.rows.value_or(512), columns = product.columns.value_or(512);
   int64_t depth = std::max<int64_t>(1, product.depth.value_or(512));
-  int64_t tiles = ceilDiv(rows, plan.tile.rows);
+  int64_t tiles = std::max<int64_t>(1, ceilDiv(rows, plan.tile.rows)); // there may be no rows
   int64_t groups = std::max<int64_t>(1, ceilDiv(columns, plan.tile.panels * panelColumns));
   double flopsPerTile = 2.0 * plan.tile.rows * plan.tile.panels * panelColumns * double(depth);
   // A workgroup does at least this many tiles, for its overhead to vanish, and there are some tens of them.
