@@ -126,13 +126,13 @@ Status compile(const kiln_compile_request &request, kiln_bytes *artifact) {
   }
   CompileOutput output;
   output.path = request.output_path ? request.output_path : "";
-  auto memory = std::make_unique<std::vector<std::byte>>();
+  auto memory = std::make_unique<AlignedBytes>();
   if (output.path.empty())
     output.bytes = memory.get();
   KILN_TRY(compileModel(input, options, output));
   if (output.path.empty() && artifact) {
     *artifact = {memory->data(), memory->size(),
-                 [](void *owner) { delete static_cast<std::vector<std::byte> *>(owner); },
+                 [](void *owner) { delete static_cast<AlignedBytes *>(owner); },
                  memory.get()};
     memory.release();
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compiler/session/Options.h"
+#include "runtime/base/Tensor.h"
 
 #include <cstddef>
 #include <string>
@@ -11,8 +12,8 @@
 namespace kiln {
 
 struct CompileOutput {
-  std::string path;                        ///< file to write; empty: none
-  std::vector<std::byte> *bytes = nullptr; ///< memory to fill; null: none
+  std::string path;              ///< file to write; empty: none
+  AlignedBytes *bytes = nullptr; ///< memory to fill; null: none
 };
 
 /// Compiles `input`. The output is an artifact; with CompileOptions::stopAfter (other than

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -107,5 +108,22 @@ private:
 /// Bytes of 64-byte aligned memory, null when there is none. Freed with freeAligned.
 void *allocateAligned(int64_t bytes);
 void freeAligned(void *p);
+
+/// For vectors whose elements start at the alignment of buffers.
+template <typename T> struct AlignedAllocator {
+  using value_type = T;
+  AlignedAllocator() = default;
+  template <typename U> AlignedAllocator(const AlignedAllocator<U> &) {}
+  T *allocate(size_t n) {
+    void *p =
+        n <= size_t(INT64_MAX) / sizeof(T) ? allocateAligned(int64_t(n * sizeof(T))) : nullptr;
+    if (!p)
+      throw std::bad_alloc();
+    return static_cast<T *>(p);
+  }
+  void deallocate(T *p, size_t) { freeAligned(p); }
+  bool operator==(const AlignedAllocator &) const { return true; }
+};
+using AlignedBytes = std::vector<std::byte, AlignedAllocator<std::byte>>;
 
 } // namespace kiln

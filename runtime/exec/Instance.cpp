@@ -9,10 +9,10 @@ namespace kiln {
 namespace {
 
 /// Below this a launch is over before a second thread has joined in.
-constexpr double serialNanoseconds = 3000;
+constexpr double serialNanoseconds = 2000;
 
-/// A rough guess of a launch's time on one thread, from its work.
-double guessNanoseconds(double flops, double bytes) { return std::max(flops / 20, bytes / 10); }
+/// A rough guess of a launch's time on one thread that is good at it, from its work.
+double guessNanoseconds(double flops, double bytes) { return std::max(flops / 50, bytes / 20); }
 
 class Builder {
 public:

@@ -4,6 +4,7 @@
 // code and is trusted; damage is detected: no bytes make the loader crash.
 #pragma once
 
+#include "runtime/base/Tensor.h"
 #include "runtime/plan/Program.h"
 
 #include <cstddef>
@@ -22,16 +23,20 @@ inline constexpr uint32_t artifactVersion = 1, artifactOldestVersion = 1;
 class ByteSink {
 public:
   virtual ~ByteSink() = default;
+  /// About how many bytes will come.
+  virtual void expect([[maybe_unused]] uint64_t bytes) {}
   virtual Status write(std::span<const std::byte> bytes) = 0;
   /// Overwrites bytes that were written before.
   virtual Status patch(uint64_t offset, std::span<const std::byte> bytes) = 0;
 };
 
+/// Aligned, so that an artifact can be loaded from there in place.
 class MemorySink : public ByteSink {
 public:
+  void expect(uint64_t n) override { bytes.reserve(n); }
   Status write(std::span<const std::byte> bytes) override;
   Status patch(uint64_t offset, std::span<const std::byte> bytes) override;
-  std::vector<std::byte> bytes;
+  AlignedBytes bytes;
 };
 
 /// Writes to an open file descriptor, from its start; the caller owns the descriptor (and renames

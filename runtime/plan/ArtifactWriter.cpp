@@ -74,6 +74,13 @@ Status writeArtifact(const Program &given, std::span<const std::byte> code,
   KILN_TRY(checkProgram(given, code.size()));
   Program program = given;
   Output out(sink);
+  std::vector<std::byte> roughPlan = encodeProgram(program);
+  uint64_t expected =
+      4 * artifactPage + code.size() + roughPlan.size() + 32 * program.constants.size();
+  for (const Constant &constant : program.constants)
+    expected += uint64_t(*byteCount(constant.dtype, constant.dims) + bufferAlignment);
+  sink.expect(expected);
+
   ArtifactHeader header = {};
   KILN_TRY(out.write(bytesOf(header)));
 

@@ -160,7 +160,7 @@ public:
         sink);
     if (!status.ok())
       failure = formatError(status);
-    return std::move(sink.bytes);
+    return {sink.bytes.begin(), sink.bytes.end()};
   }
 
   std::vector<std::byte> code;
