@@ -8,7 +8,8 @@ using namespace kiln;
 Status kiln::runPipeline(Compilation &c) {
   KILN_TRY(c.read());
   // From here on the model's file format is forgotten: there are kiln ops, each under its model
-  // node's name, and nothing is looked up in the file but the bytes of weights.
+  // node's name, and the file is only looked at for the bytes of weights.
+  KILN_TRY(c.run(createSetOptLimit({c.options.rewriteLimit})));
 
   if (c.begin(Stage::Canonical)) {
     KILN_TRY(c.run(createInferShapes()));
@@ -28,12 +29,17 @@ Status kiln::runPipeline(Compilation &c) {
     KILN_TRY(c.run(createDeadCode()));
     KILN_TRY(c.end(Stage::Canonical));
   }
-  // From here on every dim is an integer or a symbol of the function's size table, and no op
-  // appears that the model's meaning does not need.
+  // From here on every dim is an integer or a symbol of the function's size table, and composites
+  // are whole.
   c.countModelWork();
 
   if (c.begin(Stage::Optimized)) {
     KILN_TRY(c.run(createLayout()));
+    // Layout leaves transposes of weights to fold, and shape arithmetic whose result became known.
+    KILN_TRY(c.run(createConstantFold()));
+    KILN_TRY(c.run(createAlgebraicSimplify()));
+    KILN_TRY(c.run(createCommonSubexpressions()));
+    KILN_TRY(c.run(createDeadCode()));
     KILN_TRY(c.end(Stage::Optimized));
   }
   // From here on layouts stay as they are: what needs another one says so by a transpose.
@@ -59,7 +65,7 @@ Status kiln::runPipeline(Compilation &c) {
   if (c.begin(Stage::Planned)) {
     KILN_TRY(c.run(createSchedule()));
     KILN_TRY(c.run(createBufferize()));
-    // There are no tensors any more, and no op may move: who overwrites what depends on the order.
+    // There are no tensors any more, and no step may move: who overwrites what depends on the order.
     KILN_TRY(c.run(createAssignArena()));
     KILN_TRY(c.end(Stage::Planned));
   }

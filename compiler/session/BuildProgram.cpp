@@ -46,6 +46,8 @@ private:
     if (!job.family->claims(job.problem))
       return makeError(ErrorCode::E0806, "kernel @", op.getSymName().str(), ": family ",
                        op.getFamily().str(), " does not implement its problem");
+    if (auto code = module.lookupSymbol<ModuleOp>(kernelCodeName(op)))
+      llvm::raw_string_ostream(job.code) << code;
     built.kernels.push_back(std::move(job));
     built.program.kernels.push_back(
         {op.getFamily().str(), op.getConfig().str(), op.getProblem().str(), 0, 0, {}});
@@ -238,5 +240,9 @@ private:
 };
 
 } // namespace
+
+std::string kiln::kernelCodeName(plan_ir::KernelOp kernel) {
+  return kernel.getSymName().str() + "_code";
+}
 
 Result<BuiltProgram> kiln::buildProgram(ModuleOp module) { return ProgramBuilder(module).run(); }

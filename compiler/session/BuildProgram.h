@@ -24,6 +24,9 @@ struct BuiltProgram {
       kernels; ///< one per Program::kernels, whose code is not in the program yet
 };
 
+/// The name of the nested module that holds a kernel's vector-level code from stage `lowered` on.
+std::string kernelCodeName(plan_ir::KernelOp kernel);
+
 /// Reads the one plan.program of `module`. IR that a user wrote may be wrong in any way that the
 /// verifier lets through: that is an error.
 Result<BuiltProgram> buildProgram(mlir::ModuleOp module);

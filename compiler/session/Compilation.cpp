@@ -85,7 +85,7 @@ Status Compilation::end(Stage stage) {
   reached = stage;
   KILN_TRY(checkStage(*module, stage));
   if (!progress(stageName(stage), 1, 1))
-    return makeError(ErrorCode::E0701, "the compilation was interrupted");
+    return interrupted();
   if (options.dumpDirectory.empty())
     return Status::success();
   char number[8];

@@ -17,8 +17,11 @@ static Status writeText(Compilation &c, const CompileOutput &output) {
     auto bytes = std::as_bytes(std::span(text));
     output.bytes->assign(bytes.begin(), bytes.end());
   }
-  if (output.path.empty())
+  if (output.path.empty()) {
+    if (c.hasDerivedWeights() && c.options.message)
+      c.options.message(Severity::Note, "constants that passes computed are not in this text; to read it back, write it to a file");
     return Status::success();
+  }
   if (c.hasDerivedWeights())
     KILN_TRY(c.writeDerivedWeights(output.path));
   return writeFile(output.path, text);

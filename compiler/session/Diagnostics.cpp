@@ -52,6 +52,8 @@ std::string nodeName(Location location) {
       .Default([](LocationAttr) { return std::string(); });
 }
 
+Status interrupted() { return makeError(ErrorCode::E0701, "the compilation was interrupted"); }
+
 DiagnosticCollector::DiagnosticCollector(MLIRContext &context, std::string labelText)
     : label(std::move(labelText)), handler(&context, [this](Diagnostic &diagnostic) {
         if (diagnostic.getSeverity() != DiagnosticSeverity::Error)

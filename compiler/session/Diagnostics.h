@@ -16,6 +16,9 @@ namespace kiln {
 /// there is none.
 std::string nodeName(mlir::Location location);
 
+/// What a compilation ends with when its caller stops it.
+Status interrupted();
+
 /// Collects the errors of a context while it lives.
 class DiagnosticCollector {
 public:

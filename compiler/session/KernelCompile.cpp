@@ -1,9 +1,11 @@
 #include "compiler/session/KernelCompile.h"
 
 #include "codegen/cpu/Lowering.h"
+#include "compiler/session/Diagnostics.h"
 #include "compiler/session/Parallel.h"
 
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
 
 #include <mutex>
 
@@ -34,6 +36,11 @@ template <typename Fn> Status forEachKernel(size_t count, size_t threads, Fn fn)
 Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target,
                       mlir::MLIRContext &context) {
   Result<Emission> emission = kernel.family->emit(kernel.problem, kernel.config, target, context);
+  if (emission.ok() && !kernel.code.empty()) {
+    DiagnosticCollector diagnostics(context, "");
+    emission->module = mlir::parseSourceString<mlir::ModuleOp>(kernel.code, &context);
+    KILN_TRY(diagnostics.take(ErrorCode::E0312));
+  }
   if (emission.ok())
     return emission;
   return emission.status().withContext("family " + std::string(kernel.family->name()) +
@@ -65,14 +72,16 @@ Result<std::vector<CompiledKernel>> kiln::compileKernels(std::span<const KernelJ
       forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
         KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
         KernelTexts texts;
-        if (keepTexts)
+        if (keepTexts) {
+          llvm::raw_string_ostream(result[i].code) << **emission.module;
           texts = {&result[i].llvmIr, &result[i].assembly};
+        }
         Result<KernelImage> image = compileEmission(emission, target, texts);
         if (!image.ok())
           return image.status().withContext("problem \"" + kernels[i].problem.print() + "\": ");
         result[i].image = std::move(*image);
         if (progress && !progress(++done, kernels.size()))
-          return makeError(ErrorCode::E0701, "the compilation was interrupted");
+          return interrupted();
         return Status::success();
       }));
   return result;

@@ -16,6 +16,7 @@ struct KernelJob {
   const KernelFamily *family = nullptr;
   Problem problem;
   Config config;
+  std::string code; ///< vector-level code that was read back from text, instead of what the family emits; empty: none
 };
 
 /// An Emission without its module: what the plan has to know of a kernel.
@@ -27,7 +28,7 @@ struct KernelInterface {
 
 struct CompiledKernel {
   KernelImage image;
-  std::string llvmIr, assembly; // when asked for
+  std::string code, llvmIr, assembly; // texts of the levels, when asked for
 };
 
 /// Called from any thread with the number of kernels done; returning false stops the compilation.

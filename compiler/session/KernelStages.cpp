@@ -113,7 +113,8 @@ Status Compilation::reportReferenceWork() {
     Result<SizeTable> sizes = SizeTable::read(function);
     for (Operation &op : function.getBody().front()) {
       StringRef mnemonic = mnemonicOf(&op);
-      if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op))
+      if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op) || op.getNumOperands() == 0 ||
+          op.getNumResults() != 1)
         continue;
       Result<RegionProblem> region = problemOf(&op, llvm::SmallVector<Value>(op.getResults()),
                                                sizes.ok() ? &*sizes : nullptr, precision);
@@ -154,7 +155,7 @@ Status Compilation::showKernels() {
   auto names = module->getOps<plan_ir::KernelOp>().begin();
   for (const KernelJob &job : built.kernels) {
     KILN_ASSIGN(Emission emission, job.family->emit(job.problem, job.config, *target, context));
-    emission.module->setSymName(((*names).getSymName() + "_code").str());
+    emission.module->setSymName(kernelCodeName(*names));
     module->push_back(emission.module.release());
     ++names;
   }

@@ -44,10 +44,13 @@ Status Compilation::writeArtifact(ByteSink &sink) {
   if (dump)
     KILN_TRY(dumpKernels(built, kernels));
   std::vector<std::byte> code = joinCode(kernels, program);
-  if (!progress("artifact", 0, 0))
-    return makeError(ErrorCode::E0701, "the compilation was interrupted");
   return withConstants(built, threads, [&](const ConstantBytes &constants) {
-    return kiln::writeArtifact(program, code, constants, sink);
+    auto checked = [&](size_t i) -> Result<std::span<const std::byte>> {
+      if (!progress("artifact", i, program.constants.size()))
+        return interrupted();
+      return constants(i);
+    };
+    return kiln::writeArtifact(program, code, checked, sink);
   });
 }
 
@@ -59,12 +62,13 @@ Status Compilation::dumpKernels(const BuiltProgram &built,
     KILN_TRY(dump(folder + "problem.txt", problem + "\n"));
     KILN_TRY(dump(folder + "config.txt",
                   std::string(job.family->name()) + " " + job.config.print() + "\n"));
+    KILN_TRY(dump(folder + "kernel.mlir", kernels[i].code));
     KILN_TRY(dump(folder + "kernel.ll", kernels[i].llvmIr));
     KILN_TRY(dump(folder + "kernel.s", kernels[i].assembly));
-    // Everything is in quotes that the shell leaves alone: problem texts hold no quote of this
-    // kind.
-    KILN_TRY(dump(folder + "bench.sh", "#!/bin/sh\nexec kiln-sweep --target '" + target->print() +
-                                           "' '" + problem + "' \"$@\"\n"));
+    // Everything is in quotes that the shell leaves alone: none of the texts holds a quote of this kind.
+    KILN_TRY(dump(folder + "bench.sh", "#!/bin/sh\nexec kiln-sweep --target='" + target->print() + "' --family=" +
+                                           std::string(job.family->name()) + " --config='" + job.config.print() + "' \"$@\" '" + problem +
+                                           "'\n"));
   }
   return Status::success();
 }

@@ -110,7 +110,7 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
   kiln_compile_file(arguments.model.c_str(), &options, output.empty() ? nullptr : output.c_str(),
                     output.empty() ? &artifact : nullptr, &status);
   callbacks.progress.clear();
-  if (interrupted) {
+  if (interrupted && status.code) {
     kiln_status_clear(&status);
     fail(Interrupted, "interrupted");
   }
