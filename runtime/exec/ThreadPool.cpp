@@ -101,7 +101,7 @@ public:
     job->work(0);
     job->open.store(false);
     for (int spins = 0; job->inside.load() != 0; ++spins) {
-      if (spins < 20000)
+      if (spins < 1000)
         relax();
       else
         std::this_thread::yield(); // a worker has lost its CPU
