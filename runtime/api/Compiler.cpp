@@ -41,7 +41,7 @@ const Result<kiln_compiler_compile_v1_fn> &compiler() {
 
 int compile(kiln_compile_request request, const kiln_compile_options *options, kiln_bytes *artifact,
             kiln_status *status) {
-  int code = 0;
+  kiln_status compiled = KILN_STATUS_INIT;
   int ours = guarded(status, [&]() -> Status {
     if (!request.output_path == !artifact)
       return makeError(ErrorCode::E0704,
@@ -54,10 +54,18 @@ int compile(kiln_compile_request request, const kiln_compile_options *options, k
     request.options = &full;
     if (!compiler().ok())
       return compiler().status();
-    code = (*compiler())(&request, artifact, status);
+    (*compiler())(&request, artifact, &compiled);
     return Status();
   });
-  return ours ? ours : code;
+  if (ours || !compiled.code)
+    return ours;
+  if (status) {
+    status->code = compiled.code;
+    status->message = compiled.message; // ours to free: both libraries share the C library
+  } else {
+    kiln_status_clear(&compiled);
+  }
+  return compiled.code;
 }
 
 } // namespace
