@@ -1,6 +1,7 @@
 #include "runtime/base/Recipe.h"
 
 #include "runtime/base/TextScanner.h"
+#include "runtime/base/Winograd.h"
 
 #include <algorithm>
 #include <cstring>
@@ -11,7 +12,7 @@ namespace {
 using Dims = std::vector<int64_t>;
 
 std::string printStep(const RecipeStep &step) {
-  static constexpr std::string_view names[] = {"permute", "reshape", "pad", "cast"};
+  static constexpr std::string_view names[] = {"permute", "reshape", "pad", "cast", "winograd"};
   std::string out(names[size_t(step.kind)]);
   out += '[';
   if (step.kind == RecipeStep::Kind::Cast)
@@ -66,6 +67,14 @@ Status stepType(const RecipeStep &step, RecipeType &type) {
   }
   case RecipeStep::Kind::Cast:
     type.dtype = step.dtype;
+    if (!byteCount(type.dtype, type.dims))
+      return misfit(step, type);
+    return Status();
+  case RecipeStep::Kind::Winograd:
+    if (step.values.size() != 1 || !isWinogradSize(step.values[0]) || type.dtype != DType::F32 || rank < 2 ||
+        type.dims[rank - 1] != winogradTaps || type.dims[rank - 2] != winogradTaps)
+      return misfit(step, type);
+    type.dims[rank - 1] = type.dims[rank - 2] = step.values[0] + winogradTaps - 1;
     if (!byteCount(type.dtype, type.dims))
       return misfit(step, type);
     return Status();
@@ -140,6 +149,32 @@ void padInto(const TensorView &from, const Dims &amounts, const TensorView &to) 
   copy.run(from.as<char>(), to.as<char>() + offset * copy.width);
 }
 
+/// G g G^T for each filter, rounded once.
+void transformFilters(const TensorView &from, int64_t outputs, const TensorView &to) {
+  constexpr int64_t taps = winogradTaps;
+  const int64_t n = outputs + taps - 1;
+  const std::vector<double> g = winogradFilterMatrix(outputs);
+  std::vector<double> rows(size_t(n * taps)); // G g
+  for (int64_t f = 0; f < from.size() / (taps * taps); ++f) {
+    const float *filter = from.as<float>() + f * taps * taps;
+    float *result = to.as<float>() + f * n * n;
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t k = 0; k < taps; ++k) {
+        double sum = 0;
+        for (int64_t t = 0; t < taps; ++t)
+          sum += g[size_t(i * taps + t)] * double(filter[t * taps + k]);
+        rows[size_t(i * taps + k)] = sum;
+      }
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t j = 0; j < n; ++j) {
+        double sum = 0;
+        for (int64_t t = 0; t < taps; ++t)
+          sum += rows[size_t(i * taps + t)] * g[size_t(j * taps + t)];
+        result[i * n + j] = float(sum);
+      }
+  }
+}
+
 } // namespace
 
 Recipe &Recipe::permute(std::vector<int64_t> perm) {
@@ -156,6 +191,11 @@ Recipe &Recipe::pad(std::vector<int64_t> amounts) {
 }
 Recipe &Recipe::cast(DType to) {
   steps.push_back({RecipeStep::Kind::Cast, {}, to});
+  return *this;
+}
+
+Recipe &Recipe::winograd(int64_t outputs) {
+  steps.push_back({RecipeStep::Kind::Winograd, {outputs}});
   return *this;
 }
 
@@ -182,8 +222,10 @@ Result<Recipe> Recipe::parse(std::string_view text) {
       step.kind = RecipeStep::Kind::Pad;
     else if (word == "cast")
       step.kind = RecipeStep::Kind::Cast;
+    else if (word == "winograd")
+      step.kind = RecipeStep::Kind::Winograd;
     else
-      return scan.fail(ErrorCode::E0805, "expected permute, reshape, pad or cast");
+      return scan.fail(ErrorCode::E0805, "expected permute, reshape, pad, cast or winograd");
     if (!scan.consume('['))
       return scan.fail(ErrorCode::E0805, "expected '['");
     if (step.kind == RecipeStep::Kind::Cast) {
@@ -236,6 +278,8 @@ Result<Tensor> applyRecipe(const TensorView &input, const Recipe &recipe) {
       permuteInto(from, step.values, next.view());
     } else if (step.kind == RecipeStep::Kind::Pad) {
       padInto(from, step.values, next.view());
+    } else if (step.kind == RecipeStep::Kind::Winograd) {
+      transformFilters(from, step.values[0], next.view());
     } else {
       KILN_TRY(convertElements(from, next.view()));
     }

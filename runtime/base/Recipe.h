@@ -1,7 +1,7 @@
 // How a constant is packed for a kernel: a closed list of steps over a dense tensor, plain code
 // that gives the same bytes on every machine. Text form `permute[2,3,1,0]; reshape[576,64];
 // pad[0,0,0,8]; cast[f32]` (pad: before.. then after.., filled with zeros); the empty text is the
-// identity.
+// identity. `winograd[m]` turns trailing dims [3,3] of f32 filters into [m+2,m+2] (Winograd.h).
 #pragma once
 
 #include "runtime/base/Tensor.h"
@@ -13,9 +13,9 @@
 namespace kiln {
 
 struct RecipeStep {
-  enum class Kind { Permute, Reshape, Pad, Cast };
+  enum class Kind { Permute, Reshape, Pad, Cast, Winograd };
   Kind kind;
-  std::vector<int64_t> values; // of permute, reshape, pad
+  std::vector<int64_t> values; // of permute, reshape, pad, winograd
   DType dtype = DType::F32;    // of cast
   bool operator==(const RecipeStep &) const = default;
 };
@@ -28,6 +28,7 @@ struct Recipe {
   /// `amounts`: one before-count per dim, then one after-count per dim.
   Recipe &pad(std::vector<int64_t> amounts);
   Recipe &cast(DType to);
+  Recipe &winograd(int64_t outputs);
 
   std::string print() const;
   static Result<Recipe> parse(std::string_view text);

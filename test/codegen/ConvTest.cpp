@@ -41,6 +41,14 @@ TEST_CASE("every convolution candidate is right") {
                       "%2 = conv(%0,%1){layout=\"nhwc\",pads=[1,1,1,1]} f32[1,10,9,72]; %3 = relu(%2) f32[1,10,9,72]; out %3", {{}}, true);
 }
 
+TEST_CASE("3x3 convolutions by minimal filtering: sizes that tiles do not divide, uneven pads, every candidate") {
+  checkFamily("conv", "v1 default; %0 = in f32[2,9,11,32]; %1 = const f32[48,32,3,3]; %2 = const f32[48]; "
+                      "%3 = conv(%0,%1,%2){layout=\"nhwc\",pads=[1,1,1,1]} f32[2,9,11,48]; %4 = in f32[2,9,11,48]; "
+                      "%5 = add(%3,%4) f32[2,9,11,48]; %6 = relu(%5) f32[2,9,11,48]; out %6; inplace %6=%4", {{}}, true);
+  checkFamily("conv", "v1 default; %0 = in f32[1,28,28,32]; %1 = const f32[32,32,3,3]; "
+                      "%2 = conv(%0,%1){layout=\"nhwc\",pads=[0,2,1,0]} f32[1,27,28,32]; out %2");
+}
+
 TEST_CASE("depthwise convolution") {
   const std::string relu6 = "%4 = lit f32[] 0.0; %5 = lit f32[] 6.0; ";
   checkFamily("depthwise", "v1 default; %0 = in f32[2,7,7,24]; %1 = const f32[24,1,3,3]; %2 = const f32[24]; "

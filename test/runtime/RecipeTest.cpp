@@ -16,7 +16,7 @@ Tensor iota(std::vector<int64_t> dims) {
 } // namespace
 
 TEST_CASE("recipe text reads back") {
-  std::string text = "permute[2,3,1,0]; reshape[576,64]; pad[0,0,0,8]; cast[f32]";
+  std::string text = "permute[2,3,1,0]; reshape[576,64]; pad[0,0,0,8]; cast[f32]; winograd[4]";
   auto r = Recipe::parse(text);
   REQUIRE(r.ok());
   CHECK(r->print() == text);
@@ -100,4 +100,21 @@ TEST_CASE("16-bit floats round-trip and round to nearest even") {
   // 1 + 2^-11 + 2^-40 lies above the tie; going through a nearest f32 would land on it.
   CHECK(doubleToF16(1 + 0x1p-11 + 0x1p-40) == 0x3c01);
   CHECK(doubleToBf16(-(1 + 0x1p-8 + 0x1p-40)) == 0xbf81);
+}
+
+TEST_CASE("filters for minimal filtering") {
+  // The filter's side of F(2, 3) along one dim: g0, (g0+g1+g2)/2, (g0-g1+g2)/2, g2, up to sign.
+  Tensor t = *Tensor::create(DType::F32, {1, 3, 3});
+  const float filter[] = {0, 0, 0, 1, 2, 4, 0, 0, 0};
+  std::copy(std::begin(filter), std::end(filter), t.as<float>());
+  auto r = applyRecipe(t.view(), Recipe().winograd(2));
+  REQUIRE(r.ok());
+  REQUIRE(std::vector<int64_t>(r->dims().begin(), r->dims().end()) == std::vector<int64_t>{1, 4, 4});
+  const float row[] = {-1, 3.5, 1.5, 4}, column[] = {0, 0.5, -0.5, 0};
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < 4; ++j)
+      CHECK(r->as<float>()[i * 4 + j] == row[j] * column[i]);
+  CHECK(applyRecipe(t.view(), Recipe().winograd(4))->size() == 36);
+  CHECK(!applyRecipe(t.view(), Recipe().winograd(3)).ok());
+  CHECK(!applyRecipe(iota({3, 4}).view(), Recipe().winograd(2)).ok());
 }

@@ -2,6 +2,7 @@
 
 #include "codegen/Emission.h"
 #include "codegen/families/conv/PixelRows.h"
+#include "codegen/families/conv/WinogradEmission.h"
 #include "codegen/families/gemm/Nest.h"
 #include "codegen/families/gemm/Panels.h"
 
@@ -27,7 +28,7 @@ ProductShape shapeOf(const Convolution &c) {
 class ConvFamily final : public KernelFamily {
 public:
   std::string_view name() const override { return "conv"; }
-  int version() const override { return 1; }
+  int version() const override { return 2; }
   bool claims(const Problem &problem) const override {
     auto conv = Convolution::of(problem);
     return conv && isEpilogueOf(problem, conv->result);
@@ -39,17 +40,28 @@ public:
     return std::nullopt;
   }
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
-    return defaultPlan(shapeOf(*Convolution::of(problem)), target).config();
+    Convolution conv = *Convolution::of(problem);
+    if (auto winograd = defaultWinograd(problem, conv, target))
+      return winograd->config();
+    return defaultPlan(shapeOf(conv), target).config();
   }
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
+    Convolution conv = *Convolution::of(problem);
     std::vector<Config> configs;
-    for (const TilePlan &plan : candidatePlans(shapeOf(*Convolution::of(problem)), target))
+    for (const TilePlan &plan : candidatePlans(shapeOf(conv), target))
+      configs.push_back(plan.config());
+    for (const WinogradPlan &plan : candidateWinograds(problem, conv, target))
       configs.push_back(plan.config());
     return configs;
   }
   bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
+    auto conv = Convolution::of(problem);
+    if (conv && config.contains("winograd")) {
+      WinogradPlan plan = WinogradPlan::fromConfig(config);
+      return mayUseWinograd(problem, *conv, target) && isLegalPlan(plan, target) && config == plan.config();
+    }
     TilePlan plan = TilePlan::fromConfig(config);
-    return Convolution::of(problem) && isLegalPlan(plan, target) && config == plan.config();
+    return conv && isLegalPlan(plan, target) && config == plan.config();
   }
   Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
                         mlir::MLIRContext &context) const override;
@@ -179,6 +191,8 @@ Result<Emission> ConvFamily::emit(const Problem &problem, const Config &config, 
   if (!isLegal(problem, config, target))
     return makeError(ErrorCode::E0902, "conv: illegal configuration ", config.print());
   Convolution conv = *Convolution::of(problem);
+  if (config.contains("winograd"))
+    return emitWinograd(problem, conv, WinogradPlan::fromConfig(config), target, context);
   return ConvEmission(problem, conv, TilePlan::fromConfig(config), target, context).run();
 }
 

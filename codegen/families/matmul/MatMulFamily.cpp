@@ -100,7 +100,7 @@ struct Choice {
 class MatMulFamily final : public KernelFamily {
 public:
   std::string_view name() const override { return "matmul"; }
-  int version() const override { return 1; }
+  int version() const override { return 2; }
   bool claims(const Problem &problem) const override {
     auto product = Product::of(problem);
     return product && isEpilogueOf(problem, product->result);

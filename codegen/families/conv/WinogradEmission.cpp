@@ -1,0 +1,315 @@
+#include "codegen/families/conv/WinogradEmission.h"
+
+#include "codegen/families/conv/PixelRows.h"
+#include "codegen/families/conv/WinogradTransforms.h"
+#include "codegen/families/gemm/Epilogue.h"
+
+#include <algorithm>
+
+namespace kiln {
+
+using namespace cpu;
+using namespace gemm;
+
+namespace {
+
+/// The convolution whose pixels are the tiles: a window of a tile's size, a tile's outputs apart. Its row pointers are those of the tiles.
+Convolution tilesOf(const Convolution &c, const WinogradPlan &plan) {
+  Convolution tiles = c;
+  for (size_t d = 0; d < 2; ++d) {
+    tiles.kernel[d] = plan.size();
+    tiles.strides[d] = plan.outputs;
+    tiles.out[d] = SizeExpr::ceilDiv(c.out[d], plan.outputs);
+    // A tile may reach past the input where the output does not divide.
+    tiles.padsEnd[d] = std::max<int64_t>(c.padsEnd[d], plan.outputs);
+  }
+  return tiles;
+}
+
+/// Workgroup = block of tiles x block of column groups. Transformed inputs of a block: [product][row][channel]; products of a group: [product][row][column].
+class WinogradEmission {
+public:
+  WinogradEmission(const Problem &problem, const Convolution &conv, const WinogradPlan &plan, const TargetInfo &target,
+                   mlir::MLIRContext &context)
+      : problem(problem), c(conv), tiles(tilesOf(conv, plan)), plan(plan), symbols(problem.symbols()),
+        e(context, target), lanes(e.lanes()), pixels(e, tiles, plan.tile.rows, pointerRowBytes()) {}
+
+  Emission run();
+
+private:
+  void emitTransformLaunch();
+  void emitMainLaunch();
+  void transformBlock(Value block, Value to);
+  void transformTile(Value rowInTable, Value to);
+  void multiplyGroup(Value panel, int panels);
+  void writeGroup(Value panel, int panels, Value firstTile, Value count);
+  void writeTile(Value tile, Value products, Value column, int64_t productBytes);
+  void fillProductTable(Value inputs);
+
+  int64_t pointerRowBytes() const { return alignUp(plan.tile.rows, 8) * 8; }
+  SizeExpr blocks() const { return SizeExpr::ceilDiv(tiles.pixels(), plan.blockRows()); }
+  int64_t channels() const { return c.channels.constant(); }
+  int64_t panels() const { return c.outputs.constant() / panelColumns; }
+  int64_t groupCount() const { return (panels() + plan.tile.panels - 1) / plan.tile.panels; }
+  int64_t groupsPerWorkgroup() const { return plan.groups ? plan.groups : groupCount(); }
+  int64_t columnBlocks() const { return (groupCount() + groupsPerWorkgroup() - 1) / groupsPerWorkgroup(); }
+  // Planes of products are a line more than their size apart, so that they do not fall on each other in the cache.
+  int64_t inputPlaneBytes() const { return plan.blockRows() * channels() * 4 + 64; }
+  int64_t productPlaneBytes() const { return plan.blockRows() * plan.tile.panels * panelColumns * 4 + 64; }
+  int64_t inputBytes() const { return plan.products() * inputPlaneBytes(); }
+  // Scratch: pointers of a tile's pixels | pixel state | pointers into transformed inputs | products | one result | transformed inputs
+  int64_t pixelTableBytes() const { return plan.products() * pointerRowBytes(); }
+  int64_t productTableBytes() const { return plan.products() * plan.blockTiles * pointerRowBytes(); }
+  int64_t resultBytes() const { return plan.outputs * plan.outputs * lanes * 4; }
+
+  const Problem &problem;
+  const Convolution &c;
+  Convolution tiles;
+  WinogradPlan plan;
+  std::vector<std::string> symbols;
+  Emitter e;
+  int64_t lanes;
+  PixelRows pixels;
+  Emission emission;
+  LocalFunction wholeTile, tailTile;
+  std::unique_ptr<Epilogue> epilogue;
+  Value filter, pixelTable, productTable, products, result;
+};
+
+Emission WinogradEmission::run() {
+  if (plan.split)
+    emitTransformLaunch();
+  emitMainLaunch();
+  emission.module = e.take();
+  return std::move(emission);
+}
+
+std::vector<SizeExpr> sizesOf(const std::vector<std::string> &symbols) {
+  std::vector<SizeExpr> sizes;
+  for (const std::string &symbol : symbols)
+    sizes.push_back(SizeExpr::symbol(symbol));
+  return sizes;
+}
+
+void WinogradEmission::emitTransformLaunch() {
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  int index = static_cast<int>(std::find(inputs.begin(), inputs.end(), c.input) - inputs.begin());
+  e.beginKernel("transform", 1, symbols);
+  pixelTable = e.scratch();
+  pixels.begin(e.buffer(0), e.offset(pixelTable, pixelTableBytes()));
+  // One workgroup per tile of rows.
+  Value perBlock = e.index(plan.blockTiles);
+  Value block = e.div(e.workgroup(), perBlock), part = e.rem(e.workgroup(), perBlock);
+  Value to = e.offset(e.workspace(), block, inputBytes());
+  Value row = e.mul(part, e.index(plan.tile.rows));
+  Value first = e.add(e.mul(block, e.index(plan.blockRows())), row);
+  e.ifThen(e.cmp(Cmp::lt, first, e.size(tiles.pixels())), [&] {
+    pixels.fill(e.index(0), first, pixelTable);
+    e.loop(0, e.index(plan.tile.rows), 1,
+           [&](Value i) { transformTile(i, e.offset(to, e.add(row, i), channels() * 4)); });
+  });
+  e.endKernel();
+  emission.workspaceBytes = blocks() * inputBytes();
+  emission.launches.push_back({"transform", blocks() * plan.blockTiles, {BufferRef::input(index)}, sizesOf(symbols),
+                               SizeExpr(pixelTableBytes()) + pixels.scratchBytes()});
+}
+
+void WinogradEmission::emitMainLaunch() {
+  TileOptions options;
+  options.unroll = plan.unroll;
+  options.prefetch = plan.prefetch;
+  options.innerDivisor = channels();
+  options.tableRowBytes = pointerRowBytes();
+  if (panels() >= plan.tile.panels)
+    wholeTile = emitRegisterTile(e, "tile", plan.tile, options);
+  if (panels() % plan.tile.panels)
+    tailTile = emitRegisterTile(e, "tail", {plan.tile.rows, 1}, options);
+
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  std::vector<BufferRef> buffers;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    buffers.push_back(inputs[i] == c.filter ? BufferRef::packedInput(0) : BufferRef::input(static_cast<int>(i)));
+  for (size_t k = 0; k < problem.outputs.size(); ++k)
+    buffers.push_back(BufferRef::output(static_cast<int>(k)));
+  e.beginKernel("winograd", buffers.size(), symbols);
+  std::vector<Value> inputPointers, outputPointers;
+  Value input;
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    (i < inputs.size() ? inputPointers : outputPointers).push_back(e.buffer(i));
+    if (i < inputs.size() && inputs[i] == c.input)
+      input = e.buffer(i);
+    if (i < inputs.size() && inputs[i] == c.filter)
+      filter = e.buffer(i);
+  }
+  epilogue = std::make_unique<Epilogue>(e, problem, c.result, c.bias, inputPointers, outputPointers);
+
+  productTable = e.scratch();
+  products = e.offset(productTable, productTableBytes());
+  result = e.offset(products, plan.products() * productPlaneBytes());
+  pixelTable = e.offset(result, resultBytes());
+  Value own = e.offset(pixelTable, pixelTableBytes());
+  SizeExpr scratch = SizeExpr(productTableBytes() + plan.products() * productPlaneBytes() + resultBytes());
+
+  Value columnBlockCount = e.index(columnBlocks());
+  Value block = e.div(e.workgroup(), columnBlockCount), columnBlock = e.rem(e.workgroup(), columnBlockCount);
+  Value transformed;
+  if (plan.split) {
+    transformed = e.offset(e.workspace(), block, inputBytes());
+  } else {
+    transformed = own;
+    pixels.begin(input, e.offset(own, inputBytes()));
+    transformBlock(block, transformed);
+    scratch = scratch + SizeExpr(pixelTableBytes() + inputBytes()) + pixels.scratchBytes();
+  }
+  fillProductTable(transformed);
+  Value one = e.index(1), firstTile = e.mul(block, e.index(plan.blockRows()));
+  Value count = e.min(e.index(plan.blockRows()), e.sub(e.size(tiles.pixels()), firstTile));
+  Value group0 = e.mul(columnBlock, e.index(groupsPerWorkgroup()));
+  Value groupEnd = e.min(e.index(groupCount()), e.add(group0, e.index(groupsPerWorkgroup())));
+  e.loop(group0, groupEnd, one, [&](Value group) {
+    Value panel = e.mul(group, e.index(plan.tile.panels));
+    auto whole = [&] {
+      multiplyGroup(panel, plan.tile.panels);
+      writeGroup(panel, plan.tile.panels, firstTile, count);
+    };
+    auto singles = [&] {
+      e.loop(panel, e.index(panels()), one, [&](Value single) {
+        multiplyGroup(single, 1);
+        writeGroup(single, 1, firstTile, count);
+      });
+    };
+    if (!tailTile.op)
+      whole();
+    else if (!wholeTile.op)
+      singles();
+    else
+      e.ifElse(e.cmp(Cmp::le, e.add(panel, e.index(plan.tile.panels)), e.index(panels())), whole, singles);
+  });
+  e.endKernel();
+
+  Recipe recipe;
+  recipe.winograd(plan.outputs)
+      .reshape({panels(), panelColumns, channels(), plan.products()})
+      .permute({0, 3, 2, 1});
+  int index = static_cast<int>(std::find(inputs.begin(), inputs.end(), c.filter) - inputs.begin());
+  emission.packed.push_back({index, recipe});
+  emission.launches.push_back(
+      {"winograd", blocks() * columnBlocks(), buffers, sizesOf(symbols), scratch});
+}
+
+void WinogradEmission::transformBlock(Value block, Value to) {
+  Value first = e.mul(block, e.index(plan.blockRows())), all = e.size(tiles.pixels());
+  Value parts = e.min(e.index(plan.blockTiles), e.ceilDiv(e.sub(all, first), e.index(plan.tile.rows)));
+  e.loop(0, parts, 1, [&](Value part) {
+    Value row = e.mul(part, e.index(plan.tile.rows));
+    pixels.fill(e.index(0), e.add(first, row), pixelTable);
+    e.loop(0, e.index(plan.tile.rows), 1,
+           [&](Value i) { transformTile(i, e.offset(to, e.add(row, i), channels() * 4)); });
+  });
+}
+
+void WinogradEmission::transformTile(Value rowInTable, Value to) {
+  auto vector = e.vec(e.f32(), lanes);
+  Value pointers = e.offset(pixelTable, rowInTable, 8);
+  e.loop(0, e.index(channels()), lanes, [&](Value channel) {
+    Values tile;
+    for (int64_t k = 0; k < plan.products(); ++k) {
+      Value pixel = e.load(e.ptr(), e.offset(pointers, k * pointerRowBytes()));
+      tile.push_back(e.load(vector, e.offset(pixel, channel, 4)));
+    }
+    Values transformed = winogradInput(e, plan.outputs, tile);
+    Value at = e.offset(to, channel, 4);
+    for (int64_t k = 0; k < plan.products(); ++k)
+      e.store(transformed[static_cast<size_t>(k)], e.offset(at, k * inputPlaneBytes()));
+  });
+}
+
+void WinogradEmission::fillProductTable(Value inputs) {
+  Value one = e.index(1);
+  e.loop(e.index(0), e.index(plan.products()), one, [&](Value k) {
+    Value plane = e.offset(inputs, k, inputPlaneBytes());
+    e.loop(e.index(0), e.index(plan.blockTiles), one, [&](Value t) {
+      Value table = e.offset(productTable, e.add(e.mul(k, e.index(plan.blockTiles)), t), pointerRowBytes());
+      e.loop(e.index(0), e.index(plan.tile.rows), one, [&](Value i) {
+        Value row = e.add(e.mul(t, e.index(plan.tile.rows)), i);
+        e.store(e.offset(plane, row, channels() * 4), e.offset(table, i, 8));
+      });
+    });
+  });
+}
+
+void WinogradEmission::multiplyGroup(Value panel, int count) {
+  int64_t panelBytes = plan.products() * channels() * panelColumns * 4, rowBytes = count * panelColumns * 4;
+  Value zero = e.index(0), one = e.index(1);
+  Value panelStart = e.offset(filter, panel, panelBytes);
+  e.loop(zero, e.index(plan.products()), one, [&](Value k) {
+    Value b = e.offset(panelStart, k, channels() * panelColumns * 4);
+    Value plane = e.offset(products, k, productPlaneBytes());
+    e.loop(zero, e.index(plan.blockTiles), one, [&](Value t) {
+      Value table = e.offset(productTable, e.add(e.mul(k, e.index(plan.blockTiles)), t), pointerRowBytes());
+      e.call(count == plan.tile.panels ? wholeTile : tailTile,
+             Values{table, b, e.index(panelBytes), zero, zero, one, e.index(channels()),
+                    e.offset(plane, t, plan.tile.rows * rowBytes), e.index(rowBytes)});
+    });
+  });
+}
+
+void WinogradEmission::writeGroup(Value panel, int count, Value firstTile, Value tileCount) {
+  int64_t columns = count * panelColumns;
+  Value column0 = e.mul(panel, e.index(panelColumns));
+  e.loop(0, tileCount, 1, [&](Value i) {
+    Value row = e.offset(products, i, columns * 4);
+    e.loop(0, e.index(columns), lanes, [&](Value j) {
+      writeTile(e.add(firstTile, i), e.offset(row, j, 4), e.add(column0, j), productPlaneBytes());
+    });
+  });
+}
+
+void WinogradEmission::writeTile(Value tile, Value at, Value column, int64_t planeBytes) {
+  auto vector = e.vec(e.f32(), lanes);
+  Values sums;
+  for (int64_t k = 0; k < plan.products(); ++k)
+    sums.push_back(e.load(vector, e.offset(at, k * planeBytes)));
+  Values outputs = winogradOutput(e, plan.outputs, sums);
+  for (size_t k = 0; k < outputs.size(); ++k)
+    e.store(outputs[k], e.offset(result, static_cast<int64_t>(k) * lanes * 4));
+  Value height = e.size(c.out[0]), width = e.size(c.out[1]);
+  Value acrossCount = e.size(tiles.out[1]), downCount = e.size(tiles.out[0]);
+  Value m = e.index(plan.outputs);
+  Value x = e.mul(e.rem(tile, acrossCount), m), rest = e.div(tile, acrossCount);
+  Value y = e.mul(e.rem(rest, downCount), m), image = e.div(rest, downCount);
+  Value rows = e.min(m, e.sub(height, y)), columns = e.min(m, e.sub(width, x));
+  Value pixel0 = e.add(e.mul(e.add(e.mul(image, height), y), width), x);
+  auto writeRow = [&](Value i, Value from) {
+    Value pixel = e.add(pixel0, e.mul(i, width));
+    auto point = [&](int64_t j) {
+      return Epilogue::Point{e.load(vector, e.offset(from, j * lanes * 4)), e.add(pixel, e.index(j))};
+    };
+    auto all = [&] {
+      llvm::SmallVector<Epilogue::Point> points;
+      for (int64_t j = 0; j < plan.outputs; ++j)
+        points.push_back(point(j));
+      epilogue->emitVectors(points, column, {});
+    };
+    auto some = [&] {
+      e.loop(0, columns, 1, [&](Value j) {
+        Value product = e.load(vector, e.offset(from, j, lanes * 4));
+        epilogue->emitVectors({{product, e.add(pixel, j)}}, column, {});
+      });
+    };
+    if (c.out[1].knownDivisor() % plan.outputs == 0)
+      all();
+    else
+      e.ifElse(e.cmp(Cmp::eq, columns, m), all, some);
+  };
+  e.loop(0, rows, 1, [&](Value i) { writeRow(i, e.offset(result, i, plan.outputs * lanes * 4)); });
+}
+
+} // namespace
+
+Emission emitWinograd(const Problem &problem, const Convolution &conv, const WinogradPlan &plan,
+                      const TargetInfo &target, mlir::MLIRContext &context) {
+  return WinogradEmission(problem, conv, plan, target, context).run();
+}
+
+} // namespace kiln
