@@ -161,6 +161,8 @@ Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr
   };
   if (step == 0)
     return makeError(ErrorCode::E0311, "step is 0");
+  // No dim is that long: a longer step takes one element too, and this one cannot overflow.
+  step = std::clamp(step, -(int64_t(1) << 40), int64_t(1) << 40);
   if (dim.isInvalid() || start.isInvalid() || end.isInvalid())
     return invalid();
   SizeExpr d = table.expand(dim);
@@ -420,7 +422,7 @@ Result<ResultTypes> RangeOp::inferShapes(ShapeContext &context) {
       return makeError(ErrorCode::E0311, "delta is 0");
     if (step) {
       SizeExpr distance = *step > 0 ? limit->front() - start->front() : start->front() - limit->front();
-      SizeExpr length = SizeExpr::ceilDiv(distance, SizeExpr(*step > 0 ? *step : -*step));
+      SizeExpr length = SizeExpr::ceilDiv(distance, SizeExpr(*step > 0 ? *step : -std::max(*step, -INT64_MAX)));
       if (context.sizes().lowerBound(length).value_or(-1) < 0)
         length = SizeExpr::max(length, SizeExpr(0));
       return one(context.tensor(length, element));

@@ -103,9 +103,9 @@ Status op_gather_nd(const OpCall &call) {
                      " is out of range for dims ", printDims(x.dims), " and ",
                      printDims(indices.dims));
   const int64_t length = indices.dims.back(); // of one index tuple
-  if (batchDims + length > x.rank())
-    return makeError(ErrorCode::E0304, "gather_nd: index tuples of ", length,
-                     " exceed the rank of ", printDims(x.dims));
+  if (length < 1 || batchDims + length > x.rank())
+    return makeError(ErrorCode::E0304, "gather_nd: index tuples of ", length, " do not fit ",
+                     printDims(x.dims));
   if (!std::ranges::equal(x.dims.first(batchDims), indices.dims.first(batchDims)))
     return makeError(ErrorCode::E0304, "gather_nd: the batch axes of ", printDims(x.dims), " and ",
                      printDims(indices.dims), " differ");

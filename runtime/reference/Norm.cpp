@@ -94,16 +94,12 @@ Status op_batch_norm(const OpCall &call) {
   KILN_TRY(checkCounts("batch_norm", call, 5, 5));
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
   KILN_TRY(checkOutput("batch_norm", call, x.dtype, x.dims));
-  // A vector has no axis 1: it is one channel.
-  int64_t channels = 1, inner = x.size() ? 1 : 0;
-  const int64_t channelAxis = call.attributes.getInt("channel_axis", 1);
-  if (x.rank() != 1 || channelAxis != 1) {
-    KILN_ASSIGN(const int64_t axis, normalizeAxis("batch_norm", channelAxis, x.rank()));
-    channels = x.dims[axis];
-    for (int64_t i = axis + 1; i < x.rank(); ++i)
-      inner *= x.dims[i];
-  } else
-    inner = x.size();
+  KILN_ASSIGN(const int64_t axis,
+              normalizeAxis("batch_norm", call.attributes.getInt("channel_axis", 1), x.rank()));
+  const int64_t channels = x.dims[axis];
+  int64_t inner = 1;
+  for (int64_t i = axis + 1; i < x.rank(); ++i)
+    inner *= x.dims[i];
   const double epsilon = call.attributes.getFloat("epsilon", 1e-5);
   return withFloat("batch_norm", x.dtype, call.accumulate, [&]<typename C>() -> Status {
     const std::span<const int64_t> dims(&channels, 1);
@@ -115,7 +111,7 @@ Status op_batch_norm(const OpCall &call) {
     const Load<C> load = loadOf<C>(x.dtype);
     const Store<C> store = storeOf<C>(out.dtype);
     std::vector<C> line(inner);
-    const int64_t lines = inner ? x.size() / inner : 0;
+    const int64_t lines = x.size() ? x.size() / inner : 0;
     for (int64_t l = 0; l < lines; ++l) {
       const int64_t c = l % channels;
       const C deviation = std::sqrt(variance[c] + static_cast<C>(epsilon));

@@ -95,8 +95,11 @@ Result<Window> makeWindow(std::string_view op, const OpCall &call,
       if (automatic == "valid")
         w.padBegin[i] = w.padEnd[i] = 0;
       const int64_t room = size + w.padBegin[i] + w.padEnd[i] - extent - 1;
-      result = room < 0 ? 0 : room / stride + 1;
-      if (ceil && room >= 0 && room % stride != 0 &&
+      if (room < 0)
+        return makeError(ErrorCode::E0304, op, ": kernel ", printDims(kernel),
+                         " does not fit into dims ", printDims(x.dims), " and its pads");
+      result = room / stride + 1;
+      if (ceil && room % stride != 0 &&
           result * stride <
               size + w.padBegin[i]) // the last window starts inside or in the front pad
         ++result;

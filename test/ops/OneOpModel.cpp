@@ -150,6 +150,14 @@ private:
 
   /// Cases leave out lists that importers always write.
   Attributes completed(Attributes attributes) const {
+    if (c.op == "slice" && attributes.contains("starts")) {
+      const size_t count = attributes.getInts("starts").size();
+      std::vector<int64_t> axes(count);
+      for (size_t i = 0; i < count; ++i)
+        axes[i] = static_cast<int64_t>(i);
+      attributes.set("axes", attributes.getInts("axes", axes));
+      attributes.set("steps", attributes.getInts("steps", std::vector<int64_t>(count, 1)));
+    }
     if (c.op != "conv" && c.op != "max_pool" && c.op != "avg_pool")
       return attributes;
     const int64_t rank = static_cast<int64_t>(c.operands[0].dims.size()) - 2;
