@@ -181,3 +181,14 @@ TEST_CASE("BatchNormalization: training says so by its outputs, then by an attri
   CHECK(nodeOps(15, "BatchNormalization", operands, {{"training_mode", 0}}).size() == 1);
   CHECK(nodeOps(15, "BatchNormalization", operands, {{"training_mode", 1}}, {}, 3).size() > 5);
 }
+
+TEST_CASE("Einsum is a matrix product with transposes where they are needed") {
+  Strings plain = nodeOps(12, "Einsum", {{N, dim(3), dim(4)}, {N, dim(4), dim(5)}}, {{"equation", "bij, bjk -> bik"}});
+  REQUIRE(plain.size() == 1);
+  CHECK_THAT(plain[0], Contains("matmul") && Contains("[N, 3, 5]"));
+  Strings outer = nodeOps(12, "Einsum", {{dim(3)}, {dim(4)}}, {{"equation", "i,j"}});
+  CHECK_THAT(outer.back(), Contains("tensor<3x4xf32>"));
+  Strings sum = nodeOps(12, "Einsum", {{N, dim(3), dim(4)}}, {{"equation", "...ij->...j"}});
+  REQUIRE(sum.size() == 1);
+  CHECK_THAT(sum[0], Contains("reduce") && Contains("[N, 4]"));
+}

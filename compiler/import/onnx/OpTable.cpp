@@ -49,8 +49,8 @@ Status convertOneToOne(NodeImport &node) {
 }
 
 std::vector<std::span<const OpEntry>> lists() {
-  return {elementwiseOps(), movementOps(), reduceOps(),    normOps(), matmulOps(),
-          windowOps(),      constantOps(), attentionOps(), indexOps()};
+  return {elementwiseOps(), movementOps(), reduceOps(),    normOps(),  matmulOps(),
+          windowOps(),      constantOps(), attentionOps(), indexOps(), einsumOps()};
 }
 
 } // namespace

@@ -25,6 +25,7 @@ std::span<const OpEntry> windowOps();
 std::span<const OpEntry> constantOps();
 std::span<const OpEntry> attentionOps();
 std::span<const OpEntry> indexOps();
+std::span<const OpEntry> einsumOps();
 
 /// The converter of an operator, null when it is not supported (at this version).
 Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset);
