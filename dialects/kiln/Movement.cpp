@@ -17,6 +17,11 @@ static Result<ResultTypes> carriedType(Operation *op, Type elementType) {
   return one(cast<RankedTensorType>(op->getResult(0).getType()).clone(elementType));
 }
 
+/// Elements of a static type; nothing when they overflow.
+static std::optional<int64_t> countOf(RankedTensorType type) {
+  return elementCount(std::span<const int64_t>(type.getShape().data(), type.getRank()));
+}
+
 /// Number of elements of a 1-D operand, if static.
 static Result<int64_t> staticLength(Value list, StringRef what) {
   Dims dims = getDims(list);
@@ -39,7 +44,7 @@ Result<ResultTypes> ReshapeOp::inferShapes(ShapeContext &context) {
   if (!getShape()) {
     KILN_ASSIGN(ResultTypes carried, carriedType(*this, elementTypeOf(getX())));
     auto to = cast<RankedTensorType>(carried[0]), from = cast<RankedTensorType>(getX().getType());
-    if (to.hasStaticShape() && from.hasStaticShape() && to.getNumElements() != from.getNumElements())
+    if (to.hasStaticShape() && from.hasStaticShape() && countOf(to) != countOf(from))
       return makeError(ErrorCode::E0304, "cannot reshape ", printDims(x), " to ", printDims(getDims(to)));
     return carried;
   }
@@ -441,11 +446,11 @@ Result<ResultTypes> RangeOp::inferShapes(ShapeContext &context) {
 std::optional<SizeValues> RangeOp::inferSizeValues(ShapeContext &context) {
   auto start = context.values(getStart()), delta = context.values(getDelta());
   auto type = cast<RankedTensorType>(getType());
-  if (!start || !delta || start->size() != 1 || delta->size() != 1 || !type.hasStaticShape() ||
-      type.getNumElements() > ShapeContext::maxValues)
+  int64_t count = type.hasStaticShape() ? countOf(type).value_or(ShapeContext::maxValues + 1) : ShapeContext::maxValues + 1;
+  if (!start || !delta || start->size() != 1 || delta->size() != 1 || count > ShapeContext::maxValues)
     return std::nullopt;
   SizeValues result;
-  for (int64_t i = 0; i < type.getNumElements(); ++i)
+  for (int64_t i = 0; i < count; ++i)
     result.push_back(start->front() + delta->front() * i);
   return result;
 }

@@ -12,8 +12,13 @@ namespace kiln {
 std::optional<SizeValues> ShapeContext::values(Value value) {
   constexpr int maxDepth = 200, maxVisited = 20000;
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || !type.getElementType().isInteger() || (type.hasStaticShape() && type.getNumElements() > maxValues))
+  if (!type || !type.getElementType().isInteger())
     return std::nullopt;
+  if (type.hasStaticShape()) {
+    auto count = elementCount(std::span<const int64_t>(type.getShape().data(), type.getRank()));
+    if (!count || *count > maxValues)
+      return std::nullopt;
+  }
   auto op = value.getDefiningOp<KilnOpInterface>();
   if (!op || (!withValues && !isConstant(value)))
     return std::nullopt;
