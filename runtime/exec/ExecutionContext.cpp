@@ -279,6 +279,8 @@ Status ExecutionContext::execute(Bound &bound) {
     const ResolvedStep &step = instance.steps[i];
     Status status;
     switch (step.kind) {
+    case ResolvedStep::Kind::Skipped:
+      continue;
     case ResolvedStep::Kind::Launch:
       status = launch(bound, step, pool);
       break;

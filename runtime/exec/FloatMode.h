@@ -1,6 +1,6 @@
-// The floating-point mode that generated kernels run in: subnormal operands and results are zero, since the processor takes some
-// hundred cycles for each of them. Set around every piece of kernel work and restored after it, so that neither reference kernels
-// nor the host program see it.
+// The floating-point mode that generated kernels run in: subnormal operands and results are zero,
+// since the processor takes some hundred cycles for each of them. Set around every piece of kernel
+// work and restored after it, so that neither reference kernels nor the host program see it.
 #pragma once
 
 #if defined(__x86_64__)

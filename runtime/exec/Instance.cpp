@@ -141,8 +141,32 @@ private:
     out.operands.push_back(operand);
   }
 
+  Result<bool> guardsHold(size_t index) {
+    const std::vector<Condition> &conditions = p.steps[index].guards;
+    for (size_t k = 0; k < conditions.size(); ++k) {
+      std::optional<int64_t> lhs = c.guards[index][k].lhs.evaluate(out.symbols),
+                             rhs = c.guards[index][k].rhs.evaluate(out.symbols);
+      if (!lhs || !rhs)
+        return makeError(ErrorCode::E0308, "a guard overflows for the bound inputs",
+                         printSymbols());
+      if (!conditions[k].holds(*lhs, *rhs))
+        return false;
+    }
+    return true;
+  }
+
   Status resolve(size_t index) {
     const Step &step = p.steps[index];
+    KILN_ASSIGN(bool runs, guardsHold(index));
+    if (!runs) { // its sizes need not make sense for these inputs
+      ResolvedStep skipped;
+      skipped.kind = ResolvedStep::Kind::Skipped;
+      skipped.firstOperand = uint32_t(out.operands.size());
+      out.steps.push_back(skipped);
+      out.flops.push_back(0);
+      out.bytes.push_back(0);
+      return Status();
+    }
     KILN_ASSIGN(int64_t flops, size(c.flops[index], "a step's work"));
     KILN_ASSIGN(int64_t bytes, size(c.bytes[index], "a step's work"));
     out.flops.push_back(double(flops));
@@ -236,9 +260,12 @@ Result<CompiledProgram> CompiledProgram::compile(const Program &p) {
       c.viewDims.back().push_back(size(d));
   }
   c.launches.resize(p.steps.size());
+  c.guards.resize(p.steps.size());
   c.hostKernels.resize(p.steps.size(), nullptr);
   for (size_t i = 0; i < p.steps.size(); ++i) {
     const Step &step = p.steps[i];
+    for (const Condition &guard : step.guards)
+      c.guards[i].push_back({size(guard.lhs), size(guard.rhs)});
     c.flops.push_back(size(step.flops));
     c.bytes.push_back(size(step.bytes));
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {

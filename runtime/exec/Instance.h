@@ -16,6 +16,9 @@ namespace kiln {
 
 /// The program's size expressions, compiled over the indices of its symbols.
 struct CompiledProgram {
+  struct Guard {
+    CompiledSize lhs, rhs;
+  };
   struct LaunchSizes {
     std::vector<CompiledSize> sizes;
     CompiledSize grid, scratch;
@@ -26,7 +29,8 @@ struct CompiledProgram {
   std::vector<CompiledSize> bufferBytes;
   std::vector<CompiledSize> viewOffsets;
   std::vector<std::vector<CompiledSize>> viewDims;
-  std::vector<LaunchSizes> launches; // one per step; empty for others
+  std::vector<std::vector<Guard>> guards; // of each step
+  std::vector<LaunchSizes> launches;      // one per step; empty for others
   std::vector<CompiledSize> flops, bytes;
   std::vector<ref::Kernel> hostKernels; // one per step; null for others
 
@@ -42,7 +46,7 @@ struct Address {
 
 /// One step, ready but for addresses. Which members count depends on `kind`.
 struct ResolvedStep {
-  enum class Kind : uint8_t { Launch, HostCall, Copy } kind = Kind::Launch;
+  enum class Kind : uint8_t { Launch, HostCall, Copy, Skipped } kind = Kind::Launch;
   bool parallel = false;     ///< Launch: worth more than one thread
   uint32_t firstOperand = 0; ///< into Instance::operands; of a host call inputs come first
   uint32_t operandCount = 0;

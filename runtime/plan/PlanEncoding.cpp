@@ -23,6 +23,7 @@ public:
   void field(int32_t v) { field(int64_t(v)); }
   void field(DType v) { number(uint64_t(v)); }
   void field(Buffer::Place v) { number(uint64_t(v)); }
+  void field(Condition::Relation v) { number(uint64_t(v)); }
   void field(const std::string &v) {
     auto [it, isNew] = ids.emplace(v, strings.size());
     if (isNew)
@@ -137,6 +138,12 @@ public:
     if (n > uint64_t(Buffer::Place::Workspace))
       fail();
     v = failed ? Buffer::Place::Arena : Buffer::Place(n);
+  }
+  void field(Condition::Relation &v) {
+    uint64_t n = number();
+    if (n > uint64_t(Condition::Relation::Above))
+      fail();
+    v = failed ? Condition::Relation::Equal : Condition::Relation(n);
   }
   void field(std::string &v) {
     if (const std::string *s = text())
@@ -266,8 +273,11 @@ template <typename A> void transfer(A &a, typename A::template Of<HostCallStep> 
 template <typename A> void transfer(A &a, typename A::template Of<CopyStep> &v) {
   a.field(v.source), a.field(v.target);
 }
+template <typename A> void transfer(A &a, typename A::template Of<Condition> &v) {
+  a.field(v.lhs), a.field(v.rhs), a.field(v.relation);
+}
 template <typename A> void transfer(A &a, typename A::template Of<Step> &v) {
-  a.choice(v.action), a.field(v.node), a.field(v.flops), a.field(v.bytes);
+  a.choice(v.action), a.list(v.guards), a.field(v.node), a.field(v.flops), a.field(v.bytes);
 }
 template <typename A> void transfer(A &a, typename A::template Of<Program> &v) {
   a.field(v.name), a.field(v.producer), a.field(v.target), a.field(v.precision);

@@ -184,6 +184,10 @@ private:
 
   Status checkStep(uint32_t index) {
     const Step &step = p.steps[index];
+    for (const Condition &guard : step.guards) {
+      KILN_TRY(checkSize(guard.lhs));
+      KILN_TRY(checkSize(guard.rhs));
+    }
     KILN_TRY(checkCount(step.flops));
     KILN_TRY(checkCount(step.bytes));
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
@@ -239,6 +243,14 @@ Status checkProgram(const Program &program, uint64_t codeBytes) {
 Result<WorkCount> countWork(const Program &program, const std::map<std::string, int64_t> &symbols) {
   WorkCount work;
   for (const Step &step : program.steps) {
+    bool runs = true;
+    for (const Condition &guard : step.guards) {
+      KILN_ASSIGN(int64_t lhs, guard.lhs.evaluate(symbols));
+      KILN_ASSIGN(int64_t rhs, guard.rhs.evaluate(symbols));
+      runs &= guard.holds(lhs, rhs);
+    }
+    if (!runs)
+      continue;
     KILN_ASSIGN(int64_t flops, step.flops.evaluate(symbols));
     KILN_ASSIGN(int64_t bytes, step.bytes.evaluate(symbols));
     work.flops += double(flops);

@@ -127,8 +127,33 @@ struct CopyStep {
   ViewId source = 0, target = 0; ///< of equal byte counts
 };
 
+/// A relation between bound sizes.
+struct Condition {
+  enum class Relation : uint8_t { Equal, NotEqual, AtMost, Above };
+  SizeExpr lhs, rhs;
+  Relation relation = Relation::Equal;
+
+  bool holds(int64_t l, int64_t r) const {
+    switch (relation) {
+    case Relation::Equal:
+      return l == r;
+    case Relation::NotEqual:
+      return l != r;
+    case Relation::AtMost:
+      return l <= r;
+    case Relation::Above:
+      return l > r;
+    }
+    return false;
+  }
+};
+
 struct Step {
   std::variant<LaunchStep, HostCallStep, CopyStep> action;
+  /// The step runs only for sizes that satisfy all of these. A launch site with variants (M == 1, M
+  /// mod 8 == 0, any) is a run of steps whose guards exclude each other; which ones run is decided
+  /// once per distinct sizes.
+  std::vector<Condition> guards;
   std::string
       node; ///< name of the model node (of the main one of a fused kernel); for errors and profiles
   SizeExpr flops; ///< floating-point operations

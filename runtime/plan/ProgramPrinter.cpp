@@ -118,6 +118,10 @@ private:
   void printStep(size_t index) {
     const Step &step = p.steps[index];
     os << "step " << index << " " << printAttribute(step.node) << " ";
+    static constexpr const char *relations[] = {" == ", " != ", " <= ", " > "};
+    for (const Condition &guard : step.guards)
+      os << (&guard == &step.guards[0] ? "if " : "and ") << guard.lhs.print()
+         << relations[size_t(guard.relation)] << guard.rhs.print() << " ";
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
       os << "launch @" << launch->kernel << "[" << launch->entry << "](";
       for (size_t i = 0; i < launch->buffers.size(); ++i)

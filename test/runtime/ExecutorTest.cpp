@@ -232,6 +232,31 @@ TEST_CASE("empty tensors and absent operands") {
   CHECK(r.ok());
 }
 
+TEST_CASE("a launch site runs the variant that its guards choose") {
+  ProgramBuilder b;
+  b.symbol("N", 0, 0);
+  ViewId x = b.input("x", DType::F32, {"N"}), y = b.output("y", DType::F32, {"N"});
+  using Relation = Condition::Relation;
+  SizeExpr n = SizeExpr::symbol("N");
+  b.call("neg", {x}, {y}).guards = {{n, 1, Relation::Equal}};
+  b.call("abs", {x}, {y}).guards = {{n, 1, Relation::NotEqual}, {n, 4, Relation::AtMost}};
+  Step &last = b.call("sqrt", {x}, {y});
+  last.guards = {{n, 4, Relation::Above}};
+  last.flops = n;
+  ExecutionContext context(load(b), 1);
+  context.setProfiling(true);
+  for (auto [size, want] : {std::pair<int64_t, float>{1, -16.f}, {3, 16.f}, {5, 4.f}}) {
+    Tensor in = iota({size}, 16);
+    std::vector<TensorView> views{in.view()};
+    auto r = context.run(views);
+    REQUIRE(r.ok());
+    CHECK((*r)[0].as<float>()[0] == want);
+    CHECK(context.stepTimes().size() == 3);
+    CHECK(context.lastInstance()->flops[2] == (size > 4 ? double(size) : 0));
+    CHECK(countWork(b.p, {{"N", size}})->flops == (size > 4 ? double(size) : 0));
+  }
+}
+
 TEST_CASE("static plans use their own offsets") {
   ProgramBuilder b;
   ViewId x = b.input("x", DType::F32, {"1000"}), y = b.output("y", DType::F32, {"1000"});

@@ -109,7 +109,8 @@ TEST_CASE("filters for minimal filtering") {
   std::copy(std::begin(filter), std::end(filter), t.as<float>());
   auto r = applyRecipe(t.view(), Recipe().winograd(2));
   REQUIRE(r.ok());
-  REQUIRE(std::vector<int64_t>(r->dims().begin(), r->dims().end()) == std::vector<int64_t>{1, 4, 4});
+  REQUIRE(std::vector<int64_t>(r->dims().begin(), r->dims().end()) ==
+          std::vector<int64_t>{1, 4, 4});
   const float row[] = {-1, 3.5, 1.5, 4}, column[] = {0, 0.5, -0.5, 0};
   for (int i = 0; i < 4; ++i)
     for (int j = 0; j < 4; ++j)

@@ -182,6 +182,7 @@ inline ProgramBuilder sampleProgram() {
   b.call("add", {x, y}, {t}).flops = *SizeExpr::parse("N*3");
   b.call("mul", {t, w}, {out}, Attributes{{"axis", int64_t(1)}});
   Step copy;
+  copy.guards.push_back({*SizeExpr::parse("N"), 0, Condition::Relation::Above});
   copy.node = "copy";
   ViewId flat = b.view(b.p.views[t].buffer, DType::F32, b.dims({"N*3"}));
   copy.action = CopyStep{flat, twice};
