@@ -117,14 +117,14 @@ def _thread_count(threads):
 
 
 def _shape_text(name, sizes):
-    """One input's sizes as the compiler reads them: 1x3x224, Nx3, (1..64)x3."""
+    """One input's sizes as the compiler reads them: 1,3,224 or N,3 or 1..64,3."""
     def one(size):
         if isinstance(size, str):
             return size
         if isinstance(size, (tuple, list)) and len(size) == 2:
-            return f"({int(size[0])}..{int(size[1])})"
+            return f"{int(size[0])}..{int(size[1])}"
         return str(int(size))
     try:
-        return "x".join(one(s) for s in sizes)
+        return ",".join(one(s) for s in sizes)
     except (TypeError, ValueError):
         raise ValueError(f"shapes[{name!r}]: each size is an int, a symbol's name or a (low, high) pair, not {sizes!r}") from None
