@@ -108,6 +108,11 @@ Status checkOn(const CompiledProblem &kernel, const Problem &problem, const Exac
     KILN_ASSIGN(std::vector<Tensor> actual, kernel.run(inputs, placement, order));
     KILN_TRY(compareOutputs(problem, actual, expected, exactness));
   }
+  for (const Problem::InPlace &fact : problem.inPlace) {
+    KILN_ASSIGN(std::vector<Tensor> actual, kernel.run(inputs, BufferPlacement::AtEnd, GridOrder::Shuffled, fact));
+    Status status = compareOutputs(problem, actual, expected, exactness);
+    KILN_TRY(status.withContext("output " + std::to_string(fact.output) + " over input " + std::to_string(fact.input) + ": "));
+  }
   return Status();
 }
 

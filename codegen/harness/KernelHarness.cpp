@@ -75,12 +75,14 @@ namespace {
 struct CallBuffers {
   std::vector<GuardedBuffer> inputs, packed, outputs;
   GuardedBuffer workspace;
+  std::optional<Problem::InPlace> shared;
 
   GuardedBuffer &at(const BufferRef &ref) {
     switch (ref.kind) {
     case BufferRef::Kind::Input: return inputs.at(size_t(ref.index));
     case BufferRef::Kind::Packed: return packed.at(size_t(ref.index));
-    case BufferRef::Kind::Output: return outputs.at(size_t(ref.index));
+    case BufferRef::Kind::Output:
+      return shared && shared->output == ref.index ? inputs.at(size_t(shared->input)) : outputs.at(size_t(ref.index));
     case BufferRef::Kind::Workspace: break;
     }
     return workspace;
@@ -146,10 +148,11 @@ Result<std::vector<GuardedBuffer>> makePacked(const std::vector<PackedInput> &pa
 } // namespace
 
 Result<std::vector<Tensor>> CompiledProblem::run(std::span<const TensorView> inputs, BufferPlacement placement,
-                                                 GridOrder order) const {
+                                                 GridOrder order, std::optional<Problem::InPlace> shared) const {
   const State &s = *state_;
   KILN_ASSIGN(SymbolValues symbols, bindSymbols(s.problem, inputs));
   CallBuffers buffers;
+  buffers.shared = shared;
   for (const TensorView &view : inputs)
     buffers.inputs.push_back(guardedCopy(view, placement));
   KILN_ASSIGN(buffers.packed, makePacked(s.packed, inputs, placement));
@@ -181,14 +184,15 @@ Result<std::vector<Tensor>> CompiledProblem::run(std::span<const TensorView> inp
   if (!buffers.workspace.intact())
     return makeError(ErrorCode::E0901, "the kernel wrote outside its workspace");
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (!buffers.inputs[i].intact() || (inputs[i].bytes() > 0 && std::memcmp(buffers.inputs[i].data(), inputs[i].data,
-                                                                             size_t(inputs[i].bytes())) != 0))
+    if (!buffers.inputs[i].intact() ||
+        (inputs[i].bytes() > 0 && !(shared && shared->input == int(i)) &&
+         std::memcmp(buffers.inputs[i].data(), inputs[i].data, size_t(inputs[i].bytes())) != 0))
       return makeError(ErrorCode::E0901, "the kernel wrote to input ", i);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!buffers.outputs[i].intact())
       return makeError(ErrorCode::E0901, "the kernel wrote outside output ", i);
     if (outputs[i].bytes() > 0)
-      std::memcpy(outputs[i].data(), buffers.outputs[i].data(), size_t(outputs[i].bytes()));
+      std::memcpy(outputs[i].data(), buffers.at(BufferRef::output(int(i))).data(), size_t(outputs[i].bytes()));
   }
   return outputs;
 }

@@ -31,8 +31,10 @@ public:
                                          const TargetInfo &target);
 
   /// One call on `inputs` in guarded buffers; the status word must stay 0. Faults of the kernel are faults of the process.
+  /// With `shared`, that output is written over that input, as the problem's in-place facts allow.
   Result<std::vector<Tensor>> run(std::span<const TensorView> inputs, BufferPlacement placement = BufferPlacement::AtEnd,
-                                  GridOrder order = GridOrder::Forward) const;
+                                  GridOrder order = GridOrder::Forward,
+                                  std::optional<Problem::InPlace> shared = std::nullopt) const;
   /// Seconds of the fastest of `repeats` calls (after one to warm up), one thread, 64-byte aligned buffers.
   Result<double> time(std::span<const TensorView> inputs, int repeats) const;
 
@@ -52,7 +54,7 @@ Result<std::vector<Tensor>> makeInputs(const Problem &problem, const SymbolValue
 Status compareOutputs(const Problem &problem, std::span<const Tensor> actual, std::span<const Tensor> expected,
                       const Exactness &exactness);
 
-/// The whole check at one set of sizes: both placements, three grid orders, against the interpreter.
+/// The whole check at one set of sizes: both placements, three grid orders, every in-place fact made use of, against the interpreter.
 Status checkAt(const CompiledProblem &kernel, const Problem &problem, const Exactness &exactness,
                const SymbolValues &sizes, uint64_t seed = 1);
 /// The same on inputs of the caller's choice.

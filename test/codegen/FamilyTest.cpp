@@ -1,5 +1,7 @@
 #include "FamilyTest.h"
 
+#include "codegen/InPlace.h"
+
 #include <catch2/catch.hpp>
 
 namespace kiln::test {
@@ -31,6 +33,11 @@ void checkFamily(const std::string &name, const std::string &text, const std::ve
   const KernelFamily *family = claimant(text);
   REQUIRE(family != nullptr);
   REQUIRE(std::string(family->name()) == name);
+  // Compiled models state every in-place fact: kernels must keep to them.
+  if (problem.inPlace.empty()) {
+    problem.inPlace = inferInPlace(problem);
+    REQUIRE(family->claims(problem));
+  }
   Result<TargetInfo> host = hostTarget();
   std::vector<std::string> symbols = problem.symbols();
   for (const TargetInfo &target : allTargets()) {
