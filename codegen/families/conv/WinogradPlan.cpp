@@ -8,11 +8,12 @@ namespace {
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/// Tiles of one call; of one image where only the batch is unknown.
 std::optional<int64_t> tileCount(const Convolution &c, int64_t outputs) {
-  auto batch = c.batch.asConstant(), height = c.out[0].asConstant(), width = c.out[1].asConstant();
-  if (!batch || !height || !width)
+  auto height = c.out[0].asConstant(), width = c.out[1].asConstant();
+  if (!height || !width)
     return std::nullopt;
-  return *batch * ceilDiv(*height, outputs) * ceilDiv(*width, outputs);
+  return c.batch.asConstant().value_or(1) * ceilDiv(*height, outputs) * ceilDiv(*width, outputs);
 }
 
 } // namespace
