@@ -31,7 +31,7 @@ struct Piece {
 struct Step {
   Operation *op;
   SmallVector<int> reads, writes; // pieces, each once
-  SmallVector<int> users;         // steps that read what this one writes, repeats allowed
+  SmallVector<int> users;         // steps that take a result of this one, repeats allowed
   int waiting = 0;                // operands still to be computed, repeats counted as in `users`
 };
 
@@ -43,7 +43,7 @@ struct Graph {
 Graph build(Block &block) {
   Graph graph;
   DenseMap<Value, int> pieceOf;
-  DenseMap<int, int> writer;
+  DenseMap<Operation *, int> stepOf;
   auto newPiece = [&](Value value, bool counted) {
     pieceOf[value] = static_cast<int>(graph.pieces.size());
     graph.pieces.push_back({counted ? nominalBytes(value.getType()) : 0, counted, 0});
@@ -56,8 +56,9 @@ Graph build(Block &block) {
     Step step{&op, {}, {}, {}, 0};
     for (Value operand : op.getOperands()) {
       int piece = pieceOf[operand];
-      if (auto from = writer.find(piece); from != writer.end()) {
-        graph.steps[from->second].users.push_back(index);
+      // The step that defines the value, not the one that wrote its memory: a view comes between.
+      if (Operation *definition = operand.getDefiningOp()) {
+        graph.steps[stepOf[definition]].users.push_back(index);
         ++step.waiting;
       }
       if (!llvm::is_contained(step.reads, piece)) {
@@ -66,13 +67,13 @@ Graph build(Block &block) {
       }
     }
     for (Value result : op.getResults()) {
-      if (isView(&op)) { // shares its operand's memory, and waits for the same step
+      if (isView(&op)) { // shares its operand's memory
         pieceOf[result] = pieceOf[op.getOperand(0)];
         continue;
       }
       step.writes.push_back(newPiece(result, !isa<ConstantOp>(op) && !op.hasAttr(placeAttrName)));
-      writer[step.writes.back()] = index;
     }
+    stepOf[&op] = index;
     graph.steps.push_back(std::move(step));
   }
   for (Value returned : block.getTerminator()->getOperands()) {

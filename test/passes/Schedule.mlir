@@ -26,3 +26,22 @@ func.func @as_written(%x: tensor<1000xf32>) -> (tensor<1000xf32>, tensor<1000xf3
   %c = kiln.tanh %a : (tensor<1000xf32>) -> tensor<1000xf32>
   return %b, %c : tensor<1000xf32>, tensor<1000xf32>
 }
+
+// A view is a step of its own: who reads it comes after it, not only after the memory is written.
+// CHECK-LABEL: func.func @views
+func.func @views(%x: tensor<1xf32>, %y: tensor<1xf32>) -> tensor<1x1xf32> {
+  // CHECK: %[[A:.+]] = kiln.expand %arg0
+  // CHECK: %[[VA:.+]] = kiln.reshape %[[A]]
+  // CHECK: kiln.reduce %[[VA]]
+  // CHECK: %[[B:.+]] = kiln.expand %arg1
+  // CHECK: %[[VB:.+]] = kiln.reshape %[[B]]
+  // CHECK: kiln.reduce %[[VB]]
+  %a = kiln.expand %x : (tensor<1xf32>) -> tensor<1000xf32>
+  %b = kiln.expand %y : (tensor<1xf32>) -> tensor<1000xf32>
+  %va = kiln.reshape %a : (tensor<1000xf32>) -> tensor<10x100xf32>
+  %vb = kiln.reshape %b : (tensor<1000xf32>) -> tensor<10x100xf32>
+  %sa = kiln.reduce %va {kind = "sum", axes = array<i64: 0, 1>, keepdims = 1 : i64} : (tensor<10x100xf32>) -> tensor<1x1xf32>
+  %sb = kiln.reduce %vb {kind = "sum", axes = array<i64: 0, 1>, keepdims = 1 : i64} : (tensor<10x100xf32>) -> tensor<1x1xf32>
+  %r = kiln.add %sa, %sb : (tensor<1x1xf32>, tensor<1x1xf32>) -> tensor<1x1xf32>
+  return %r : tensor<1x1xf32>
+}
