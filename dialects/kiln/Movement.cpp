@@ -172,6 +172,9 @@ Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr
     return invalid();
   SizeExpr d = table.expand(dim);
   SizeExpr from = clamp(table.expand(start), step > 0), to = clamp(table.expand(end), step > 0);
+  // A start beyond the dim needs no clamping: `to` is not beyond it, so the length comes out negative and counts as 0.
+  if (auto constant = table.expand(start).asConstant(); constant && *constant >= 0 && *constant < (int64_t(1) << 31) && step > 0)
+    from = SizeExpr(*constant);
   if (from.isInvalid() || to.isInvalid())
     return invalid();
   SizeExpr length = step > 0 ? SizeExpr::ceilDiv(to - from, SizeExpr(step)) : SizeExpr::ceilDiv(from - to, SizeExpr(-step));
@@ -304,7 +307,7 @@ Result<ResultTypes> GatherNdOp::inferShapes(ShapeContext &context) {
   auto tuple = indices.back().asConstant();
   if (!tuple)
     return makeError(ErrorCode::E0208, "the rank of the result depends on data");
-  if (batch < 0 || *tuple < 1 || batch + *tuple > rank || batch >= int64_t(indices.size()))
+  if (batch < 0 || batch > rank || *tuple < 1 || *tuple > rank - batch || batch >= int64_t(indices.size()))
     return makeError(ErrorCode::E0304, "indices ", printDims(indices), " with ", batch, " batch dims do not fit ", printDims(x));
   for (int64_t i = 0; i < batch; ++i)
     KILN_TRY(context.sizes().requireEqual(x[i], indices[i]).withContext("batch dims: "));
@@ -425,7 +428,7 @@ Result<ResultTypes> RangeOp::inferShapes(ShapeContext &context) {
     auto step = delta->front().asConstant();
     if (step && *step == 0)
       return makeError(ErrorCode::E0311, "delta is 0");
-    if (step) {
+    if (step && *step != std::numeric_limits<int64_t>::min()) {
       SizeExpr distance = *step > 0 ? limit->front() - start->front() : start->front() - limit->front();
       SizeExpr length = SizeExpr::ceilDiv(distance, SizeExpr(*step > 0 ? *step : -std::max(*step, -INT64_MAX)));
       if (context.sizes().lowerBound(length).value_or(-1) < 0)

@@ -217,7 +217,7 @@ private:
     SmallVector<int64_t> pads(2 * strides.size());
     for (size_t i = 0; i < strides.size(); ++i) {
       int64_t size = type.getDimSize(first + i);
-      if (ShapedType::isDynamic(size) || ShapedType::isDynamic(window[i]))
+      if (ShapedType::isDynamic(size) || ShapedType::isDynamic(window[i]) || size > INT32_MAX || window[i] > INT32_MAX)
         return;
       int64_t count = (size + strides[i] - 1) / strides[i];
       int64_t total = std::max<int64_t>(0, (count - 1) * strides[i] + (window[i] - 1) * dilations[i] + 1 - size);
