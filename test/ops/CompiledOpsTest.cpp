@@ -55,7 +55,7 @@ private:
 Result<std::shared_ptr<const LoadedModel>> compileText(const std::string &text) {
   CompileOptions options;
   options.threads = 1;
-  std::vector<std::byte> bytes;
+  AlignedBytes bytes;
   KILN_TRY(compileModel({"case.mlir", std::as_bytes(std::span(text))}, options, {"", &bytes}));
   KILN_ASSIGN(auto artifact, Artifact::fromBytes(bytes));
   return LoadedModel::create(std::move(artifact));
