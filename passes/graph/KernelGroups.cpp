@@ -141,7 +141,9 @@ void KernelGraph::materialize(KernelOracle &oracle) {
     SmallVector<Operation *> members = this->members(group);
     SmallVector<Value> outputs = this->outputs(group);
     llvm::SetVector<Value> inputs, literals;
+    // The anchor's node first: it names the kernel in profiles and errors.
     llvm::SetVector<mlir::Attribute> locations;
+    locations.insert(mlir::LocationAttr(group.anchor->getLoc()));
     for (Operation *op : members) {
       locations.insert(mlir::LocationAttr(op->getLoc()));
       for (Value operand : op->getOperands())
