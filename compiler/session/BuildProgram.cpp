@@ -204,7 +204,7 @@ private:
 
   template <typename Action>
   void addStep(Operation *op, Action action, SizeExpr flops, SizeExpr bytes) {
-    built.program.steps.push_back({std::move(action), nodeName(op->getLoc()), flops, bytes});
+    built.program.steps.push_back({std::move(action), {}, nodeName(op->getLoc()), flops, bytes});
     auto step = static_cast<uint32_t>(built.program.steps.size() - 1);
     for (Value operand : op->getOperands()) {
       auto [it, added] = intervals.try_emplace(built.program.views[views[operand]].buffer,
