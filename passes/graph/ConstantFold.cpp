@@ -48,6 +48,8 @@ private:
       return;
     Value replacement = foldSizes(op, context);
     if (!replacement)
+      replacement = foldReshapedWeight(op);
+    if (!replacement)
       replacement = foldByReference(op, *size);
     if (!replacement)
       return;
@@ -75,6 +77,18 @@ private:
       }
     OpBuilder builder(op);
     return makeConstant(builder, op->getLoc(), std::move(*tensor));
+  }
+
+  /// A weight under other dims is the same span of its file.
+  Value foldReshapedWeight(Operation *op) {
+    auto constant = isa<ReshapeOp>(op) ? op->getOperand(0).getDefiningOp<ConstantOp>() : ConstantOp();
+    auto weight = constant ? dyn_cast<WeightAttr>(constant.getValue()) : WeightAttr();
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    if (!weight || !takeFuel(&getContext()))
+      return {};
+    OpBuilder builder(op);
+    return builder.create<ConstantOp>(
+        constant.getLoc(), type, WeightAttr::get(&getContext(), weight.getFile(), weight.getOffset(), type, weight.getDigest()));
   }
 
   Value foldByReference(Operation *op, int64_t resultBytes) {
