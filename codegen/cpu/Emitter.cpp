@@ -106,7 +106,10 @@ Value Emitter::size(const SizeExpr &expr) {
   for (auto &[name, value] : symbols_)
     names.push_back(name);
   Result<CompiledSize> compiled = CompiledSize::compile(expr, names);
-  assert(compiled.ok() && "size expression over a symbol that the kernel was not given");
+  if (!compiled.ok()) { // too large an expression, or one over a symbol that the kernel was not given
+    (*module_)->setAttr(emissionErrorName, b_.getStringAttr(compiled.status().message()));
+    return index(0);
+  }
   if (compiled->isConstant())
     return index(compiled->constant());
   using Op = CompiledSize::Op;

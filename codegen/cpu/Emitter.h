@@ -29,6 +29,9 @@ using mlir::Value;
 using mlir::ValueRange;
 using Values = llvm::SmallVector<Value, 4>;
 
+// Attribute of a module whose emission failed: says why, and keeps it from being lowered.
+inline constexpr const char *emissionErrorName = "kiln.emission_error";
+
 // A comparison; signed on integers, ordered on floats (false where an operand is NaN) except `ne`, which is true.
 enum class Cmp { eq, ne, lt, le, gt, ge };
 
@@ -60,7 +63,8 @@ public:
   Value grid() const { return grid_; }
   Value scratch();   // per-worker memory, 64-byte aligned, Launch::scratchBytes of it
   Value workspace(); // shared by all launches of the emission, 64-byte aligned
-  // Value of a size expression over the symbols named in beginKernel (or bound with bindSymbol).
+  // Value of a size expression over the symbols named in beginKernel (or bound with bindSymbol). One that cannot be
+  // evaluated marks the module with emissionErrorName.
   Value size(const SizeExpr &expr);
   void bindSymbol(llvm::StringRef name, Value value);
   // Sets the status word of the ABI block to `code` (the lowest code of any workgroup need not win).

@@ -1,5 +1,7 @@
 #include "codegen/cpu/Lowering.h"
 
+#include "codegen/cpu/Emitter.h"
+
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
@@ -59,6 +61,8 @@ private:
 
 Status lowerToLLVMDialect(mlir::ModuleOp module) {
   mlir::MLIRContext *context = module.getContext();
+  if (auto why = module->getAttrOfType<mlir::StringAttr>(emissionErrorName))
+    return Status(ErrorCode::E0907, "a kernel's sizes cannot be computed: " + why.str());
   DiagnosticText diagnostics(context);
   if (mlir::failed(mlir::verify(module)))
     return Status(ErrorCode::E0902, "emitted kernel does not verify: " + diagnostics.text());

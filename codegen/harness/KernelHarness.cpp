@@ -1,6 +1,7 @@
 #include "codegen/harness/KernelHarness.h"
 
 #include "codegen/ProblemInterpreter.h"
+#include "codegen/cpu/KernelImage.h"
 #include "codegen/cpu/Lowering.h"
 #include "codegen/harness/GuardedBuffer.h"
 

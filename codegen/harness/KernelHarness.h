@@ -4,7 +4,6 @@
 #pragma once
 
 #include "codegen/KernelFamily.h"
-#include "codegen/cpu/KernelImage.h"
 #include "runtime/base/Tensor.h"
 
 #include <memory>

@@ -97,6 +97,15 @@ TEST_CASE("a graph with several outputs, literals and where") {
               {{1, 1}, {2, 19}, {1, 128}});
 }
 
+TEST_CASE("scalars, single elements and nothing at all") {
+  checkFamily("elementwise", "v1 default; %0 = in f32[]; %1 = exp(%0) f32[]; out %1");
+  checkFamily("elementwise", "v1 default; %0 = in i64[]; %1 = in i64[1]; %2 = add(%0,%1) i64[1]; out %2");
+  checkFamily("elementwise", "v1 default; %0 = in f32[1,1,1]; %1 = relu(%0) f32[1,1,1]; out %1");
+  checkFamily("elementwise", "v1 default; %0 = in f32[3,0,5]; %1 = relu(%0) f32[3,0,5]; out %1");
+  checkFamily("elementwise", unary("relu"), {{0, 0}, {0, 5}, {5, 0}});
+  checkFamily("elementwise", "v1 default; %0 = in f32[d0,1]; %1 = in f32[5]; %2 = mul(%0,%1) f32[d0,5]; out %2", {{0}, {3}});
+}
+
 TEST_CASE("what the elementwise family does not claim") {
   CHECK(claimant("v1 strict; %0 = in f32[4]; %1 = exp(%0) f32[4]; out %1") == nullptr);
   CHECK(claimant("v1 default; %0 = in u8[4]; %1 = in u8[4]; %2 = add(%0,%1) u8[4]; out %2") == nullptr);

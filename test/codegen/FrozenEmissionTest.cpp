@@ -3,6 +3,7 @@
 #include "FamilyTest.h"
 
 #include "codegen/Emission.h"
+#include "codegen/cpu/KernelImage.h"
 #include "codegen/cpu/Lowering.h"
 #include "runtime/base/Hash.h"
 

@@ -89,3 +89,81 @@ TEST_CASE("scalar maths within its stated bounds") {
   checkFunction("tan", "", -100, 100, 4, [](double x) { return std::tan(x); });
   checkFunction("atan", "", -100, 100, 3, [](double x) { return std::atan(x); });
 }
+
+// Runs one op on given operands, for every target that this machine has.
+template <typename T>
+static void runOn(const std::string &op, DType dtype, const std::vector<std::vector<T>> &operands,
+                  const std::function<void(const TargetInfo &, const T *)> &check) {
+  std::string type(dtypeName(dtype)), text = "v1 default; ", arguments;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    text += "%" + std::to_string(i) + " = in " + type + "[d0]; ";
+    arguments += (i ? ",%" : "%") + std::to_string(i);
+  }
+  std::string result = std::to_string(operands.size());
+  text += "%" + result + " = " + op + "(" + arguments + ") " + type + "[d0]; out %" + result;
+  Problem problem = *Problem::parse(text);
+  const KernelFamily *family = test::claimant(text);
+  REQUIRE(family);
+  std::vector<Tensor> tensors;
+  std::vector<TensorView> views;
+  for (const std::vector<T> &values : operands)
+    tensors.push_back(*Tensor::of<T>(dtype, {int64_t(values.size())}, std::span<const T>(values)));
+  for (const Tensor &t : tensors)
+    views.push_back(t.view());
+  for (const TargetInfo &target : test::allTargets()) {
+    if (!target.runsOn(*hostTarget()))
+      continue;
+    auto kernel = CompiledProblem::compile(*family, problem, family->defaultConfig(problem, target), target);
+    REQUIRE(kernel.ok());
+    auto out = kernel->run(views);
+    REQUIRE(out.ok());
+    check(target, (*out)[0].template as<T>());
+  }
+}
+
+TEST_CASE("pow at every special value and over a grid") {
+  std::vector<float> values = {0.0f, -0.0f, 1.0f, -1.0f, 0.5f, -0.5f, 2.0f, -2.0f, 3.0f, -3.0f, 2.5f, -2.5f, 1e30f, -1e30f, 1e-30f,
+                               INFINITY, -INFINITY, NAN, 16777217.0f, 7.0f, -7.0f, 0.3333333f};
+  for (int i = 1; i < 40; ++i)
+    values.push_back(0.37f * float(i));
+  std::vector<float> x, y;
+  for (float a : values)
+    for (float b : values) {
+      x.push_back(a);
+      y.push_back(b);
+    }
+  runOn<float>("pow", DType::F32, {x, y}, [&](const TargetInfo &target, const float *got) {
+    for (size_t i = 0; i < x.size(); ++i) {
+      double want = std::pow(double(x[i]), double(y[i]));
+      INFO(target.print() << ": pow(" << x[i] << ", " << y[i] << ") = " << got[i] << ", want " << want);
+      CHECK(ulpError(got[i], want) <= 2);
+      if (want == 0 && got[i] == 0)
+        CHECK(std::signbit(want) == std::signbit(got[i]));
+    }
+  });
+}
+
+TEST_CASE("f64 functions") {
+  struct Function {
+    const char *op;
+    double low, high;
+    double (*want)(double);
+  };
+  const Function functions[] = {{"exp", -700, 700, std::exp},
+                                {"log", 1e-300, 1e3, std::log},
+                                {"tanh", -20, 20, std::tanh},
+                                {"sigmoid", -600, 40, [](double v) { return 1 / (1 + std::exp(-v)); }}};
+  for (const Function &f : functions) {
+    std::vector<double> x;
+    for (int i = 0; i <= 20000; ++i)
+      x.push_back(f.low + (f.high - f.low) * i / 20000);
+    runOn<double>(f.op, DType::F64, {x}, [&](const TargetInfo &target, const double *got) {
+      double worst = 0;
+      for (size_t i = 0; i < x.size(); ++i)
+        if (double want = f.want(x[i]); want != 0)
+          worst = std::max(worst, std::fabs(got[i] / want - 1));
+      INFO(f.op << " " << target.print() << ": relative error " << worst);
+      CHECK(worst < 8 * 2.3e-16);
+    });
+  }
+}

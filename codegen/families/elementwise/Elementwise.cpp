@@ -24,8 +24,10 @@ bool ElementwiseFamily::claims(const Problem &problem) const {
     std::optional<Problem> aligned = alignChannelOperands(problem);
     return aligned && !hasChannelOperands(*aligned) && claims(*aligned);
   }
-  if (problem.ops.empty() || problem.outputs.empty() || problem.precision == Precision::Strict ||
-      !isExpression(problem))
+  // Compile time grows faster than the region, and beyond this the region is no longer bound by memory.
+  constexpr size_t maxOps = 64, maxOutputs = 8;
+  if (problem.ops.empty() || problem.ops.size() > maxOps || problem.outputs.empty() || problem.outputs.size() > maxOutputs ||
+      problem.precision == Precision::Strict || !isExpression(problem))
     return false;
   const std::vector<SizeExpr> &space = problem.value(problem.outputs[0]).dims;
   for (Problem::ValueId id : problem.outputs)
