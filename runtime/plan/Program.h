@@ -150,14 +150,14 @@ struct Condition {
 
 struct Step {
   std::variant<LaunchStep, HostCallStep, CopyStep> action;
-  /// The step runs only for sizes that satisfy all of these. A launch site with variants (M == 1, M
-  /// mod 8 == 0, any) is a run of steps whose guards exclude each other; which ones run is decided
-  /// once per distinct sizes.
-  std::vector<Condition> guards;
   std::string
       node; ///< name of the model node (of the main one of a fused kernel); for errors and profiles
   SizeExpr flops; ///< floating-point operations
   SizeExpr bytes; ///< least memory traffic: operands read and results written once
+  /// The step runs only for sizes that satisfy all of these. A launch site with variants (M == 1, M
+  /// mod 8 == 0, any) is a run of steps whose guards exclude each other; which ones run is decided
+  /// once per distinct sizes.
+  std::vector<Condition> guards;
 };
 
 struct Program {
