@@ -204,10 +204,14 @@ private:
 
   template <typename Action>
   void addStep(Operation *op, Action action, SizeExpr flops, SizeExpr bytes) {
-    built.program.steps.push_back({std::move(action), {}, nodeName(op->getLoc()), flops, bytes});
+    kiln::Step &added = built.program.steps.emplace_back();
+    added.action = std::move(action);
+    added.node = nodeName(op->getLoc());
+    added.flops = flops;
+    added.bytes = bytes;
     auto step = static_cast<uint32_t>(built.program.steps.size() - 1);
     for (Value operand : op->getOperands()) {
-      auto [it, added] = intervals.try_emplace(built.program.views[views[operand]].buffer,
+      auto [it, isNew] = intervals.try_emplace(built.program.views[views[operand]].buffer,
                                                std::make_pair(step, step));
       it->second.second = step;
     }
