@@ -10,6 +10,7 @@ from ._errors import InputError
 
 _NUMPY = {name: np.dtype(name if name != "bool" else bool) for name in (
     "float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")}
+_KNOWN = {*_NUMPY, "bfloat16"}
 
 
 def _numpy_dtype(name):
@@ -105,6 +106,8 @@ def _port(port):
 def _dtype_name(array, name):
     if not array.dtype.isnative:
         raise InputError(f"input {name!r} has byte-swapped elements ({array.dtype.str}); convert it to native byte order")
+    if array.dtype.name not in _KNOWN:
+        raise InputError(f"input {name!r} has elements of type {array.dtype}, which no Kiln model takes")
     return array.dtype.name
 
 
