@@ -17,9 +17,18 @@ using mlir::Value;
 
 static constexpr int64_t maxLiteralIntegers = 16;
 
+/// Whether `op` takes weights: families want those as buffers, whatever their size (the bias of a convolution with one output).
+static bool takesWeights(Operation *op) {
+  auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
+  return kilnOp && (kilnOp.getFusionRole() == FusionRole::Contraction ||
+                    kilnOp.getFusionRole() == FusionRole::Reduction);
+}
+
 bool isLiteralConstant(Value constant) {
   auto type = llvm::dyn_cast<mlir::RankedTensorType>(constant.getType());
   if (!isConstant(constant) || !type || !type.hasStaticShape())
+    return false;
+  if (llvm::any_of(constant.getUsers(), takesWeights))
     return false;
   return type.getNumElements() == 1 || (type.getElementType().isIntOrIndex() &&
                                         type.getNumElements() <= maxLiteralIntegers);

@@ -19,7 +19,7 @@ struct RegionProblem {
   std::vector<SizeExpr> sizes;     ///< the value of each of problem.symbols(), over the function's symbols
 };
 
-/// Whether a constant becomes a literal of the problem text.
+/// Whether a constant becomes a literal of the problem text: single elements and short integer lists, unless an op takes them as weights.
 bool isLiteralConstant(mlir::Value constant);
 
 /// The problem of `ops` (in topological order) that computes `outputs`. With `table`, result sizes are related to the inputs' as far as its

@@ -121,3 +121,16 @@ func.func @views(%x: tensor<4x3x8xf32>, %w: tensor<2x2x5xf32>) -> tensor<2x12x5x
   %4 = kiln.matmul %3, %w : (tensor<2x12x2xf32>, tensor<2x2x5xf32>) -> tensor<2x12x5xf32>
   return %4 : tensor<2x12x5xf32>
 }
+
+// -----
+
+// The bias of a convolution with one output is a weight, not a literal.
+// CHECK-LABEL: func.func @one_output
+// CHECK: %[[B:.+]] = kiln.constant
+// CHECK: kiln.kernel %arg0, %arg1, %[[B]]
+// CHECK-NOT: kiln.constant
+func.func @one_output(%x: tensor<1x8x8x4xf32>, %w: tensor<1x4x1x1xf32>) -> tensor<1x8x8x1xf32> {
+  %b = kiln.constant {value = dense<0.5> : tensor<1xf32>} : () -> tensor<1xf32>
+  %0 = kiln.conv %x, %w, %b {layout = "nhwc", strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x8x8x4xf32>, tensor<1x4x1x1xf32>, tensor<1xf32>) -> tensor<1x8x8x1xf32>
+  return %0 : tensor<1x8x8x1xf32>
+}
