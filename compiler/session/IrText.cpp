@@ -44,8 +44,8 @@ Status Compilation::read() {
       return makeError(ErrorCode::E0109, input.path, ": is a compiled artifact already");
     if (looksLikeText(text))
       return readText(text);
-    KILN_ASSIGN(module, importOnnx(context, weights(), *input.bytes, nullptr, {options.shapes},
-                                   input.path));
+    KILN_ASSIGN(module, importOnnx(context, weights(), *input.bytes, nullptr,
+                                   {options.shapes, input.directory}, input.path));
   } else {
     Result<std::shared_ptr<const onnx::MappedFile>> file = onnx::MappedFile::open(input.path);
     KILN_TRY(file.status());

@@ -73,12 +73,13 @@ TEST_CASE("external data is mapped from beside the model") {
   Message weight = tensor("w", OnnxType::Float, {1000}).integer(field::TensorDataLocation, 1);
   weight.message(field::TensorExternalData,
                  Message().text(field::EntryKey, "location").text(field::EntryValue, "w.bin"));
-  std::ofstream(directory / "m.onnx", std::ios::binary) << ModelBuilder()
-                                                               .input("x", {dim(1000)})
-                                                               .initializer(weight)
-                                                               .node("Add", {"x", "w"}, {"y"})
-                                                               .output("y")
-                                                               .build();
+  std::string model = ModelBuilder()
+                          .input("x", {dim(1000)})
+                          .initializer(weight)
+                          .node("Add", {"x", "w"}, {"y"})
+                          .output("y")
+                          .build();
+  std::ofstream(directory / "m.onnx", std::ios::binary) << model;
   mlir::MLIRContext context;
   WeightStore weights;
   auto module = importOnnx(context, weights, (directory / "m.onnx").string());
@@ -88,6 +89,12 @@ TEST_CASE("external data is mapped from beside the model") {
   auto bytes = weights.bytes(file, 0, 4000);
   REQUIRE(bytes.ok());
   CHECK(std::memcmp(bytes->data(), values.data(), 4000) == 0);
+
+  // The same model from memory needs to be told the directory.
+  ImportOptions options;
+  options.directory = directory.string();
+  CHECK(Imported(model, options).error() == "");
+  CHECK_THAT(Imported(model).error(), Contains("the model came as bytes, without a directory"));
   fs::remove_all(directory);
 }
 

@@ -113,7 +113,7 @@ TEST_CASE("auto_pad is resolved where the sizes are known and kept where not") {
   CHECK_THAT(nodeOps(11, "Conv", {{N, dim(1), dim(5), dim(5)}},
                      {{"auto_pad", "SAME_LOWER"}, {"strides", Ints{2, 2}}}, {w})
                  .back(),
-             Contains("pads = array<i64: 1, 1, 1, 1>") && Contains("auto_pad = \"\""));
+             Contains("pads = array<i64: 1, 1, 1, 1>") && !Contains("same_lower"));
   CHECK_THAT(nodeOps(11, "MaxPool", {{N, dim(1), dim("H"), dim(5)}},
                      {{"auto_pad", "SAME_UPPER"}, {"kernel_shape", Ints{2, 2}}})
                  .back(),

@@ -49,7 +49,8 @@ Result<Module> importOnnx(mlir::MLIRContext &context, WeightStore &weights,
                           std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                           const ImportOptions &options, const std::string &name) {
   onnx::ByteSpan unsignedBytes(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size());
-  return importBytes(context, weights, unsignedBytes, std::move(owner), options, name, name, "");
+  return importBytes(context, weights, unsignedBytes, std::move(owner), options, name, name,
+                     options.directory);
 }
 
 } // namespace kiln

@@ -35,7 +35,10 @@ using DimOverride = std::variant<int64_t, std::string, SizeRange>;
 struct ImportOptions {
   /// Input name -> one entry per dim. An override of a named dim holds for every input that shares
   /// the name.
-  std::map<std::string, std::vector<DimOverride>> shapes;
+  std::map<std::string, std::vector<DimOverride>> shapes = {};
+  /// Where the external data of a model from memory lies; empty: none is allowed. A file's lies
+  /// beside it.
+  std::string directory = {};
 };
 
 /// Imports the model in a file; its external data is looked for beside it.
@@ -44,7 +47,7 @@ Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context,
                                                      const ImportOptions &options = {});
 
 /// Imports a model from memory. `owner` keeps the bytes alive (the module refers to them); `name`
-/// stands for the file in errors and locations. External data is refused.
+/// stands for the file in errors and locations.
 Result<mlir::OwningOpRef<mlir::ModuleOp>>
 importOnnx(mlir::MLIRContext &context, WeightStore &weights, std::span<const std::byte> bytes,
            std::shared_ptr<const void> owner, const ImportOptions &options = {},
