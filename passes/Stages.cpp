@@ -1,5 +1,6 @@
 #include "passes/Stages.h"
 
+#include "dialects/kiln/Build.h"
 #include "dialects/kiln/Ops.h"
 #include "dialects/plan/PlanDialect.h"
 
@@ -71,8 +72,15 @@ bool allowed(const Legality &legality, OperationName name) {
 }
 
 bool sizesKnown(Type type) {
-  return !isa<RankedTensorType>(type) ||
-         llvm::none_of(getDims(type), [](const SizeExpr &d) { return d.isInvalid(); });
+  return llvm::none_of(getDims(type), [](const SizeExpr &dim) { return dim.isInvalid(); });
+}
+
+/// What is wrong with the type of a value of a kiln function, or nothing.
+StringRef wrongType(Type type, bool knownSizes) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor || !dtypeOf(tensor.getElementType()))
+    return "has a value that is no ranked tensor of a known element type";
+  return knownSizes && !sizesKnown(type) ? "has a value of unknown size" : "";
 }
 
 } // namespace
@@ -117,8 +125,17 @@ Status checkStage(ModuleOp module, Stage stage) {
       return WalkResult::skip(); // a kernel's code, checked by its own verifier
     if (!allowed(legality, op->getName()))
       return refuse(op, "does not belong");
-    if (legality.knownSizes && !llvm::all_of(op->getResultTypes(), sizesKnown))
-      return refuse(op, "has a result of unknown size");
+    if (stage >= Stage::Planned)
+      return WalkResult::advance();
+    if (auto function = dyn_cast<func::FuncOp>(op); function && !function.getBody().hasOneBlock())
+      return refuse(op, "has not exactly one block");
+    for (Region &region : op->getRegions())
+      for (BlockArgument argument : region.getArguments())
+        if (StringRef wrong = wrongType(argument.getType(), legality.knownSizes); !wrong.empty())
+          return refuse(op, wrong.str());
+    for (Type type : op->getResultTypes())
+      if (StringRef wrong = wrongType(type, legality.knownSizes); !wrong.empty())
+        return refuse(op, wrong.str());
     if (isa<KernelOp>(op))
       for (StringRef name : legality.kernelAttributes)
         if (!op->hasAttr(name))

@@ -158,14 +158,14 @@ private:
     Value &stored = constants[{constant.getValue(), b.getStringAttr(recipe), type}];
     if (!stored) {
       OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointAfterValue(lastConstant ? lastConstant : firstConstantPlace());
+      if (Value before = lastConstant ? lastConstant : outputs.empty() ? Value() : outputs.back())
+        b.setInsertionPointAfterValue(before);
+      else
+        b.setInsertionPointToStart(b.getInsertionBlock());
       stored = lastConstant = b.create<plan_ir::ConstantOp>(
           constant.getLoc(), type, constant.getValue(), b.getStringAttr(recipe));
     }
     return stored;
-  }
-  Value firstConstantPlace() {
-    return outputs.empty() ? views[block.getArgument(0)] : outputs.back();
   }
 
   /// Memory for a result that does not take over an operand's.

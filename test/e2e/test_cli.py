@@ -238,6 +238,19 @@ def test_ir_text_errors(tmp_path):
     assert "the module holds no plan.program [KILN-E0313]" in refused("compile", path, "-o", tmp_path / "m.kiln", code=1)
 
 
+@pytest.mark.parametrize("body, text", [
+    ("func.func private @f(tensor<2xf32>)", "func.func has not exactly one block"),
+    ("func.func @f(%x: i32) {\n return\n}", "func.func has a value that is no ranked tensor of a known element type"),
+    ("func.func @f(%x: tensor<2xcomplex<f32>>) {\n return\n}", "func.func has a value that is no ranked tensor of a known element type"),
+    ("func.func @f(%x: tensor<?xf32>) {\n return\n}", "func.func has a value of unknown size"),
+    ("plan.program @p {\n}", "plan.program does not belong"),
+])
+def test_ir_that_is_not_what_its_stage_says(tmp_path, body, text):
+    path = tmp_path / "m.mlir"
+    path.write_text('module attributes {kiln.stage = "canonical"} {\n' + body + "\n}\n")
+    assert refused("compile", path, "-o", tmp_path / "m.kiln", code=1) == f"kiln: {path}: {text} at stage canonical [KILN-E0313]\n"
+
+
 def test_require_compiled_names_what_is_missing(tmp_path):
     path = tmp_path / "m.onnx"
     nodes = [("GatherElements", ["x", "i"], ["y"], {"axis": 0})]

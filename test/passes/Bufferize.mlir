@@ -105,3 +105,15 @@ func.func @not_in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
   %3 = kiln.add %1, %2 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   return %3 : tensor<4xf32>
 }
+
+// -----
+
+// Neither inputs nor outputs.
+// CHECK-LABEL: plan.program @nothing
+// CHECK: %[[C:.+]] = plan.constant
+// CHECK: plan.host_call "neg"(%[[C]])
+func.func @nothing() {
+  %c = kiln.constant {value = dense<[1.0, 2.0]> : tensor<2xf32>} : () -> tensor<2xf32>
+  %n = kiln.neg %c : (tensor<2xf32>) -> tensor<2xf32>
+  return
+}
