@@ -194,7 +194,8 @@ std::string SizeTable::freshName(char prefix) {
 }
 
 SizeExpr SizeTable::declare(StringRef name) {
-  std::string stored = SizeExpr::symbolName(std::string_view(name.data(), name.size()));
+  // A name that the table holds is in stored form already: it must not be escaped twice.
+  std::string stored = find(name) ? name.str() : SizeExpr::symbolName(std::string_view(name.data(), name.size()));
   if (!find(stored)) {
     Symbol symbol;
     symbol.name = stored;
@@ -204,8 +205,7 @@ SizeExpr SizeTable::declare(StringRef name) {
 }
 
 Status SizeTable::constrain(StringRef name, int64_t low, int64_t high, int64_t divisor) {
-  declare(name);
-  Symbol &symbol = *findMutable(SizeExpr::symbolName(std::string_view(name.data(), name.size())));
+  Symbol &symbol = *findMutable(*declare(name).asSymbol());
   symbol.low = std::max(symbol.low, low);
   symbol.high = std::min(symbol.high, high);
   if (divisor > 1)
@@ -218,8 +218,7 @@ Status SizeTable::constrain(StringRef name, int64_t low, int64_t high, int64_t d
 }
 
 Status SizeTable::define(StringRef name, const SizeExpr &value) {
-  declare(name);
-  Symbol &symbol = *findMutable(SizeExpr::symbolName(std::string_view(name.data(), name.size())));
+  Symbol &symbol = *findMutable(*declare(name).asSymbol());
   SizeExpr expanded = expand(value);
   if (symbol.definition) {
     if (*symbol.definition == expanded)

@@ -81,3 +81,19 @@ TEST_CASE("ranges") {
   CHECK(*other.broadcast(n, m) == n); // M is N or 1
   CHECK_FALSE(other.define("N", SizeExpr(1)).ok());
 }
+
+TEST_CASE("names that are no identifiers") {
+  SizeTable sizes;
+  SizeExpr n = sizes.declare("0_0"), m = sizes.declare("batch size");
+  CHECK(n != m);
+  CHECK(sizes.declare("0_0") == n);
+  CHECK(sizes.symbols().size() == 2);
+  // By the stored form it is the same symbol: nothing is escaped twice.
+  CHECK(sizes.declare(*n.asSymbol()) == n);
+  CHECK(sizes.constrain(*n.asSymbol(), 2, 8).ok());
+  CHECK(sizes.requireEqual(n, SizeExpr(4)).ok());
+  CHECK(sizes.expand(n).isConstant(4));
+  CHECK(sizes.requireEqual(m, n).ok());
+  CHECK(sizes.expand(m).isConstant(4));
+  CHECK(sizes.symbols().size() == 2);
+}
