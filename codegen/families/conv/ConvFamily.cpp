@@ -28,7 +28,7 @@ ProductShape shapeOf(const Convolution &c) {
 class ConvFamily final : public KernelFamily {
 public:
   std::string_view name() const override { return "conv"; }
-  int version() const override { return 2; }
+  int version() const override { return 3; }
   bool claims(const Problem &problem) const override {
     auto conv = Convolution::of(problem);
     return conv && isEpilogueOf(problem, conv->result);

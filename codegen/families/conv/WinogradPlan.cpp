@@ -93,17 +93,28 @@ WinogradPlan winogradPlan(const Convolution &c, int outputs, const TargetInfo &t
 std::optional<WinogradPlan> defaultWinograd(const Problem &problem, const Convolution &c, const TargetInfo &target) {
   if (!mayUseWinograd(problem, c, target) || !tileCount(c, 4))
     return std::nullopt;
-  int64_t channels = c.channels.constant(), columns = c.outputs.constant();
+  double channels = double(c.channels.constant()), columns = double(c.outputs.constant());
   // Transforms cost the same however few channels share them.
   if (channels < 32 || columns < 32)
     return std::nullopt;
-  int64_t four = *tileCount(c, 4), two = *tileCount(c, 2);
-  // F(4x4) has filters of four times the size, which must be read for few tiles.
-  if (four >= 12)
-    return winogradPlan(c, 4, target);
-  if (two >= 12)
-    return winogradPlan(c, 2, target);
-  return std::nullopt;
+  // Arithmetic, and filters read from memory: a model's other layers have driven them out of the caches. F(4x4) has four times
+  // their bytes, which few tiles cannot make up for.
+  double multiplyAdds = 5.6e9 * target.lanes(32), transformed = 4.2e9 * target.lanes(32); // per second, all included
+  constexpr double bytesPerSecond = 10e9;
+  auto seconds = [&](double products, double rows, double rate) {
+    return products * channels * columns * (rows / rate + 4 / bytesPerSecond);
+  };
+  auto pixels = double(*c.out[0].asConstant() * *c.out[1].asConstant() * c.batch.asConstant().value_or(1));
+  double best = seconds(9, pixels, multiplyAdds);
+  std::optional<WinogradPlan> plan;
+  for (int outputs : {2, 4}) {
+    double time = seconds((outputs + 2) * (outputs + 2), double(*tileCount(c, outputs)), transformed);
+    if (time < best) {
+      best = time;
+      plan = winogradPlan(c, outputs, target);
+    }
+  }
+  return plan;
 }
 
 std::vector<WinogradPlan> candidateWinograds(const Problem &problem, const Convolution &c, const TargetInfo &target) {
