@@ -38,6 +38,17 @@ TEST_CASE("a fresh symbol never takes a name that the model uses") {
   CHECK_THAT(imported.text(), Contains("kiln.dims<[x_0_, x_0]>"));
 }
 
+TEST_CASE("a size whose name is escaped can still be settled") {
+  // "0_1" starts with a digit; the product makes it 4.
+  Imported imported(ModelBuilder()
+                        .input("0", {dim("0_0"), dim("0_1")})
+                        .initializer(floats("w", {4, 2}, std::vector<float>(8)))
+                        .node("MatMul", {"0", "w"}, {"y"})
+                        .output("y")
+                        .build());
+  CHECK_THAT(imported.text(), Contains("_$0_1"));
+}
+
 TEST_CASE("initializers are constants, also where the graph lists them as inputs") {
   Imported imported(ModelBuilder(8, 3)
                         .input("x", {dim(2)})
