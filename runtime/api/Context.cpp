@@ -180,8 +180,12 @@ int kiln_set_thread_pool(const kiln_thread_pool *pool, kiln_status *status) {
     KILN_TRY(takeSized(pool, full, sizeof full));
     if (!full.parallel_for)
       return nullArgument("parallel_for");
-    // Runs may be under way in it for as long as the process lives, so it is never freed.
-    ThreadPool::replace(new HostPool(full));
+    // Runs may be under way in it for as long as the process lives, so it is kept for ever.
+    static std::mutex mutex;
+    static auto *kept = new std::vector<std::unique_ptr<HostPool>>;
+    std::lock_guard lock(mutex);
+    kept->push_back(std::make_unique<HostPool>(full));
+    ThreadPool::replace(kept->back().get());
     return Status();
   });
 }
