@@ -2,6 +2,7 @@
 
 #include "codegen/Emission.h"
 #include "codegen/cpu/ScalarEmitter.h"
+#include "codegen/families/common/Launches.h"
 #include "codegen/families/common/Access.h"
 #include "codegen/families/common/StridedView.h"
 #include "codegen/families/gemm/Panels.h"
@@ -183,12 +184,6 @@ private:
     std::vector<Problem::ValueId> inputs = problem.inputs();
     return static_cast<int>(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
   }
-  std::vector<SizeExpr> launchSizes() const {
-    std::vector<SizeExpr> sizes;
-    for (const std::string &symbol : symbols)
-      sizes.push_back(SizeExpr::symbol(symbol));
-    return sizes;
-  }
   SizeExpr keyPanels() const { return SizeExpr::ceilDiv(a.columns, panelColumns); }
   SizeExpr valuePanels() const { return SizeExpr::ceilDiv(a.width, panelColumns); }
   SizeExpr keyBytes() const { return keyPanels() * a.depth * (panelColumns * 4); }
@@ -238,7 +233,7 @@ void AttentionEmission::emitPacking() {
   emission.launches.push_back({"pack",
                                a.batches() * (keyPanels() + valuePanels()),
                                {BufferRef::input(inputIndex(a.k.buffer)), BufferRef::input(inputIndex(a.v.buffer))},
-                               launchSizes(),
+                               launchSizes(symbols),
                                SizeExpr(0)});
 }
 
@@ -299,7 +294,7 @@ void AttentionEmission::emitAttention() {
   });
   e.endKernel();
   SizeExpr scratch = SizeExpr(tileBytes() + 2 * tableBytes + 64) + scoreRowBytes() * plan.tile.rows;
-  emission.launches.push_back({"attention", a.batches() * blocks, buffers, launchSizes(), scratch});
+  emission.launches.push_back({"attention", a.batches() * blocks, buffers, launchSizes(symbols), scratch});
 }
 
 void AttentionEmission::forGroups(Value panels, llvm::function_ref<void(Value panel, int count)> body) {

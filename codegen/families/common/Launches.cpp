@@ -2,6 +2,13 @@
 
 namespace kiln {
 
+std::vector<SizeExpr> launchSizes(const std::vector<std::string> &symbols) {
+  std::vector<SizeExpr> sizes;
+  for (const std::string &symbol : symbols)
+    sizes.push_back(SizeExpr::symbol(symbol));
+  return sizes;
+}
+
 Launch beginLaunch(cpu::Emitter &e, const Problem &problem, std::string symbol, SizeExpr grid) {
   Launch launch;
   launch.symbol = std::move(symbol);
@@ -11,8 +18,7 @@ Launch beginLaunch(cpu::Emitter &e, const Problem &problem, std::string symbol, 
   for (size_t i = 0; i < problem.outputs.size(); ++i)
     launch.buffers.push_back(BufferRef::output(int(i)));
   std::vector<std::string> symbols = problem.symbols();
-  for (const std::string &name : symbols)
-    launch.sizes.push_back(SizeExpr::symbol(name));
+  launch.sizes = launchSizes(symbols);
   e.beginKernel(launch.symbol, launch.buffers.size(), symbols);
   return launch;
 }

@@ -6,6 +6,8 @@
 
 namespace kiln {
 
+/// What a launch passes as sizes: the values of these symbols, in order.
+std::vector<SizeExpr> launchSizes(const std::vector<std::string> &symbols);
 /// Opens the kernel function: buffers are the problem's inputs in order, then its outputs; `e.size` knows its symbols.
 Launch beginLaunch(cpu::Emitter &e, const Problem &problem, std::string symbol, SizeExpr grid);
 /// Closes it and makes the emission.

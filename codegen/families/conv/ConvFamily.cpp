@@ -1,6 +1,7 @@
 #include "codegen/families/conv/ConvFamily.h"
 
 #include "codegen/Emission.h"
+#include "codegen/families/common/Launches.h"
 #include "codegen/families/conv/PixelRows.h"
 #include "codegen/families/conv/WinogradEmission.h"
 #include "codegen/families/gemm/Nest.h"
@@ -98,12 +99,6 @@ private:
     std::vector<Problem::ValueId> inputs = problem.inputs();
     return static_cast<int>(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
   }
-  std::vector<SizeExpr> launchSizes() const {
-    std::vector<SizeExpr> sizes;
-    for (const std::string &symbol : symbols)
-      sizes.push_back(SizeExpr::symbol(symbol));
-    return sizes;
-  }
 
   const Problem &problem;
   const Convolution &c;
@@ -128,7 +123,7 @@ void ConvEmission::emitPacking() {
   e.endKernel();
   emission.workspaceBytes = SizeExpr(c.groups) * panels() * panelBytes();
   emission.launches.push_back(
-      {"pack", SizeExpr(c.groups) * panels(), {BufferRef::input(inputIndex(c.filter))}, launchSizes(), SizeExpr(0)});
+      {"pack", SizeExpr(c.groups) * panels(), {BufferRef::input(inputIndex(c.filter))}, launchSizes(symbols), SizeExpr(0)});
 }
 
 void ConvEmission::emitProduct() {
@@ -183,7 +178,7 @@ void ConvEmission::emitProduct() {
   if (c.constantFilter)
     emission.packed.push_back({inputIndex(c.filter), packFilter(c.groups, groupOutputs().constant(),
                                                                 c.groupChannels.constant(), c.taps().constant())});
-  emission.launches.push_back({"conv", nest.grid(), buffers, launchSizes(), scratch});
+  emission.launches.push_back({"conv", nest.grid(), buffers, launchSizes(symbols), scratch});
 }
 
 Result<Emission> ConvFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,

@@ -1,6 +1,7 @@
 #include "codegen/families/depthwise/DepthwiseFamily.h"
 
 #include "codegen/Emission.h"
+#include "codegen/families/common/Launches.h"
 #include "codegen/families/depthwise/DepthwisePlan.h"
 #include "codegen/families/gemm/Epilogue.h"
 
@@ -68,12 +69,6 @@ private:
     std::vector<Problem::ValueId> inputs = problem.inputs();
     return static_cast<int>(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
   }
-  std::vector<SizeExpr> launchSizes() const {
-    std::vector<SizeExpr> sizes;
-    for (const std::string &symbol : symbols)
-      sizes.push_back(SizeExpr::symbol(symbol));
-    return sizes;
-  }
 
   const Problem &problem;
   const Convolution &c;
@@ -117,7 +112,7 @@ void DepthwiseEmission::emitTransposedFilter() {
   });
   e.endKernel();
   emission.workspaceBytes = taps * c.channels * 4;
-  emission.launches.push_back({"pack", taps, {BufferRef::input(inputIndex(c.filter))}, launchSizes(), SizeExpr(0)});
+  emission.launches.push_back({"pack", taps, {BufferRef::input(inputIndex(c.filter))}, launchSizes(symbols), SizeExpr(0)});
 }
 
 void DepthwiseEmission::emitConvolution() {
@@ -155,7 +150,7 @@ void DepthwiseEmission::emitConvolution() {
     recipe.reshape({c.channels.constant(), c.taps().constant()}).permute({1, 0});
     emission.packed.push_back({inputIndex(c.filter), recipe});
   }
-  emission.launches.push_back({"depthwise", c.batch * rowBlocks * channelBlocks, buffers, launchSizes(), SizeExpr(0)});
+  emission.launches.push_back({"depthwise", c.batch * rowBlocks * channelBlocks, buffers, launchSizes(symbols), SizeExpr(0)});
 }
 
 void DepthwiseEmission::emitRow(Value image, Value y) {

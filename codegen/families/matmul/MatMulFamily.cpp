@@ -1,6 +1,7 @@
 #include "codegen/families/matmul/MatMulFamily.h"
 
 #include "codegen/Emission.h"
+#include "codegen/families/common/Launches.h"
 #include "codegen/families/gemm/Nest.h"
 #include "codegen/families/gemm/Panels.h"
 
@@ -189,12 +190,6 @@ private:
   SizeExpr matrixElementsB() const { return p.depth * p.columns; }
   SizeExpr panelBytes() const { return p.depth * (panelColumns * 4); }
   SizeExpr panels() const { return SizeExpr::ceilDiv(p.columns, panelColumns); }
-  std::vector<SizeExpr> launchSizes() const {
-    std::vector<SizeExpr> sizes;
-    for (const std::string &symbol : symbols)
-      sizes.push_back(SizeExpr::symbol(symbol));
-    return sizes;
-  }
 
   const Problem &problem;
   const Product &p;
@@ -229,7 +224,7 @@ void MatMulEmission::emitPacking() {
   e.endKernel();
   emission.workspaceBytes = productOf(p.batchB) * panels() * panelBytes();
   emission.launches.push_back(
-      {"pack", productOf(p.batchB) * panels(), {BufferRef::input(index)}, launchSizes(), SizeExpr(0)});
+      {"pack", productOf(p.batchB) * panels(), {BufferRef::input(index)}, launchSizes(symbols), SizeExpr(0)});
 }
 
 Value MatMulEmission::batchBytes(const std::vector<SizeExpr> &own, const SizeExpr &matrix, Value batch) {
@@ -306,7 +301,7 @@ void MatMulEmission::emitProduct() {
     emission.packed.push_back({index, packMatrix(productOf(p.batchB).constant(), p.depth.constant(),
                                                  p.columns.constant(), p.transposeB)});
   }
-  emission.launches.push_back({"matmul", nest.grid(), buffers, launchSizes(), nest.scratchBytes()});
+  emission.launches.push_back({"matmul", nest.grid(), buffers, launchSizes(symbols), nest.scratchBytes()});
 }
 
 Result<Emission> MatMulFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
