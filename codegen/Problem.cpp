@@ -87,6 +87,10 @@ std::vector<Problem::ValueId> Problem::inputs() const {
   return ids;
 }
 
+int Problem::inputIndex(ValueId id) const {
+  return static_cast<int>(std::count_if(values.begin(), values.begin() + id, [](const Value &v) { return v.isBuffer(); }));
+}
+
 /// Symbols of one expression, those with short names first, so that d9 comes before d10.
 static std::vector<std::string> sortedSymbols(const SizeExpr &expr) {
   std::set<std::string> names;

@@ -104,6 +104,8 @@ struct Problem {
 
   /// The values of kind Input and Const in id order: `Input i` of a launch is `inputs()[i]`.
   std::vector<ValueId> inputs() const;
+  /// Where `id`, one of them, stands in inputs().
+  int inputIndex(ValueId id) const;
   /// The symbols of all dims, in order of first use: `sizes[i]` of a launch is the value of `symbols()[i]`.
   std::vector<std::string> symbols() const;
   /// How often each value is read by ops; being an output counts once more.

@@ -72,8 +72,9 @@ def main():
         total = [a + b for a, b in zip(total, result)]
         if result[1]:
             broken.append(name)
-    say(f"{time.monotonic() - started:.0f} s; " + (f"failed: {', '.join(broken)}" if broken else "all suites passed"))
-    print(f"{total[0]} passed, {total[1]} failed" + (f", {total[2]} skipped" if total[2] else ""))
+    say(f"{time.monotonic() - started:.0f} s; " + (f"failed: {', '.join(broken)}" if broken else "all suites passed") +
+        (f"; {total[2]} skipped" if total[2] else ""))
+    print(f"{total[0]} passed, {total[1]} failed")
     sys.exit(bool(total[1]))
 
 

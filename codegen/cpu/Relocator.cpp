@@ -39,6 +39,8 @@ private:
 
 constexpr uint64_t notPlaced = ~uint64_t(0);
 
+constexpr uint64_t maxAlignment = 4096; // a page: what an image is mapped with
+
 uint64_t alignTo(uint64_t value, uint64_t align) { return align < 2 ? value : (value + align - 1) / align * align; }
 
 struct Linker {
@@ -75,12 +77,27 @@ struct Linker {
           return internalError("unexpected section '" + names[i] + "'");
         if (!object.holds(s.sh_offset, s.sh_size))
           return internalError("section '" + names[i] + "' is cut off");
+        if (s.sh_addralign > maxAlignment || (s.sh_addralign & (s.sh_addralign - 1)))
+          return internalError("section '" + names[i] + "' asks for an alignment of " + std::to_string(s.sh_addralign));
         placed[i] = alignTo(image.bytes.size(), s.sh_addralign);
         image.bytes.resize(placed[i] + s.sh_size, 0);
         std::memcpy(image.bytes.data() + placed[i], object.at(s.sh_offset), s.sh_size);
       }
     image.bytes.resize(alignTo(image.bytes.size(), 64), 0);
     return Status();
+  }
+
+  // The name of a symbol of `table` (a symbol table); empty when the table names no string section.
+  std::string symbolName(const Elf64_Shdr &table, const Elf64_Sym &symbol) const {
+    return table.sh_link < sections.size() ? object.text(sections[table.sh_link].sh_offset + symbol.st_name) : "";
+  }
+
+  // Where `symbol` lies in the image; notPlaced when it is undefined or outside its section.
+  uint64_t address(const Elf64_Sym &symbol) const {
+    if (symbol.st_shndx >= sections.size() || placed[symbol.st_shndx] == notPlaced ||
+        symbol.st_value > sections[symbol.st_shndx].sh_size)
+      return notPlaced;
+    return placed[symbol.st_shndx] + symbol.st_value;
   }
 
   Status relocate(const Elf64_Shdr &table) {
@@ -93,11 +110,10 @@ struct Linker {
       if (!object.read(table.sh_offset + at, rela) || table.sh_link >= sections.size() ||
           !object.read(sections[table.sh_link].sh_offset + ELF64_R_SYM(rela.r_info) * sizeof(Elf64_Sym), symbol))
         return internalError("relocations are cut off");
-      if (symbol.st_shndx >= sections.size() || placed[symbol.st_shndx] == notPlaced) {
-        std::string name = object.text(sections[sections[table.sh_link].sh_link].sh_offset + symbol.st_name);
-        return Status(ErrorCode::E0904, "kernel object: generated code refers to '" + name + "', which is not part of it");
-      }
-      uint64_t value = placed[symbol.st_shndx] + symbol.st_value + rela.r_addend;
+      if (address(symbol) == notPlaced)
+        return Status(ErrorCode::E0904, "kernel object: generated code refers to '" +
+                                            symbolName(sections[table.sh_link], symbol) + "', which is not part of it");
+      uint64_t value = address(symbol) + rela.r_addend;
       uint64_t place = placed[table.sh_info] + rela.r_offset;
       uint64_t relative = value - place;
       uint32_t type = ELF64_R_TYPE(rela.r_info);
@@ -116,13 +132,10 @@ struct Linker {
   Status collectSymbols(const Elf64_Shdr &table) {
     for (uint64_t at = 0; at + sizeof(Elf64_Sym) <= table.sh_size; at += sizeof(Elf64_Sym)) {
       Elf64_Sym symbol;
-      if (!object.read(table.sh_offset + at, symbol) || table.sh_link >= sections.size())
+      if (!object.read(table.sh_offset + at, symbol))
         return internalError("symbol table is cut off");
-      if (ELF64_ST_BIND(symbol.st_info) != STB_GLOBAL || symbol.st_shndx >= sections.size() ||
-          placed[symbol.st_shndx] == notPlaced)
-        continue;
-      image.symbols[object.text(sections[table.sh_link].sh_offset + symbol.st_name)] =
-          placed[symbol.st_shndx] + symbol.st_value;
+      if (ELF64_ST_BIND(symbol.st_info) == STB_GLOBAL && address(symbol) != notPlaced)
+        image.symbols[symbolName(table, symbol)] = address(symbol);
     }
     return Status();
   }

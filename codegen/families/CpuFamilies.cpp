@@ -13,21 +13,16 @@
 namespace kiln {
 
 std::span<const KernelFamily *const> cpuFamilies() {
-  static const NormFamily norm;
-  static const PoolingFamily pooling;
-  static const ReductionFamily reduction;
-  static const ElementwiseFamily elementwise;
-  static const MovementFamily movement;
   static const KernelFamily *const families[] = {
       &depthwiseFamily(), // before conv, which takes any groups
       &convFamily(),
       &matMulFamily(),
-      &pooling,
-      &norm,
-      &reduction,
+      &poolingFamily(),
+      &normFamily(),
+      &reductionFamily(),
       &attentionFamily(),
-      &elementwise,
-      &movement,
+      &elementwiseFamily(),
+      &movementFamily(),
   };
   return families;
 }

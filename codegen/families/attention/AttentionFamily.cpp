@@ -154,7 +154,7 @@ class AttentionEmission {
 public:
   AttentionEmission(const Problem &problem, const Attention &attention, const AttentionPlan &plan,
                     const TargetInfo &target, mlir::MLIRContext &context)
-      : problem(problem), a(attention), plan(plan), symbols(problem.symbols()), e(context, target),
+      : problem(problem), a(attention), plan(plan), e(context, target),
         scalars(e), lanes(e.lanes()) {}
 
   Emission run() {
@@ -180,10 +180,6 @@ private:
     return view.offset.isConstant(0) ? start : e.offset(start, e.size(view.offset * 4), 1);
   }
   void callTile(int panels, Value table, Value b, Value inner, Value result, Value resultBytes);
-  int inputIndex(Problem::ValueId id) const {
-    std::vector<Problem::ValueId> inputs = problem.inputs();
-    return static_cast<int>(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
-  }
   SizeExpr keyPanels() const { return SizeExpr::ceilDiv(a.columns, panelColumns); }
   SizeExpr valuePanels() const { return SizeExpr::ceilDiv(a.width, panelColumns); }
   SizeExpr keyBytes() const { return keyPanels() * a.depth * (panelColumns * 4); }
@@ -196,7 +192,6 @@ private:
   const Problem &problem;
   const Attention &a;
   AttentionPlan plan;
-  std::vector<std::string> symbols;
   Emitter e;
   ScalarEmitter scalars;
   int64_t lanes;
@@ -207,7 +202,9 @@ private:
 };
 
 void AttentionEmission::emitPacking() {
-  e.beginKernel("pack", 2, symbols);
+  Launch launch = beginLaunch(e, problem, "pack",
+                              {BufferRef::input(problem.inputIndex(a.k.buffer)),
+                               BufferRef::input(problem.inputIndex(a.v.buffer))});
   Value keys = e.size(keyPanels()), values = e.size(valuePanels());
   Value all = e.add(keys, values), one = e.index(1);
   Value batch = e.div(e.workgroup(), all), panel = e.rem(e.workgroup(), all);
@@ -228,13 +225,8 @@ void AttentionEmission::emitPacking() {
   e.ifElse(
       e.cmp(Cmp::lt, panel, keys), [&] { pack(e.buffer(0), a.k, rank, rank + 1, panel, to); },
       [&] { pack(e.buffer(1), a.v, rank + 1, rank, e.sub(panel, keys), e.offset(to, e.size(keyBytes()), 1)); });
-  e.endKernel();
+  endLaunch(e, emission, std::move(launch), a.batches() * (keyPanels() + valuePanels()));
   emission.workspaceBytes = a.batches() * (keyBytes() + valueBytes());
-  emission.launches.push_back({"pack",
-                               a.batches() * (keyPanels() + valuePanels()),
-                               {BufferRef::input(inputIndex(a.k.buffer)), BufferRef::input(inputIndex(a.v.buffer))},
-                               launchSizes(symbols),
-                               SizeExpr(0)});
 }
 
 Values AttentionEmission::batchIndices(Value batch) {
@@ -268,11 +260,11 @@ void AttentionEmission::emitAttention() {
     tail = emitRegisterTile(e, "tail", {plan.tile.rows, 1}, options);
 
   SizeExpr tiles = SizeExpr::ceilDiv(a.rows, plan.tile.rows), blocks = SizeExpr::ceilDiv(tiles, plan.blockTiles);
-  std::vector<BufferRef> buffers{BufferRef::input(inputIndex(a.q.buffer))};
+  std::vector<BufferRef> buffers{BufferRef::input(problem.inputIndex(a.q.buffer))};
   if (a.mask != Problem::absent)
-    buffers.push_back(BufferRef::input(inputIndex(a.mask)));
+    buffers.push_back(BufferRef::input(problem.inputIndex(a.mask)));
   buffers.push_back(BufferRef::output(0));
-  e.beginKernel("attention", buffers.size(), symbols);
+  Launch launch = beginLaunch(e, problem, "attention", buffers);
   q = e.buffer(0);
   mask = a.mask != Problem::absent ? e.buffer(1) : Value();
   out = e.buffer(buffers.size() - 1);
@@ -292,9 +284,8 @@ void AttentionEmission::emitAttention() {
     Value row0 = e.mul(t, e.index(plan.tile.rows));
     emitTile(batch, row0, e.min(e.index(plan.tile.rows), e.sub(e.size(a.rows), row0)));
   });
-  e.endKernel();
   SizeExpr scratch = SizeExpr(tileBytes() + 2 * tableBytes + 64) + scoreRowBytes() * plan.tile.rows;
-  emission.launches.push_back({"attention", a.batches() * blocks, buffers, launchSizes(symbols), scratch});
+  endLaunch(e, emission, std::move(launch), a.batches() * blocks, scratch);
 }
 
 void AttentionEmission::forGroups(Value panels, llvm::function_ref<void(Value panel, int count)> body) {

@@ -1,4 +1,4 @@
-// The common shape of an emission of one launch: all inputs, then all outputs, and the problem's symbols.
+// Kernel functions under emission and how the host is to call them.
 #pragma once
 
 #include "codegen/Emission.h"
@@ -6,11 +6,21 @@
 
 namespace kiln {
 
-/// What a launch passes as sizes: the values of these symbols, in order.
-std::vector<SizeExpr> launchSizes(const std::vector<std::string> &symbols);
-/// Opens the kernel function: buffers are the problem's inputs in order, then its outputs; `e.size` knows its symbols.
+/// Every input in order, then every output; the constant input `packed`, if any, in the form of Emission::packed[0].
+std::vector<BufferRef> allBuffers(const Problem &problem, Problem::ValueId packed = Problem::absent);
+/// Opens a kernel function over `buffers`; `e.size` knows the problem's symbols.
+Launch beginLaunch(cpu::Emitter &e, const Problem &problem, std::string symbol, std::vector<BufferRef> buffers);
+/// Closes it: called over `grid` workgroups with `scratchBytes` for each worker.
+void endLaunch(cpu::Emitter &e, Emission &emission, Launch launch, SizeExpr grid, SizeExpr scratchBytes = SizeExpr(0));
+
+/// Base pointers in a kernel over allBuffers(problem).
+struct BasePointers {
+  std::vector<mlir::Value> inputs, outputs; ///< as Problem::inputs() and Problem::outputs
+};
+BasePointers basePointers(cpu::Emitter &e, const Problem &problem);
+
+/// For emissions of one launch over allBuffers(problem) that needs no scratch.
 Launch beginLaunch(cpu::Emitter &e, const Problem &problem, std::string symbol, SizeExpr grid);
-/// Closes it and makes the emission.
 Emission finishLaunch(cpu::Emitter &e, Launch launch);
 
 } // namespace kiln

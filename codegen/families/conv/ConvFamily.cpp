@@ -74,7 +74,7 @@ class ConvEmission {
 public:
   ConvEmission(const Problem &problem, const Convolution &conv, const TilePlan &plan, const TargetInfo &target,
                mlir::MLIRContext &context)
-      : problem(problem), c(conv), plan(plan), symbols(problem.symbols()), e(context, target) {}
+      : problem(problem), c(conv), plan(plan), e(context, target) {}
 
   Emission run() {
     if (!c.constantFilter)
@@ -95,21 +95,16 @@ private:
     auto ones = [](const std::vector<int64_t> &v) { return std::all_of(v.begin(), v.end(), [](int64_t x) { return x == 1; }); };
     return c.taps().isConstant(1) && ones(c.strides) && !c.padded();
   }
-  int inputIndex(Problem::ValueId id) const {
-    std::vector<Problem::ValueId> inputs = problem.inputs();
-    return static_cast<int>(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
-  }
 
   const Problem &problem;
   const Convolution &c;
   TilePlan plan;
-  std::vector<std::string> symbols;
   Emitter e;
   Emission emission;
 };
 
 void ConvEmission::emitPacking() {
-  e.beginKernel("pack", 1, symbols);
+  Launch launch = beginLaunch(e, problem, "pack", {BufferRef::input(problem.inputIndex(c.filter))});
   PanelSource from;
   from.source = e.buffer(0);
   SizeExpr filterBytes = c.groupChannels * c.taps() * 4;
@@ -120,10 +115,8 @@ void ConvEmission::emitPacking() {
   from.inner = e.size(c.groupChannels);
   from.columns = e.size(groupOutputs());
   emitPackMatrices(e, from, e.size(groupOutputs() * filterBytes), e.workspace());
-  e.endKernel();
+  endLaunch(e, emission, std::move(launch), SizeExpr(c.groups) * panels());
   emission.workspaceBytes = SizeExpr(c.groups) * panels() * panelBytes();
-  emission.launches.push_back(
-      {"pack", SizeExpr(c.groups) * panels(), {BufferRef::input(inputIndex(c.filter))}, launchSizes(symbols), SizeExpr(0)});
 }
 
 void ConvEmission::emitProduct() {
@@ -136,20 +129,11 @@ void ConvEmission::emitProduct() {
   Nest nest(e, plan, sizes, {});
   PixelRows pixels(e, c, plan.tile.rows, nest.tableRowBytes());
 
-  std::vector<Problem::ValueId> inputs = problem.inputs();
-  std::vector<BufferRef> buffers;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    buffers.push_back(inputs[i] == c.filter && c.constantFilter ? BufferRef::packedInput(0)
-                                                                : BufferRef::input(static_cast<int>(i)));
-  for (size_t k = 0; k < problem.outputs.size(); ++k)
-    buffers.push_back(BufferRef::output(static_cast<int>(k)));
-  e.beginKernel("conv", buffers.size(), symbols);
-  std::vector<Value> inputPointers, outputPointers;
-  for (size_t i = 0; i < buffers.size(); ++i)
-    (i < inputs.size() ? inputPointers : outputPointers).push_back(e.buffer(i));
-  Value x = e.buffer(static_cast<size_t>(inputIndex(c.input)));
-  Value w = c.constantFilter ? e.buffer(static_cast<size_t>(inputIndex(c.filter))) : e.workspace();
-  Epilogue epilogue(e, problem, c.result, c.bias, inputPointers, outputPointers);
+  Launch launch = beginLaunch(e, problem, "conv", allBuffers(problem, c.constantFilter ? c.filter : Problem::absent));
+  BasePointers pointers = basePointers(e, problem);
+  Value x = pointers.inputs[problem.inputIndex(c.input)];
+  Value w = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
+  Epilogue epilogue(e, problem, c.result, c.bias, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
   if (plainRows()) {
@@ -170,15 +154,14 @@ void ConvEmission::emitProduct() {
   };
   operands.origin = [&](Value group) { return EpilogueRow{e.index(0), e.mul(group, e.size(groupOutputs()))}; };
   nest.emit(operands, epilogue);
-  e.endKernel();
 
   SizeExpr scratch = nest.scratchBytes();
   if (!plainRows())
     scratch = scratch + pixels.scratchBytes();
   if (c.constantFilter)
-    emission.packed.push_back({inputIndex(c.filter), packFilter(c.groups, groupOutputs().constant(),
+    emission.packed.push_back({problem.inputIndex(c.filter), packFilter(c.groups, groupOutputs().constant(),
                                                                 c.groupChannels.constant(), c.taps().constant())});
-  emission.launches.push_back({"conv", nest.grid(), buffers, launchSizes(symbols), scratch});
+  endLaunch(e, emission, std::move(launch), nest.grid(), scratch);
 }
 
 Result<Emission> ConvFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,

@@ -31,7 +31,7 @@ class WinogradEmission {
 public:
   WinogradEmission(const Problem &problem, const Convolution &conv, const WinogradPlan &plan, const TargetInfo &target,
                    mlir::MLIRContext &context)
-      : problem(problem), c(conv), tiles(tilesOf(conv, plan)), plan(plan), symbols(problem.symbols()),
+      : problem(problem), c(conv), tiles(tilesOf(conv, plan)), plan(plan),
         e(context, target), lanes(e.lanes()), pixels(e, tiles, plan.tile.rows, pointerRowBytes()) {}
 
   Emission run();
@@ -66,7 +66,6 @@ private:
   const Convolution &c;
   Convolution tiles;
   WinogradPlan plan;
-  std::vector<std::string> symbols;
   Emitter e;
   int64_t lanes;
   PixelRows pixels;
@@ -84,17 +83,8 @@ Emission WinogradEmission::run() {
   return std::move(emission);
 }
 
-std::vector<SizeExpr> sizesOf(const std::vector<std::string> &symbols) {
-  std::vector<SizeExpr> sizes;
-  for (const std::string &symbol : symbols)
-    sizes.push_back(SizeExpr::symbol(symbol));
-  return sizes;
-}
-
 void WinogradEmission::emitTransformLaunch() {
-  std::vector<Problem::ValueId> inputs = problem.inputs();
-  int index = static_cast<int>(std::find(inputs.begin(), inputs.end(), c.input) - inputs.begin());
-  e.beginKernel("transform", 1, symbols);
+  Launch launch = beginLaunch(e, problem, "transform", {BufferRef::input(problem.inputIndex(c.input))});
   pixelTable = e.scratch();
   pixels.begin(e.buffer(0), e.offset(pixelTable, pixelTableBytes()));
   // One workgroup per tile of rows.
@@ -108,10 +98,9 @@ void WinogradEmission::emitTransformLaunch() {
     e.loop(0, e.index(plan.tile.rows), 1,
            [&](Value i) { transformTile(i, e.offset(to, e.add(row, i), channels() * 4)); });
   });
-  e.endKernel();
+  endLaunch(e, emission, std::move(launch), blocks() * plan.blockTiles,
+            SizeExpr(pixelTableBytes()) + pixels.scratchBytes());
   emission.workspaceBytes = blocks() * inputBytes();
-  emission.launches.push_back({"transform", blocks() * plan.blockTiles, {BufferRef::input(index)}, sizesOf(symbols),
-                               SizeExpr(pixelTableBytes()) + pixels.scratchBytes()});
 }
 
 void WinogradEmission::emitMainLaunch() {
@@ -125,23 +114,11 @@ void WinogradEmission::emitMainLaunch() {
   if (panels() % plan.tile.panels)
     tailTile = emitRegisterTile(e, "tail", {plan.tile.rows, 1}, options);
 
-  std::vector<Problem::ValueId> inputs = problem.inputs();
-  std::vector<BufferRef> buffers;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    buffers.push_back(inputs[i] == c.filter ? BufferRef::packedInput(0) : BufferRef::input(static_cast<int>(i)));
-  for (size_t k = 0; k < problem.outputs.size(); ++k)
-    buffers.push_back(BufferRef::output(static_cast<int>(k)));
-  e.beginKernel("winograd", buffers.size(), symbols);
-  std::vector<Value> inputPointers, outputPointers;
-  Value input;
-  for (size_t i = 0; i < buffers.size(); ++i) {
-    (i < inputs.size() ? inputPointers : outputPointers).push_back(e.buffer(i));
-    if (i < inputs.size() && inputs[i] == c.input)
-      input = e.buffer(i);
-    if (i < inputs.size() && inputs[i] == c.filter)
-      filter = e.buffer(i);
-  }
-  epilogue = std::make_unique<Epilogue>(e, problem, c.result, c.bias, inputPointers, outputPointers);
+  Launch launch = beginLaunch(e, problem, "winograd", allBuffers(problem, c.filter));
+  BasePointers pointers = basePointers(e, problem);
+  Value input = pointers.inputs[problem.inputIndex(c.input)];
+  filter = pointers.inputs[problem.inputIndex(c.filter)];
+  epilogue = std::make_unique<Epilogue>(e, problem, c.result, c.bias, pointers.inputs, pointers.outputs);
 
   productTable = e.scratch();
   products = e.offset(productTable, productTableBytes());
@@ -185,16 +162,13 @@ void WinogradEmission::emitMainLaunch() {
     else
       e.ifElse(e.cmp(Cmp::le, e.add(panel, e.index(plan.tile.panels)), e.index(panels())), whole, singles);
   });
-  e.endKernel();
+  endLaunch(e, emission, std::move(launch), blocks() * columnBlocks(), scratch);
 
   Recipe recipe;
   recipe.winograd(plan.outputs)
       .reshape({panels(), panelColumns, channels(), plan.products()})
       .permute({0, 3, 2, 1});
-  int index = static_cast<int>(std::find(inputs.begin(), inputs.end(), c.filter) - inputs.begin());
-  emission.packed.push_back({index, recipe});
-  emission.launches.push_back(
-      {"winograd", blocks() * columnBlocks(), buffers, sizesOf(symbols), scratch});
+  emission.packed.push_back({problem.inputIndex(c.filter), recipe});
 }
 
 void WinogradEmission::transformBlock(Value block, Value to) {

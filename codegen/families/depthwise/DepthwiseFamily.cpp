@@ -46,7 +46,7 @@ class DepthwiseEmission {
 public:
   DepthwiseEmission(const Problem &problem, const Convolution &conv, const DepthwisePlan &plan, const TargetInfo &target,
                     mlir::MLIRContext &context)
-      : problem(problem), c(conv), shape(*depthwiseShape(conv)), plan(plan), symbols(problem.symbols()),
+      : problem(problem), c(conv), shape(*depthwiseShape(conv)), plan(plan),
         e(context, target), lanes(e.lanes()) {}
 
   Emission run();
@@ -65,16 +65,11 @@ private:
   SizeExpr channelBlock() const {
     return plan.vectors ? SizeExpr(plan.vectors * lanes) : c.channels;
   }
-  int inputIndex(Problem::ValueId id) const {
-    std::vector<Problem::ValueId> inputs = problem.inputs();
-    return static_cast<int>(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
-  }
 
   const Problem &problem;
   const Convolution &c;
   DepthwiseShape shape;
   DepthwisePlan plan;
-  std::vector<std::string> symbols;
   Emitter e;
   int64_t lanes;
   Emission emission;
@@ -103,33 +98,23 @@ Emission DepthwiseEmission::run() {
 
 void DepthwiseEmission::emitTransposedFilter() {
   SizeExpr taps = c.taps();
-  e.beginKernel("pack", 1, symbols);
+  Launch launch = beginLaunch(e, problem, "pack", {BufferRef::input(problem.inputIndex(c.filter))});
   Value from = e.offset(e.buffer(0), e.workgroup(), 4);
   Value to = e.offset(e.workspace(), e.mul(e.workgroup(), e.size(c.channels)), 4);
   Value stride = e.size(taps);
   e.loop(0, e.size(c.channels), 1, [&](Value channel) {
     e.store(e.load(e.f32(), e.offset(from, e.mul(channel, stride), 4)), e.offset(to, channel, 4));
   });
-  e.endKernel();
+  endLaunch(e, emission, std::move(launch), taps);
   emission.workspaceBytes = taps * c.channels * 4;
-  emission.launches.push_back({"pack", taps, {BufferRef::input(inputIndex(c.filter))}, launchSizes(symbols), SizeExpr(0)});
 }
 
 void DepthwiseEmission::emitConvolution() {
-  std::vector<Problem::ValueId> inputs = problem.inputs();
-  std::vector<BufferRef> buffers;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    buffers.push_back(inputs[i] == c.filter && c.constantFilter ? BufferRef::packedInput(0)
-                                                                : BufferRef::input(static_cast<int>(i)));
-  for (size_t k = 0; k < problem.outputs.size(); ++k)
-    buffers.push_back(BufferRef::output(static_cast<int>(k)));
-  e.beginKernel("depthwise", buffers.size(), symbols);
-  std::vector<Value> inputPointers, outputPointers;
-  for (size_t i = 0; i < buffers.size(); ++i)
-    (i < inputs.size() ? inputPointers : outputPointers).push_back(e.buffer(i));
-  epilogue = std::make_unique<gemm::Epilogue>(e, problem, c.result, c.bias, inputPointers, outputPointers);
-  input = e.buffer(static_cast<size_t>(inputIndex(c.input)));
-  filter = c.constantFilter ? e.buffer(static_cast<size_t>(inputIndex(c.filter))) : e.workspace();
+  Launch launch = beginLaunch(e, problem, "depthwise", allBuffers(problem, c.constantFilter ? c.filter : Problem::absent));
+  BasePointers pointers = basePointers(e, problem);
+  epilogue = std::make_unique<gemm::Epilogue>(e, problem, c.result, c.bias, pointers.inputs, pointers.outputs);
+  input = pointers.inputs[problem.inputIndex(c.input)];
+  filter = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
   channels = e.size(c.channels);
   pixelBytes = e.size(c.channels * 4);
 
@@ -143,14 +128,13 @@ void DepthwiseEmission::emitConvolution() {
   Value y0 = e.mul(e.rem(rest, e.size(rowBlocks)), e.index(plan.rows));
   Value y1 = e.min(e.size(shape.height.out), e.add(y0, e.index(plan.rows)));
   e.loop(y0, y1, e.index(1), [&](Value y) { emitRow(image, y); });
-  e.endKernel();
 
   if (c.constantFilter) {
     Recipe recipe;
     recipe.reshape({c.channels.constant(), c.taps().constant()}).permute({1, 0});
-    emission.packed.push_back({inputIndex(c.filter), recipe});
+    emission.packed.push_back({problem.inputIndex(c.filter), recipe});
   }
-  emission.launches.push_back({"depthwise", c.batch * rowBlocks * channelBlocks, buffers, launchSizes(symbols), SizeExpr(0)});
+  endLaunch(e, emission, std::move(launch), c.batch * rowBlocks * channelBlocks);
 }
 
 void DepthwiseEmission::emitRow(Value image, Value y) {

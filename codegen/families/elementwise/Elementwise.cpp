@@ -9,6 +9,23 @@
 #include <numeric>
 
 namespace kiln {
+namespace {
+
+class ElementwiseFamily : public KernelFamily {
+public:
+  std::string_view name() const override { return "elementwise"; }
+  int version() const override { return 1; }
+  /// Every op has a scalar body for its element types (or is a batch_norm), literals have one element, all outputs have the
+  /// same dims.
+  bool claims(const Problem &problem) const override;
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
+  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                        mlir::MLIRContext &context) const override;
+  Exactness exactness(const Problem &problem, const Config &config) const override;
+};
+
+} // namespace
 
 using cpu::Emitter;
 using mlir::Value;
@@ -113,6 +130,11 @@ Result<Emission> ElementwiseFamily::emit(const Problem &problem, const Config &c
     });
   });
   return finishLaunch(e, std::move(launch));
+}
+
+const KernelFamily &elementwiseFamily() {
+  static const ElementwiseFamily family;
+  return family;
 }
 
 } // namespace kiln

@@ -5,18 +5,6 @@
 
 namespace kiln {
 
-class ElementwiseFamily : public KernelFamily {
-public:
-  std::string_view name() const override { return "elementwise"; }
-  int version() const override { return 1; }
-  /// Every op has a scalar body for its element types (or is a batch_norm), literals have one element, all outputs have the
-  /// same dims.
-  bool claims(const Problem &problem) const override;
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
-  Exactness exactness(const Problem &problem, const Config &config) const override;
-};
+const KernelFamily &elementwiseFamily();
 
 } // namespace kiln

@@ -178,7 +178,7 @@ public:
   MatMulEmission(const Problem &problem, const Product &product, const Config &config, const TargetInfo &target,
                  mlir::MLIRContext &context)
       : problem(problem), p(product), plan(TilePlan::fromConfig(config)), pack(config.getBool("pack")),
-        symbols(problem.symbols()), e(context, target) {}
+        e(context, target) {}
 
   Emission run();
 
@@ -195,7 +195,6 @@ private:
   const Product &p;
   TilePlan plan;
   bool pack;
-  std::vector<std::string> symbols;
   Emitter e;
   Emission emission;
 };
@@ -209,9 +208,7 @@ Emission MatMulEmission::run() {
 }
 
 void MatMulEmission::emitPacking() {
-  std::vector<Problem::ValueId> inputs = problem.inputs();
-  int index = static_cast<int>(std::find(inputs.begin(), inputs.end(), p.b) - inputs.begin());
-  e.beginKernel("pack", 1, symbols);
+  Launch launch = beginLaunch(e, problem, "pack", {BufferRef::input(problem.inputIndex(p.b))});
   PanelSource from;
   from.source = e.buffer(0);
   from.columnBytes = e.size(p.transposeB ? p.depth * 4 : SizeExpr(4));
@@ -221,10 +218,8 @@ void MatMulEmission::emitPacking() {
   from.inner = e.size(p.depth);
   from.columns = e.size(p.columns);
   emitPackMatrices(e, from, e.size(matrixElementsB() * 4), e.workspace());
-  e.endKernel();
+  endLaunch(e, emission, std::move(launch), productOf(p.batchB) * panels());
   emission.workspaceBytes = productOf(p.batchB) * panels() * panelBytes();
-  emission.launches.push_back(
-      {"pack", productOf(p.batchB) * panels(), {BufferRef::input(index)}, launchSizes(symbols), SizeExpr(0)});
 }
 
 Value MatMulEmission::batchBytes(const std::vector<SizeExpr> &own, const SizeExpr &matrix, Value batch) {
@@ -252,26 +247,11 @@ void MatMulEmission::emitProduct() {
   sizes.batch = p.folded ? SizeExpr(1) : productOf(p.batch);
   Nest nest(e, plan, sizes, {pack, !p.transposeA});
 
-  std::vector<Problem::ValueId> inputs = problem.inputs();
-  std::vector<BufferRef> buffers;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    buffers.push_back(inputs[i] == p.b && p.constantB ? BufferRef::packedInput(0) : BufferRef::input(static_cast<int>(i)));
-  for (size_t k = 0; k < problem.outputs.size(); ++k)
-    buffers.push_back(BufferRef::output(static_cast<int>(k)));
-  e.beginKernel("matmul", buffers.size(), symbols);
-  std::vector<Value> inputPointers, outputPointers;
-  Value a, b;
-  for (size_t i = 0; i < buffers.size(); ++i) {
-    Value pointer = e.buffer(i);
-    (i < inputs.size() ? inputPointers : outputPointers).push_back(pointer);
-    if (i < inputs.size() && inputs[i] == p.a)
-      a = pointer;
-    if (i < inputs.size() && inputs[i] == p.b)
-      b = pointer;
-  }
-  if (pack && !p.constantB)
-    b = e.workspace();
-  Epilogue epilogue(e, problem, p.result, Problem::absent, inputPointers, outputPointers);
+  Launch launch = beginLaunch(e, problem, "matmul", allBuffers(problem, p.constantB ? p.b : Problem::absent));
+  BasePointers pointers = basePointers(e, problem);
+  Value a = pointers.inputs[problem.inputIndex(p.a)];
+  Value b = pack && !p.constantB ? e.workspace() : pointers.inputs[problem.inputIndex(p.b)];
+  Epilogue epilogue(e, problem, p.result, Problem::absent, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
   SizeExpr rowBytes = p.transposeA ? SizeExpr(4) : p.depth * 4;
@@ -294,14 +274,12 @@ void MatMulEmission::emitProduct() {
     return EpilogueRow{p.folded ? e.index(0) : e.mul(batch, e.size(p.rows)), e.index(0)};
   };
   nest.emit(operands, epilogue);
-  e.endKernel();
+  endLaunch(e, emission, std::move(launch), nest.grid(), nest.scratchBytes());
 
   if (p.constantB) {
-    int index = static_cast<int>(std::find(inputs.begin(), inputs.end(), p.b) - inputs.begin());
-    emission.packed.push_back({index, packMatrix(productOf(p.batchB).constant(), p.depth.constant(),
-                                                 p.columns.constant(), p.transposeB)});
+    emission.packed.push_back({problem.inputIndex(p.b), packMatrix(productOf(p.batchB).constant(), p.depth.constant(),
+                                                                   p.columns.constant(), p.transposeB)});
   }
-  emission.launches.push_back({"matmul", nest.grid(), buffers, launchSizes(symbols), nest.scratchBytes()});
 }
 
 Result<Emission> MatMulFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,

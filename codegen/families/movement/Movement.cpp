@@ -9,6 +9,22 @@
 #include "kiln/kernel_abi.h"
 
 namespace kiln {
+namespace {
+
+class MovementFamily : public KernelFamily {
+public:
+  std::string_view name() const override { return "movement"; }
+  int version() const override { return 1; }
+  /// The problem is exactly one such op in its static form; concat of at most 64 operands.
+  bool claims(const Problem &problem) const override;
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
+  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                        mlir::MLIRContext &context) const override;
+  Exactness exactness(const Problem &problem, const Config &config) const override { return {}; }
+};
+
+} // namespace
 
 using cpu::Cmp;
 using cpu::Emitter;
@@ -221,6 +237,11 @@ Result<Emission> MovementFamily::emit(const Problem &problem, const Config &conf
   Launch launch = beginLaunch(e, problem, "movement", copyGrid(e, copy));
   emitStridedCopy(e, copy, e.buffer(0), e.buffer(1));
   return finishLaunch(e, std::move(launch));
+}
+
+const KernelFamily &movementFamily() {
+  static const MovementFamily family;
+  return family;
 }
 
 } // namespace kiln

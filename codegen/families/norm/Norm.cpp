@@ -11,6 +11,23 @@
 #include <limits>
 
 namespace kiln {
+namespace {
+
+class NormFamily : public KernelFamily {
+public:
+  std::string_view name() const override { return "norm"; }
+  int version() const override { return 1; }
+  /// One such op over the last axis (softmax over any axis); every other op elementwise; all outputs of its operand's dims;
+  /// over the normalised axes each buffer is either full or constant.
+  bool claims(const Problem &problem) const override;
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
+  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                        mlir::MLIRContext &context) const override;
+  Exactness exactness(const Problem &problem, const Config &config) const override;
+};
+
+} // namespace
 
 using cpu::Emitter;
 using cpu::Values;
@@ -366,6 +383,11 @@ Result<Emission> NormFamily::emit(const Problem &original, const Config &config,
     RowSweeps(row, walk, memory).run();
   });
   return finishLaunch(e, std::move(launch));
+}
+
+const KernelFamily &normFamily() {
+  static const NormFamily family;
+  return family;
 }
 
 } // namespace kiln

@@ -6,18 +6,6 @@
 
 namespace kiln {
 
-class NormFamily : public KernelFamily {
-public:
-  std::string_view name() const override { return "norm"; }
-  int version() const override { return 1; }
-  /// One such op over the last axis (softmax over any axis); every other op elementwise; all outputs of its operand's dims;
-  /// over the normalised axes each buffer is either full or constant.
-  bool claims(const Problem &problem) const override;
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
-  Exactness exactness(const Problem &problem, const Config &config) const override;
-};
+const KernelFamily &normFamily();
 
 } // namespace kiln

@@ -9,6 +9,23 @@
 #include <limits>
 
 namespace kiln {
+namespace {
+
+class PoolingFamily : public KernelFamily {
+public:
+  std::string_view name() const override { return "pooling"; }
+  int version() const override { return 1; }
+  /// One such op on a buffer, its pads resolved; every other op elementwise on its result; all outputs of its dims.
+  bool claims(const Problem &problem) const override;
+  std::optional<std::string> layoutPreference(const Problem &problem) const override;
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
+  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                        mlir::MLIRContext &context) const override;
+  Exactness exactness(const Problem &problem, const Config &config) const override;
+};
+
+} // namespace
 
 using cpu::Cmp;
 using cpu::Emitter;
@@ -269,6 +286,11 @@ Result<Emission> PoolingFamily::emit(const Problem &problem, const Config &confi
     });
   });
   return finishLaunch(e, std::move(launch));
+}
+
+const KernelFamily &poolingFamily() {
+  static const PoolingFamily family;
+  return family;
 }
 
 } // namespace kiln

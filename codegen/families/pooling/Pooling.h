@@ -6,18 +6,6 @@
 
 namespace kiln {
 
-class PoolingFamily : public KernelFamily {
-public:
-  std::string_view name() const override { return "pooling"; }
-  int version() const override { return 1; }
-  /// One such op on a buffer, its pads resolved; every other op elementwise on its result; all outputs of its dims.
-  bool claims(const Problem &problem) const override;
-  std::optional<std::string> layoutPreference(const Problem &problem) const override;
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
-  Exactness exactness(const Problem &problem, const Config &config) const override;
-};
+const KernelFamily &poolingFamily();
 
 } // namespace kiln

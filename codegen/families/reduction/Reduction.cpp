@@ -11,6 +11,23 @@
 #include <limits>
 
 namespace kiln {
+namespace {
+
+class ReductionFamily : public KernelFamily {
+public:
+  std::string_view name() const override { return "reduction"; }
+  int version() const override { return 1; }
+  /// One reduce of floats (or a sum, max, min or prod of signed integers); ops before it have its operand's space, ops after
+  /// it and all outputs have its result's dims.
+  bool claims(const Problem &problem) const override;
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
+  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                        mlir::MLIRContext &context) const override;
+  Exactness exactness(const Problem &problem, const Config &config) const override;
+};
+
+} // namespace
 
 using cpu::Emitter;
 using cpu::Values;
@@ -96,7 +113,7 @@ public:
             identity,
             [&](const RowChunk &chunk, ValueRange a) {
               Expression point(problem, scalars, lanes, [&](Problem::ValueId id) {
-                size_t i = inputIndex(id);
+                int i = problem.inputIndex(id);
                 return before[i].load(before[i].step(rows[i], chunk.index), lanes, chunk.mask);
               });
               Value x = map(point.get(plan.x), 0);
@@ -141,13 +158,10 @@ private:
   }
 
   mlir::Type vectorType(int64_t n) { return e.vec(e.registerType(plan.dtype), n); }
-  size_t inputIndex(Problem::ValueId id) const {
-    return size_t(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
-  }
 
   Value load(ValueRange indices, int64_t n, Value mask) {
     Expression point(problem, scalars, n, [&](Problem::ValueId id) {
-      size_t i = inputIndex(id);
+      int i = problem.inputIndex(id);
       return before[i].load(before[i].address(indices), n, mask);
     });
     return point.get(plan.x);
@@ -173,7 +187,7 @@ private:
 
   void finish(Value y, ValueRange indices, int64_t n, Value mask) {
     Expression point(problem, scalars, n, [&](Problem::ValueId id) {
-      size_t i = inputIndex(id);
+      int i = problem.inputIndex(id);
       return after[i].load(after[i].address(indices), n, mask);
     });
     point.bind(plan.y, y);
@@ -238,6 +252,11 @@ Result<Emission> ReductionFamily::emit(const Problem &problem, const Config &con
   ReductionEmitter emitter(e, problem, *plan, unroll);
   emitRows(e, results, grid, [&](ValueRange outer, Value, Value) { emitter.alongRow(outer); });
   return finishLaunch(e, std::move(launch));
+}
+
+const KernelFamily &reductionFamily() {
+  static const ReductionFamily family;
+  return family;
 }
 
 } // namespace kiln
