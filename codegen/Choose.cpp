@@ -2,8 +2,7 @@
 
 namespace kiln {
 
-const KernelFamily *claimingFamily(const Problem &problem,
-                                   std::span<const KernelFamily *const> families) {
+const KernelFamily *claimingFamily(const Problem &problem, std::span<const KernelFamily *const> families) {
   for (const KernelFamily *family : families)
     if (family->claims(problem))
       return family;
@@ -22,8 +21,8 @@ Result<Choice> choose(const Problem &problem, const ChooseOptions &options) {
     forced = options.forced.find(choice.family->name());
   if (forced != options.forced.end()) {
     if (!choice.family->isLegal(problem, forced->second, options.target))
-      return makeError(ErrorCode::E0806, "configuration ", forced->second.print(),
-                       " is not legal for family ", choice.family->name(), " and the problem ", text);
+      return makeError(ErrorCode::E0806, "configuration ", forced->second.print(), " is not legal for family ",
+                       choice.family->name(), " and the problem ", text);
     choice.config = forced->second;
     choice.source = "forced";
     return choice;

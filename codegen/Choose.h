@@ -1,4 +1,5 @@
-// Choosing the implementation of a problem: forced, else cached and still legal, else the default. The one place that decides.
+// Choosing the implementation of a problem: forced, else cached and still legal, else the default. The one place that
+// decides.
 #pragma once
 
 #include "codegen/KernelFamily.h"
@@ -22,8 +23,7 @@ struct Choice {
 };
 
 /// The family that gets the problem; null when none claims it.
-const KernelFamily *claimingFamily(const Problem &problem,
-                                   std::span<const KernelFamily *const> families);
+const KernelFamily *claimingFamily(const Problem &problem, std::span<const KernelFamily *const> families);
 
 /// `problem` is canonical. A problem that no family claims is an error, as is a forced configuration that is not legal.
 Result<Choice> choose(const Problem &problem, const ChooseOptions &options);

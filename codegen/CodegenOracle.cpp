@@ -35,8 +35,7 @@ std::optional<std::string> CodegenOracle::layoutPreference(mlir::Operation *op) 
   return std::nullopt;
 }
 
-std::optional<double> CodegenOracle::cost(llvm::ArrayRef<mlir::Operation *> ops,
-                                          llvm::ArrayRef<mlir::Value> outputs) {
+std::optional<double> CodegenOracle::cost(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs) {
   Result<RegionProblem> region = problemOf(ops, outputs, nullptr, precision);
   if (!region.ok())
     return std::nullopt;

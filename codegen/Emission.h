@@ -1,4 +1,5 @@
-// What a family emits for one problem: functions of the kernel ABI at scf/vector/memref/llvm level and how the host is to call them.
+// What a family emits for one problem: functions of the kernel ABI at scf/vector/memref/llvm level and how the host is
+// to call them.
 #pragma once
 
 #include "codegen/Problem.h"
@@ -36,7 +37,7 @@ struct Launch {
   std::string symbol;             ///< function of the module
   SizeExpr grid;                  ///< workgroups, over the problem's symbols; never a function of the thread count
   std::vector<BufferRef> buffers; ///< `args->buffers[i]`
-  std::vector<SizeExpr> sizes;    ///< `args->sizes[i]`; the problem's symbols in order, d0 first, unless the family says otherwise
+  std::vector<SizeExpr> sizes;    ///< `args->sizes[i]`; the problem's symbols in order, unless the family says otherwise
   SizeExpr scratchBytes;          ///< per worker, 64-byte aligned
 };
 

@@ -35,8 +35,7 @@ static bool staysInPlace(const Problem &problem, Problem::ValueId id) {
     if (!(problem.value(op.result).dims == problem.value(id).dims))
       return false;
     for (Problem::ValueId operand : op.operands)
-      if (operand != Problem::absent && derived[operand] &&
-          !(problem.value(operand).dims == problem.value(id).dims))
+      if (operand != Problem::absent && derived[operand] && !(problem.value(operand).dims == problem.value(id).dims))
         return false;
     sweeps += sweep;
     derived[op.result] = 1;

@@ -4,15 +4,12 @@
 
 namespace kiln {
 
-bool KernelFamily::isLegal(const Problem &problem, const Config &config,
-                           const TargetInfo &target) const {
+bool KernelFamily::isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const {
   std::vector<Config> all = candidates(problem, target);
-  return std::find(all.begin(), all.end(), config) != all.end() ||
-         config == defaultConfig(problem, target);
+  return std::find(all.begin(), all.end(), config) != all.end() || config == defaultConfig(problem, target);
 }
 
-CostEstimate KernelFamily::cost(const Problem &problem, const Config &config,
-                                const TargetInfo &target) const {
+CostEstimate KernelFamily::cost(const Problem &problem, const Config &config, const TargetInfo &target) const {
   // Memory or arithmetic, whichever takes longer, at middling rates of one core.
   constexpr double bytesPerSecond = 15e9, flopsPerSecondPerLane = 6e9;
   SymbolValues sizes = nominalSizes(problem);
@@ -23,13 +20,12 @@ CostEstimate KernelFamily::cost(const Problem &problem, const Config &config,
   CostEstimate estimate;
   estimate.bytes = value(bytes(problem));
   estimate.flops = value(flops(problem));
-  estimate.seconds = std::max(estimate.bytes / bytesPerSecond,
-                              estimate.flops / (flopsPerSecondPerLane * target.lanes(32)));
+  estimate.seconds =
+      std::max(estimate.bytes / bytesPerSecond, estimate.flops / (flopsPerSecondPerLane * target.lanes(32)));
   return estimate;
 }
 
-const KernelFamily *findFamily(std::span<const KernelFamily *const> families,
-                               std::string_view name) {
+const KernelFamily *findFamily(std::span<const KernelFamily *const> families, std::string_view name) {
   for (const KernelFamily *family : families)
     if (family->name() == name)
       return family;

@@ -1,5 +1,5 @@
-// A kernel family turns a class of problems into code. Stateless: every answer is a function of the arguments, so kernels compile in
-// parallel contexts and equal problems share code.
+// A kernel family turns a class of problems into code. Stateless: every answer is a function of the arguments, so
+// kernels compile in parallel contexts and equal problems share code.
 #pragma once
 
 #include "codegen/Problem.h"
@@ -45,8 +45,8 @@ public:
   /// Raising it retires this family's cache entries and no others; so must every change of emitted code.
   virtual int version() const = 0;
 
-  /// Whether this family can implement the problem, all of it, at any sizes its symbols allow. Cheap: kernel forming asks for
-  /// every step of a growing region.
+  /// Whether this family can implement the problem, all of it, at any sizes its symbols allow. Cheap: kernel forming
+  /// asks for every step of a growing region.
   virtual bool claims(const Problem &problem) const = 0;
   /// For a problem of one convolution- or pool-like op in NCHW: the layout it runs better in ("nhwc"), if any.
   virtual std::optional<std::string> layoutPreference(const Problem &problem) const { return std::nullopt; }
@@ -57,12 +57,11 @@ public:
   virtual Config defaultConfig(const Problem &problem, const TargetInfo &target) const = 0;
   /// Whether `config` (from a cache, or forced) is one that emit accepts.
   virtual bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const;
-  virtual CostEstimate cost(const Problem &problem, const Config &config,
-                            const TargetInfo &target) const;
+  virtual CostEstimate cost(const Problem &problem, const Config &config, const TargetInfo &target) const;
 
   /// The code. Sees nothing but its arguments; the context is its own.
-  virtual Result<Emission> emit(const Problem &problem, const Config &config,
-                                const TargetInfo &target, mlir::MLIRContext &context) const = 0;
+  virtual Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                                mlir::MLIRContext &context) const = 0;
   virtual Exactness exactness(const Problem &problem, const Config &config) const = 0;
 };
 

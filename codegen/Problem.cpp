@@ -10,12 +10,9 @@ namespace kiln {
 
 std::string_view precisionName(Precision precision) {
   switch (precision) {
-  case Precision::Strict:
-    return "strict";
-  case Precision::Default:
-    return "default";
-  case Precision::Fast:
-    return "fast";
+  case Precision::Strict: return "strict";
+  case Precision::Default: return "default";
+  case Precision::Fast: return "fast";
   }
   return "default";
 }
@@ -65,8 +62,8 @@ Problem::ValueId Problem::addScalar(DType dtype, double value) {
   return addLiteral(dtype, {}, std::vector<double>{value});
 }
 
-Problem::ValueId Problem::addOp(std::string mnemonic, std::vector<ValueId> operands,
-                                Attributes attributes, DType dtype, std::vector<SizeExpr> dims) {
+Problem::ValueId Problem::addOp(std::string mnemonic, std::vector<ValueId> operands, Attributes attributes, DType dtype,
+                                std::vector<SizeExpr> dims) {
   ValueId id = append(*this, {Kind::Result, dtype, std::move(dims), int(ops.size()), {}});
   ops.push_back({std::move(mnemonic), std::move(operands), std::move(attributes), id});
   return id;
@@ -88,7 +85,8 @@ std::vector<Problem::ValueId> Problem::inputs() const {
 }
 
 int Problem::inputIndex(ValueId id) const {
-  return static_cast<int>(std::count_if(values.begin(), values.begin() + id, [](const Value &v) { return v.isBuffer(); }));
+  return static_cast<int>(
+      std::count_if(values.begin(), values.begin() + id, [](const Value &v) { return v.isBuffer(); }));
 }
 
 /// Symbols of one expression, those with short names first, so that d9 comes before d10.
@@ -96,8 +94,7 @@ static std::vector<std::string> sortedSymbols(const SizeExpr &expr) {
   std::set<std::string> names;
   expr.collectSymbols(names);
   std::vector<std::string> sorted(names.begin(), names.end());
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const auto &a, const auto &b) { return a.size() < b.size(); });
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto &a, const auto &b) { return a.size() < b.size(); });
   return sorted;
 }
 
@@ -163,14 +160,13 @@ Status Problem::verify() const {
     KILN_TRY(verifyValue(*this, i));
   ValueId last = -1;
   for (const Op &op : ops) {
-    if (op.result <= last || size_t(op.result) >= values.size() ||
-        value(op.result).kind != Kind::Result || &ops[value(op.result).op] != &op)
+    if (op.result <= last || size_t(op.result) >= values.size() || value(op.result).kind != Kind::Result ||
+        &ops[value(op.result).op] != &op)
       return makeError(ErrorCode::E0805, "problem: the result of ", op.mnemonic, " is out of order");
     last = op.result;
     for (ValueId id : op.operands)
       if (id != absent && (id < 0 || id >= op.result))
-        return makeError(ErrorCode::E0805, "problem: %", op.result, " uses %", id,
-                         ", which is not defined before it");
+        return makeError(ErrorCode::E0805, "problem: %", op.result, " uses %", id, ", which is not defined before it");
   }
   if (outputs.empty())
     return makeError(ErrorCode::E0805, "problem: no output");
@@ -233,8 +229,7 @@ Problem::Canonical Problem::canonical() const {
     const Value &v = value(old);
     newId[old] = append(p, v);
     if (v.isBuffer())
-      out.inputOrder.push_back(
-          int(std::lower_bound(oldInputs.begin(), oldInputs.end(), old) - oldInputs.begin()));
+      out.inputOrder.push_back(int(std::lower_bound(oldInputs.begin(), oldInputs.end(), old) - oldInputs.begin()));
     if (const Op *op = producer(old)) {
       p.values.back().op = int(p.ops.size());
       Op copy = *op;

@@ -1,14 +1,15 @@
-// A Problem is one kernel's work as data: the whole fused expression with its sizes, types and alias facts, and nothing else of the
-// model (no node names, no graph). It is what families claim, what the tuning cache is keyed by, and what the interpreter can run.
+// A Problem is one kernel's work as data: the whole fused expression with its sizes, types and alias facts, and nothing
+// else of the model (no node names, no graph). It is what families claim, what the tuning cache is keyed by, and what
+// the interpreter can run.
 //
 // Text form, one line, statements separated by "; ", values numbered in order of definition:
 //
 //   v1 default; %0 = in f32[d0,56,56,64]; %1 = const f32[64,64,1,1]; %2 = conv(%0,%1){strides=[1,1]} f32[d0,56,56,64];
 //   %3 = lit f32[] 6.0; %4 = min(%2,%3) f32[d0,56,56,64]; out %4; inplace %4=%0; range d0 1..64
 //
-// (`range` states what is known of a symbol; an open end is left empty.) parse(print(p)) prints as the same text. In canonical form values are
-// numbered by a depth-first walk from the outputs, and symbols are d0, d1, ... in order of first use, so equal work has equal text.
-// Nothing here needs LLVM or MLIR.
+// (`range` states what is known of a symbol; an open end is left empty.) parse(print(p)) prints as the same text. In
+// canonical form values are numbered by a depth-first walk from the outputs, and symbols are d0, d1, ... in order of
+// first use, so equal work has equal text. Nothing here needs LLVM or MLIR.
 #pragma once
 
 #include "runtime/base/Attributes.h"
@@ -68,7 +69,8 @@ struct Problem {
     ValueId result = absent;
   };
 
-  /// `outputs[output]` may share the buffer of `inputs()[input]`: same element positions are read before they are written.
+  /// `outputs[output]` may share the buffer of `inputs()[input]`: same element positions are read before they are
+  /// written.
   struct InPlace {
     int output = 0;
     int input = 0;
@@ -94,8 +96,8 @@ struct Problem {
   ValueId addLiteral(DType dtype, std::vector<SizeExpr> dims, Literal elements);
   /// A rank-0 literal; `value` is rounded to the type.
   ValueId addScalar(DType dtype, double value);
-  ValueId addOp(std::string mnemonic, std::vector<ValueId> operands, Attributes attributes,
-                DType dtype, std::vector<SizeExpr> dims);
+  ValueId addOp(std::string mnemonic, std::vector<ValueId> operands, Attributes attributes, DType dtype,
+                std::vector<SizeExpr> dims);
   void addOutput(ValueId value) { outputs.push_back(value); }
 
   const Value &value(ValueId id) const { return values.at(static_cast<size_t>(id)); }
@@ -117,10 +119,12 @@ struct Problem {
   std::string print() const;
   /// Reads the text form; verifies what it read.
   static Result<Problem> parse(std::string_view text);
-  /// Well-formed: ids in range and topological, ops with results, literals of the right size, in-place pairs of equal type and dims.
+  /// Well-formed: ids in range and topological, ops with results, literals of the right size, in-place pairs of equal
+  /// type and dims.
   Status verify() const;
 
-  /// The same work in canonical form. `inputOrder[i]` is the index that new input i had; `symbolMap[k]` is what d<k> was called.
+  /// The same work in canonical form. `inputOrder[i]` is the index that new input i had; `symbolMap[k]` is what d<k>
+  /// was called.
   struct Canonical;
   Canonical canonical() const;
 };
@@ -136,7 +140,8 @@ using SymbolValues = std::map<std::string, int64_t>;
 
 /// Number of elements of dims.
 SizeExpr elementCount(std::span<const SizeExpr> dims);
-/// Floating-point operations of one op: 2 for a multiply-add, 1 for every other elementwise step; data movement counts 0.
+/// Floating-point operations of one op: 2 for a multiply-add, 1 for every other elementwise step; data movement counts
+/// 0.
 SizeExpr opFlops(const Problem &problem, const Problem::Op &op);
 /// Sum of opFlops.
 SizeExpr flops(const Problem &problem);

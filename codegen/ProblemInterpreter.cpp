@@ -6,8 +6,7 @@
 
 namespace kiln {
 
-Result<std::vector<int64_t>> valueDims(const Problem &problem, Problem::ValueId id,
-                                       const SymbolValues &symbols) {
+Result<std::vector<int64_t>> valueDims(const Problem &problem, Problem::ValueId id, const SymbolValues &symbols) {
   std::vector<int64_t> dims;
   for (const SizeExpr &dim : problem.value(id).dims) {
     KILN_ASSIGN(int64_t size, dim.evaluate(symbols));
@@ -24,8 +23,8 @@ Result<SymbolValues> bindSymbols(const Problem &problem, std::span<const TensorV
   for (size_t i = 0; i < ids.size(); ++i) {
     const Problem::Value &v = problem.value(ids[i]);
     if (v.dtype != inputs[i].dtype || v.rank() != inputs[i].rank())
-      return makeError(ErrorCode::E0305, "input ", i, " of the problem is ", dtypeName(v.dtype),
-                       " of rank ", v.rank(), ", got ", printTensorType(inputs[i].dtype, inputs[i].dims));
+      return makeError(ErrorCode::E0305, "input ", i, " of the problem is ", dtypeName(v.dtype), " of rank ", v.rank(),
+                       ", got ", printTensorType(inputs[i].dtype, inputs[i].dims));
     for (size_t d = 0; d < v.dims.size(); ++d)
       if (std::optional<std::string> symbol = v.dims[d].asSymbol())
         symbols.emplace(*symbol, inputs[i].dims[d]);
@@ -52,8 +51,7 @@ Result<Tensor> literalTensor(const Problem::Value &value) {
     return tensor;
   }
   DType wideType = value.dtype == DType::U64 ? DType::U64 : DType::I64;
-  KILN_ASSIGN(Tensor wide, Tensor::of<int64_t>(wideType, dims,
-                                               std::get<std::vector<int64_t>>(value.literal)));
+  KILN_ASSIGN(Tensor wide, Tensor::of<int64_t>(wideType, dims, std::get<std::vector<int64_t>>(value.literal)));
   KILN_ASSIGN(Tensor tensor, Tensor::create(value.dtype, dims));
   KILN_TRY(convertElements(wide.view(), tensor.view()));
   return tensor;

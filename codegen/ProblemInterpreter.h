@@ -9,8 +9,8 @@
 
 namespace kiln {
 
-/// Symbol values that make the problem's input dims equal the given ones; an error where they contradict. Dims that are no plain
-/// symbol are checked, not solved.
+/// Symbol values that make the problem's input dims equal the given ones; an error where they contradict. Dims that are
+/// no plain symbol are checked, not solved.
 Result<SymbolValues> bindSymbols(const Problem &problem, std::span<const TensorView> inputs);
 
 /// The outputs of `problem` for `inputs` (one per `problem.inputs()`, in order) at these sizes.
@@ -20,8 +20,7 @@ Result<std::vector<Tensor>> interpret(const Problem &problem, std::span<const Te
 Result<std::vector<Tensor>> interpret(const Problem &problem, std::span<const TensorView> inputs);
 
 /// Dims of value `id` at these sizes.
-Result<std::vector<int64_t>> valueDims(const Problem &problem, Problem::ValueId id,
-                                       const SymbolValues &symbols);
+Result<std::vector<int64_t>> valueDims(const Problem &problem, Problem::ValueId id, const SymbolValues &symbols);
 /// The elements of a literal as a tensor of its type.
 Result<Tensor> literalTensor(const Problem::Value &value);
 

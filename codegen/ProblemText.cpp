@@ -23,8 +23,7 @@ static std::string printFloat(float value) {
 
 static std::string printElement(DType dtype, const Problem::Literal &literal, size_t i) {
   if (const auto *integers = std::get_if<std::vector<int64_t>>(&literal))
-    return dtype == DType::U64 ? std::to_string(uint64_t((*integers)[i]))
-                               : std::to_string((*integers)[i]);
+    return dtype == DType::U64 ? std::to_string(uint64_t((*integers)[i])) : std::to_string((*integers)[i]);
   double value = std::get<std::vector<double>>(literal)[i];
   return dtype == DType::F64 ? printDouble(value) : printFloat(static_cast<float>(value));
 }
@@ -37,9 +36,7 @@ static std::string printType(const Problem::Value &value) {
   return s + ']';
 }
 
-static std::string name(Problem::ValueId id) {
-  return id == Problem::absent ? "_" : "%" + std::to_string(id);
-}
+static std::string name(Problem::ValueId id) { return id == Problem::absent ? "_" : "%" + std::to_string(id); }
 
 std::string Problem::print() const {
   std::string s = "v1 ";
@@ -48,12 +45,8 @@ std::string Problem::print() const {
     const Value &v = values[i];
     s += "; " + name(int(i)) + " = ";
     switch (v.kind) {
-    case Kind::Input:
-      s += "in " + printType(v);
-      break;
-    case Kind::Const:
-      s += "const " + printType(v);
-      break;
+    case Kind::Input: s += "in " + printType(v); break;
+    case Kind::Const: s += "const " + printType(v); break;
     case Kind::Literal: {
       s += "lit " + printType(v) + " ";
       size_t count = std::visit([](const auto &e) { return e.size(); }, v.literal);
@@ -102,8 +95,7 @@ public:
 
 private:
   Status fail(std::string_view expected) const {
-    return makeError(ErrorCode::E0805, "problem text, character ", all.size() - text.size(),
-                     ": expected ", expected);
+    return makeError(ErrorCode::E0805, "problem text, character ", all.size() - text.size(), ": expected ", expected);
   }
   void skipBlanks() {
     while (!text.empty() && text.front() == ' ')
@@ -121,8 +113,7 @@ private:
     skipBlanks();
     size_t n = 0;
     auto isWord = [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             c == '_' || c == '$';
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
     };
     while (n < text.size() && isWord(text[n]))
       ++n;

@@ -11,9 +11,8 @@ SizeExpr elementCount(std::span<const SizeExpr> dims) { return SizeExpr::product
 /// Ops that move or select elements and compute nothing.
 static bool isMovement(std::string_view op) {
   static constexpr std::string_view names[] = {
-      "argmax", "argmin",          "cast",   "concat",    "constant", "expand", "gather",
-      "gather_elements", "gather_nd", "pad", "range", "reshape", "shape",    "slice",  "tile", "transpose",
-      "where"};
+      "argmax", "argmin",  "cast",  "concat", "constant", "expand",    "gather", "gather_elements", "gather_nd", "pad",
+      "range",  "reshape", "shape", "slice",  "tile",     "transpose", "where"};
   return std::find(std::begin(names), std::end(names), op) != std::end(names);
 }
 
@@ -32,8 +31,7 @@ static int sweepFlops(std::string_view op) {
 
 SizeExpr opFlops(const Problem &problem, const Problem::Op &op) {
   auto operand = [&](size_t i) -> const Problem::Value * {
-    return i < op.operands.size() && op.operands[i] != Problem::absent ? &problem.value(op.operands[i])
-                                                                       : nullptr;
+    return i < op.operands.size() && op.operands[i] != Problem::absent ? &problem.value(op.operands[i]) : nullptr;
   };
   const Problem::Value &result = problem.value(op.result);
   const Problem::Value *first = operand(0);
@@ -79,9 +77,7 @@ SizeExpr flops(const Problem &problem) {
 
 SizeExpr bytes(const Problem &problem) {
   SizeExpr sum = 0;
-  auto add = [&](const Problem::Value &v) {
-    sum = sum + elementCount(v.dims) * dtypeBytes(v.dtype);
-  };
+  auto add = [&](const Problem::Value &v) { sum = sum + elementCount(v.dims) * dtypeBytes(v.dtype); };
   for (Problem::ValueId id : problem.inputs())
     add(problem.value(id));
   for (Problem::ValueId id : problem.outputs)

@@ -17,11 +17,12 @@ using mlir::Value;
 
 static constexpr int64_t maxLiteralIntegers = 16;
 
-/// Whether `op` takes weights: families want those as buffers, whatever their size (the bias of a convolution with one output).
+/// Whether `op` takes weights: families want those as buffers, whatever their size (the bias of a convolution with one
+/// output).
 static bool takesWeights(Operation *op) {
   auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
-  return kilnOp && (kilnOp.getFusionRole() == FusionRole::Contraction ||
-                    kilnOp.getFusionRole() == FusionRole::Reduction);
+  return kilnOp &&
+         (kilnOp.getFusionRole() == FusionRole::Contraction || kilnOp.getFusionRole() == FusionRole::Reduction);
 }
 
 bool isLiteralConstant(Value constant) {
@@ -30,8 +31,8 @@ bool isLiteralConstant(Value constant) {
     return false;
   if (llvm::any_of(constant.getUsers(), takesWeights))
     return false;
-  return type.getNumElements() == 1 || (type.getElementType().isIntOrIndex() &&
-                                        type.getNumElements() <= maxLiteralIntegers);
+  return type.getNumElements() == 1 ||
+         (type.getElementType().isIntOrIndex() && type.getNumElements() <= maxLiteralIntegers);
 }
 
 static Result<Problem::Literal> literalOf(Value constant) {
@@ -50,16 +51,14 @@ namespace {
 /// Builds the problem op by op, with the function's own symbols; canonical() renames them.
 class Converter {
 public:
-  Converter(const SizeTable *table, Precision precision) : table(table) {
-    problem.precision = precision;
-  }
+  Converter(const SizeTable *table, Precision precision) : table(table) { problem.precision = precision; }
 
   /// `source` is the value outside of the region that `value` stands for.
   Status bindInput(Value value, Value source) {
     KILN_ASSIGN(DType dtype, dtypeOfValue(value));
     KILN_ASSIGN(std::vector<SizeExpr> dims, inputDims(value));
-    ids[value] = isConstant(source) ? problem.addConst(dtype, std::move(dims))
-                                    : problem.addInput(dtype, std::move(dims));
+    ids[value] =
+        isConstant(source) ? problem.addConst(dtype, std::move(dims)) : problem.addInput(dtype, std::move(dims));
     inputs.push_back(source);
     return Status();
   }
@@ -128,8 +127,7 @@ std::optional<SizeExpr> Converter::windowDim(Operation *op, size_t i) const {
   if (i < first || i >= first + spatial)
     return std::nullopt;
   size_t d = i - first;
-  SizeExpr window = conv ? getDims(op->getOperand(1))[2 + d]
-                         : SizeExpr(attributes.getInts("kernel").at(d));
+  SizeExpr window = conv ? getDims(op->getOperand(1))[2 + d] : SizeExpr(attributes.getInts("kernel").at(d));
   std::vector<int64_t> pads = attributes.getInts("pads"), strides = attributes.getInts("strides"),
                        dilations = attributes.getInts("dilations");
   if (pads.size() != 2 * spatial || strides.size() != spatial || dilations.size() != spatial)
@@ -177,8 +175,7 @@ Status Converter::addOp(Operation *op) {
       return makeError(ErrorCode::E0208, "a size without a symbol");
     dims.push_back(resultDim(op, i, dim));
   }
-  ids[result] = problem.addOp(mnemonicOf(op).str(), std::move(operands), toAttributes(op), dtype,
-                              std::move(dims));
+  ids[result] = problem.addOp(mnemonicOf(op).str(), std::move(operands), toAttributes(op), dtype, std::move(dims));
   return Status();
 }
 
@@ -207,8 +204,8 @@ Result<RegionProblem> Converter::finish() {
   return out;
 }
 
-Result<RegionProblem> problemOf(llvm::ArrayRef<Operation *> ops, llvm::ArrayRef<Value> outputs,
-                                const SizeTable *table, Precision precision) {
+Result<RegionProblem> problemOf(llvm::ArrayRef<Operation *> ops, llvm::ArrayRef<Value> outputs, const SizeTable *table,
+                                Precision precision) {
   Converter converter(table, precision);
   llvm::DenseMap<Operation *, bool> inside;
   for (Operation *op : ops)

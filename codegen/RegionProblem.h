@@ -1,5 +1,6 @@
-// From ops of the kiln dialect to the Problem they are. Values are renumbered, symbols renamed in first-use order, single elements and short
-// integer lists become literals, other constants become const inputs; node names do not survive.
+// From ops of the kiln dialect to the Problem they are. Values are renumbered, symbols renamed in first-use order,
+// single elements and short integer lists become literals, other constants become const inputs; node names do not
+// survive.
 #pragma once
 
 #include "codegen/Problem.h"
@@ -19,14 +20,15 @@ struct RegionProblem {
   std::vector<SizeExpr> sizes;     ///< the value of each of problem.symbols(), over the function's symbols
 };
 
-/// Whether a constant becomes a literal of the problem text: single elements and short integer lists, unless an op takes them as weights.
+/// Whether a constant becomes a literal of the problem text: single elements and short integer lists, unless an op
+/// takes them as weights.
 bool isLiteralConstant(mlir::Value constant);
 
-/// The problem of `ops` (in topological order) that computes `outputs`. With `table`, result sizes are related to the inputs' as far as its
-/// definitions tell, and ranges are carried; without it that is left out, which is enough to ask a family whether it claims.
+/// The problem of `ops` (in topological order) that computes `outputs`. With `table`, result sizes are related to the
+/// inputs' as far as its definitions tell, and ranges are carried; without it that is left out, which is enough to ask
+/// a family whether it claims.
 Result<RegionProblem> problemOf(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs,
-                                const SizeTable *table = nullptr,
-                                Precision precision = Precision::Default);
+                                const SizeTable *table = nullptr, Precision precision = Precision::Default);
 /// The problem of a kiln.kernel's body; `inputs` are operands of the kernel.
 Result<RegionProblem> problemOf(mlir::Operation *kernel, const SizeTable *table = nullptr,
                                 Precision precision = Precision::Default);

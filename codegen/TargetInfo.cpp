@@ -10,18 +10,17 @@ struct Level {
 };
 constexpr Level levels[] = {{"x86-64-v3", 256, 16}, {"x86-64-v4", 512, 32}};
 
-/// Cache sizes that tile choices go by. Rows are named, never measured: "generic" fits every server core of the last years.
+/// Cache sizes that tile choices go by. Rows are named, never measured: "generic" fits every server core of the last
+/// years.
 struct Profile {
   std::string_view name;
   int64_t l1Bytes, l2Bytes, l3Bytes;
 };
-constexpr Profile profiles[] = {{"generic", 32 << 10, 512 << 10, 4 << 20},
-                                {"large-l2", 48 << 10, 2 << 20, 4 << 20}};
+constexpr Profile profiles[] = {{"generic", 32 << 10, 512 << 10, 4 << 20}, {"large-l2", 48 << 10, 2 << 20, 4 << 20}};
 
 constexpr std::string_view knownFeatures[] = {"bf16", "vnni"};
 
-template <typename Row, size_t n>
-const Row *findRow(const Row (&table)[n], std::string_view name) {
+template <typename Row, size_t n> const Row *findRow(const Row (&table)[n], std::string_view name) {
   for (const Row &row : table)
     if (row.name == name)
       return &row;
@@ -47,8 +46,7 @@ Status derive(TargetInfo &target) {
                      "\" is not known; expected generic or large-l2");
   for (const std::string &feature : target.features)
     if (!isKnownFeature(feature))
-      return makeError(ErrorCode::E0206, "target feature \"", feature,
-                       "\" is not known; expected bf16 or vnni");
+      return makeError(ErrorCode::E0206, "target feature \"", feature, "\" is not known; expected bf16 or vnni");
   if (!target.features.empty() && level->vectorBits < 512)
     return makeError(ErrorCode::E0206, "target features need level x86-64-v4");
   target.vectorBits = level->vectorBits;
@@ -107,12 +105,10 @@ Result<TargetInfo> hostTarget() {
   TargetInfo target;
 #if defined(__x86_64__) && defined(__GNUC__)
   __builtin_cpu_init();
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-      !__builtin_cpu_supports("bmi2"))
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2"))
     return makeError(ErrorCode::E0206, "this machine is below x86-64-v3 (AVX2, FMA and BMI2 are needed)");
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
     target.level = "x86-64-v4";
     if (__builtin_cpu_supports("avx512bf16"))
       target.features.insert("bf16");

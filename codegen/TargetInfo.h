@@ -1,5 +1,5 @@
-// What a kernel is compiled for, as data: instruction-set level, feature flags and a named cache profile. Code depends on these alone,
-// never on the machine that compiles, so that an artifact is the same wherever it is built.
+// What a kernel is compiled for, as data: instruction-set level, feature flags and a named cache profile. Code depends
+// on these alone, never on the machine that compiles, so that an artifact is the same wherever it is built.
 //
 // Text form: "x86-64-v4+bf16+vnni", with "@profile" at the end when it is not the default one.
 #pragma once
@@ -14,9 +14,9 @@
 namespace kiln {
 
 struct TargetInfo {
-  std::string level = "x86-64-v3";  ///< "x86-64-v3" (AVX2, FMA) or "x86-64-v4" (AVX-512 F, BW, CD, DQ, VL)
-  std::set<std::string> features;   ///< "bf16", "vnni": beyond what the level has
-  std::string profile = "generic";  ///< row of the cache table in TargetInfo.cpp
+  std::string level = "x86-64-v3"; ///< "x86-64-v3" (AVX2, FMA) or "x86-64-v4" (AVX-512 F, BW, CD, DQ, VL)
+  std::set<std::string> features;  ///< "bf16", "vnni": beyond what the level has
+  std::string profile = "generic"; ///< row of the cache table in TargetInfo.cpp
 
   // Derived from the three above by makeTarget / parse.
   int vectorBits = 256;

@@ -22,12 +22,9 @@ constexpr StageInfo stages[] = {
      "sizes are integers or symbols, constants are folded, dead code is gone, spelled-out "
      "composites are raised"},
     {Stage::Optimized, "optimized", "casts are eliminated and layouts chosen, as explicit ops"},
-    {Stage::Kernels, "kernels",
-     "every tensor op lies in one kernel region that names its family, or is a host step"},
-    {Stage::Configured, "configured",
-     "every kernel has its problem text and the chosen implementation"},
-    {Stage::Planned, "planned",
-     "a host program: buffers with places, launches and host calls in order"},
+    {Stage::Kernels, "kernels", "every tensor op lies in one kernel region that names its family, or is a host step"},
+    {Stage::Configured, "configured", "every kernel has its problem text and the chosen implementation"},
+    {Stage::Planned, "planned", "a host program: buffers with places, launches and host calls in order"},
     {Stage::Lowered, "lowered", "the host program with vector-level code of every kernel"},
     {Stage::Artifact, "artifact", "the .kiln file"},
 };
@@ -47,10 +44,7 @@ const Legality &legalityOf(Stage stage) {
       {Stage::Canonical, {"func.*", "kiln.*", "!kiln.kernel", "!kiln.yield"}, true, {}},
       {Stage::Optimized, {"func.*", "kiln.*", "!kiln.kernel", "!kiln.yield"}, true, {}},
       {Stage::Kernels, {"func.*", "kiln.*"}, true, {"family"}},
-      {Stage::Configured,
-       {"func.*", "kiln.*"},
-       true,
-       {"family", "problem", "config", "sizes", "packed", "plan"}},
+      {Stage::Configured, {"func.*", "kiln.*"}, true, {"family", "problem", "config", "sizes", "packed", "plan"}},
       {Stage::Planned, {"plan.*"}, false, {}},
       {Stage::Lowered, {"plan.*", "builtin.module"}, false, {}},
   };
@@ -104,8 +98,7 @@ Stage stageOf(ModuleOp module) {
 }
 
 void setStage(ModuleOp module, Stage stage) {
-  module->setAttr(stageAttrName,
-                  StringAttr::get(module.getContext(), llvm::StringRef(stageName(stage))));
+  module->setAttr(stageAttrName, StringAttr::get(module.getContext(), llvm::StringRef(stageName(stage))));
 }
 
 Status checkStage(ModuleOp module, Stage stage) {
@@ -114,8 +107,7 @@ Status checkStage(ModuleOp module, Stage stage) {
   const Legality &legality = legalityOf(stage);
   Status status;
   auto refuse = [&](Operation *op, const std::string &why) {
-    status = makeError(ErrorCode::E0902, op->getName().getStringRef().str(), " ", why, " at stage ",
-                       stageName(stage));
+    status = makeError(ErrorCode::E0902, op->getName().getStringRef().str(), " ", why, " at stage ", stageName(stage));
     return WalkResult::interrupt();
   };
   module->walk<WalkOrder::PreOrder>([&](Operation *op) {

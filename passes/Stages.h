@@ -13,17 +13,7 @@
 
 namespace kiln {
 
-enum class Stage {
-  None,
-  Imported,
-  Canonical,
-  Optimized,
-  Kernels,
-  Configured,
-  Planned,
-  Lowered,
-  Artifact
-};
+enum class Stage { None, Imported, Canonical, Optimized, Kernels, Configured, Planned, Lowered, Artifact };
 
 struct StageInfo {
   Stage stage;

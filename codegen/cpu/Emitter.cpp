@@ -34,7 +34,9 @@ Type Emitter::i64() { return b_.getI64Type(); }
 Type Emitter::ptr() { return LLVM::LLVMPointerType::get(b_.getContext()); }
 Type Emitter::integer(unsigned bits) { return b_.getIntegerType(bits); }
 
-Type Emitter::vec(Type element, int64_t lanes) { return lanes == 0 ? element : mlir::VectorType::get({lanes}, element); }
+Type Emitter::vec(Type element, int64_t lanes) {
+  return lanes == 0 ? element : mlir::VectorType::get({lanes}, element);
+}
 
 Type Emitter::registerType(DType dtype) {
   switch (dtype) {
@@ -61,8 +63,8 @@ int64_t Emitter::bytesOf(DType dtype) { return dtypeBytes(dtype); }
 
 // --- Functions -----------------------------------------------------------------------------------------------------
 
-static LLVM::LLVMFuncOp createFunction(mlir::OpBuilder &b, mlir::Location loc, mlir::ModuleOp module, llvm::StringRef name,
-                                       LLVM::LLVMFunctionType type, LLVM::Linkage linkage) {
+static LLVM::LLVMFuncOp createFunction(mlir::OpBuilder &b, mlir::Location loc, mlir::ModuleOp module,
+                                       llvm::StringRef name, LLVM::LLVMFunctionType type, LLVM::Linkage linkage) {
   mlir::OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToEnd(module.getBody());
   return b.create<LLVM::LLVMFuncOp>(loc, name, type, linkage);
@@ -144,8 +146,8 @@ LocalFunction Emitter::beginLocal(llvm::StringRef name, llvm::ArrayRef<Type> arg
   Type result = results.empty()       ? LLVM::LLVMVoidType::get(b_.getContext())
                 : results.size() == 1 ? results[0]
                                       : Type(LLVM::LLVMStructType::getLiteral(b_.getContext(), results));
-  auto function = createFunction(b_, loc_, *module_, name, LLVM::LLVMFunctionType::get(result, arguments),
-                                 LLVM::Linkage::Internal);
+  auto function =
+      createFunction(b_, loc_, *module_, name, LLVM::LLVMFunctionType::get(result, arguments), LLVM::Linkage::Internal);
   function.setPassthroughAttr(b_.getArrayAttr({b_.getStringAttr("noinline")}));
   function_ = function;
   entry_ = function.addEntryBlock(b_);

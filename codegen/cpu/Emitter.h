@@ -78,19 +78,19 @@ public:
   // --- Types -------------------------------------------------------------------------------------------------------
   Type f32(), f64(), i1(), i8(), i32(), i64(), ptr();
   Type integer(unsigned bits);
-  Type vec(Type element, int64_t lanes);                // lanes == 0: the scalar itself
-  Type registerType(DType dtype);                       // element type in registers (f16 -> f32, bool -> i1)
-  int64_t lanes(unsigned elementBits = 32) const;       // elements in one register of the target
-  static int64_t lanesOf(Type type);                    // 0 for a scalar
+  Type vec(Type element, int64_t lanes);          // lanes == 0: the scalar itself
+  Type registerType(DType dtype);                 // element type in registers (f16 -> f32, bool -> i1)
+  int64_t lanes(unsigned elementBits = 32) const; // elements in one register of the target
+  static int64_t lanesOf(Type type);              // 0 for a scalar
   static Type elementOf(Type type);
-  static bool isFloat(Type type);                       // of the element
+  static bool isFloat(Type type); // of the element
   static bool isInteger(Type type);
-  static unsigned bitsOf(Type type);                    // of the element
-  static int64_t bytesOf(DType dtype);                  // in memory
+  static unsigned bitsOf(Type type);   // of the element
+  static int64_t bytesOf(DType dtype); // in memory
 
   // --- Constants ---------------------------------------------------------------------------------------------------
   Value index(int64_t value);
-  Value constant(Type type, double value);              // float or integer, scalar or splat
+  Value constant(Type type, double value); // float or integer, scalar or splat
   Value constant(Type type, int64_t value);
   Value constant(Type type, int value) { return constant(type, int64_t(value)); }
   Value like(Value v, double value) { return constant(v.getType(), value); }
@@ -115,13 +115,13 @@ public:
   // --- Memory ------------------------------------------------------------------------------------------------------
   Value offset(Value pointer, Value elements, int64_t elementBytes); // pointer + elements * elementBytes
   Value offset(Value pointer, int64_t bytes);
-  Value load(Type type, Value pointer, unsigned alignBytes = 0);     // 0: the element's natural alignment
+  Value load(Type type, Value pointer, unsigned alignBytes = 0); // 0: the element's natural alignment
   void store(Value value, Value pointer, unsigned alignBytes = 0);
   Value maskedLoad(Type vectorType, Value pointer, Value mask, Value passThrough = {}); // default pass-through: zero
   void maskedStore(Value value, Value pointer, Value mask);
   Value gather(Type vectorType, Value base, Value indices, Value mask = {}); // base[indices], in elements
   void scatter(Value value, Value base, Value indices, Value mask = {});
-  void streamStore(Value value, Value pointer);         // non-temporal; pointer aligned to the whole vector
+  void streamStore(Value value, Value pointer); // non-temporal; pointer aligned to the whole vector
   void prefetch(Value pointer, int locality = 3, bool write = false);
   Value stackBuffer(int64_t bytes, int64_t alignBytes = 64);
   // By storage type: converts between memory and register form. lanes == 0: a scalar. `mask` may be null.
@@ -129,8 +129,8 @@ public:
   void storeAs(DType dtype, Value value, Value pointer, Value mask = {});
 
   // --- Vectors -----------------------------------------------------------------------------------------------------
-  Value splat(Value scalar, int64_t lanes);             // lanes == 0: the scalar itself
-  Value iota(Type vectorType);                          // 0, 1, 2, ...
+  Value splat(Value scalar, int64_t lanes);                              // lanes == 0: the scalar itself
+  Value iota(Type vectorType);                                           // 0, 1, 2, ...
   Value tailMask(int64_t lanes, Value count, unsigned elementBits = 32); // lane i is on where i < count
   Value extract(Value vector, int64_t lane);
   Value extract(Value vector, Value lane);
@@ -138,7 +138,7 @@ public:
   Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> lanes);
   Value reduceAdd(Value vector);
   Value reduceMul(Value vector);
-  Value reduceMin(Value vector);                        // NaN anywhere: some lane's value or NaN
+  Value reduceMin(Value vector); // NaN anywhere: some lane's value or NaN
   Value reduceMax(Value vector);
   Value reduceAnd(Value vector);
   Value reduceOr(Value vector);
@@ -147,22 +147,22 @@ public:
   Value add(Value a, Value b);
   Value sub(Value a, Value b);
   Value mul(Value a, Value b);
-  Value div(Value a, Value b);                          // integers: toward zero; undefined for /0 and MIN/-1
+  Value div(Value a, Value b); // integers: toward zero; undefined for /0 and MIN/-1
   Value rem(Value a, Value b);
-  Value floorDiv(Value a, Value b);                     // integers, b > 0
-  Value ceilDiv(Value a, Value b);                      // integers, b > 0
+  Value floorDiv(Value a, Value b); // integers, b > 0
+  Value ceilDiv(Value a, Value b);  // integers, b > 0
   Value neg(Value a);
   Value abs(Value a);
-  Value fma(Value a, Value b, Value c);                 // a * b + c; integers too
+  Value fma(Value a, Value b, Value c); // a * b + c; integers too
   Value sqrt(Value a);
   Value floor(Value a);
   Value ceil(Value a);
   Value roundEven(Value a);
   Value trunc(Value a);
   Value copySign(Value magnitude, Value sign);
-  Value min(Value a, Value b);                          // NaN in either operand gives NaN
+  Value min(Value a, Value b); // NaN in either operand gives NaN
   Value max(Value a, Value b);
-  Value fastMin(Value a, Value b);                      // one instruction: b where either is NaN
+  Value fastMin(Value a, Value b); // one instruction: b where either is NaN
   Value fastMax(Value a, Value b);
   Value cmp(Cmp predicate, Value a, Value b);
   Value isNan(Value a);
@@ -175,10 +175,10 @@ public:
   Value shrSigned(Value a, Value b);
   Value shrUnsigned(Value a, Value b);
   Value bitcast(Value a, Type type);
-  Value intToFloat(Value a, Type type);                 // signed; i1 as 0 or 1
-  Value floatToInt(Value a, Type type);                 // toward zero, saturating, NaN gives 0
-  Value floatToIntFast(Value a, Type type);             // toward zero; out of range is unspecified
-  Value resizeFloat(Value a, Type type);                // f32 <-> f64
+  Value intToFloat(Value a, Type type);     // signed; i1 as 0 or 1
+  Value floatToInt(Value a, Type type);     // toward zero, saturating, NaN gives 0
+  Value floatToIntFast(Value a, Type type); // toward zero; out of range is unspecified
+  Value resizeFloat(Value a, Type type);    // f32 <-> f64
   Value resizeInt(Value a, Type type, bool isSigned = true);
 
   // One instruction of the target by the name of its LLVM intrinsic.

@@ -159,9 +159,7 @@ Value Emitter::tailMask(int64_t lanes, Value count, unsigned elementBits) {
 
 Value Emitter::extract(Value vector, int64_t lane) { return b_.create<vector::ExtractOp>(loc_, vector, lane); }
 
-Value Emitter::extract(Value vector, Value lane) {
-  return b_.create<vector::ExtractElementOp>(loc_, vector, lane);
-}
+Value Emitter::extract(Value vector, Value lane) { return b_.create<vector::ExtractElementOp>(loc_, vector, lane); }
 
 Value Emitter::insert(Value scalar, Value vector, int64_t lane) {
   return b_.create<vector::InsertOp>(loc_, scalar, vector, lane);

@@ -46,7 +46,8 @@ static Result<std::unique_ptr<llvm::TargetMachine>> makeMachine(const TargetInfo
   return machine;
 }
 
-Result<std::unique_ptr<llvm::Module>> optimizeForTarget(std::unique_ptr<llvm::Module> module, const TargetInfo &target) {
+Result<std::unique_ptr<llvm::Module>> optimizeForTarget(std::unique_ptr<llvm::Module> module,
+                                                        const TargetInfo &target) {
   KILN_ASSIGN(std::unique_ptr<llvm::TargetMachine> machine, makeMachine(target));
   module->setTargetTriple(triple);
   module->setDataLayout(machine->createDataLayout());

@@ -7,9 +7,7 @@
 namespace kiln::cpu {
 namespace {
 
-Status internalError(const std::string &what) {
-  return Status(ErrorCode::E0903, "kernel object: " + what);
-}
+Status internalError(const std::string &what) { return Status(ErrorCode::E0903, "kernel object: " + what); }
 
 // The object is LLVM's own output, yet every offset is checked: a surprise must be an error and not a crash.
 class ObjectReader {
@@ -22,9 +20,7 @@ public:
     std::memcpy(&out, bytes_.data() + offset, sizeof(T));
     return true;
   }
-  bool holds(uint64_t offset, uint64_t size) const {
-    return offset <= bytes_.size() && bytes_.size() - offset >= size;
-  }
+  bool holds(uint64_t offset, uint64_t size) const { return offset <= bytes_.size() && bytes_.size() - offset >= size; }
   std::string text(uint64_t offset) const {
     std::string out;
     while (offset < bytes_.size() && bytes_[offset] != 0)
@@ -52,8 +48,8 @@ struct Linker {
 
   Status readSections() {
     Elf64_Ehdr header;
-    if (!object.read(0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
-        header.e_machine != EM_X86_64 || header.e_type != ET_REL)
+    if (!object.read(0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_machine != EM_X86_64 ||
+        header.e_type != ET_REL)
       return internalError("not a relocatable x86-64 ELF file");
     sections.resize(header.e_shnum);
     for (size_t i = 0; i < sections.size(); ++i)

@@ -17,8 +17,8 @@ struct LinkedImage {
 };
 
 // Lays the allocated read-only sections of `object` out one after another (code first, each as aligned as it asks, the
-// whole a multiple of 64 bytes) and applies their PC-relative relocations. An undefined symbol, a writable section or an
-// absolute relocation is an internal compiler error that names it.
+// whole a multiple of 64 bytes) and applies their PC-relative relocations. An undefined symbol, a writable section or
+// an absolute relocation is an internal compiler error that names it.
 Result<LinkedImage> linkImage(std::span<const char> object);
 
 } // namespace kiln::cpu

@@ -11,8 +11,8 @@ static constexpr double notANumber = std::numeric_limits<double>::quiet_NaN();
 bool ScalarEmitter::supports(std::string_view function, DType dtype) {
   static constexpr std::string_view integersOnly[] = {"mod", "fmod", "bitwise_and", "bitwise_or", "bitwise_xor"};
   static constexpr std::string_view singleOnly[] = {"erf", "normal_cdf", "sin", "cos", "tan", "atan"};
-  static constexpr std::string_view floatOnly[] = {"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "pow", "sqrt",
-                                                   "floor", "ceil", "round", "isnan"};
+  static constexpr std::string_view floatOnly[] = {"exp", "expm1", "log",   "log1p", "tanh",  "sigmoid",
+                                                   "pow", "sqrt",  "floor", "ceil",  "round", "isnan"};
   auto in = [&](auto &list) { return std::find(std::begin(list), std::end(list), function) != std::end(list); };
   if (isUnsignedInt(dtype))
     return false;
@@ -86,8 +86,8 @@ Value ScalarEmitter::scaleByPowerOf2(Value x, Value n, Value nBits) {
   Type type = x.getType();
   if (e.target().vectorBits == 512 && Emitter::lanesOf(type) == 512 / int64_t(Emitter::bitsOf(type))) {
     Type mask = e.integer(unsigned(Emitter::lanesOf(type)));
-    const char *name = Emitter::bitsOf(type) == 32 ? "llvm.x86.avx512.mask.scalef.ps.512"
-                                                   : "llvm.x86.avx512.mask.scalef.pd.512";
+    const char *name =
+        Emitter::bitsOf(type) == 32 ? "llvm.x86.avx512.mask.scalef.ps.512" : "llvm.x86.avx512.mask.scalef.pd.512";
     constexpr int currentRounding = 4;
     return e.intrinsic(name, type, {x, n, x, e.constant(mask, -1), e.constant(e.i32(), currentRounding)});
   }
@@ -107,15 +107,15 @@ Value ScalarEmitter::expReduced(Value x, Value correction, ExpRange range) {
     clamped = e.fastMin(constant(x, 89.5), clamped);
   if (range != ExpRange::Tail)
     clamped = e.fastMax(constant(x, scalef ? -110.0 : -88.0), clamped);
-  constexpr double roundingMagic = 12582912.0;                        // 1.5 * 2^23
+  constexpr double roundingMagic = 12582912.0; // 1.5 * 2^23
   Value t = e.fma(clamped, constant(x, 1.44269504088896341), constant(x, roundingMagic));
   Value n = e.sub(t, constant(x, roundingMagic));
   Value r = e.fma(n, constant(x, -0.693359375), clamped);
   r = e.fma(n, constant(x, 2.12194440e-4), r);
   if (correction)
     r = e.add(r, correction);
-  Value p = polynomial(r, {0.4999999403953552, 0.166665181517601, 0.041668422520160675, 0.008369063958525658,
-                           0.0013813880505040288});
+  Value p = polynomial(
+      r, {0.4999999403953552, 0.166665181517601, 0.041668422520160675, 0.008369063958525658, 0.0013813880505040288});
   Value y = e.fma(p, e.mul(r, r), r);
   y = e.add(y, constant(x, 1.0));
   Type bits = e.vec(e.i32(), Emitter::lanesOf(x.getType()));
@@ -190,8 +190,8 @@ Value ScalarEmitter::tanh(Value x) {
   Value square = e.mul(c, c);
   Value p = polynomial(square, {4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08,
                                 -8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16});
-  Value q = polynomial(square,
-                       {4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06});
+  Value q =
+      polynomial(square, {4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06});
   Value y = e.div(e.mul(c, p), q);
   return where(less(e.abs(x), constant(x, 0.0004)), x, y);
 }
@@ -299,9 +299,9 @@ Value ScalarEmitter::erf(Value x) {
   constexpr double bound = 4.0; // erf(4) is 1 in f32
   Value c = e.fastMax(constant(x, -bound), e.fastMin(constant(x, bound), x));
   Value square = e.mul(c, c);
-  Value p = polynomial(square,
-                       {-1.60960333262415e-02, -2.95459980854025e-03, -7.34990630326855e-04, -5.69250639462346e-05,
-                        -2.10102402082508e-06, 2.77068142495902e-08, -2.72614225801306e-10});
+  Value p =
+      polynomial(square, {-1.60960333262415e-02, -2.95459980854025e-03, -7.34990630326855e-04, -5.69250639462346e-05,
+                          -2.10102402082508e-06, 2.77068142495902e-08, -2.72614225801306e-10});
   Value q = polynomial(square, {-1.42647390514189e-02, -7.37332916720468e-03, -1.68282697438203e-03,
                                 -2.13374055278905e-04, -1.45660718464996e-05});
   return e.mul(c, e.div(p, q)); // in this order no small x underflows
@@ -353,7 +353,8 @@ Value ScalarEmitter::atan(Value x) {
   Value numerator = where(large, constant(x, -1.0), where(middle, e.sub(a, one), a));
   Value denominator = where(large, a, where(middle, e.add(a, one), one));
   Value f = e.div(numerator, denominator);
-  Value base = where(large, constant(x, 1.5707963267948966), where(middle, constant(x, 0.7853981633974483), constant(x, 0.0)));
+  Value base =
+      where(large, constant(x, 1.5707963267948966), where(middle, constant(x, 0.7853981633974483), constant(x, 0.0)));
   Value z = e.mul(f, f);
   Value p = polynomial(z, {-3.33329491539E-1, 1.99777106478E-1, -1.38776856032E-1, 8.05374449538e-2});
   Value y = e.add(base, e.fma(e.mul(p, z), f, f));

@@ -1,13 +1,16 @@
-// ScalarEmitter: elementwise maths as inline code, on vectors and scalars alike. This is the vocabulary in which scalar bodies (of the op
-// definitions, and of families that fuse such ops) are written; names and meaning follow the reference kernels.
+// ScalarEmitter: elementwise maths as inline code, on vectors and scalars alike. This is the vocabulary in which scalar
+// bodies (of the op definitions, and of families that fuse such ops) are written; names and meaning follow the
+// reference kernels.
 //
-// No function calls anything: exp, log and their relatives are polynomials. Largest errors over a dense sample of the whole range,
-// against libm in double precision, in units in the last place of an f32 result (test/codegen/ScalarMathTest.cpp holds them to it):
+// No function calls anything: exp, log and their relatives are polynomials. Largest errors over a dense sample of the
+// whole range, against libm in double precision, in units in the last place of an f32 result
+// (test/codegen/ScalarMathTest.cpp holds them to it):
 //
 //   exp 1   log 2   expm1 3   log1p 3   tanh 5   sigmoid 3   erf 6   normalCdf 8   sin cos 2   tan 4   atan 3   pow 2
 //
-// Results that would be subnormal may come out as zero. sin, cos and tan hold to |x| < 2^28, and beyond lose accuracy but stay defined.
-// On f64: exp, log, expm1, log1p, tanh, sigmoid and pow to a few units; the other functions are f32 only (see supports()).
+// Results that would be subnormal may come out as zero. sin, cos and tan hold to |x| < 2^28, and beyond lose accuracy
+// but stay defined. On f64: exp, log, expm1, log1p, tanh, sigmoid and pow to a few units; the other functions are f32
+// only (see supports()).
 #pragma once
 
 #include "codegen/cpu/Emitter.h"
@@ -51,8 +54,8 @@ public:
   Value greaterEqual(Value x, Value y) { return e.cmp(Cmp::ge, x, y); }
   Value where(Value condition, Value x, Value y) { return e.select(condition, x, y); }
   Value isNan(Value x) { return e.isNan(x); }
-  /// Between register types: truncates and saturates to integers (NaN gives 0), keeps low bits between integers, tests for
-  /// nonzero to bool. `dtype` is the element type to convert to, by name.
+  /// Between register types: truncates and saturates to integers (NaN gives 0), keeps low bits between integers, tests
+  /// for nonzero to bool. `dtype` is the element type to convert to, by name.
   Value cast(Value x, std::string_view dtype);
   Value cast(Value x, DType dtype);
 

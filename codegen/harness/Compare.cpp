@@ -111,7 +111,8 @@ Status checkOn(const CompiledProblem &kernel, const Problem &problem, const Exac
   for (const Problem::InPlace &fact : problem.inPlace) {
     KILN_ASSIGN(std::vector<Tensor> actual, kernel.run(inputs, BufferPlacement::AtEnd, GridOrder::Shuffled, fact));
     Status status = compareOutputs(problem, actual, expected, exactness);
-    KILN_TRY(status.withContext("output " + std::to_string(fact.output) + " over input " + std::to_string(fact.input) + ": "));
+    KILN_TRY(status.withContext("output " + std::to_string(fact.output) + " over input " + std::to_string(fact.input) +
+                                ": "));
   }
   return Status();
 }

@@ -1,6 +1,6 @@
-// KernelHarness: compiles one implementation of a problem, runs it in this process and compares it with the interpreter.
-// Used by tests, the sweep tool and the tuner. Sanitizers do not see generated code, so every buffer lies between
-// inaccessible pages and canaries.
+// KernelHarness: compiles one implementation of a problem, runs it in this process and compares it with the
+// interpreter. Used by tests, the sweep tool and the tuner. Sanitizers do not see generated code, so every buffer lies
+// between inaccessible pages and canaries.
 #pragma once
 
 #include "codegen/KernelFamily.h"
@@ -29,9 +29,10 @@ public:
   static Result<CompiledProblem> compile(const KernelFamily &family, const Problem &problem, const Config &config,
                                          const TargetInfo &target);
 
-  /// One call on `inputs` in guarded buffers; the status word must stay 0. Faults of the kernel are faults of the process.
-  /// With `shared`, that output is written over that input, as the problem's in-place facts allow.
-  Result<std::vector<Tensor>> run(std::span<const TensorView> inputs, BufferPlacement placement = BufferPlacement::AtEnd,
+  /// One call on `inputs` in guarded buffers; the status word must stay 0. Faults of the kernel are faults of the
+  /// process. With `shared`, that output is written over that input, as the problem's in-place facts allow.
+  Result<std::vector<Tensor>> run(std::span<const TensorView> inputs,
+                                  BufferPlacement placement = BufferPlacement::AtEnd,
                                   GridOrder order = GridOrder::Forward,
                                   std::optional<Problem::InPlace> shared = std::nullopt) const;
   /// Seconds of the fastest of `repeats` calls (after one to warm up), one thread, 64-byte aligned buffers.
@@ -53,7 +54,8 @@ Result<std::vector<Tensor>> makeInputs(const Problem &problem, const SymbolValue
 Status compareOutputs(const Problem &problem, std::span<const Tensor> actual, std::span<const Tensor> expected,
                       const Exactness &exactness);
 
-/// The whole check at one set of sizes: both placements, three grid orders, every in-place fact made use of, against the interpreter.
+/// The whole check at one set of sizes: both placements, three grid orders, every in-place fact made use of, against
+/// the interpreter.
 Status checkAt(const CompiledProblem &kernel, const Problem &problem, const Exactness &exactness,
                const SymbolValues &sizes, uint64_t seed = 1);
 /// The same on inputs of the caller's choice.

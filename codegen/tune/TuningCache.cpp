@@ -14,17 +14,15 @@ static constexpr std::string_view header = "kiln-tune v1";
 static std::string checksum(std::string_view text) { return printHash(hash64(text)); }
 
 std::string TuningCache::formatEntry(const TuningKey &key, const Attributes &config, double seconds) {
-  std::string rest = key.family + '\t' + std::to_string(key.familyVersion) + '\t' + key.target + '\t' +
-                     key.policy + '\t' + key.problem + '\t' + config.print() + '\t' +
-                     printDouble(seconds);
+  std::string rest = key.family + '\t' + std::to_string(key.familyVersion) + '\t' + key.target + '\t' + key.policy +
+                     '\t' + key.problem + '\t' + config.print() + '\t' + printDouble(seconds);
   return checksum(rest) + '\t' + rest;
 }
 
 template <typename T> static std::optional<T> number(std::string_view text) {
   T value{};
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional<T>(value)
-                                                                   : std::nullopt;
+  return error == std::errc() && end == text.data() + text.size() ? std::optional<T>(value) : std::nullopt;
 }
 
 Result<TuningCache::Entry> TuningCache::parseEntry(std::string_view line) const {
@@ -46,10 +44,10 @@ Result<TuningCache::Entry> TuningCache::parseEntry(std::string_view line) const 
   if (!version || !seconds || !std::isfinite(*seconds))
     return makeError(ErrorCode::E0802, "malformed number");
   KILN_ASSIGN(Attributes config, Attributes::parse(fields[5]));
-  return Entry{{std::string(fields[4]), std::string(fields[2]), std::string(fields[0]), *version,
-                std::string(fields[3])},
-               std::move(config),
-               *seconds};
+  return Entry{
+      {std::string(fields[4]), std::string(fields[2]), std::string(fields[0]), *version, std::string(fields[3])},
+      std::move(config),
+      *seconds};
 }
 
 TuningCache TuningCache::fromText(std::string_view text) {
@@ -92,9 +90,7 @@ Result<TuningCache> TuningCache::open(const std::string &path) {
 }
 
 /// The level of a target's text, without features and profile.
-static std::string_view levelOf(std::string_view target) {
-  return target.substr(0, target.find_first_of("+@"));
-}
+static std::string_view levelOf(std::string_view target) { return target.substr(0, target.find_first_of("+@")); }
 
 TuningCache::Lookup TuningCache::lookup(const TuningKey &key) const {
   if (!present)
@@ -110,9 +106,8 @@ TuningCache::Lookup TuningCache::lookup(const TuningKey &key) const {
   for (const Entry &entry : it->second) {
     int matched = 0;
     bool exact = entry.key.target == key.target;
-    if (entry.key.family == key.family && ++matched && entry.key.familyVersion == key.familyVersion &&
-        ++matched && levelOf(entry.key.target) == levelOf(key.target) && ++matched &&
-        entry.key.policy == key.policy) {
+    if (entry.key.family == key.family && ++matched && entry.key.familyVersion == key.familyVersion && ++matched &&
+        levelOf(entry.key.target) == levelOf(key.target) && ++matched && entry.key.policy == key.policy) {
       if (!best || (exact && !bestExact) || (exact == bestExact && entry.seconds < best->seconds)) {
         best = &entry;
         bestExact = exact;

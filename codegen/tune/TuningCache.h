@@ -1,10 +1,12 @@
-// A read-only cache of tuned configurations. Text, one entry a line, so that caches can be merged, compared and shipped:
+// A read-only cache of tuned configurations. Text, one entry a line, so that caches can be merged, compared and
+// shipped:
 //
 //   kiln-tune v1
 //   <checksum> \t <family> \t <family version> \t <target> \t <policy> \t <problem> \t <config> \t <seconds>
 //
-// The checksum (16 hex digits) covers the rest of the line. Every factor stands in clear and is compared by equality; whatever is damaged,
-// unknown or of another version is a miss with a reason, entry by entry, never an error and never a wrong kernel.
+// The checksum (16 hex digits) covers the rest of the line. Every factor stands in clear and is compared by equality;
+// whatever is damaged, unknown or of another version is a miss with a reason, entry by entry, never an error and never
+// a wrong kernel.
 #pragma once
 
 #include "runtime/base/Attributes.h"

@@ -30,11 +30,9 @@ Result<DimOverride> readDim(std::string_view text) {
     return DimOverride(SizeRange{low, high});
   }
   auto letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; };
-  if (text.empty() || !letter(text[0]) || !std::ranges::all_of(text, [&](char c) {
-        return letter(c) || std::isdigit(static_cast<unsigned char>(c));
-      }))
-    return makeError(ErrorCode::E0701, "\"", text,
-                     "\" is no size; use a number, a name, or a range such as 1..64");
+  if (text.empty() || !letter(text[0]) ||
+      !std::ranges::all_of(text, [&](char c) { return letter(c) || std::isdigit(static_cast<unsigned char>(c)); }))
+    return makeError(ErrorCode::E0701, "\"", text, "\" is no size; use a number, a name, or a range such as 1..64");
   return DimOverride(std::string(text));
 }
 
@@ -67,9 +65,7 @@ Status readShape(std::string_view text, std::map<std::string, std::vector<DimOve
 
 Result<CompileOptions> convert(const kiln_compile_options &given) {
   CompileOptions options;
-  auto text = [](const char *value, const char *fallback) {
-    return std::string(value ? value : fallback);
-  };
+  auto text = [](const char *value, const char *fallback) { return std::string(value ? value : fallback); };
   options.target = text(given.target, "host");
   options.precision = text(given.precision, "default");
   options.cache = text(given.cache, "");
@@ -87,25 +83,23 @@ Result<CompileOptions> convert(const kiln_compile_options &given) {
       std::string names;
       for (const StageInfo &stage : allStages())
         names += (names.empty() ? "" : ", ") + std::string(stage.name);
-      return makeError(ErrorCode::E0701, "stage \"", given.stop_after, "\" is unknown; stages are ",
-                       names);
+      return makeError(ErrorCode::E0701, "stage \"", given.stop_after, "\" is unknown; stages are ", names);
     }
   }
   options.dumpDirectory = text(given.dump_dir, "");
   if (given.has_opt_limit) {
     if (given.opt_limit < 0)
-      return makeError(ErrorCode::E0701, "a limit of ", given.opt_limit,
-                       " rewrites is not possible");
+      return makeError(ErrorCode::E0701, "a limit of ", given.opt_limit, " rewrites is not possible");
     options.rewriteLimit = given.opt_limit;
   }
   if (given.diagnostic)
     options.message = [given](Severity severity, const std::string &message) {
-      given.diagnostic(given.diagnostic_context,
-                       severity == Severity::Warning ? KILN_WARNING : KILN_NOTE, message.c_str());
+      given.diagnostic(given.diagnostic_context, severity == Severity::Warning ? KILN_WARNING : KILN_NOTE,
+                       message.c_str());
     };
   if (given.progress)
-    options.progress = [given, mutex = std::make_shared<std::mutex>()](std::string_view stage,
-                                                                       size_t done, size_t total) {
+    options.progress = [given, mutex = std::make_shared<std::mutex>()](std::string_view stage, size_t done,
+                                                                       size_t total) {
       std::lock_guard lock(*mutex);
       return given.progress(given.progress_context, std::string(stage).c_str(), done, total) == 0;
     };
@@ -131,8 +125,7 @@ Status compile(const kiln_compile_request &request, kiln_bytes *artifact) {
     output.bytes = memory.get();
   KILN_TRY(compileModel(input, options, output));
   if (output.path.empty() && artifact) {
-    *artifact = {memory->data(), memory->size(),
-                 [](void *owner) { delete static_cast<AlignedBytes *>(owner); },
+    *artifact = {memory->data(), memory->size(), [](void *owner) { delete static_cast<AlignedBytes *>(owner); },
                  memory.get()};
     memory.release();
   }
@@ -141,8 +134,8 @@ Status compile(const kiln_compile_request &request, kiln_bytes *artifact) {
 
 } // namespace
 
-extern "C" KILN_API int kiln_compiler_compile_v1(const kiln_compile_request *request,
-                                                 kiln_bytes *artifact, kiln_status *status) {
+extern "C" KILN_API int kiln_compiler_compile_v1(const kiln_compile_request *request, kiln_bytes *artifact,
+                                                 kiln_status *status) {
   Status result;
   try {
     result = compile(*request, artifact);
@@ -153,8 +146,7 @@ extern "C" KILN_API int kiln_compiler_compile_v1(const kiln_compile_request *req
   }
   if (status) {
     status->code = errorNumber(result.code());
-    status->message =
-        result.ok() ? nullptr : strdup(formatError(result).c_str()); // freed by libkiln with free
+    status->message = result.ok() ? nullptr : strdup(formatError(result).c_str()); // freed by libkiln with free
   }
   return errorNumber(result.code());
 }

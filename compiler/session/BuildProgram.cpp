@@ -44,13 +44,12 @@ private:
     KILN_ASSIGN(job.problem, Problem::parse(std::string_view(op.getProblem())));
     KILN_ASSIGN(job.config, Attributes::parse(std::string_view(op.getConfig())));
     if (!job.family->claims(job.problem))
-      return makeError(ErrorCode::E0806, "kernel @", op.getSymName().str(), ": family ",
-                       op.getFamily().str(), " does not implement its problem");
+      return makeError(ErrorCode::E0806, "kernel @", op.getSymName().str(), ": family ", op.getFamily().str(),
+                       " does not implement its problem");
     if (auto code = module.lookupSymbol<ModuleOp>(kernelCodeName(op)))
       llvm::raw_string_ostream(job.code) << code;
     built.kernels.push_back(std::move(job));
-    built.program.kernels.push_back(
-        {op.getFamily().str(), op.getConfig().str(), op.getProblem().str(), 0, 0, {}});
+    built.program.kernels.push_back({op.getFamily().str(), op.getConfig().str(), op.getProblem().str(), 0, 0, {}});
     return Status::success();
   }
 
@@ -70,15 +69,13 @@ private:
     return llvm::TypeSwitch<Operation *, Status>(op)
         .Case([&](BindShapeOp bind) {
           std::string name = bind.getSymbol().str();
-          auto input = static_cast<int32_t>(
-              program.buffers[program.views[views[bind.getInput()]].buffer].index);
+          auto input = static_cast<int32_t>(program.buffers[program.views[views[bind.getInput()]].buffer].index);
           program.symbols.push_back({name, input, static_cast<int32_t>(bind.getDim()), SizeExpr(),
                                      static_cast<int64_t>(bind.getLow()),
                                      static_cast<int64_t>(bind.getHigh().value_or(INT64_MAX))});
           if (bind.getDivisor() != 1)
-            program.checks.push_back(
-                {SizeExpr::mod(SizeExpr::symbol(name), static_cast<int64_t>(bind.getDivisor())), 0,
-                 "size " + name + " must be a multiple of " + std::to_string(bind.getDivisor())});
+            program.checks.push_back({SizeExpr::mod(SizeExpr::symbol(name), static_cast<int64_t>(bind.getDivisor())), 0,
+                                      "size " + name + " must be a multiple of " + std::to_string(bind.getDivisor())});
           return Status::success();
         })
         .Case([&](DefineOp define) {
@@ -88,43 +85,31 @@ private:
         .Case([&](CheckOp check) {
           SizeExpr a = sizeOf(check.getLhs()), b = sizeOf(check.getRhs());
           if (check.getKind() == "equal")
-            program.checks.push_back(
-                {a, b, "sizes " + a.print() + " and " + b.print() + " must be equal"});
+            program.checks.push_back({a, b, "sizes " + a.print() + " and " + b.print() + " must be equal"});
           else
-            program.checks.push_back(
-                {(a - b) * (a - 1) * (b - 1), 0,
-                 "sizes " + a.print() + " and " + b.print() + " must be equal, or one of them 1"});
+            program.checks.push_back({(a - b) * (a - 1) * (b - 1), 0,
+                                      "sizes " + a.print() + " and " + b.print() + " must be equal, or one of them 1"});
           return Status::success();
         })
         .Case([&](InputOp input) {
-          ViewId view = addView(input,
-                                addBuffer({Buffer::Place::Input,
-                                           static_cast<uint32_t>(program.inputs.size()),
-                                           SizeExpr(),
-                                           0,
-                                           0,
-                                           {}}),
-                                0);
+          ViewId view = addView(
+              input,
+              addBuffer({Buffer::Place::Input, static_cast<uint32_t>(program.inputs.size()), SizeExpr(), 0, 0, {}}), 0);
           program.inputs.push_back({input.getName().str(), view});
           return Status::success();
         })
         .Case([&](OutputOp output) {
-          ViewId view = addView(output,
-                                addBuffer({Buffer::Place::Output,
-                                           static_cast<uint32_t>(program.outputs.size()),
-                                           SizeExpr(),
-                                           0,
-                                           0,
-                                           {}}),
-                                0);
+          ViewId view = addView(
+              output,
+              addBuffer({Buffer::Place::Output, static_cast<uint32_t>(program.outputs.size()), SizeExpr(), 0, 0, {}}),
+              0);
           program.outputs.push_back({output.getName().str(), view});
           return Status::success();
         })
         .Case([&](plan_ir::ConstantOp constant) { return addConstant(constant); })
         .Case([&](AllocOp alloc) {
           Buffer buffer;
-          buffer.place =
-              alloc.getPlace() == "workspace" ? Buffer::Place::Workspace : Buffer::Place::Arena;
+          buffer.place = alloc.getPlace() == "workspace" ? Buffer::Place::Workspace : Buffer::Place::Arena;
           buffer.bytes = alloc.getView().getType().getBytes();
           if (alloc.getOffset())
             buffer.offset = static_cast<int64_t>(*alloc.getOffset());
@@ -171,8 +156,7 @@ private:
   Status addLaunch(LaunchOp op) {
     auto kernel = kernels.find(op.getKernel());
     if (kernel == kernels.end())
-      return makeError(ErrorCode::E0313, "a launch names the unknown kernel @",
-                       op.getKernel().str());
+      return makeError(ErrorCode::E0313, "a launch names the unknown kernel @", op.getKernel().str());
     LaunchStep step;
     step.kernel = kernel->second;
     step.entry = static_cast<uint32_t>(op.getEntry());
@@ -202,8 +186,7 @@ private:
     return Status::success();
   }
 
-  template <typename Action>
-  void addStep(Operation *op, Action action, SizeExpr flops, SizeExpr bytes) {
+  template <typename Action> void addStep(Operation *op, Action action, SizeExpr flops, SizeExpr bytes) {
     kiln::Step &added = built.program.steps.emplace_back();
     added.action = std::move(action);
     added.node = nodeName(op->getLoc());
@@ -211,8 +194,7 @@ private:
     added.bytes = bytes;
     auto step = static_cast<uint32_t>(built.program.steps.size() - 1);
     for (Value operand : op->getOperands()) {
-      auto [it, isNew] = intervals.try_emplace(built.program.views[views[operand]].buffer,
-                                               std::make_pair(step, step));
+      auto [it, isNew] = intervals.try_emplace(built.program.views[views[operand]].buffer, std::make_pair(step, step));
       it->second.second = step;
     }
   }
@@ -245,8 +227,6 @@ private:
 
 } // namespace
 
-std::string kiln::kernelCodeName(plan_ir::KernelOp kernel) {
-  return kernel.getSymName().str() + "_code";
-}
+std::string kiln::kernelCodeName(plan_ir::KernelOp kernel) { return kernel.getSymName().str() + "_code"; }
 
 Result<BuiltProgram> kiln::buildProgram(ModuleOp module) { return ProgramBuilder(module).run(); }

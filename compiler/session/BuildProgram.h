@@ -20,8 +20,7 @@ struct ConstantSource {
 struct BuiltProgram {
   Program program;
   std::vector<ConstantSource> constants; ///< one per Program::constants
-  std::vector<KernelJob>
-      kernels; ///< one per Program::kernels, whose code is not in the program yet
+  std::vector<KernelJob> kernels;        ///< one per Program::kernels, whose code is not in the program yet
 };
 
 /// The name of the nested module that holds a kernel's vector-level code from stage `lowered` on.

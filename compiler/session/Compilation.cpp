@@ -22,14 +22,12 @@ static size_t usableCpus() {
 }
 
 Compilation::Compilation(CompileOptions givenOptions, CompileInput givenInput)
-    : options(std::move(givenOptions)), input(std::move(givenInput)),
-      context(MLIRContext::Threading::DISABLED),
+    : options(std::move(givenOptions)), input(std::move(givenInput)), context(MLIRContext::Threading::DISABLED),
       diagnostics(context, std::filesystem::path(input.path).filename().string()) {}
 
 Compilation::~Compilation() = default;
 
-Result<std::unique_ptr<Compilation>> Compilation::create(CompileOptions options,
-                                                         CompileInput input) {
+Result<std::unique_ptr<Compilation>> Compilation::create(CompileOptions options, CompileInput input) {
   std::unique_ptr<Compilation> result(new Compilation(std::move(options), std::move(input)));
   KILN_TRY(result->prepare());
   return result;
@@ -39,8 +37,7 @@ Status Compilation::prepare() {
   threads = options.threads ? options.threads : usableCpus();
   std::optional<Precision> level = parsePrecision(options.precision);
   if (!level)
-    return makeError(ErrorCode::E0701, "precision \"", options.precision,
-                     "\" is unknown; use strict, default or fast");
+    return makeError(ErrorCode::E0701, "precision \"", options.precision, "\" is unknown; use strict, default or fast");
   precision = *level;
   context.loadDialect<KilnDialect, func::FuncDialect, plan_ir::PlanDialect>();
   if (options.target == "interpreter")
@@ -101,8 +98,7 @@ Status Compilation::dump(const std::string &name, const std::string &text) {
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);
   if (error)
-    return makeError(ErrorCode::E0106, path.parent_path().string(),
-                     ": cannot be made: ", error.message());
+    return makeError(ErrorCode::E0106, path.parent_path().string(), ": cannot be made: ", error.message());
   return writeFile(path.string(), text);
 }
 

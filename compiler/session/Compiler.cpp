@@ -10,8 +10,7 @@ using namespace kiln;
 
 static Status writeText(Compilation &c, const CompileOutput &output) {
   std::string weightsFile =
-      output.path.empty() ? ""
-                          : std::filesystem::path(output.path).filename().string() + ".weights";
+      output.path.empty() ? "" : std::filesystem::path(output.path).filename().string() + ".weights";
   std::string text = c.printModule(weightsFile);
   if (output.bytes) {
     auto bytes = std::as_bytes(std::span(text));
@@ -19,7 +18,8 @@ static Status writeText(Compilation &c, const CompileOutput &output) {
   }
   if (output.path.empty()) {
     if (c.hasDerivedWeights() && c.options.message)
-      c.options.message(Severity::Note, "constants that passes computed are not in this text; to read it back, write it to a file");
+      c.options.message(Severity::Note,
+                        "constants that passes computed are not in this text; to read it back, write it to a file");
     return Status::success();
   }
   if (c.hasDerivedWeights())
@@ -27,8 +27,7 @@ static Status writeText(Compilation &c, const CompileOutput &output) {
   return writeFile(output.path, text);
 }
 
-Status kiln::compileModel(const CompileInput &input, const CompileOptions &given,
-                          const CompileOutput &output) {
+Status kiln::compileModel(const CompileInput &input, const CompileOptions &given, const CompileOutput &output) {
   CompileOptions options = given;
   if (options.stopAfter == Stage::Artifact)
     options.stopAfter.reset();

@@ -18,7 +18,6 @@ struct CompileOutput {
 
 /// Compiles `input`. The output is an artifact; with CompileOptions::stopAfter (other than
 /// `artifact`) the module's text.
-Status compileModel(const CompileInput &input, const CompileOptions &options,
-                    const CompileOutput &output);
+Status compileModel(const CompileInput &input, const CompileOptions &options, const CompileOutput &output);
 
 } // namespace kiln

@@ -18,8 +18,8 @@ std::string textPosition(Location location) {
 }
 
 std::optional<ErrorCode> codeOf(StringRef name) {
-#define X(code, summary, advice)                                                                   \
-  if (name == #code)                                                                               \
+#define X(code, summary, advice) \
+  if (name == #code)             \
     return ErrorCode::code;
 #include "runtime/base/Errors.def"
 #undef X
@@ -58,11 +58,8 @@ DiagnosticCollector::DiagnosticCollector(MLIRContext &context, std::string label
     : label(std::move(labelText)), handler(&context, [this](Diagnostic &diagnostic) {
         if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
           return success();
-        std::string position = textPosition(diagnostic.getLocation()),
-                    node = nodeName(diagnostic.getLocation());
-        std::string prefix = !position.empty() ? position + ": "
-                             : label.empty()   ? ""
-                                               : label + ": ";
+        std::string position = textPosition(diagnostic.getLocation()), node = nodeName(diagnostic.getLocation());
+        std::string prefix = !position.empty() ? position + ": " : label.empty() ? "" : label + ": ";
         if (!node.empty())
           prefix += "node \"" + node + "\": ";
         std::string text = diagnostic.str();

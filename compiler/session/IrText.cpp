@@ -44,13 +44,12 @@ Status Compilation::read() {
       return makeError(ErrorCode::E0109, input.path, ": is a compiled artifact already");
     if (looksLikeText(text))
       return readText(text);
-    KILN_ASSIGN(module, importOnnx(context, weights(), *input.bytes, nullptr,
-                                   {options.shapes, input.directory}, input.path));
+    KILN_ASSIGN(module,
+                importOnnx(context, weights(), *input.bytes, nullptr, {options.shapes, input.directory}, input.path));
   } else {
     Result<std::shared_ptr<const onnx::MappedFile>> file = onnx::MappedFile::open(input.path);
     KILN_TRY(file.status());
-    StringRef text(reinterpret_cast<const char *>((*file)->bytes().data()),
-                   (*file)->bytes().size());
+    StringRef text(reinterpret_cast<const char *>((*file)->bytes().data()), (*file)->bytes().size());
     if (Artifact::looksLike(std::as_bytes((*file)->bytes())))
       return makeError(ErrorCode::E0109, input.path, ": is a compiled artifact already");
     if (StringRef(input.path).ends_with(".mlir") || looksLikeText(text))
@@ -72,13 +71,11 @@ Status Compilation::readText(StringRef text) {
     return makeError(ErrorCode::E0312, input.path, ": is no IR text");
   reached = stageOf(*module);
   if (reached == Stage::None)
-    return makeError(
-        ErrorCode::E0313, input.path,
-        ": the module has no attribute kiln.stage, such as {kiln.stage = \"imported\"}");
+    return makeError(ErrorCode::E0313, input.path,
+                     ": the module has no attribute kiln.stage, such as {kiln.stage = \"imported\"}");
   if (options.stopAfter && *options.stopAfter < reached)
-    return makeError(ErrorCode::E0313, input.path, ": is past stage ",
-                     stageName(*options.stopAfter), " already: it is at stage ",
-                     stageName(reached));
+    return makeError(ErrorCode::E0313, input.path, ": is past stage ", stageName(*options.stopAfter),
+                     " already: it is at stage ", stageName(reached));
   Status legal = checkStage(*module, reached);
   if (!legal.ok())
     return Status(ErrorCode::E0313, input.path + ": " + legal.message());
@@ -116,8 +113,8 @@ std::string Compilation::printModule(const std::string &weightsFile) {
     replacer.addReplacement([&](WeightAttr weight) -> std::optional<mlir::Attribute> {
       if (weight.getFile().getValue() != StringRef(WeightStore::derivedId))
         return std::nullopt;
-      return WeightAttr::get(&context, StringAttr::get(&context, weightsFile), weight.getOffset(),
-                             weight.getType(), weight.getDigest());
+      return WeightAttr::get(&context, StringAttr::get(&context, weightsFile), weight.getOffset(), weight.getType(),
+                             weight.getDigest());
     });
     replacer.recursivelyReplaceElementsIn(shown, /*replaceAttrs=*/true, /*replaceLocs=*/false,
                                           /*replaceTypes=*/false);
@@ -131,9 +128,8 @@ std::string Compilation::printModule(const std::string &weightsFile) {
 
 bool Compilation::hasDerivedWeights() {
   bool found = false;
-  forEachWeight(*module, [&](WeightAttr weight) {
-    found |= weight.getFile().getValue() == StringRef(WeightStore::derivedId);
-  });
+  forEachWeight(*module,
+                [&](WeightAttr weight) { found |= weight.getFile().getValue() == StringRef(WeightStore::derivedId); });
   return found;
 }
 

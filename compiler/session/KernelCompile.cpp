@@ -33,8 +33,7 @@ template <typename Fn> Status forEachKernel(size_t count, size_t threads, Fn fn)
   return Status::success();
 }
 
-Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target,
-                      mlir::MLIRContext &context) {
+Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target, mlir::MLIRContext &context) {
   Result<Emission> emission = kernel.family->emit(kernel.problem, kernel.config, target, context);
   if (emission.ok() && !kernel.code.empty()) {
     DiagnosticCollector diagnostics(context, "");
@@ -43,46 +42,42 @@ Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target,
   }
   if (emission.ok())
     return emission;
-  return emission.status().withContext("family " + std::string(kernel.family->name()) +
-                                       ", problem \"" + kernel.problem.print() + "\": ");
+  return emission.status().withContext("family " + std::string(kernel.family->name()) + ", problem \"" +
+                                       kernel.problem.print() + "\": ");
 }
 
 } // namespace
 
-Result<std::vector<KernelInterface>>
-kiln::emitInterfaces(std::span<const KernelJob> kernels, const TargetInfo &target, size_t threads) {
+Result<std::vector<KernelInterface>> kiln::emitInterfaces(std::span<const KernelJob> kernels, const TargetInfo &target,
+                                                          size_t threads) {
   std::vector<KernelInterface> result(kernels.size());
-  KILN_TRY(
-      forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
-        KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
-        result[i] = {std::move(emission.launches), std::move(emission.packed),
-                     emission.workspaceBytes};
-        return Status::success();
-      }));
+  KILN_TRY(forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
+    KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
+    result[i] = {std::move(emission.launches), std::move(emission.packed), emission.workspaceBytes};
+    return Status::success();
+  }));
   return result;
 }
 
-Result<std::vector<CompiledKernel>> kiln::compileKernels(std::span<const KernelJob> kernels,
-                                                         const TargetInfo &target, size_t threads,
-                                                         bool keepTexts,
+Result<std::vector<CompiledKernel>> kiln::compileKernels(std::span<const KernelJob> kernels, const TargetInfo &target,
+                                                         size_t threads, bool keepTexts,
                                                          const KernelProgress &progress) {
   std::vector<CompiledKernel> result(kernels.size());
   std::atomic<size_t> done{0};
-  KILN_TRY(
-      forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
-        KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
-        KernelTexts texts;
-        if (keepTexts) {
-          llvm::raw_string_ostream(result[i].code) << **emission.module;
-          texts = {&result[i].llvmIr, &result[i].assembly};
-        }
-        Result<KernelImage> image = compileEmission(emission, target, texts);
-        if (!image.ok())
-          return image.status().withContext("problem \"" + kernels[i].problem.print() + "\": ");
-        result[i].image = std::move(*image);
-        if (progress && !progress(++done, kernels.size()))
-          return interrupted();
-        return Status::success();
-      }));
+  KILN_TRY(forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
+    KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
+    KernelTexts texts;
+    if (keepTexts) {
+      llvm::raw_string_ostream(result[i].code) << **emission.module;
+      texts = {&result[i].llvmIr, &result[i].assembly};
+    }
+    Result<KernelImage> image = compileEmission(emission, target, texts);
+    if (!image.ok())
+      return image.status().withContext("problem \"" + kernels[i].problem.print() + "\": ");
+    result[i].image = std::move(*image);
+    if (progress && !progress(++done, kernels.size()))
+      return interrupted();
+    return Status::success();
+  }));
   return result;
 }

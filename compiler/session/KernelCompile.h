@@ -35,12 +35,11 @@ struct CompiledKernel {
 using KernelProgress = std::function<bool(size_t done, size_t total)>;
 
 /// The interfaces of `kernels`, in order.
-Result<std::vector<KernelInterface>> emitInterfaces(std::span<const KernelJob> kernels,
-                                                    const TargetInfo &target, size_t threads);
+Result<std::vector<KernelInterface>> emitInterfaces(std::span<const KernelJob> kernels, const TargetInfo &target,
+                                                    size_t threads);
 
 /// The machine code of `kernels`, in order; the bytes do not depend on `threads`.
-Result<std::vector<CompiledKernel>> compileKernels(std::span<const KernelJob> kernels,
-                                                   const TargetInfo &target, size_t threads,
-                                                   bool keepTexts, const KernelProgress &progress);
+Result<std::vector<CompiledKernel>> compileKernels(std::span<const KernelJob> kernels, const TargetInfo &target,
+                                                   size_t threads, bool keepTexts, const KernelProgress &progress);
 
 } // namespace kiln

@@ -29,8 +29,7 @@ Result<KernelJob> jobOf(kiln::KernelOp op) {
 }
 
 /// The plan of one kernel from its emission.
-Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface,
-                          kiln::KernelOp op) {
+Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface, kiln::KernelOp op) {
   KernelPlan plan;
   for (const Launch &launch : interface.launches) {
     KernelPlan::Launch out;
@@ -50,8 +49,7 @@ Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface
     for (const SizeExpr &dim : value.dims)
       dims.push_back(dim.asConstant().value_or(-1));
     KILN_ASSIGN(RecipeType type, recipeType(value.dtype, dims, packed.recipe));
-    plan.packed.push_back(
-        {packed.input, packed.recipe.print(), printTensorType(type.dtype, type.dims)});
+    plan.packed.push_back({packed.input, packed.recipe.print(), printTensorType(type.dtype, type.dims)});
   }
   for (const Problem::InPlace &pair : job.problem.inPlace)
     plan.inPlace.push_back({pair.output, pair.input});
@@ -116,15 +114,14 @@ Status Compilation::reportReferenceWork() {
       if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op) || op.getNumOperands() == 0 ||
           op.getNumResults() != 1)
         continue;
-      Result<RegionProblem> region = problemOf(&op, llvm::SmallVector<Value>(op.getResults()),
-                                               sizes.ok() ? &*sizes : nullptr, precision);
+      Result<RegionProblem> region =
+          problemOf(&op, llvm::SmallVector<Value>(op.getResults()), sizes.ok() ? &*sizes : nullptr, precision);
       if (region.ok()) {
         std::map<std::string, SizeExpr> symbols;
         std::vector<std::string> names = region->problem.symbols();
         for (size_t i = 0; i < names.size(); ++i)
           symbols.emplace(names[i], region->sizes[i]);
-        writeWork(&op, flops(region->problem).substitute(symbols),
-                  bytes(region->problem).substitute(symbols));
+        writeWork(&op, flops(region->problem).substitute(symbols), bytes(region->problem).substitute(symbols));
       }
       if (oracle && isa<FloatType>(getElementTypeOrSelf(op.getResult(0).getType()))) {
         work += oracle->flops(&op);
@@ -141,8 +138,7 @@ Status Compilation::reportReferenceWork() {
     return makeError(ErrorCode::E0209, std::filesystem::path(input.path).filename().string(),
                      ": no compiled kernel for ", list);
   double share = modelFlops > 0 ? work / modelFlops : 0;
-  message(Severity::Warning,
-          percent(share) + " of the floating-point work runs on reference kernels: " + list);
+  message(Severity::Warning, percent(share) + " of the floating-point work runs on reference kernels: " + list);
   return Status::success();
 }
 

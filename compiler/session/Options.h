@@ -20,8 +20,8 @@ struct CompileOptions {
   std::string precision = "default"; ///< "strict", "default", "fast"
   std::string cache;                 ///< path of a tuning cache, read-only; empty: none
   std::map<std::string, std::vector<DimOverride>> shapes;
-  size_t threads = 0; ///< compile threads; 0: the CPUs this process may use. Never changes a byte
-                      ///< of the artifact
+  size_t threads = 0;             ///< compile threads; 0: the CPUs this process may use. Never changes a byte
+                                  ///< of the artifact
   bool requireCompiled = false;   ///< refuse models that need reference kernels (E0209)
   std::optional<Stage> stopAfter; ///< print the IR after this stage instead of writing an artifact
   std::string dumpDirectory;      ///< write every stage and every kernel there; empty: no
@@ -38,7 +38,7 @@ struct CompileOptions {
 struct CompileInput {
   std::string path;                                ///< of the file, or the name that errors show
   std::optional<std::span<const std::byte>> bytes; ///< borrowed for the call
-  std::string directory; ///< where external data of `bytes` lies; empty: none is allowed
+  std::string directory;                           ///< where external data of `bytes` lies; empty: none is allowed
 };
 
 } // namespace kiln

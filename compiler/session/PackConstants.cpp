@@ -31,8 +31,8 @@ public:
     Bytes result;
     result.status = pack(i, result);
     if (!result.status.ok())
-      result.status = result.status.withContext("constant " + std::to_string(i) + " (" +
-                                                built.program.constants[i].name + "): ");
+      result.status =
+          result.status.withContext("constant " + std::to_string(i) + " (" + built.program.constants[i].name + "): ");
     return result;
   }
 
@@ -72,8 +72,8 @@ private:
       view = result.storage.view();
     }
     if (view.dtype != constant.dtype || !std::ranges::equal(view.dims, constant.dims))
-      return makeError(ErrorCode::E0905, "packs to ", printTensorType(view.dtype, view.dims),
-                       ", expected ", printTensorType(constant.dtype, constant.dims));
+      return makeError(ErrorCode::E0905, "packs to ", printTensorType(view.dtype, view.dims), ", expected ",
+                       printTensorType(constant.dtype, constant.dims));
     result.span = {static_cast<const std::byte *>(view.data), static_cast<size_t>(view.bytes())};
     return Status::success();
   }

@@ -32,8 +32,7 @@ Status Compilation::writeArtifact(ByteSink &sink) {
   program.target = target ? target->print() : "interpreter";
   program.precision = precisionName(precision);
   if (interpreted() && !built.kernels.empty())
-    return makeError(ErrorCode::E0703,
-                     "the module holds kernels, which target \"interpreter\" cannot run");
+    return makeError(ErrorCode::E0703, "the module holds kernels, which target \"interpreter\" cannot run");
 
   bool dump = !options.dumpDirectory.empty();
   std::vector<CompiledKernel> kernels;
@@ -54,21 +53,19 @@ Status Compilation::writeArtifact(ByteSink &sink) {
   });
 }
 
-Status Compilation::dumpKernels(const BuiltProgram &built,
-                                std::span<const CompiledKernel> kernels) {
+Status Compilation::dumpKernels(const BuiltProgram &built, std::span<const CompiledKernel> kernels) {
   for (size_t i = 0; i < kernels.size(); ++i) {
     const KernelJob &job = built.kernels[i];
     std::string folder = "kernels/k" + std::to_string(i) + "/", problem = job.problem.print();
     KILN_TRY(dump(folder + "problem.txt", problem + "\n"));
-    KILN_TRY(dump(folder + "config.txt",
-                  std::string(job.family->name()) + " " + job.config.print() + "\n"));
+    KILN_TRY(dump(folder + "config.txt", std::string(job.family->name()) + " " + job.config.print() + "\n"));
     KILN_TRY(dump(folder + "kernel.mlir", kernels[i].code));
     KILN_TRY(dump(folder + "kernel.ll", kernels[i].llvmIr));
     KILN_TRY(dump(folder + "kernel.s", kernels[i].assembly));
     // Everything is in quotes that the shell leaves alone: none of the texts holds a quote of this kind.
-    KILN_TRY(dump(folder + "bench.sh", "#!/bin/sh\nexec kiln-sweep --target='" + target->print() + "' --family=" +
-                                           std::string(job.family->name()) + " --config='" + job.config.print() + "' \"$@\" '" + problem +
-                                           "'\n"));
+    KILN_TRY(dump(folder + "bench.sh", "#!/bin/sh\nexec kiln-sweep --target='" + target->print() +
+                                           "' --family=" + std::string(job.family->name()) + " --config='" +
+                                           job.config.print() + "' \"$@\" '" + problem + "'\n"));
   }
   return Status::success();
 }

@@ -34,7 +34,8 @@ Attributes toAttributes(Operation *op) {
   return completeAttributes(*info, result);
 }
 
-Result<SmallVector<NamedAttribute>> fromAttributes(MLIRContext *context, const OpInfo &op, const Attributes &attributes) {
+Result<SmallVector<NamedAttribute>> fromAttributes(MLIRContext *context, const OpInfo &op,
+                                                   const Attributes &attributes) {
   KILN_ASSIGN(Attributes normal, normalizeAttributes(op, attributes));
   Builder builder(context);
   SmallVector<NamedAttribute> result;
@@ -67,7 +68,7 @@ static Result<OperationState> makeState(MLIRContext *context, Location loc, Stri
   int count = present.size();
   if (count < info->minOperands || (info->maxOperands >= 0 && count > info->maxOperands))
     return makeError(ErrorCode::E0306, mnemonic.str(), " takes ", info->minOperands,
-                     info->maxOperands < 0                  ? " or more"
+                     info->maxOperands < 0                   ? " or more"
                      : info->maxOperands > info->minOperands ? ".." + std::to_string(info->maxOperands)
                                                              : "",
                      " operands, not ", count);
@@ -89,8 +90,8 @@ static Result<OperationState> makeState(MLIRContext *context, Location loc, Stri
   return state;
 }
 
-Result<Operation *> makeOp(OpBuilder &builder, ShapeContext &context, Location loc, StringRef mnemonic, ValueRange operands,
-                           const Attributes &attributes) {
+Result<Operation *> makeOp(OpBuilder &builder, ShapeContext &context, Location loc, StringRef mnemonic,
+                           ValueRange operands, const Attributes &attributes) {
   KILN_ASSIGN(OperationState state, makeState(builder.getContext(), loc, mnemonic, operands, attributes));
   // The rule looks at operands and attributes of an op, so it gets one without results first.
   Operation *probe = Operation::create(state);
@@ -104,8 +105,8 @@ Result<Operation *> makeOp(OpBuilder &builder, ShapeContext &context, Location l
   return builder.create(state);
 }
 
-Result<Operation *> makeOp(OpBuilder &builder, TypeRange resultTypes, Location loc, StringRef mnemonic, ValueRange operands,
-                           const Attributes &attributes) {
+Result<Operation *> makeOp(OpBuilder &builder, TypeRange resultTypes, Location loc, StringRef mnemonic,
+                           ValueRange operands, const Attributes &attributes) {
   KILN_ASSIGN(OperationState state, makeState(builder.getContext(), loc, mnemonic, operands, attributes));
   state.addTypes(resultTypes);
   return builder.create(state);

@@ -1,5 +1,5 @@
-// Making and reading ops generically: by mnemonic, with runtime Attributes, through the shape rule. The importer, the op-case runner and passes
-// build every op this way.
+// Making and reading ops generically: by mnemonic, with runtime Attributes, through the shape rule. The importer, the
+// op-case runner and passes build every op this way.
 #pragma once
 
 #include "dialects/kiln/OpTable.h"
@@ -11,23 +11,28 @@ namespace kiln {
 
 /// Every attribute of the op, defaults included. Only for ops of the kiln dialect.
 Attributes toAttributes(mlir::Operation *op);
-/// MLIR attributes of `attributes`, which are checked against the op table first; those equal to their default are left out.
+/// MLIR attributes of `attributes`, which are checked against the op table first; those equal to their default are left
+/// out.
 Result<llvm::SmallVector<mlir::NamedAttribute>> fromAttributes(mlir::MLIRContext *context, const OpInfo &op,
                                                                const Attributes &attributes);
 /// The mnemonic of a kiln op ("conv"), empty for any other op.
 llvm::StringRef mnemonicOf(mlir::Operation *op);
 
-/// Makes an op whose result types its shape rule finds; new symbols go to `context`'s table. Trailing null operands are dropped.
-Result<mlir::Operation *> makeOp(mlir::OpBuilder &builder, ShapeContext &context, mlir::Location loc, llvm::StringRef mnemonic,
-                                 mlir::ValueRange operands, const Attributes &attributes = {});
+/// Makes an op whose result types its shape rule finds; new symbols go to `context`'s table. Trailing null operands are
+/// dropped.
+Result<mlir::Operation *> makeOp(mlir::OpBuilder &builder, ShapeContext &context, mlir::Location loc,
+                                 llvm::StringRef mnemonic, mlir::ValueRange operands,
+                                 const Attributes &attributes = {});
 /// Makes an op of known result types; only attributes and operand count are checked here, the rest by the verifier.
-Result<mlir::Operation *> makeOp(mlir::OpBuilder &builder, mlir::TypeRange resultTypes, mlir::Location loc, llvm::StringRef mnemonic,
-                                 mlir::ValueRange operands, const Attributes &attributes = {});
-/// The first form with the table of the function around the insertion point, which is read and written back; errors become
-/// diagnostics at `loc`.
+Result<mlir::Operation *> makeOp(mlir::OpBuilder &builder, mlir::TypeRange resultTypes, mlir::Location loc,
+                                 llvm::StringRef mnemonic, mlir::ValueRange operands,
+                                 const Attributes &attributes = {});
+/// The first form with the table of the function around the insertion point, which is read and written back; errors
+/// become diagnostics at `loc`.
 llvm::FailureOr<mlir::Operation *> createOp(mlir::OpBuilder &builder, mlir::Location loc, llvm::StringRef mnemonic,
                                             mlir::ValueRange operands, const Attributes &attributes = {});
-/// The second form for passes that know what they build: an error is a bug of the pass and ends the program with a message.
+/// The second form for passes that know what they build: an error is a bug of the pass and ends the program with a
+/// message.
 mlir::Value buildOp(mlir::OpBuilder &builder, mlir::Type resultType, mlir::Location loc, llvm::StringRef mnemonic,
                     mlir::ValueRange operands, const Attributes &attributes = {});
 /// `x` under the dims of `type`; `x` itself when they are the same.
@@ -52,11 +57,13 @@ bool isConstant(mlir::Value value);
 std::optional<int64_t> byteSizeOf(mlir::Type type);
 /// A copy of a constant's elements.
 Result<Tensor> readConstant(mlir::Value value);
-/// The elements of a constant without copying, where they lie in memory as such (every weight does); else `storage` is filled.
+/// The elements of a constant without copying, where they lie in memory as such (every weight does); else `storage` is
+/// filled.
 Result<TensorView> viewConstant(mlir::Value value, Tensor &storage, llvm::SmallVectorImpl<int64_t> &dims);
 /// The same for the value of a constant.
 Result<TensorView> viewConstant(mlir::TypedAttr value, Tensor &storage, llvm::SmallVectorImpl<int64_t> &dims);
-/// The element of a constant all of whose (at most `maxSplat`) elements are equal, as a double; integers above 2^53 are refused.
+/// The element of a constant all of whose (at most `maxSplat`) elements are equal, as a double; integers above 2^53 are
+/// refused.
 std::optional<double> splatValue(mlir::Value value);
 /// A constant of these elements: inline when it is small (at most 1 KiB) or a scalar, else a derived weight.
 mlir::Value makeConstant(mlir::OpBuilder &builder, mlir::Location loc, Tensor tensor);

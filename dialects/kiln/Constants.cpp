@@ -45,7 +45,8 @@ Type elementTypeOf(MLIRContext *context, DType dtype) {
   case DType::Bool: return b.getI1Type();
   default: break;
   }
-  return IntegerType::get(context, dtypeBits(dtype), isUnsignedInt(dtype) ? IntegerType::Unsigned : IntegerType::Signless);
+  return IntegerType::get(context, dtypeBits(dtype),
+                          isUnsignedInt(dtype) ? IntegerType::Unsigned : IntegerType::Signless);
 }
 
 bool isConstant(Value value) { return value.getDefiningOp<ConstantOp>() != nullptr; }
@@ -165,7 +166,8 @@ std::optional<double> splatValue(Value value) {
 }
 
 DenseElementsAttr denseAttr(MLIRContext *context, const TensorView &tensor) {
-  auto type = RankedTensorType::get(ArrayRef<int64_t>(tensor.dims.data(), tensor.dims.size()), elementTypeOf(context, tensor.dtype));
+  auto type = RankedTensorType::get(ArrayRef<int64_t>(tensor.dims.data(), tensor.dims.size()),
+                                    elementTypeOf(context, tensor.dtype));
   if (tensor.dtype == DType::Bool) {
     SmallVector<bool> values(tensor.as<uint8_t>(), tensor.as<uint8_t>() + tensor.size());
     return DenseElementsAttr::get(type, values);

@@ -25,8 +25,8 @@ struct Windows {
       return makeError(ErrorCode::E0411, "layout '", layout.str(), "' is unknown");
     size_t spatial = rank - 2;
     if (strides.size() != spatial || dilations.size() != spatial || pads.size() != 2 * spatial)
-      return makeError(ErrorCode::E0404, "strides, dilations and pads must have ", spatial, ", ", spatial, " and ", 2 * spatial,
-                       " entries");
+      return makeError(ErrorCode::E0404, "strides, dilations and pads must have ", spatial, ", ", spatial, " and ",
+                       2 * spatial, " entries");
     for (int64_t v : llvm::concat<const int64_t>(strides, dilations))
       if (v < 1 || v > INT32_MAX)
         return makeError(ErrorCode::E0411, "strides and dilations must be positive");
@@ -51,8 +51,8 @@ struct Windows {
     if (ceilMode) // a window must begin within the operand or the padding before it
       result = SizeExpr::min(result, SizeExpr::floorDiv(size + before - 1, stride) + 1);
     if (auto count = result.asConstant(); count && *count < 1 && !size.isConstant(0))
-      return makeError(ErrorCode::E0304, "window ", kernel.print(), " with dilation ", dilations[i], " does not fit into size ",
-                       size.print(), " with pads ", before, ", ", after);
+      return makeError(ErrorCode::E0304, "window ", kernel.print(), " with dilation ", dilations[i],
+                       " does not fit into size ", size.print(), " with pads ", before, ", ", after);
     if (auto count = result.asConstant(); count && *count < 0)
       return SizeExpr(0);
     return result;

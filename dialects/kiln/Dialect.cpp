@@ -109,7 +109,8 @@ LogicalResult DimsAttr::verify(function_ref<InFlightDiagnostic()> emitError, Arr
   return success();
 }
 
-LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type, function_ref<InFlightDiagnostic()> emitError) const {
+LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type,
+                                       function_ref<InFlightDiagnostic()> emitError) const {
   if (shape.size() != getDims().size())
     return emitError() << "#kiln.dims has " << getDims().size() << " dims for a tensor of rank " << shape.size();
   for (auto [size, dim] : llvm::zip(shape, getDims())) {
@@ -122,11 +123,13 @@ LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type, function_r
 
 // --- #kiln.weight
 
-// #kiln.weight<"model.onnx", 1024, "0123456789abcdef"> : tensor<64xf32>; the type stands behind, as with every typed attribute.
+// #kiln.weight<"model.onnx", 1024, "0123456789abcdef"> : tensor<64xf32>; the type stands behind, as with every typed
+// attribute.
 Attribute WeightAttr::parse(AsmParser &parser, Type type) {
   std::string file, digest;
   uint64_t offset, value;
-  if (parser.parseLess() || parser.parseString(&file) || parser.parseComma() || parser.parseInteger(offset) || parser.parseComma())
+  if (parser.parseLess() || parser.parseString(&file) || parser.parseComma() || parser.parseInteger(offset) ||
+      parser.parseComma())
     return {};
   if (!type) {
     parser.emitError(parser.getNameLoc()) << "a weight needs its type";
@@ -149,7 +152,8 @@ void WeightAttr::print(AsmPrinter &printer) const {
   printer << ", " << getOffset() << ", \"" << printHash(getDigest()) << "\">";
 }
 
-LogicalResult WeightAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr, uint64_t, Type type, uint64_t) {
+LogicalResult WeightAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr, uint64_t, Type type,
+                                 uint64_t) {
   auto tensor = llvm::dyn_cast<RankedTensorType>(type);
   if (!tensor || !tensor.hasStaticShape())
     return emitError() << "a weight is a tensor of static dims";

@@ -45,7 +45,8 @@ Result<ResultTypes> inferElementwise(Operation *op, ShapeContext &context, Eleme
     Dims other = getDims(operand);
     Result<Dims> both = context.sizes().broadcast(dims, other);
     if (!both.ok())
-      return both.status().withContext("shapes " + printDims(dims) + " and " + printDims(other) + " do not broadcast: ");
+      return both.status().withContext("shapes " + printDims(dims) + " and " + printDims(other) +
+                                       " do not broadcast: ");
     dims = *both;
   }
   return one(context.tensor(dims, element));

@@ -1,5 +1,6 @@
-// What passes may ask of code generation. Passes never see codegen: they ask this interface, which codegen implements over its families and
-// the compiler injects into the dialect (KilnDialect::oracle). Answers are functions of the arguments alone, so passes stay deterministic.
+// What passes may ask of code generation. Passes never see codegen: they ask this interface, which codegen implements
+// over its families and the compiler injects into the dialect (KilnDialect::oracle). Answers are functions of the
+// arguments alone, so passes stay deterministic.
 #pragma once
 
 #include "runtime/base/SizeExpr.h"
@@ -30,17 +31,17 @@ class KernelOracle {
 public:
   virtual ~KernelOracle() = default;
 
-  /// The family that would run `ops` (in topological order, not nested) as one kernel that computes `outputs` (results of `ops`), or nothing.
+  /// The family that would run `ops` (in topological order, not nested) as one kernel that computes `outputs` (results
+  /// of `ops`), or nothing.
   virtual std::optional<std::string> claim(llvm::ArrayRef<mlir::Operation *> ops,
                                            llvm::ArrayRef<mlir::Value> outputs) = 0;
-  /// Whether a constant (result of kiln.constant) stands in the kernel's problem text as a literal instead of being a kernel operand:
-  /// single elements and short lists of integers. Kernel forming moves those into the region.
+  /// Whether a constant (result of kiln.constant) stands in the kernel's problem text as a literal instead of being a
+  /// kernel operand: single elements and short lists of integers. Kernel forming moves those into the region.
   virtual bool isLiteral(mlir::Value constant) = 0;
   /// The layout ("nhwc") that a convolution or pool in another one would run better in, if any.
   virtual std::optional<std::string> layoutPreference(mlir::Operation *op) = 0;
   /// Seconds that the kernel would take, roughly, at nominal sizes; nothing when no family claims it.
-  virtual std::optional<double> cost(llvm::ArrayRef<mlir::Operation *> ops,
-                                     llvm::ArrayRef<mlir::Value> outputs) = 0;
+  virtual std::optional<double> cost(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs) = 0;
   /// Floating-point operations of one op at nominal sizes.
   virtual double flops(mlir::Operation *op) = 0;
   /// Problem and implementation of a formed kernel (a kiln.kernel with its family set).

@@ -29,7 +29,8 @@ static Result<int64_t> staticLength(Value list, StringRef what) {
     return makeError(ErrorCode::E0305, what.str(), " must be a vector of integers");
   auto count = dims.empty() ? std::optional<int64_t>(1) : dims[0].asConstant();
   if (!count)
-    return makeError(ErrorCode::E0208, "the rank of the result depends on data: the length of ", what.str(), " is not known");
+    return makeError(ErrorCode::E0208, "the rank of the result depends on data: the length of ", what.str(),
+                     " is not known");
   if (*count > 64)
     return makeError(ErrorCode::E0207, what.str(), " has ", *count, " entries; ranks above 64 are not supported");
   return *count;
@@ -80,12 +81,13 @@ Result<ResultTypes> ReshapeOp::inferShapes(ShapeContext &context) {
     if (known.isConstant(0))
       return makeError(ErrorCode::E0311, "-1 in a shape without elements");
     if (!total.isInvalid() && total.isConstant() && known.isConstant() && total.constant() % known.constant() != 0)
-      return makeError(ErrorCode::E0304, "cannot reshape ", printDims(x), ": ", total.print(), " elements do not divide into ",
-                       known.print());
+      return makeError(ErrorCode::E0304, "cannot reshape ", printDims(x), ": ", total.print(),
+                       " elements do not divide into ", known.print());
     // Dims that appear on both sides cancel, which keeps the names of the others.
     dims[*inferred] = total.isInvalid() || known.isInvalid() ? invalid() : SizeExpr::floorDiv(total, known);
   } else {
-    KILN_TRY(sizes.requireEqual(total, known).withContext("cannot reshape " + printDims(x) + " to " + printDims(dims) + ": "));
+    KILN_TRY(sizes.requireEqual(total, known)
+                 .withContext("cannot reshape " + printDims(x) + " to " + printDims(dims) + ": "));
   }
   return one(context.tensor(dims, elementTypeOf(getX())));
 }
@@ -143,7 +145,8 @@ std::optional<SizeValues> ConcatOp::inferSizeValues(ShapeContext &context) {
 
 // --- slice
 
-Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end, int64_t step) {
+Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,
+                           int64_t step) {
   auto clamp = [&](const SizeExpr &position, bool forward) -> SizeExpr {
     // Into 0..dim for forward steps, -1..dim-1 for backward ones.
     SizeExpr p = position;
@@ -173,11 +176,13 @@ Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr
   SizeExpr d = table.expand(dim);
   SizeExpr from = clamp(table.expand(start), step > 0), to = clamp(table.expand(end), step > 0);
   // A start beyond the dim needs no clamping: `to` is not beyond it, so the length comes out negative and counts as 0.
-  if (auto constant = table.expand(start).asConstant(); constant && *constant >= 0 && *constant < (int64_t(1) << 31) && step > 0)
+  if (auto constant = table.expand(start).asConstant();
+      constant && *constant >= 0 && *constant < (int64_t(1) << 31) && step > 0)
     from = SizeExpr(*constant);
   if (from.isInvalid() || to.isInvalid())
     return invalid();
-  SizeExpr length = step > 0 ? SizeExpr::ceilDiv(to - from, SizeExpr(step)) : SizeExpr::ceilDiv(from - to, SizeExpr(-step));
+  SizeExpr length =
+      step > 0 ? SizeExpr::ceilDiv(to - from, SizeExpr(step)) : SizeExpr::ceilDiv(from - to, SizeExpr(-step));
   if (table.lowerBound(length).value_or(-1) >= 0)
     return length;
   return SizeExpr::max(length, SizeExpr(0));
@@ -308,7 +313,8 @@ Result<ResultTypes> GatherNdOp::inferShapes(ShapeContext &context) {
   if (!tuple)
     return makeError(ErrorCode::E0208, "the rank of the result depends on data");
   if (batch < 0 || batch > rank || *tuple < 1 || *tuple > rank - batch || batch >= int64_t(indices.size()))
-    return makeError(ErrorCode::E0304, "indices ", printDims(indices), " with ", batch, " batch dims do not fit ", printDims(x));
+    return makeError(ErrorCode::E0304, "indices ", printDims(indices), " with ", batch, " batch dims do not fit ",
+                     printDims(x));
   for (int64_t i = 0; i < batch; ++i)
     KILN_TRY(context.sizes().requireEqual(x[i], indices[i]).withContext("batch dims: "));
   Dims dims(indices.begin(), indices.end() - 1);
@@ -449,7 +455,8 @@ Result<ResultTypes> RangeOp::inferShapes(ShapeContext &context) {
 std::optional<SizeValues> RangeOp::inferSizeValues(ShapeContext &context) {
   auto start = context.values(getStart()), delta = context.values(getDelta());
   auto type = cast<RankedTensorType>(getType());
-  int64_t count = type.hasStaticShape() ? countOf(type).value_or(ShapeContext::maxValues + 1) : ShapeContext::maxValues + 1;
+  int64_t count =
+      type.hasStaticShape() ? countOf(type).value_or(ShapeContext::maxValues + 1) : ShapeContext::maxValues + 1;
   if (!start || !delta || start->size() != 1 || delta->size() != 1 || count > ShapeContext::maxValues)
     return std::nullopt;
   SizeValues result;

@@ -1,4 +1,5 @@
-// The op definitions as plain data: operand counts, attributes with kinds and defaults, names elsewhere. Generated from the .td files; needs no MLIR.
+// The op definitions as plain data: operand counts, attributes with kinds and defaults, names elsewhere. Generated from
+// the .td files; needs no MLIR.
 #pragma once
 
 #include "runtime/base/Attributes.h"
@@ -42,7 +43,8 @@ const OpInfo *findOp(std::string_view name);
 /// The op that the ONNX operator of the default domain maps to one to one, or null.
 const OpInfo *findOpByOnnxName(std::string_view onnxName);
 
-/// Checks names and kinds against the table. Integers stand in for floats (and are converted), attributes equal to their default are dropped.
+/// Checks names and kinds against the table. Integers stand in for floats (and are converted), attributes equal to
+/// their default are dropped.
 Result<Attributes> normalizeAttributes(const OpInfo &op, const Attributes &attributes);
 /// Every attribute of the op, defaults included: the form that problems, plans and reference kernels use.
 Attributes completeAttributes(const OpInfo &op, const Attributes &attributes);

@@ -59,7 +59,8 @@ LogicalResult verifyByShapeRule(Operation *op) {
   for (auto [expected, actual] : llvm::zip(*inferred, op->getResultTypes())) {
     auto want = cast<RankedTensorType>(expected);
     auto have = dyn_cast<RankedTensorType>(actual);
-    if (!have || succeeded(verifyCompatibleShape(want, have)) == false || want.getElementType() != have.getElementType())
+    if (!have || succeeded(verifyCompatibleShape(want, have)) == false ||
+        want.getElementType() != have.getElementType())
       return op->emitOpError("has result type ") << actual << " but its shape rule gives " << expected;
   }
   return success();
@@ -67,7 +68,8 @@ LogicalResult verifyByShapeRule(Operation *op) {
 
 Result<int64_t> normalizeAxis(int64_t axis, int64_t rank) {
   if (axis < -rank || axis >= rank)
-    return makeError(ErrorCode::E0412, "axis ", axis, " is out of range for rank ", rank, "; expected ", -rank, "..", rank - 1);
+    return makeError(ErrorCode::E0412, "axis ", axis, " is out of range for rank ", rank, "; expected ", -rank, "..",
+                     rank - 1);
   return axis < 0 ? axis + rank : axis;
 }
 

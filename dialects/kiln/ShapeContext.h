@@ -37,7 +37,9 @@ public:
   std::optional<llvm::SmallVector<int64_t>> constantValues(mlir::Value value);
 
   /// The result type of interned dims.
-  mlir::Type tensor(llvm::ArrayRef<SizeExpr> dims, mlir::Type elementType) { return table.tensorType(dims, elementType); }
+  mlir::Type tensor(llvm::ArrayRef<SizeExpr> dims, mlir::Type elementType) {
+    return table.tensorType(dims, elementType);
+  }
 
   static constexpr int64_t maxValues = 256;
 
@@ -45,7 +47,7 @@ private:
   SizeTable &table;
   bool withValues;
   int depth = 0;
-  int visited = 0; // ops looked at in the outermost query: expressions are trees, so a hostile graph could be exponential
+  int visited = 0; // ops looked at in the outermost query: a hostile graph could be exponential as a tree
 };
 
 /// Runs the op's shape rule on a scratch table and compares ranks, element types and known sizes with the result types.

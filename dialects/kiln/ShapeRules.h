@@ -24,6 +24,7 @@ std::string printDims(llvm::ArrayRef<SizeExpr> dims);
 inline ResultTypes one(mlir::Type type) { return ResultTypes{type}; }
 
 /// Size of one dim after slicing [start, end) by `step` with numpy's clamping.
-Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end, int64_t step);
+Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,
+                           int64_t step);
 
 } // namespace kiln

@@ -162,8 +162,8 @@ void SizeTable::write(Operation *function) const {
   for (const Symbol &symbol : table)
     lines.push_back(builder.getStringAttr(printSymbol(symbol)));
   for (const Check &check : checkList)
-    lines.push_back(builder.getStringAttr("check " + check.a.print() +
-                                          (check.kind == Check::Equal ? " == " : " ~ ") + check.b.print()));
+    lines.push_back(builder.getStringAttr("check " + check.a.print() + (check.kind == Check::Equal ? " == " : " ~ ") +
+                                          check.b.print()));
   function->setAttr(sizesAttrName, builder.getArrayAttr(lines));
 }
 
@@ -223,7 +223,8 @@ Status SizeTable::define(StringRef name, const SizeExpr &value) {
   if (symbol.definition) {
     if (*symbol.definition == expanded)
       return Status();
-    return makeError(ErrorCode::E0304, "size ", symbol.name, " is both ", symbol.definition->print(), " and ", expanded.print());
+    return makeError(ErrorCode::E0304, "size ", symbol.name, " is both ", symbol.definition->print(), " and ",
+                     expanded.print());
   }
   std::set<std::string> used;
   expanded.collectSymbols(used);
@@ -361,7 +362,8 @@ Status SizeTable::requireEqual(const SizeExpr &a, const SizeExpr &b) {
   return Status();
 }
 
-/// Lets one symbol stand for both expressions, which are over the same input-bound symbols, and has the equality checked.
+/// Lets one symbol stand for both expressions, which are over the same input-bound symbols, and has the equality
+/// checked.
 void SizeTable::merge(const SizeExpr &a, const SizeExpr &b) {
   SizeExpr target = b.asSymbol() ? b : intern(a), other = b.asSymbol() ? a : b;
   std::string text = other.print();

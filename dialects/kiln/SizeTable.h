@@ -1,13 +1,14 @@
-// Sizes with identity: the dims of tensors as SizeExpr, and the symbols of one function with all that is known about them.
+// Sizes with identity: the dims of tensors as SizeExpr, and the symbols of one function with all that is known about
+// them.
 //
-// In the IR a dim is an integer or one symbol (`tensor<?x3xf32, #kiln.dims<[N, 3]>>`). The function's attribute `kiln.sizes` lists the symbols and
-// facts, one string each:
+// In the IR a dim is an integer or one symbol (`tensor<?x3xf32, #kiln.dims<[N, 3]>>`). The function's attribute
+// `kiln.sizes` lists the symbols and facts, one string each:
 //
-//   "N in 1..64 % 8"       a symbol bound by the inputs, with its range and divisor (both optional; an open end is left out)
-//   "d0 = (H+1) floordiv 2" a symbol computed from others; definitions use input-bound and data-dependent symbols only
-//   "u0 <= N*S"            a data-dependent symbol with its upper bound (optional)
-//   "check N == M"         must hold when sizes are bound
-//   "check N ~ M"          must be equal, or one of them 1 (a broadcast that stayed ambiguous)
+//   "N in 1..64 % 8"       a symbol bound by the inputs, with its range and divisor (both optional; an open end is left
+//   out) "d0 = (H+1) floordiv 2" a symbol computed from others; definitions use input-bound and data-dependent symbols
+//   only "u0 <= N*S"            a data-dependent symbol with its upper bound (optional) "check N == M"         must
+//   hold when sizes are bound "check N ~ M"          must be equal, or one of them 1 (a broadcast that stayed
+//   ambiguous)
 #pragma once
 
 #include "mlir/IR/BuiltinTypes.h"
@@ -26,7 +27,8 @@ inline constexpr llvm::StringLiteral sizesAttrName = "kiln.sizes";
 Dims getDims(mlir::Type type);
 inline Dims getDims(mlir::Value value) { return getDims(value.getType()); }
 int64_t getRank(mlir::Type type);
-/// The type of these dims, each a constant or one symbol: plain when all are constants. Anything else becomes a `?` without symbol.
+/// The type of these dims, each a constant or one symbol: plain when all are constants. Anything else becomes a `?`
+/// without symbol.
 mlir::RankedTensorType makeTensorType(llvm::ArrayRef<SizeExpr> dims, mlir::Type elementType);
 
 class SizeTable {
@@ -53,11 +55,13 @@ public:
   llvm::ArrayRef<Check> checks() const { return checkList; }
   const Symbol *find(llvm::StringRef name) const;
 
-  /// The symbol of that name, added as an input-bound one if it is new. Any text will do as a name (SizeExpr::symbolName).
+  /// The symbol of that name, added as an input-bound one if it is new. Any text will do as a name
+  /// (SizeExpr::symbolName).
   SizeExpr declare(llvm::StringRef name);
   /// Narrows what is known of an input-bound symbol; an empty range is an error.
   Status constrain(llvm::StringRef name, int64_t low, int64_t high, int64_t divisor = 1);
-  /// Gives an input-bound symbol a value or definition (`shapes=` overrides); types that name it are rewritten by InferShapes.
+  /// Gives an input-bound symbol a value or definition (`shapes=` overrides); types that name it are rewritten by
+  /// InferShapes.
   Status define(llvm::StringRef name, const SizeExpr &value);
   /// A constant or one symbol equal to `expr`: equal expressions get the same symbol, a new one gets a definition.
   SizeExpr intern(const SizeExpr &expr);
@@ -70,10 +74,11 @@ public:
   bool equal(const SizeExpr &a, const SizeExpr &b) const;
   /// A lower bound from ranges: exact for constants and symbols, else 0 where no term is negative, else nothing.
   std::optional<int64_t> lowerBound(const SizeExpr &expr) const;
-  /// Requires equality: an error when it can never hold. Where it is not provable, the two become one symbol from now on (types are rewritten
-  /// by InferShapes) and the run time checks what no binding of inputs implies.
+  /// Requires equality: an error when it can never hold. Where it is not provable, the two become one symbol from now
+  /// on (types are rewritten by InferShapes) and the run time checks what no binding of inputs implies.
   Status requireEqual(const SizeExpr &a, const SizeExpr &b);
-  /// The dim that results when `a` and `b` meet in a broadcast; an error when they can never fit, a check when they may not.
+  /// The dim that results when `a` and `b` meet in a broadcast; an error when they can never fit, a check when they may
+  /// not.
   Result<SizeExpr> broadcast(const SizeExpr &a, const SizeExpr &b);
   /// Same, for whole dims of any two ranks.
   Result<Dims> broadcast(llvm::ArrayRef<SizeExpr> a, llvm::ArrayRef<SizeExpr> b);

@@ -2,7 +2,7 @@
 
 #include "dialects/kiln/Dialect.h"
 #include "mlir/IR/Builders.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #define GET_OP_CLASSES
 #include "dialects/kiln/Structure.h.inc"

@@ -35,8 +35,8 @@ Result<std::span<const std::byte>> WeightStore::bytes(std::string_view id, uint6
     return makeError(ErrorCode::E0104, "weight file '", id, "' is not known");
   auto all = it->second.bytes;
   if (offset > all.size() || size > all.size() - offset)
-    return makeError(ErrorCode::E0104, "weight of ", size, " bytes at ", offset, " lies outside of '", id, "' (", all.size(),
-                     " bytes)");
+    return makeError(ErrorCode::E0104, "weight of ", size, " bytes at ", offset, " lies outside of '", id, "' (",
+                     all.size(), " bytes)");
   return all.subspan(offset, size);
 }
 

@@ -1,5 +1,6 @@
-// The bytes behind `#kiln.weight`: files by id, mapped by whoever registers them, and one in-memory file "derived" for constants that passes
-// compute. One store per context (KilnDialect::weights()); weights are never copied into attributes.
+// The bytes behind `#kiln.weight`: files by id, mapped by whoever registers them, and one in-memory file "derived" for
+// constants that passes compute. One store per context (KilnDialect::weights()); weights are never copied into
+// attributes.
 #pragma once
 
 #include "runtime/base/Status.h"

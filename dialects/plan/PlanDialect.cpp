@@ -132,8 +132,7 @@ LogicalResult CheckOp::verify() {
 
 LogicalResult AllocOp::verify() {
   if (getPlace() != "arena" && getPlace() != "workspace" && getPlace() != "host")
-    return emitOpError() << "place must be \"arena\", \"workspace\" or \"host\", not \""
-                         << getPlace() << "\"";
+    return emitOpError() << "place must be \"arena\", \"workspace\" or \"host\", not \"" << getPlace() << "\"";
   return success();
 }
 
@@ -141,8 +140,7 @@ LogicalResult AliasOp::verify() { return verifySize(*this, getOffset()); }
 
 LogicalResult LaunchOp::verify() {
   if (getAccess().size() != getBuffers().size())
-    return emitOpError() << "has " << getBuffers().size() << " buffers but " << getAccess().size()
-                         << " access letters";
+    return emitOpError() << "has " << getBuffers().size() << " buffers but " << getAccess().size() << " access letters";
   if (getAccess().find_first_not_of("rwx") != StringRef::npos)
     return emitOpError() << "access letters are r, w and x, not \"" << getAccess() << "\"";
   for (auto [buffer, letter] : llvm::zip(getBuffers(), getAccess()))
@@ -158,10 +156,8 @@ LogicalResult LaunchOp::verify() {
 }
 
 LogicalResult HostCallOp::verify() {
-  if (getPresent().count('1') != getInputs().size() ||
-      getPresent().find_first_not_of("01") != StringRef::npos)
-    return emitOpError() << "`present` must hold a 1 for each of the " << getInputs().size()
-                         << " inputs";
+  if (getPresent().count('1') != getInputs().size() || getPresent().find_first_not_of("01") != StringRef::npos)
+    return emitOpError() << "`present` must hold a 1 for each of the " << getInputs().size() << " inputs";
   for (Value output : getOutputs())
     if (isa<InputOp, ConstantOp>(rootOf(output).getDefiningOp()))
       return emitOpError() << "writes an input or a constant";
@@ -176,8 +172,7 @@ LogicalResult HostCallOp::verify() {
 LogicalResult CopyOp::verify() {
   if (isa<InputOp, ConstantOp>(rootOf(getTarget()).getDefiningOp()))
     return emitOpError() << "writes an input or a constant";
-  if (cast<ViewType>(getSource().getType()).getBytes() !=
-      cast<ViewType>(getTarget().getType()).getBytes())
+  if (cast<ViewType>(getSource().getType()).getBytes() != cast<ViewType>(getTarget().getType()).getBytes())
     return emitOpError() << "source and target differ in bytes";
   return success();
 }

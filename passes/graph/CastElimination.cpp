@@ -53,8 +53,8 @@ struct MergeCasts : OpRewritePattern<CastOp> {
     auto from = dtypeOf(elementTypeOf(inner.getX())), middle = dtypeOf(elementTypeOf(op.getX()));
     if (!from || !middle || !isLossless(*from, *middle))
       return failure();
-    // What saturates or wraps at the end must do so alike from either type: values are the same, so it does, except that an integer read as
-    // unsigned first would not be negative any more; isLossless refuses that.
+    // What saturates or wraps at the end must do so alike from either type: values are the same, so it does, except
+    // that an integer read as unsigned first would not be negative any more; isLossless refuses that.
     rewriter.modifyOpInPlace(op, [&] { op->setOperand(0, inner.getX()); });
     return success();
   }

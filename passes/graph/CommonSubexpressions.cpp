@@ -1,10 +1,11 @@
-// CommonSubexpressions: an op with the same name, operands, attributes and result types as one before it is replaced by that one.
+// CommonSubexpressions: an op with the same name, operands, attributes and result types as one before it is replaced by
+// that one.
 //
-// Weights are compared by reference (file and offset), never by content. It runs after shape inference, when equal shape arithmetic has equal
-// types, and before raising, which wants one subtraction where exporters spell two.
+// Weights are compared by reference (file and offset), never by content. It runs after shape inference, when equal
+// shape arithmetic has equal types, and before raising, which wants one subtraction where exporters spell two.
+#include "mlir/IR/OperationSupport.h"
 #include "passes/Rewrite.h"
 #include "passes/graph/Passes.h"
-#include "mlir/IR/OperationSupport.h"
 
 using namespace mlir;
 
@@ -18,7 +19,8 @@ namespace {
 struct ByValue : llvm::DenseMapInfo<Operation *> {
   static unsigned getHashValue(const Operation *op) {
     return OperationEquivalence::computeHash(const_cast<Operation *>(op), OperationEquivalence::directHashValue,
-                                             OperationEquivalence::ignoreHashValue, OperationEquivalence::IgnoreLocations);
+                                             OperationEquivalence::ignoreHashValue,
+                                             OperationEquivalence::IgnoreLocations);
   }
   static bool isEqual(const Operation *a, const Operation *b) {
     if (a == b)

@@ -1,11 +1,12 @@
 // Configure: every kernel gets its problem text and its implementation.
 //
-//   kiln.kernel %b, %a {family = "matmul"}    =>    kiln.kernel %a, %b {family = "matmul", problem = "v1 default; %0 = in ...", config = "{mr=6}",
+//   kiln.kernel %b, %a {family = "matmul"}    =>    kiln.kernel %a, %b {family = "matmul", problem = "v1 default; %0 =
+//   in ...", config = "{mr=6}",
 //                                                                       source = "default", sizes = ["N"]}
 //
-// Operands and block arguments are put into the order of the problem's inputs, so `Input i` of an emission is operand i. `sizes` are the
-// values of the problem's symbols d0, d1 ... over the function's. The problem names no node, so equal work gets equal text and, being chosen from the text
-// alone, an equal implementation.
+// Operands and block arguments are put into the order of the problem's inputs, so `Input i` of an emission is operand
+// i. `sizes` are the values of the problem's symbols d0, d1 ... over the function's. The problem names no node, so
+// equal work gets equal text and, being chosen from the text alone, an equal implementation.
 //
 // Runs after FormKernels; planning reads only what this pass wrote.
 #include "passes/graph/Passes.h"

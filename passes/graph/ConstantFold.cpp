@@ -1,8 +1,8 @@
-// ConstantFold: ops of constants become constants, evaluated by the reference kernels; integers that depend on sizes only (shape arithmetic that came
-// out static) become constants too.
+// ConstantFold: ops of constants become constants, evaluated by the reference kernels; integers that depend on sizes
+// only (shape arithmetic that came out static) become constants too.
 //
-// Budgets are counts, not times, so that the same model folds alike on every machine. Results that are much larger than what they are made from
-// (expand, tile, range) stay ops: computing them is cheaper than storing them.
+// Budgets are counts, not times, so that the same model folds alike on every machine. Results that are much larger than
+// what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them.
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Ops.h"
 #include "passes/Rewrite.h"
@@ -33,8 +33,8 @@ public:
     workLeft = maxWork;
     for (Block &block : getOperation().getBody())
       for (Operation &op : llvm::make_early_inc_range(block))
-        if (auto kilnOp = dyn_cast<KilnOpInterface>(op);
-            kilnOp && op.getNumResults() == 1 && !isa<ConstantOp>(op) && kilnOp.getFusionRole() != FusionRole::Structure)
+        if (auto kilnOp = dyn_cast<KilnOpInterface>(op); kilnOp && op.getNumResults() == 1 && !isa<ConstantOp>(op) &&
+                                                         kilnOp.getFusionRole() != FusionRole::Structure)
           foldOp(&op, context);
   }
 
@@ -88,7 +88,8 @@ private:
       return {};
     OpBuilder builder(op);
     return builder.create<ConstantOp>(
-        constant.getLoc(), type, WeightAttr::get(&getContext(), weight.getFile(), weight.getOffset(), type, weight.getDigest()));
+        constant.getLoc(), type,
+        WeightAttr::get(&getContext(), weight.getFile(), weight.getOffset(), type, weight.getDigest()));
   }
 
   Value foldByReference(Operation *op, int64_t resultBytes) {

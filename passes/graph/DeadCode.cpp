@@ -1,4 +1,5 @@
-// DeadCode: removes ops whose results nobody uses, from the function's end upwards, so that whole chains go in one sweep.
+// DeadCode: removes ops whose results nobody uses, from the function's end upwards, so that whole chains go in one
+// sweep.
 #include "passes/Rewrite.h"
 #include "passes/graph/Passes.h"
 

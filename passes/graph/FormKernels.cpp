@@ -5,15 +5,17 @@
 //   %3 = kiln.relu %2                               matmul, add, relu; kiln.yield
 //                                                 }
 //
-// Greedy and deterministic. Seeds are taken by kind (contractions, windows, reductions, movements, elementwise ops), in program order. A group grows
-// by one op at a time while the family that claims the seed claims the larger group: first consumers (epilogue), then producers (prologue). A value of the group that
-// others use too becomes one more output. Where a step is not claimed, a few more ops are tried with it, because `x * sigmoid(x)` is one output only
-// when both ops are in. What only views its operand (transpose, slice, expand) is copied into a prologue when others need it as well. What no
-// family claims stays outside as a host step. Refused are
+// Greedy and deterministic. Seeds are taken by kind (contractions, windows, reductions, movements, elementwise ops), in
+// program order. A group grows by one op at a time while the family that claims the seed claims the larger group: first
+// consumers (epilogue), then producers (prologue). A value of the group that others use too becomes one more output.
+// Where a step is not claimed, a few more ops are tried with it, because `x * sigmoid(x)` is one output only when both
+// ops are in. What only views its operand (transpose, slice, expand) is copied into a prologue when others need it as
+// well. What no family claims stays outside as a host step. Refused are
 //   1. groups that would depend on themselves through an op outside;
 //   2. groups of more than maxGroupOps ops (code generation is superlinear);
 //   3. shape arithmetic (few integers), which the host does while it launches;
-//   4. reshapes, except between other views in a prologue: they are no work, the host aliases the buffer (SinkReshapes has moved them out
+//   4. reshapes, except between other views in a prologue: they are no work, the host aliases the buffer (SinkReshapes
+//   has moved them out
 //      of the way).
 //
 // Runs after Layout and SinkReshapes, before Configure.
@@ -158,8 +160,7 @@ bool Former::tryAdd(Group &group, Operation *op, llvm::StringRef family, bool co
     // The next op that reads what was just added; elementwise only, to keep the search short.
     Operation *next = nullptr;
     for (Operation *user : consumers(trial))
-      if (!next && roleOf(user) == FusionRole::Elementwise &&
-          llvm::any_of(user->getOperands(), [&](Value operand) {
+      if (!next && roleOf(user) == FusionRole::Elementwise && llvm::any_of(user->getOperands(), [&](Value operand) {
             Operation *producer = operand.getDefiningOp();
             return producer && trial.owned.contains(producer) && !group.owned.contains(producer);
           }))

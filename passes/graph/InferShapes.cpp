@@ -1,11 +1,13 @@
 // InferShapes: every value gets its dims over the function's symbols, from the inputs on.
 //
-//   %s = kiln.constant [2, -1];  %1 = kiln.reshape %0, %s : (tensor<?x6xf32, #kiln.dims<[N, 6]>>, tensor<2xi64>) -> tensor<?x?xf32>
+//   %s = kiln.constant [2, -1];  %1 = kiln.reshape %0, %s : (tensor<?x6xf32, #kiln.dims<[N, 6]>>, tensor<2xi64>) ->
+//   tensor<?x?xf32>
 // becomes, with the size table saying d0 = N*3,
 //   %1 = kiln.reshape %0 : (tensor<?x6xf32, #kiln.dims<[N, 6]>>) -> tensor<2x?xf32, #kiln.dims<[2, d0]>>
 //
-// It runs first, since everything after asks for dims, and again after rewrites that made more sizes known. `shapes=` overrides the dims of inputs.
-// Sizes that turn out to be equal (an elementwise op joins them) become one symbol, which may need another round.
+// It runs first, since everything after asks for dims, and again after rewrites that made more sizes known. `shapes=`
+// overrides the dims of inputs. Sizes that turn out to be equal (an elementwise op joins them) become one symbol, which
+// may need another round.
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Ops.h"
 #include "passes/graph/Passes.h"
@@ -62,7 +64,8 @@ public:
       return fail(function.getLoc(), table.status());
     if (failed(overrideInputs(function, *table)))
       return signalPassFailure();
-    // Each round may find sizes equal; all types then change to the one symbol. Every round but the last merges symbols, so this ends.
+    // Each round may find sizes equal; all types then change to the one symbol. Every round but the last merges
+    // symbols, so this ends.
     for (int round = 0;; ++round) {
       size_t merges = table->mergeCount();
       if (failed(inferAll(function, *table)))
@@ -96,15 +99,17 @@ private:
         if (auto known = function.getArgAttrOfType<StringAttr>(i, "kiln.name"); known && known.getValue() == name)
           index = i;
       if (!index)
-        return emitError(function.getLoc(), makeError(ErrorCode::E0501, "shapes names the input '", name.str(), "', which the model does not have"));
+        return emitError(function.getLoc(), makeError(ErrorCode::E0501, "shapes names the input '", name.str(),
+                                                      "', which the model does not have"));
       SmallVector<StringRef> parts;
       if (!dims.empty())
         dims.split(parts, 'x');
       BlockArgument argument = function.getArgument(*index);
       Dims have = getDims(argument);
       if (parts.size() != have.size())
-        return emitError(function.getLoc(), makeError(ErrorCode::E0304, "shapes gives ", parts.size(), " dims for the input '",
-                                                      name.str(), "', which has ", have.size()));
+        return emitError(function.getLoc(),
+                         makeError(ErrorCode::E0304, "shapes gives ", parts.size(), " dims for the input '", name.str(),
+                                   "', which has ", have.size()));
       for (auto [dim, part] : llvm::zip(have, parts))
         if (Status status = overrideDim(sizes, dim, part); !status.ok())
           return emitError(function.getLoc(), status.withContext("shapes of input '" + name.str() + "': "));
@@ -212,8 +217,9 @@ private:
     size_t first = layout && layout.getValue() == "nhwc" ? 1 : 2;
     auto strides = op->getAttrOfType<DenseI64ArrayAttr>("strides").asArrayRef();
     auto dilations = op->getAttrOfType<DenseI64ArrayAttr>("dilations").asArrayRef();
-    ArrayRef<int64_t> window = isa<ConvOp>(op) ? cast<RankedTensorType>(op->getOperand(1).getType()).getShape().drop_front(2)
-                                               : op->getAttrOfType<DenseI64ArrayAttr>("kernel").asArrayRef();
+    ArrayRef<int64_t> window = isa<ConvOp>(op)
+                                   ? cast<RankedTensorType>(op->getOperand(1).getType()).getShape().drop_front(2)
+                                   : op->getAttrOfType<DenseI64ArrayAttr>("kernel").asArrayRef();
     SmallVector<int64_t> pads(2 * strides.size());
     for (size_t i = 0; i < strides.size(); ++i) {
       int64_t size = type.getDimSize(first + i);

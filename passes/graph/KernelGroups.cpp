@@ -56,7 +56,8 @@ bool KernelGraph::dependsOnItself(const Group &group) const {
   SmallVector<Operation *> members = this->members(group);
   for (Operation *op : members)
     high = std::max(high, position(op));
-  // Program order is topological. Past the group's last op, a way back leads only through a formed group that reaches from after it to before it.
+  // Program order is topological. Past the group's last op, a way back leads only through a formed group that reaches
+  // from after it to before it.
   bool straddled = llvm::any_of(extents, [&](const Extent &e) { return e.low <= high && e.high > high; });
 
   llvm::DenseSet<Operation *> seen;
@@ -188,9 +189,9 @@ void KernelGraph::materialize(KernelOracle &oracle) {
   // Users first. Copied originals whose last user was a kernel go too.
   llvm::DenseSet<Operation *> erased;
   for (Operation *op : llvm::reverse(order)) {
-    bool unused = op->getNumResults() == 1 && op->use_empty() &&
-                  (isConstant(op->getResult(0)) ||
-                   llvm::any_of(groups, [&](const Group &g) { return g.copied.contains(op); }));
+    bool unused =
+        op->getNumResults() == 1 && op->use_empty() &&
+        (isConstant(op->getResult(0)) || llvm::any_of(groups, [&](const Group &g) { return g.copied.contains(op); }));
     if (isGrouped(op) || unused) {
       erased.insert(op);
       op->erase();

@@ -1,4 +1,5 @@
-// The graph that FormKernels works on: the ops of a block, the groups formed so far, and the rewriting of groups into kiln.kernel regions.
+// The graph that FormKernels works on: the ops of a block, the groups formed so far, and the rewriting of groups into
+// kiln.kernel regions.
 #pragma once
 
 #include "mlir/IR/Block.h"

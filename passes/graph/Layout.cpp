@@ -5,13 +5,15 @@
 //   %3 = kiln.conv %2, %v {layout = "nchw"}           %2 = kiln.relu %1
 //                                                     %3 = kiln.conv %2, %v {layout = "nhwc"}  + transpose back
 //
-// One sweep in program order. An op that runs channels-last gets a twin that computes the permuted result from permuted operands; its original
-// result is made from the twin (a transpose, or a reshape where only unit dims move) only if somebody still needs it at the end. So transposes never
-// travel: ops that do not care about the order (elementwise, concat, reduce, pad ...) just get twins while their operands have them. Weights keep
-// [O, I, window]: packing is the kernel's business.
+// One sweep in program order. An op that runs channels-last gets a twin that computes the permuted result from permuted
+// operands; its original result is made from the twin (a transpose, or a reshape where only unit dims move) only if
+// somebody still needs it at the end. So transposes never travel: ops that do not care about the order (elementwise,
+// concat, reduce, pad ...) just get twins while their operands have them. Weights keep [O, I, window]: packing is the
+// kernel's business.
 //
-// Runs at the end of `optimized`: after raising and folding, which match the exporter's layout, and before kernels are formed, because a transpose in
-// between would part an anchor from its epilogue. Does nothing without an oracle or where no family prefers a layout.
+// Runs at the end of `optimized`: after raising and folding, which match the exporter's layout, and before kernels are
+// formed, because a transpose in between would part an anchor from its epilogue. Does nothing without an oracle or
+// where no family prefers a layout.
 #include "passes/graph/Passes.h"
 
 #include "dialects/kiln/Build.h"
@@ -29,8 +31,8 @@ namespace kiln {
 
 using llvm::ArrayRef;
 using llvm::SmallVector;
-using mlir::Operation;
 using mlir::OpBuilder;
+using mlir::Operation;
 using mlir::Value;
 using Perm = SmallVector<int64_t, 5>;
 
@@ -51,9 +53,7 @@ static Perm toFirst(int64_t rank) {
 }
 
 /// Where dim `d` of the channels-first order is in the channels-last order.
-static int64_t lastPosition(int64_t d, int64_t rank) {
-  return d == 0 ? 0 : d == 1 ? rank - 1 : d - 1;
-}
+static int64_t lastPosition(int64_t d, int64_t rank) { return d == 0 ? 0 : d == 1 ? rank - 1 : d - 1; }
 
 static Dims permuted(ArrayRef<SizeExpr> dims, ArrayRef<int64_t> perm) {
   Dims out;
@@ -134,9 +134,9 @@ private:
   mlir::func::FuncOp function;
   KernelOracle &oracle;
   OpBuilder builder;
-  llvm::DenseMap<Value, Value> twins;          // computed channels-last
-  llvm::DenseMap<Value, Value> copies;         // transposed because an op needed it
-  SmallVector<Operation *> converted;          // originals whose result comes from a twin, in program order
+  llvm::DenseMap<Value, Value> twins;  // computed channels-last
+  llvm::DenseMap<Value, Value> copies; // transposed because an op needed it
+  SmallVector<Operation *> converted;  // originals whose result comes from a twin, in program order
 };
 
 } // namespace
@@ -303,8 +303,7 @@ void LayoutRewriter::visitElementwise(Operation *op) {
   if (axis < 0 || axis >= rank)
     return;
   operands[0] = last(operands[0]);
-  makeTwin(op, operands)
-      ->setAttr("channel_axis", builder.getI64IntegerAttr(lastPosition(axis, rank)));
+  makeTwin(op, operands)->setAttr("channel_axis", builder.getI64IntegerAttr(lastPosition(axis, rank)));
 }
 
 void LayoutRewriter::visitReduce(Operation *op) {
@@ -351,8 +350,7 @@ void LayoutRewriter::visitAxis(Operation *op, bool allOperands) {
   if (axis < 0)
     axis += rank;
   SmallVector<Value> operands(op->getOperands());
-  if (rank < 3 || axis < 0 || axis >= rank || getRank(operands[0].getType()) != rank ||
-      !worthwhile(operands, rank))
+  if (rank < 3 || axis < 0 || axis >= rank || getRank(operands[0].getType()) != rank || !worthwhile(operands, rank))
     return;
   builder.setInsertionPoint(op);
   for (Value &operand : operands)

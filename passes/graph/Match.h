@@ -1,4 +1,5 @@
-// What patterns over kiln ops ask of values. All answers are about values that are surely so; "no" may mean "not known".
+// What patterns over kiln ops ask of values. All answers are about values that are surely so; "no" may mean "not
+// known".
 #pragma once
 
 #include "dialects/kiln/Build.h"
@@ -9,7 +10,9 @@
 
 namespace kiln {
 
-inline mlir::RankedTensorType tensorTypeOf(mlir::Value value) { return mlir::cast<mlir::RankedTensorType>(value.getType()); }
+inline mlir::RankedTensorType tensorTypeOf(mlir::Value value) {
+  return mlir::cast<mlir::RankedTensorType>(value.getType());
+}
 inline mlir::Type elementOf(mlir::Value value) { return tensorTypeOf(value).getElementType(); }
 inline bool isFloatTensor(mlir::Value value) { return mlir::isa<mlir::FloatType>(elementOf(value)); }
 

@@ -1,7 +1,8 @@
-// RaiseAttention: softmax(q @ k^T * scale + mask) @ v becomes attention(q, k, v, mask), where a kernel family claims that op.
+// RaiseAttention: softmax(q @ k^T * scale + mask) @ v becomes attention(q, k, v, mask), where a kernel family claims
+// that op.
 //
-// Unlike the other raisings it asks: without a family for it, matmul, softmax and matmul are the faster form. It runs after AlgebraicSimplify, which has put
-// the scale behind the first product and the transposition of k into its flags.
+// Unlike the other raisings it asks: without a family for it, matmul, softmax and matmul are the faster form. It runs
+// after AlgebraicSimplify, which has put the scale behind the first product and the transposition of k into its flags.
 #include "dialects/kiln/KernelOracle.h"
 #include "passes/Rewrite.h"
 #include "passes/graph/Match.h"
@@ -42,12 +43,14 @@ std::optional<Attention> match(MatMulOp product, OpBuilder &builder) {
   result.v = product.getB();
   auto softmax = product.getA().getDefiningOp<SoftmaxOp>();
   int64_t rank = getRank(product.getType());
-  if (!softmax || !softmax->hasOneUse() || int64_t(softmax.getAxis()) != rank - 1 || getRank(product.getA().getType()) != rank)
+  if (!softmax || !softmax->hasOneUse() || int64_t(softmax.getAxis()) != rank - 1 ||
+      getRank(product.getA().getType()) != rank)
     return std::nullopt;
   Value scores = softmax.getX();
   if (auto add = scores.getDefiningOp<AddOp>(); add && scores.hasOneUse())
     for (int i : {0, 1})
-      if (Value inner = add->getOperand(i); inner.getType() == add.getType() && (scaledBy(inner) || inner.getDefiningOp<MatMulOp>())) {
+      if (Value inner = add->getOperand(i);
+          inner.getType() == add.getType() && (scaledBy(inner) || inner.getDefiningOp<MatMulOp>())) {
         scores = inner;
         result.mask = add->getOperand(1 - i);
         break;
@@ -88,7 +91,8 @@ public:
       SmallVector<Value> operands{attention->q, attention->k, attention->v};
       if (attention->mask)
         operands.push_back(attention->mask);
-      Value result = buildOp(builder, product.getType(), product.getLoc(), "attention", operands, attribute("scale", attention->scale));
+      Value result = buildOp(builder, product.getType(), product.getLoc(), "attention", operands,
+                             attribute("scale", attention->scale));
       Operation *op = result.getDefiningOp();
       if ((!assumeClaimed && !oracle->claim(op, result)) || !takeFuel(&getContext())) {
         op->erase();

@@ -5,7 +5,8 @@
 //   x * sigmoid(x)                                                          ->  silu(x)
 //   x * hard_sigmoid(x) {alpha = 1/6, beta = 1/2}, x * clip(x + 3, 0, 6) / 6 ->  hard_swish(x)
 //
-// Exporters differ in the order of the factors and in where the constants stand, so the product is taken apart into factors and compared as a whole.
+// Exporters differ in the order of the factors and in where the constants stand, so the product is taken apart into
+// factors and compared as a whole.
 #include "passes/Rewrite.h"
 #include "passes/graph/Match.h"
 #include "passes/graph/Passes.h"
@@ -105,7 +106,8 @@ struct Activation {
 std::optional<Activation> activationOf(Value root) {
   auto isProduct = [&](Value x, Value peculiar, double constant) {
     Product product = productOf(root, x);
-    return closeTo(product.constant, constant, tolerance) && product.take(x, 1) && product.take(peculiar, 1) && product.factors.empty();
+    return closeTo(product.constant, constant, tolerance) && product.take(x, 1) && product.take(peculiar, 1) &&
+           product.factors.empty();
   };
   for (Value factor : productOf(root, {}).factors) {
     if (auto sum = withConstant<AddOp>(factor); sum && sum->constant == 1) {
@@ -147,7 +149,8 @@ struct RaiseActivation : RewritePattern {
     auto activation = activationOf(op->getResult(0));
     if (!activation || activation->x.getType() != type)
       return failure();
-    rewriter.replaceOp(op, buildOp(rewriter, type, op->getLoc(), activation->name, activation->x, activation->attributes));
+    rewriter.replaceOp(op,
+                       buildOp(rewriter, type, op->getLoc(), activation->name, activation->x, activation->attributes));
     return success();
   }
 };

@@ -1,10 +1,12 @@
 // RaiseLayerNorm: normalisation over the last dims, spelled out, becomes one op.
 //
-//   m = reduce mean(x); c = x - m; v = reduce mean(c * c); y = c / sqrt(v + eps) * scale + bias     ->  layer_norm(x, scale, bias)
-//   y = x / sqrt(reduce mean(x * x) + eps) * scale                                                  ->  rms_norm(x, scale)
+//   m = reduce mean(x); c = x - m; v = reduce mean(c * c); y = c / sqrt(v + eps) * scale + bias     ->  layer_norm(x,
+//   scale, bias) y = x / sqrt(reduce mean(x * x) + eps) * scale                                                  ->
+//   rms_norm(x, scale)
 //
-// Squares may be pow(c, 2), the quotient a product with rsqrt or a reciprocal, operands in either order. It grows step by step: the quotient becomes a norm
-// with scale 1, which then takes in a scale and a bias. It runs before AlgebraicSimplify moves reshapes and scalars about.
+// Squares may be pow(c, 2), the quotient a product with rsqrt or a reciprocal, operands in either order. It grows step
+// by step: the quotient becomes a norm with scale 1, which then takes in a scale and a bias. It runs before
+// AlgebraicSimplify moves reshapes and scalars about.
 #include "passes/Rewrite.h"
 #include "passes/graph/Match.h"
 #include "passes/graph/Passes.h"
@@ -75,7 +77,9 @@ std::optional<Quotient> quotientBySqrt(Operation *op) {
 }
 
 /// The dims that are normalised, as the type of scale and bias.
-RankedTensorType parameterType(Value x, int64_t axis) { return makeTensorType(ArrayRef(getDims(x)).drop_front(axis), elementOf(x)); }
+RankedTensorType parameterType(Value x, int64_t axis) {
+  return makeTensorType(ArrayRef(getDims(x)).drop_front(axis), elementOf(x));
+}
 
 struct RaiseNorm : RewritePattern {
   explicit RaiseNorm(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
@@ -128,7 +132,8 @@ struct ParameterIntoNorm : RewritePattern {
     for (int i : {0, 1}) {
       Value normed = op->getOperand(i), parameter = op->getOperand(1 - i);
       Operation *norm = normed.getDefiningOp();
-      if (!norm || !isa<LayerNormOp, RmsNormOp>(norm) || !norm->hasOneUse() || normed.getType() != op->getResult(0).getType())
+      if (!norm || !isa<LayerNormOp, RmsNormOp>(norm) || !norm->hasOneUse() ||
+          normed.getType() != op->getResult(0).getType())
         continue;
       bool hasScale = !isSplat(norm->getOperand(1), 1) || getRank(norm->getOperand(1).getType()) != 0;
       bool hasBias = norm->getNumOperands() > 2;

@@ -10,7 +10,8 @@ namespace kiln {
 void addElementwisePatterns(mlir::RewritePatternSet &patterns);
 /// Reshapes, transposes, slices and the like that vanish, merge or move to where they vanish.
 void addMovementPatterns(mlir::RewritePatternSet &patterns);
-/// Contractions: transposes and scalars around matmul, normalisation into weights. `sizes` names the dims that flattening makes.
+/// Contractions: transposes and scalars around matmul, normalisation into weights. `sizes` names the dims that
+/// flattening makes.
 void addContractionPatterns(mlir::RewritePatternSet &patterns, SizeTable &sizes);
 
 } // namespace kiln

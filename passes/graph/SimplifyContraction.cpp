@@ -1,4 +1,5 @@
-// AlgebraicSimplify, contractions: what stands around matmul and convolution moves into their attributes, weights or result.
+// AlgebraicSimplify, contractions: what stands around matmul and convolution moves into their attributes, weights or
+// result.
 #include "passes/graph/Match.h"
 #include "passes/graph/Simplify.h"
 
@@ -27,8 +28,8 @@ struct TransposeIntoMatMul : OpRewritePattern<MatMulOp> {
   }
 };
 
-/// matmul(q * c, k * d) -> matmul(q, k) * (c d) for two computed operands: one factor on the result, where it joins whatever follows. (Before a
-/// product with weights the scalar joins what computes the operand.)
+/// matmul(q * c, k * d) -> matmul(q, k) * (c d) for two computed operands: one factor on the result, where it joins
+/// whatever follows. (Before a product with weights the scalar joins what computes the operand.)
 struct ScalarBehindMatMul : OpRewritePattern<MatMulOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const override {
@@ -55,7 +56,8 @@ struct ScalarBehindTranspose : OpRewritePattern<TransposeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
     auto scaled = withConstant<MulOp>(op.getX());
-    if (!scaled || !op.getX().hasOneUse() || !op->hasOneUse() || !isa<MatMulOp>(*op->user_begin()) || !isFloatTensor(op.getX()))
+    if (!scaled || !op.getX().hasOneUse() || !op->hasOneUse() || !isa<MatMulOp>(*op->user_begin()) ||
+        !isFloatTensor(op.getX()))
       return failure();
     Value moved = buildOp(rewriter, op.getType(), op.getLoc(), "transpose", scaled->x, toAttributes(op));
     Value constant = makeScalar(rewriter, op.getLoc(), elementOf(moved), scaled->constant);
@@ -64,7 +66,8 @@ struct ScalarBehindTranspose : OpRewritePattern<TransposeOp> {
   }
 };
 
-/// matmul(a[.., m, k], b[k, n]) -> reshape(matmul(reshape(a)[.. * m, k], b)): one large product instead of many small ones.
+/// matmul(a[.., m, k], b[k, n]) -> reshape(matmul(reshape(a)[.. * m, k], b)): one large product instead of many small
+/// ones.
 struct FlattenMatMul : OpRewritePattern<MatMulOp> {
   FlattenMatMul(MLIRContext *context, SizeTable &sizes) : OpRewritePattern(context), sizes(sizes) {}
   LogicalResult matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const override {
@@ -73,7 +76,8 @@ struct FlattenMatMul : OpRewritePattern<MatMulOp> {
       return failure();
     ArrayRef<SizeExpr> batch = ArrayRef(b).drop_back(2);
     if (!llvm::all_of(batch, [](const SizeExpr &d) { return d.isConstant(1); }) || b.size() > a.size() ||
-        llvm::any_of(a, [](const SizeExpr &d) { return d.isInvalid(); }) || b.back().isInvalid() || b[b.size() - 2].isInvalid())
+        llvm::any_of(a, [](const SizeExpr &d) { return d.isInvalid(); }) || b.back().isInvalid() ||
+        b[b.size() - 2].isInvalid())
       return failure();
     SizeExpr rows(1);
     for (const SizeExpr &dim : ArrayRef(a).drop_back())
@@ -83,7 +87,8 @@ struct FlattenMatMul : OpRewritePattern<MatMulOp> {
     Value flat = buildReshape(rewriter, loc, op.getA(), sizes.tensorType({rows, a.back()}, element));
     Value weights = buildReshape(rewriter, loc, op.getB(), makeTensorType(ArrayRef(b).take_back(2), element));
     Type type = sizes.tensorType({rows, getDims(op.getResult()).back()}, element);
-    Value product = buildOp(rewriter, type, loc, "matmul", {flat, weights}, attribute("transpose_b", int64_t(op.getTransposeB())));
+    Value product =
+        buildOp(rewriter, type, loc, "matmul", {flat, weights}, attribute("transpose_b", int64_t(op.getTransposeB())));
     rewriter.replaceOp(op, buildReshape(rewriter, loc, product, op.getType()));
     return success();
   }
@@ -111,7 +116,8 @@ ScaleAndShift scaleAndShift(BatchNormOp op, PatternRewriter &rewriter) {
 }
 
 bool hasConstantParameters(BatchNormOp op) {
-  return llvm::all_of(op->getOperands().drop_front(), [&](Value v) { return isConstant(v) && v.getType() == op.getScale().getType(); });
+  return llvm::all_of(op->getOperands().drop_front(),
+                      [&](Value v) { return isConstant(v) && v.getType() == op.getScale().getType(); });
 }
 
 /// batch_norm(conv(x, w, b)) -> conv(x, w * s, b * s + t).
@@ -155,7 +161,8 @@ struct BatchNormToMulAdd : OpRewritePattern<BatchNormOp> {
     Type type = makeTensorType(dims, elementOf(scale));
     Location loc = op.getLoc();
     Value product = buildOp(rewriter, op.getType(), loc, "mul", {op.getX(), buildReshape(rewriter, loc, scale, type)});
-    rewriter.replaceOp(op, buildOp(rewriter, op.getType(), loc, "add", {product, buildReshape(rewriter, loc, shift, type)}));
+    rewriter.replaceOp(
+        op, buildOp(rewriter, op.getType(), loc, "add", {product, buildReshape(rewriter, loc, shift, type)}));
     return success();
   }
 };
@@ -178,7 +185,8 @@ struct AddIntoConv : OpRewritePattern<AddOp> {
       return failure();
     Location loc = rewriter.getFusedLoc({conv.getLoc(), op.getLoc()});
     Value bias = buildReshape(rewriter, loc, op.getY(), makeTensorType(w[0], elementOf(op.getY())));
-    rewriter.replaceOp(op, buildOp(rewriter, op.getType(), loc, "conv", {conv.getX(), conv.getW(), bias}, toAttributes(conv)));
+    rewriter.replaceOp(
+        op, buildOp(rewriter, op.getType(), loc, "conv", {conv.getX(), conv.getW(), bias}, toAttributes(conv)));
     return success();
   }
 };
@@ -187,8 +195,8 @@ struct AddIntoConv : OpRewritePattern<AddOp> {
 
 void addContractionPatterns(RewritePatternSet &patterns, SizeTable &sizes) {
   MLIRContext *context = patterns.getContext();
-  patterns.add<TransposeIntoMatMul, ScalarBehindMatMul, ScalarBehindTranspose, BatchNormIntoConv, BatchNormToMulAdd, AddIntoConv>(
-      context);
+  patterns.add<TransposeIntoMatMul, ScalarBehindMatMul, ScalarBehindTranspose, BatchNormIntoConv, BatchNormToMulAdd,
+               AddIntoConv>(context);
   patterns.add<FlattenMatMul>(context, sizes);
 }
 

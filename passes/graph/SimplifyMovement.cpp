@@ -1,4 +1,5 @@
-// AlgebraicSimplify, movement: what moves nothing vanishes, what moves twice moves once, and reshapes move down to where they meet another.
+// AlgebraicSimplify, movement: what moves nothing vanishes, what moves twice moves once, and reshapes move down to
+// where they meet another.
 #include "passes/graph/Match.h"
 #include "passes/graph/Simplify.h"
 
@@ -18,18 +19,19 @@ struct NoMovement : RewritePattern {
     // Equal dims must be known as equal: no `?` without a name.
     if (x.getType() != type || llvm::any_of(getDims(type), [](const SizeExpr &d) { return d.isInvalid(); }))
       return failure();
-    bool same = llvm::TypeSwitch<Operation *, bool>(op)
-                    .Case([](SliceOp slice) {
-                      // The same size with step 1 leaves no room for another start.
-                      return slice.getBounds().size() < 4 && llvm::all_of(slice.getSteps(), [](int64_t s) { return s == 1; });
-                    })
-                    .Case<ExpandOp, TileOp, ReshapeOp>([](auto) { return true; })
-                    .Case([](PadOp pad) {
-                      return pad.getBounds().empty() && llvm::all_of(pad.getPads(), [](int64_t p) { return p == 0; });
-                    })
-                    .Case([](ConcatOp concat) { return concat.getXs().size() == 1; })
-                    .Case([](TransposeOp transpose) { return llvm::is_sorted(transpose.getPerm()); })
-                    .Default(false);
+    bool same =
+        llvm::TypeSwitch<Operation *, bool>(op)
+            .Case([](SliceOp slice) {
+              // The same size with step 1 leaves no room for another start.
+              return slice.getBounds().size() < 4 && llvm::all_of(slice.getSteps(), [](int64_t s) { return s == 1; });
+            })
+            .Case<ExpandOp, TileOp, ReshapeOp>([](auto) { return true; })
+            .Case([](PadOp pad) {
+              return pad.getBounds().empty() && llvm::all_of(pad.getPads(), [](int64_t p) { return p == 0; });
+            })
+            .Case([](ConcatOp concat) { return concat.getXs().size() == 1; })
+            .Case([](TransposeOp transpose) { return llvm::is_sorted(transpose.getPerm()); })
+            .Default(false);
     if (!same)
       return failure();
     rewriter.replaceOp(op, x);
@@ -46,7 +48,8 @@ struct MergeTransposes : OpRewritePattern<TransposeOp> {
     SmallVector<int64_t> perm;
     for (int64_t axis : op.getPerm())
       perm.push_back(inner.getPerm()[axis]);
-    rewriter.replaceOp(op, buildOp(rewriter, op.getType(), op.getLoc(), "transpose", inner.getX(), attribute("perm", perm)));
+    rewriter.replaceOp(
+        op, buildOp(rewriter, op.getType(), op.getLoc(), "transpose", inner.getX(), attribute("perm", perm)));
     return success();
   }
 };
@@ -81,7 +84,8 @@ struct MergeReshapes : OpRewritePattern<ReshapeOp> {
   }
 };
 
-/// reshape(transpose(reshape(x))) that merges leading dims, swaps the last two and splits the leading ones again: one transpose.
+/// reshape(transpose(reshape(x))) that merges leading dims, swaps the last two and splits the leading ones again: one
+/// transpose.
 struct TransposeUnderMergedDims : OpRewritePattern<ReshapeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
@@ -99,12 +103,14 @@ struct TransposeUnderMergedDims : OpRewritePattern<ReshapeOp> {
       return failure();
     SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, rank));
     std::swap(perm[rank - 1], perm[rank - 2]);
-    rewriter.replaceOp(op, buildOp(rewriter, op.getType(), op.getLoc(), "transpose", merge.getX(), attribute("perm", perm)));
+    rewriter.replaceOp(
+        op, buildOp(rewriter, op.getType(), op.getLoc(), "transpose", merge.getX(), attribute("perm", perm)));
     return success();
   }
 };
 
-/// An elementwise op broadcasts by itself: an expand in front of it goes where another operand (or what is expanded) has the same dim.
+/// An elementwise op broadcasts by itself: an expand in front of it goes where another operand (or what is expanded)
+/// has the same dim.
 struct ExpandBeforeElementwise : OpRewritePattern<ExpandOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ExpandOp op, PatternRewriter &rewriter) const override {
@@ -191,7 +197,8 @@ struct ReshapeBelowElementwise : RewritePattern {
     SmallVector<Value> operands;
     for (auto [operand, type] : llvm::zip(op->getOperands(), types))
       operands.push_back(buildReshape(rewriter, op->getLoc(), operand, type));
-    OperationState state(op->getLoc(), op->getName(), operands, {withElement(reshape.getX(), elementOf(result))}, op->getAttrs());
+    OperationState state(op->getLoc(), op->getName(), operands, {withElement(reshape.getX(), elementOf(result))},
+                         op->getAttrs());
     Value lower = rewriter.create(state)->getResult(0);
     rewriter.replaceOp(op, buildReshape(rewriter, op->getLoc(), lower, result.getType()));
     return success();
@@ -237,8 +244,8 @@ struct ReshapeBelowLastDim : RewritePattern {
 } // namespace
 
 void addMovementPatterns(RewritePatternSet &patterns) {
-  patterns.add<NoMovement, MergeTransposes, UnitTranspose, MergeReshapes, TransposeUnderMergedDims, ExpandBeforeElementwise,
-               ReshapeBelowElementwise, ReshapeBelowLastDim>(patterns.getContext());
+  patterns.add<NoMovement, MergeTransposes, UnitTranspose, MergeReshapes, TransposeUnderMergedDims,
+               ExpandBeforeElementwise, ReshapeBelowElementwise, ReshapeBelowLastDim>(patterns.getContext());
 }
 
 } // namespace kiln

@@ -4,10 +4,11 @@
 //   %2 = kiln.reshape %1    : [1, 128, 768]             =>     %2 = kiln.add %1, %bias : [128, 768]
 //   %3 = kiln.add %2, %bias : [1, 128, 768]                    %3 = kiln.reshape %2    : [1, 128, 768]
 //
-// A reshape costs nothing at run time (the buffer is the same), but it parts what kernel forming would put together. It sinks below an elementwise op
-// when each other operand (1) is a single element, or (2) varies only along trailing dims that the reshape leaves alone, or (3) has
-// the full dims of the result and is a reshape itself, or anything where a contraction or window is what is reshaped, whose epilogue the elementwise
-// op then can be. The reshape must have no other user.
+// A reshape costs nothing at run time (the buffer is the same), but it parts what kernel forming would put together. It
+// sinks below an elementwise op when each other operand (1) is a single element, or (2) varies only along trailing dims
+// that the reshape leaves alone, or (3) has the full dims of the result and is a reshape itself, or anything where a
+// contraction or window is what is reshaped, whose epilogue the elementwise op then can be. The reshape must have no
+// other user.
 //
 // Runs right before FormKernels; nothing else wants reshapes in this form.
 #include "passes/graph/Passes.h"
@@ -24,9 +25,7 @@ using llvm::ArrayRef;
 using mlir::Operation;
 using mlir::Value;
 
-static bool isStaticReshape(Operation *op) {
-  return op && mnemonicOf(op) == "reshape" && op->getNumOperands() == 1;
-}
+static bool isStaticReshape(Operation *op) { return op && mnemonicOf(op) == "reshape" && op->getNumOperands() == 1; }
 
 static bool isUnit(ArrayRef<SizeExpr> dims) {
   return llvm::all_of(dims, [](const SizeExpr &dim) { return dim.isConstant(1); });
@@ -35,8 +34,7 @@ static bool isUnit(ArrayRef<SizeExpr> dims) {
 /// Number of trailing dims that are the same on both sides.
 static size_t commonSuffix(ArrayRef<SizeExpr> a, ArrayRef<SizeExpr> b) {
   size_t n = 0;
-  while (n < a.size() && n < b.size() && !a[a.size() - 1 - n].isInvalid() &&
-         a[a.size() - 1 - n] == b[b.size() - 1 - n])
+  while (n < a.size() && n < b.size() && !a[a.size() - 1 - n].isInvalid() && a[a.size() - 1 - n] == b[b.size() - 1 - n])
     ++n;
   return n;
 }
@@ -73,7 +71,8 @@ static Value adapt(mlir::OpBuilder &builder, Value other, ArrayRef<SizeExpr> out
   return buildReshape(builder, other.getLoc(), other, makeTensorType(shorter, element));
 }
 
-/// Whether `value` is, or may become, the end of the epilogue of a contraction or window: elementwise ops without other users lead to one.
+/// Whether `value` is, or may become, the end of the epilogue of a contraction or window: elementwise ops without other
+/// users lead to one.
 static bool endsEpilogue(Value value, int depth = 16) {
   auto op = llvm::dyn_cast_or_null<KilnOpInterface>(value.getDefiningOp());
   if (!op || depth == 0)
@@ -82,8 +81,7 @@ static bool endsEpilogue(Value value, int depth = 16) {
   if (role == FusionRole::Contraction || role == FusionRole::Window)
     return true;
   return role == FusionRole::Elementwise && llvm::any_of(op->getOperands(), [&](Value operand) {
-           return operand.hasOneUse() && operand.getType() == value.getType() &&
-                  endsEpilogue(operand, depth - 1);
+           return operand.hasOneUse() && operand.getType() == value.getType() && endsEpilogue(operand, depth - 1);
          });
 }
 
@@ -92,7 +90,8 @@ static bool sink(Operation *op, mlir::OpBuilder &builder) {
   Dims outer = getDims(result);
   for (Value operand : op->getOperands()) {
     Operation *reshape = operand.getDefiningOp();
-    if (!isStaticReshape(reshape) || !operand.hasOneUse() || !(ArrayRef<SizeExpr>(getDims(operand)) == ArrayRef<SizeExpr>(outer)))
+    if (!isStaticReshape(reshape) || !operand.hasOneUse() ||
+        !(ArrayRef<SizeExpr>(getDims(operand)) == ArrayRef<SizeExpr>(outer)))
       continue;
     Value source = reshape->getOperand(0);
     auto producer = llvm::dyn_cast_or_null<KilnOpInterface>(source.getDefiningOp());
@@ -100,9 +99,8 @@ static bool sink(Operation *op, mlir::OpBuilder &builder) {
       continue; // moving it gains nothing
     bool afterAnchor = endsEpilogue(source);
     Dims inner = getDims(source);
-    bool all = llvm::all_of(op->getOperands(), [&](Value other) {
-      return other == operand || fits(other, outer, inner, afterAnchor);
-    });
+    bool all = llvm::all_of(op->getOperands(),
+                            [&](Value other) { return other == operand || fits(other, outer, inner, afterAnchor); });
     if (!all)
       continue;
     builder.setInsertionPoint(op);

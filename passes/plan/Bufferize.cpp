@@ -42,8 +42,7 @@ namespace {
 class Bufferizer {
 public:
   Bufferizer(func::FuncOp function, bool allowInPlace)
-      : function(function), block(function.getBody().front()), allowInPlace(allowInPlace),
-        b(function.getContext()) {}
+      : function(function), block(function.getBody().front()), allowInPlace(allowInPlace), b(function.getContext()) {}
 
   /// Builds the program before the function. The function stays.
   Status run() {
@@ -92,8 +91,7 @@ private:
     for (unsigned i = 0; i < function.getNumResults(); ++i) {
       auto name = function.getResultAttrOfType<StringAttr>(i, nameAttrName);
       std::string text = name ? name.getValue().str() : "output" + std::to_string(i);
-      outputs.push_back(
-          b.create<plan_ir::OutputOp>(loc, viewOf(function.getResultTypes()[i]), text));
+      outputs.push_back(b.create<plan_ir::OutputOp>(loc, viewOf(function.getResultTypes()[i]), text));
     }
     for (const SizeTable::Symbol &symbol : sizes.symbols())
       if (!symbol.definition)
@@ -102,8 +100,8 @@ private:
       if (symbol.definition)
         b.create<plan_ir::DefineOp>(loc, symbol.name, symbol.definition->print());
     for (const SizeTable::Check &check : sizes.checks())
-      b.create<plan_ir::CheckOp>(loc, check.kind == SizeTable::Check::Equal ? "equal" : "broadcast",
-                                 check.a.print(), check.b.print());
+      b.create<plan_ir::CheckOp>(loc, check.kind == SizeTable::Check::Equal ? "equal" : "broadcast", check.a.print(),
+                                 check.b.print());
     return Status::success();
   }
 
@@ -114,11 +112,9 @@ private:
     for (Value argument : block.getArguments())
       for (auto [dim, size] : llvm::enumerate(getDims(argument)))
         if (size.asSymbol() == symbol.name) {
-          auto high = symbol.high == SizeTable::unbounded ? IntegerAttr()
-                                                          : b.getI64IntegerAttr(symbol.high);
-          b.create<plan_ir::BindShapeOp>(function.getLoc(), b.getStringAttr(symbol.name),
-                                         views[argument], b.getI64IntegerAttr(dim),
-                                         b.getI64IntegerAttr(symbol.low), high,
+          auto high = symbol.high == SizeTable::unbounded ? IntegerAttr() : b.getI64IntegerAttr(symbol.high);
+          b.create<plan_ir::BindShapeOp>(function.getLoc(), b.getStringAttr(symbol.name), views[argument],
+                                         b.getI64IntegerAttr(dim), b.getI64IntegerAttr(symbol.low), high,
                                          b.getI64IntegerAttr(symbol.divisor));
           return Status::success();
         }
@@ -142,8 +138,7 @@ private:
   }
 
   Value viewAs(Value view, plan_ir::ViewType type, Location loc) {
-    return view.getType() == type ? view
-                                  : b.create<plan_ir::AliasOp>(loc, type, view, "0").getView();
+    return view.getType() == type ? view : b.create<plan_ir::AliasOp>(loc, type, view, "0").getView();
   }
 
   /// The view of an operand; a constant is stored when it is first read.
@@ -162,8 +157,8 @@ private:
         b.setInsertionPointAfterValue(before);
       else
         b.setInsertionPointToStart(b.getInsertionBlock());
-      stored = lastConstant = b.create<plan_ir::ConstantOp>(
-          constant.getLoc(), type, constant.getValue(), b.getStringAttr(recipe));
+      stored = lastConstant =
+          b.create<plan_ir::ConstantOp>(constant.getLoc(), type, constant.getValue(), b.getStringAttr(recipe));
     }
     return stored;
   }
@@ -180,8 +175,7 @@ private:
     if (isa<ConstantOp>(op))
       return Status::success();
     if (isView(op)) {
-      views[op->getResult(0)] =
-          viewAs(operand(op->getOperand(0)), viewOf(op->getResult(0).getType()), op->getLoc());
+      views[op->getResult(0)] = viewAs(operand(op->getOperand(0)), viewOf(op->getResult(0).getType()), op->getLoc());
       return Status::success();
     }
     if (auto kernel = dyn_cast<KernelOp>(op))
@@ -212,8 +206,7 @@ private:
         sharers += memoryOf(other) == memory;
       if (sharers != 1)
         continue;
-      if (alloc.getView().getType().getBytes() !=
-          viewOf(op->getResult(output).getType()).getBytes())
+      if (alloc.getView().getType().getBytes() != viewOf(op->getResult(output).getType()).getBytes())
         continue;
       taken.insert(memory);
       return pair.input;
@@ -234,20 +227,17 @@ private:
     std::vector<Value> packed;
     for (const KernelPlan::Packed &part : plan.packed) {
       auto constant = rootTensor(op->getOperand(part.input)).getDefiningOp<ConstantOp>();
-      auto type = plan_ir::ViewType::getChecked([&] { return op->emitError(); }, b.getContext(),
-                                                StringRef(part.type));
+      auto type = plan_ir::ViewType::getChecked([&] { return op->emitError(); }, b.getContext(), StringRef(part.type));
       if (!constant || !type)
-        return makeError(ErrorCode::E0905, "operand ", part.input,
-                         " of a kernel is packed but is no constant");
+        return makeError(ErrorCode::E0905, "operand ", part.input, " of a kernel is packed but is no constant");
       packed.push_back(storedConstant(constant, part.recipe, type));
     }
     Value workspace;
     if (!plan.workspace.isConstant(0))
-      workspace = b.create<plan_ir::AllocOp>(
-          loc, plan_ir::ViewType::get(b.getContext(), DType::U8, {plan.workspace}),
-          b.getStringAttr("workspace"), IntegerAttr());
-    FlatSymbolRefAttr kernel = kernelSymbol(function->getParentOfType<ModuleOp>(), op,
-                                            static_cast<int64_t>(plan.launches.size()));
+      workspace = b.create<plan_ir::AllocOp>(loc, plan_ir::ViewType::get(b.getContext(), DType::U8, {plan.workspace}),
+                                             b.getStringAttr("workspace"), IntegerAttr());
+    FlatSymbolRefAttr kernel =
+        kernelSymbol(function->getParentOfType<ModuleOp>(), op, static_cast<int64_t>(plan.launches.size()));
     for (auto [entry, launch] : llvm::enumerate(plan.launches)) {
       SmallVector<Value> buffers;
       std::string access;
@@ -281,10 +271,9 @@ private:
       // The work of a kernel is counted once, at its last launch.
       bool last = entry + 1 == plan.launches.size();
       auto text = [&](const SizeExpr &size) { return b.getStringAttr(size.print()); };
-      b.create<plan_ir::LaunchOp>(loc, kernel, b.getI64IntegerAttr(static_cast<int64_t>(entry)),
-                                  buffers, workspace, b.getStringAttr(access),
-                                  b.getStrArrayAttr(sizes), text(launch.grid), text(launch.scratch),
-                                  text(last ? plan.flops : 0), text(last ? plan.bytes : 0));
+      b.create<plan_ir::LaunchOp>(loc, kernel, b.getI64IntegerAttr(static_cast<int64_t>(entry)), buffers, workspace,
+                                  b.getStringAttr(access), b.getStrArrayAttr(sizes), text(launch.grid),
+                                  text(launch.scratch), text(last ? plan.flops : 0), text(last ? plan.bytes : 0));
     }
     return Status::success();
   }
@@ -299,9 +288,8 @@ private:
       views[result] = newMemory(result, place ? place.getValue() : "arena", op->getLoc());
       results.push_back(views[result]);
     }
-    b.create<plan_ir::HostCallOp>(op->getLoc(), mnemonicOf(op), inputs, results, present,
-                                  toAttributes(op).print(), readWork(op, "kiln.flops").print(),
-                                  readWork(op, "kiln.bytes").print());
+    b.create<plan_ir::HostCallOp>(op->getLoc(), mnemonicOf(op), inputs, results, present, toAttributes(op).print(),
+                                  readWork(op, "kiln.flops").print(), readWork(op, "kiln.bytes").print());
     return Status::success();
   }
 
@@ -310,9 +298,8 @@ private:
       Value source = operand(returned), target = outputs[i];
       if (plan_ir::rootOf(source) == target)
         continue;
-      b.create<plan_ir::CopyOp>(
-          block.getTerminator()->getLoc(), source,
-          viewAs(target, cast<plan_ir::ViewType>(source.getType()), function.getLoc()));
+      b.create<plan_ir::CopyOp>(block.getTerminator()->getLoc(), source,
+                                viewAs(target, cast<plan_ir::ViewType>(source.getType()), function.getLoc()));
     }
     return Status::success();
   }
@@ -325,22 +312,19 @@ private:
   DenseMap<Value, Value> views;      // tensor -> view
   DenseMap<Value, int64_t> lastRead; // of the memory of a root tensor
   DenseMap<Value, size_t> outputOf;  // root tensor -> the output it is computed in
-  DenseMap<std::tuple<mlir::Attribute, mlir::Attribute, Type>, Value>
-      constants;         // by source, recipe and type
+  DenseMap<std::tuple<mlir::Attribute, mlir::Attribute, Type>, Value> constants; // by source, recipe and type
   DenseSet<Value> taken; // memory taken over by a result of the current kernel
   SmallVector<Value> outputs;
   Value lastConstant;
 };
 
 FlatSymbolRefAttr Bufferizer::kernelSymbol(ModuleOp module, KernelOp op, int64_t launches) {
-  auto family = op->getAttrOfType<StringAttr>("family"),
-       problem = op->getAttrOfType<StringAttr>("problem"),
+  auto family = op->getAttrOfType<StringAttr>("family"), problem = op->getAttrOfType<StringAttr>("problem"),
        config = op->getAttrOfType<StringAttr>("config");
   int64_t count = 0;
   Operation *after = nullptr;
   for (auto kernel : module.getOps<plan_ir::KernelOp>()) {
-    if (kernel.getFamilyAttr() == family && kernel.getProblemAttr() == problem &&
-        kernel.getConfigAttr() == config)
+    if (kernel.getFamilyAttr() == family && kernel.getProblemAttr() == problem && kernel.getConfigAttr() == config)
       return FlatSymbolRefAttr::get(kernel.getSymNameAttr());
     ++count;
     after = kernel;
@@ -350,8 +334,8 @@ FlatSymbolRefAttr Bufferizer::kernelSymbol(ModuleOp module, KernelOp op, int64_t
     b.setInsertionPointAfter(after);
   else
     b.setInsertionPointToStart(module.getBody());
-  auto kernel = b.create<plan_ir::KernelOp>(module.getLoc(), b.getStringAttr("k" + Twine(count)),
-                                            family, config, problem, b.getI64IntegerAttr(launches));
+  auto kernel = b.create<plan_ir::KernelOp>(module.getLoc(), b.getStringAttr("k" + Twine(count)), family, config,
+                                            problem, b.getI64IntegerAttr(launches));
   return FlatSymbolRefAttr::get(kernel.getSymNameAttr());
 }
 

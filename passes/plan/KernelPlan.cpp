@@ -13,8 +13,7 @@ constexpr StringLiteral bufferKinds[] = {"in", "packed", "out", "workspace"};
 
 std::string printBuffer(const KernelPlan::Buffer &buffer) {
   std::string text = bufferKinds[static_cast<int>(buffer.kind)].str();
-  return buffer.kind == KernelPlan::Buffer::Kind::Workspace ? text
-                                                            : text + std::to_string(buffer.index);
+  return buffer.kind == KernelPlan::Buffer::Kind::Workspace ? text : text + std::to_string(buffer.index);
 }
 
 bool parseBuffer(StringRef text, KernelPlan::Buffer &buffer) {
@@ -62,8 +61,7 @@ public:
   SizeExpr size(DictionaryAttr in, StringRef name) { return size(name, text(in, name)); }
   void fail(StringRef name) {
     if (status.ok())
-      status = makeError(ErrorCode::E0313,
-                         "a kernel has no implementation yet, or a damaged one: attribute ",
+      status = makeError(ErrorCode::E0313, "a kernel has no implementation yet, or a damaged one: attribute ",
                          name.str(), "; stage `configured` is needed here");
   }
 
@@ -85,23 +83,22 @@ void KernelPlan::write(KernelOp op) const {
       buffers.push_back(b.getStringAttr(printBuffer(buffer)));
     for (const SizeExpr &size : launch.sizes)
       sizes.push_back(text(size));
-    launchList.push_back(b.getDictionaryAttr(
-        {entry("buffers", b.getArrayAttr(buffers)), entry("sizes", b.getArrayAttr(sizes)),
-         entry("grid", text(launch.grid)), entry("scratch", text(launch.scratch))}));
+    launchList.push_back(
+        b.getDictionaryAttr({entry("buffers", b.getArrayAttr(buffers)), entry("sizes", b.getArrayAttr(sizes)),
+                             entry("grid", text(launch.grid)), entry("scratch", text(launch.scratch))}));
   }
   for (const Packed &part : packed)
     packedList.push_back(b.getDictionaryAttr({entry("input", b.getI64IntegerAttr(part.input)),
                                               entry("recipe", b.getStringAttr(part.recipe)),
                                               entry("type", b.getStringAttr(part.type))}));
   for (const InPlace &pair : inPlace)
-    inPlaceList.push_back(b.getDictionaryAttr({entry("output", b.getI64IntegerAttr(pair.output)),
-                                               entry("input", b.getI64IntegerAttr(pair.input))}));
+    inPlaceList.push_back(b.getDictionaryAttr(
+        {entry("output", b.getI64IntegerAttr(pair.output)), entry("input", b.getI64IntegerAttr(pair.input))}));
   op->setAttr("packed", b.getArrayAttr(packedList));
   op->setAttr("plan",
               b.getDictionaryAttr({entry("launches", b.getArrayAttr(launchList)),
-                                   entry("in_place", b.getArrayAttr(inPlaceList)),
-                                   entry("workspace", text(workspace)), entry("flops", text(flops)),
-                                   entry("bytes", text(bytes))}));
+                                   entry("in_place", b.getArrayAttr(inPlaceList)), entry("workspace", text(workspace)),
+                                   entry("flops", text(flops)), entry("bytes", text(bytes))}));
 }
 
 Result<KernelPlan> KernelPlan::read(KernelOp op) {
@@ -113,13 +110,11 @@ Result<KernelPlan> KernelPlan::read(KernelOp op) {
     return reader.status;
   }
   KernelPlan result;
-  int operands = static_cast<int>(op->getNumOperands()),
-      results = static_cast<int>(op->getNumResults());
+  int operands = static_cast<int>(op->getNumOperands()), results = static_cast<int>(op->getNumResults());
   std::map<std::string, SizeExpr> symbols;
   for (auto [i, symbol] : llvm::enumerate(reader.list(op->getAttrDictionary(), "sizes"))) {
     auto value = dyn_cast<StringAttr>(symbol);
-    Result<SizeExpr> size =
-        value ? SizeExpr::parse(std::string_view(value.getValue())) : Result<SizeExpr>(0);
+    Result<SizeExpr> size = value ? SizeExpr::parse(std::string_view(value.getValue())) : Result<SizeExpr>(0);
     if (!value || !size.ok())
       reader.fail("sizes");
     else
@@ -132,8 +127,8 @@ Result<KernelPlan> KernelPlan::read(KernelOp op) {
       reader.fail("packed");
       continue;
     }
-    result.packed.push_back({static_cast<int>(reader.number(part, "input")),
-                             reader.text(part, "recipe").str(), reader.text(part, "type").str()});
+    result.packed.push_back({static_cast<int>(reader.number(part, "input")), reader.text(part, "recipe").str(),
+                             reader.text(part, "type").str()});
     if (result.packed.back().input < 0 || result.packed.back().input >= operands)
       reader.fail("packed");
   }
@@ -143,8 +138,8 @@ Result<KernelPlan> KernelPlan::read(KernelOp op) {
       reader.fail("in_place");
       continue;
     }
-    result.inPlace.push_back({static_cast<int>(reader.number(pair, "output")),
-                              static_cast<int>(reader.number(pair, "input"))});
+    result.inPlace.push_back(
+        {static_cast<int>(reader.number(pair, "output")), static_cast<int>(reader.number(pair, "input"))});
     if (result.inPlace.back().output < 0 || result.inPlace.back().output >= results ||
         result.inPlace.back().input < 0 || result.inPlace.back().input >= operands)
       reader.fail("in_place");
@@ -160,14 +155,13 @@ Result<KernelPlan> KernelPlan::read(KernelOp op) {
       Buffer buffer{};
       auto string = dyn_cast<StringAttr>(text);
       int limit[] = {operands, static_cast<int>(result.packed.size()), results, 1};
-      if (!string || !parseBuffer(string.getValue(), buffer) ||
-          buffer.index >= limit[static_cast<int>(buffer.kind)])
+      if (!string || !parseBuffer(string.getValue(), buffer) || buffer.index >= limit[static_cast<int>(buffer.kind)])
         reader.fail("buffers");
       launch.buffers.push_back(buffer);
     }
     for (mlir::Attribute text : reader.list(dict, "sizes"))
-      launch.sizes.push_back(reader.size(
-          "sizes", isa<StringAttr>(text) ? cast<StringAttr>(text).getValue() : StringRef("?")));
+      launch.sizes.push_back(
+          reader.size("sizes", isa<StringAttr>(text) ? cast<StringAttr>(text).getValue() : StringRef("?")));
     launch.grid = reader.size(dict, "grid");
     launch.scratch = reader.size(dict, "scratch");
     result.launches.push_back(std::move(launch));

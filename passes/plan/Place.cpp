@@ -35,8 +35,7 @@ class Place : public impl::PlaceBase<Place> {
     if (getOperation().isExternal())
       return;
     for (Operation &op : getOperation().getBody().front().without_terminator()) {
-      if (isa<KernelOp, ConstantOp>(op) || op.getNumResults() == 0 ||
-          !llvm::all_of(op.getResultTypes(), isHostValue))
+      if (isa<KernelOp, ConstantOp>(op) || op.getNumResults() == 0 || !llvm::all_of(op.getResultTypes(), isHostValue))
         op.removeAttr(placeAttrName);
       else
         op.setAttr(placeAttrName, StringAttr::get(&getContext(), "host"));

@@ -6,8 +6,7 @@ namespace kiln {
 
 plan_ir::ViewType viewOf(mlir::Type tensor) {
   auto type = mlir::cast<mlir::RankedTensorType>(tensor);
-  return plan_ir::ViewType::get(tensor.getContext(), *dtypeOf(type.getElementType()),
-                                getDims(type));
+  return plan_ir::ViewType::get(tensor.getContext(), *dtypeOf(type.getElementType()), getDims(type));
 }
 
 int64_t nominalBytes(mlir::Type tensor) {

@@ -24,8 +24,7 @@ Result<kiln_compiler_compile_v1_fn> loadCompiler() {
   void *library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     const char *why = ::dlerror();
-    return makeError(ErrorCode::E0705,
-                     "the compiler library cannot be loaded: ", why ? why : path.c_str());
+    return makeError(ErrorCode::E0705, "the compiler library cannot be loaded: ", why ? why : path.c_str());
   }
   void *entry = ::dlsym(library, entryName);
   if (!entry)
@@ -44,8 +43,7 @@ int compile(kiln_compile_request request, const kiln_compile_options *options, k
   kiln_status compiled = KILN_STATUS_INIT;
   int ours = guarded(status, [&]() -> Status {
     if (!request.output_path == !artifact)
-      return makeError(ErrorCode::E0704,
-                       "exactly one of 'output_path' and 'artifact' must be given");
+      return makeError(ErrorCode::E0704, "exactly one of 'output_path' and 'artifact' must be given");
     if (artifact)
       *artifact = KILN_BYTES_INIT;
     kiln_compile_options full = KILN_COMPILE_OPTIONS_INIT;
@@ -72,8 +70,8 @@ int compile(kiln_compile_request request, const kiln_compile_options *options, k
 
 extern "C" {
 
-int kiln_compile_file(const char *model_path, const kiln_compile_options *options,
-                      const char *output_path, kiln_bytes *artifact, kiln_status *status) {
+int kiln_compile_file(const char *model_path, const kiln_compile_options *options, const char *output_path,
+                      kiln_bytes *artifact, kiln_status *status) {
   if (!model_path)
     return report(status, nullArgument("model_path"));
   kiln_compile_request request = {};
@@ -82,9 +80,8 @@ int kiln_compile_file(const char *model_path, const kiln_compile_options *option
   return compile(request, options, artifact, status);
 }
 
-int kiln_compile_bytes(const void *model, size_t model_size, const char *base_dir,
-                       const kiln_compile_options *options, const char *output_path,
-                       kiln_bytes *artifact, kiln_status *status) {
+int kiln_compile_bytes(const void *model, size_t model_size, const char *base_dir, const kiln_compile_options *options,
+                       const char *output_path, kiln_bytes *artifact, kiln_status *status) {
   if (!model)
     return report(status, nullArgument("model"));
   kiln_compile_request request = {};

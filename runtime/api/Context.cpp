@@ -27,22 +27,18 @@ kiln_value giveTensor(Tensor tensor) {
   auto *owned = new Tensor(std::move(tensor));
   kiln_value value = {};
   value.kind = KILN_TENSOR;
-  value.u.tensor = {owned->data(), owned->dims().data(), int32_t(owned->dims().size()),
-                    int32_t(owned->dtype())};
+  value.u.tensor = {owned->data(), owned->dims().data(), int32_t(owned->dims().size()), int32_t(owned->dtype())};
   value.release = releaseTensor;
   value.owner = owned;
   return value;
 }
 
-Status runContext(kiln_context *context, std::span<const kiln_value> inputs,
-                  std::span<kiln_value> outputs) {
+Status runContext(kiln_context *context, std::span<const kiln_value> inputs, std::span<kiln_value> outputs) {
   const Program &p = context->context->model().program();
   if (inputs.size() != p.inputs.size())
-    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ",
-                     inputs.size(), " were given");
+    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
   if (outputs.size() != p.outputs.size())
-    return makeError(ErrorCode::E0704, "the model has ", p.outputs.size(), " outputs, ",
-                     outputs.size(), " were given");
+    return makeError(ErrorCode::E0704, "the model has ", p.outputs.size(), " outputs, ", outputs.size(), " were given");
   std::vector<TensorView> views;
   for (size_t i = 0; i < inputs.size(); ++i) {
     KILN_ASSIGN(TensorView view, viewOf(inputs[i], "input \"" + p.inputs[i].name + "\""));
@@ -84,8 +80,8 @@ private:
 
 extern "C" {
 
-int kiln_context_create(kiln_model *model, const kiln_context_options *options,
-                        kiln_context **context, kiln_status *status) {
+int kiln_context_create(kiln_model *model, const kiln_context_options *options, kiln_context **context,
+                        kiln_status *status) {
   return guarded(status, [&]() -> Status {
     if (!model || !context)
       return nullArgument(model ? "context" : "model");
@@ -111,8 +107,8 @@ void kiln_context_release(kiln_context *context) {
   kiln_model_release(model);
 }
 
-int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count,
-                     kiln_value *outputs, size_t output_count, kiln_status *status) {
+int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,
+                     size_t output_count, kiln_status *status) {
   return guarded(status, [&]() -> Status {
     if (!context || (!inputs && input_count > 0) || (!outputs && output_count > 0))
       return nullArgument(!context ? "context" : !inputs ? "inputs" : "outputs");
@@ -129,8 +125,7 @@ int kiln_context_set_profiling(kiln_context *context, int on, kiln_status *statu
   });
 }
 
-int kiln_context_get_profile(const kiln_context *context, kiln_step_profile *steps, size_t count,
-                             kiln_status *status) {
+int kiln_context_get_profile(const kiln_context *context, kiln_step_profile *steps, size_t count, kiln_status *status) {
   return guarded(status, [&]() -> Status {
     if (!context || (!steps && count > 0))
       return nullArgument(context ? "steps" : "context");
@@ -138,18 +133,15 @@ int kiln_context_get_profile(const kiln_context *context, kiln_step_profile *ste
     if (!instance)
       return makeError(ErrorCode::E0704, "there was no run yet");
     if (count != instance->steps.size())
-      return makeError(ErrorCode::E0704, "the model has ", instance->steps.size(), " steps, not ",
-                       count);
+      return makeError(ErrorCode::E0704, "the model has ", instance->steps.size(), " steps, not ", count);
     std::span<const int64_t> times = context->context->stepTimes();
     for (size_t i = 0; i < count; ++i)
-      steps[i] = {i < times.size() ? times[i] : 0, instance->flops[i], instance->bytes[i],
-                  instance->steps[i].grid};
+      steps[i] = {i < times.size() ? times[i] : 0, instance->flops[i], instance->bytes[i], instance->steps[i].grid};
     return Status();
   });
 }
 
-int kiln_context_get_info(const kiln_context *context, kiln_context_info *info,
-                          kiln_status *status) {
+int kiln_context_get_info(const kiln_context *context, kiln_context_info *info, kiln_status *status) {
   return guarded(status, [&]() -> Status {
     if (!context)
       return nullArgument("context");

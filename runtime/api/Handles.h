@@ -73,15 +73,12 @@ template <typename T> Status takeSized(const T *from, T &value, size_t firstSize
   auto *bytes = reinterpret_cast<const unsigned char *>(from);
   for (size_t i = sizeof(T); i < from->size; ++i)
     if (bytes[i] != 0)
-      return makeError(ErrorCode::E0706,
-                       "a structure sets fields that this version of the library does not have");
+      return makeError(ErrorCode::E0706, "a structure sets fields that this version of the library does not have");
   std::memcpy(static_cast<void *>(&value), from, std::min(from->size, sizeof(T)));
   value.size = sizeof(T);
   return Status();
 }
 
-inline Status nullArgument(const char *name) {
-  return makeError(ErrorCode::E0704, "argument '", name, "' is null");
-}
+inline Status nullArgument(const char *name) { return makeError(ErrorCode::E0704, "argument '", name, "' is null"); }
 
 } // namespace kiln::api

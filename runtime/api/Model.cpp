@@ -10,8 +10,7 @@ kiln_model::PortText describePort(const Program &p, const Port &port) {
   for (const SizeExpr &d : p.views[port.view].dims)
     text.texts.push_back(d.print());
   for (size_t i = 0; i < text.texts.size(); ++i)
-    text.dims.push_back(
-        {p.views[port.view].dims[i].asConstant().value_or(-1), text.texts[i].c_str()});
+    text.dims.push_back({p.views[port.view].dims[i].asConstant().value_or(-1), text.texts[i].c_str()});
   return text;
 }
 
@@ -30,14 +29,13 @@ Status wrap(Result<std::shared_ptr<const Artifact>> artifact, kiln_model **out) 
   return Status();
 }
 
-Status givePort(const Program &p, const std::vector<Port> &ports,
-                const std::vector<kiln_model::PortText> &texts, size_t index,
-                kiln_port_info *info) {
+Status givePort(const Program &p, const std::vector<Port> &ports, const std::vector<kiln_model::PortText> &texts,
+                size_t index, kiln_port_info *info) {
   if (index >= ports.size())
     return makeError(ErrorCode::E0501, "there is no input or output number ", index);
   const View &view = p.views[ports[index].view];
-  kiln_port_info full = {sizeof full, ports[index].name.c_str(), int32_t(view.dtype),
-                         int32_t(view.dims.size()), texts[index].dims.data()};
+  kiln_port_info full = {sizeof full, ports[index].name.c_str(), int32_t(view.dtype), int32_t(view.dims.size()),
+                         texts[index].dims.data()};
   return giveSized(info, full, sizeof full);
 }
 
@@ -76,8 +74,7 @@ int kiln_model_take_bytes(kiln_bytes *bytes, kiln_model **model, kiln_status *st
     auto owner = std::make_shared<BytesOwner>();
     owner->bytes = *bytes;
     *bytes = KILN_BYTES_INIT;
-    std::span<const std::byte> span{static_cast<const std::byte *>(owner->bytes.data),
-                                    owner->bytes.size};
+    std::span<const std::byte> span{static_cast<const std::byte *>(owner->bytes.data), owner->bytes.size};
     return wrap(Artifact::fromBytes(span, owner), model);
   });
 }
@@ -92,8 +89,7 @@ void kiln_model_release(kiln_model *model) {
     delete model;
 }
 
-int kiln_model_bytes(const kiln_model *model, const void **data, size_t *size,
-                     kiln_status *status) {
+int kiln_model_bytes(const kiln_model *model, const void **data, size_t *size, kiln_status *status) {
   return guarded(status, [&]() -> Status {
     if (!model || !data || !size)
       return nullArgument(!model ? "model" : !data ? "data" : "size");
@@ -104,17 +100,15 @@ int kiln_model_bytes(const kiln_model *model, const void **data, size_t *size,
 }
 
 int kiln_model_verify(const kiln_model *model, kiln_status *status) {
-  return guarded(status, [&]() -> Status {
-    return model ? model->model->artifact().verifyWeights() : nullArgument("model");
-  });
+  return guarded(status,
+                 [&]() -> Status { return model ? model->model->artifact().verifyWeights() : nullArgument("model"); });
 }
 
 const char *kiln_model_text(kiln_model *model) {
   if (!model)
     return "";
   int failed = guarded(nullptr, [&]() -> Status {
-    std::call_once(model->programTextOnce,
-                   [&] { model->programText = printProgram(model->model->program()); });
+    std::call_once(model->programTextOnce, [&] { model->programText = printProgram(model->model->program()); });
     return Status();
   });
   return failed ? "" : model->programText.c_str();
@@ -146,8 +140,7 @@ int kiln_model_get_info(const kiln_model *model, kiln_model_info *info, kiln_sta
   });
 }
 
-int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *info,
-                         kiln_status *status) {
+int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status) {
   return guarded(status, [&]() -> Status {
     if (!model)
       return nullArgument("model");
@@ -156,8 +149,7 @@ int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *
   });
 }
 
-int kiln_model_get_output(const kiln_model *model, size_t index, kiln_port_info *info,
-                          kiln_status *status) {
+int kiln_model_get_output(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status) {
   return guarded(status, [&]() -> Status {
     if (!model)
       return nullArgument("model");
@@ -166,8 +158,7 @@ int kiln_model_get_output(const kiln_model *model, size_t index, kiln_port_info 
   });
 }
 
-int kiln_model_get_symbol(const kiln_model *model, size_t index, kiln_symbol_info *info,
-                          kiln_status *status) {
+int kiln_model_get_symbol(const kiln_model *model, size_t index, kiln_symbol_info *info, kiln_status *status) {
   return guarded(status, [&]() -> Status {
     if (!model)
       return nullArgument("model");
@@ -186,8 +177,7 @@ int kiln_model_get_symbol(const kiln_model *model, size_t index, kiln_symbol_inf
   });
 }
 
-int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *info,
-                        kiln_status *status) {
+int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *info, kiln_status *status) {
   return guarded(status, [&]() -> Status {
     if (!model)
       return nullArgument("model");

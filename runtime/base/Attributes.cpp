@@ -29,8 +29,7 @@ void printString(std::string &out, std::string_view text) {
   out += '"';
 }
 
-template <typename T, typename F>
-void printList(std::string &out, const std::vector<T> &list, F print) {
+template <typename T, typename F> void printList(std::string &out, const std::vector<T> &list, F print) {
   out += '[';
   for (size_t i = 0; i < list.size(); ++i) {
     if (i)
@@ -108,8 +107,7 @@ private:
     scan.skipBlanks();
     std::string_view rest = scan.remaining();
     size_t n = 0;
-    while (n < rest.size() &&
-           std::string_view("+-.0123456789abcdefinxEINF").find(rest[n]) != std::string_view::npos)
+    while (n < rest.size() && std::string_view("+-.0123456789abcdefinxEINF").find(rest[n]) != std::string_view::npos)
       ++n;
     std::string_view token = rest.substr(0, n);
     const char *begin = token.data(), *end = begin + n;
@@ -157,9 +155,7 @@ private:
   }
 };
 
-bool sameBits(double a, double b) {
-  return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
-}
+bool sameBits(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
 
 } // namespace
 
@@ -177,21 +173,11 @@ std::string printDouble(double value) {
 std::string printAttribute(const Attribute &value) {
   std::string out;
   switch (value.index()) {
-  case 0:
-    out = std::to_string(std::get<0>(value));
-    break;
-  case 1:
-    out = printDouble(std::get<1>(value));
-    break;
-  case 2:
-    printString(out, std::get<2>(value));
-    break;
-  case 3:
-    printList(out, std::get<3>(value), [](int64_t v) { return std::to_string(v); });
-    break;
-  case 4:
-    printList(out, std::get<4>(value), printDouble);
-    break;
+  case 0: out = std::to_string(std::get<0>(value)); break;
+  case 1: out = printDouble(std::get<1>(value)); break;
+  case 2: printString(out, std::get<2>(value)); break;
+  case 3: printList(out, std::get<3>(value), [](int64_t v) { return std::to_string(v); }); break;
+  case 4: printList(out, std::get<4>(value), printDouble); break;
   }
   return out;
 }
@@ -237,9 +223,7 @@ int64_t Attributes::getInt(std::string_view name, int64_t fallback) const {
   return number ? *number : fallback;
 }
 
-bool Attributes::getBool(std::string_view name, bool fallback) const {
-  return getInt(name, fallback) != 0;
-}
+bool Attributes::getBool(std::string_view name, bool fallback) const { return getInt(name, fallback) != 0; }
 
 double Attributes::getFloat(std::string_view name, double fallback) const {
   const Attribute *value = find(name);
@@ -257,14 +241,12 @@ std::string Attributes::getString(std::string_view name, std::string_view fallba
   return text ? *text : std::string(fallback);
 }
 
-std::vector<int64_t> Attributes::getInts(std::string_view name,
-                                         std::vector<int64_t> fallback) const {
+std::vector<int64_t> Attributes::getInts(std::string_view name, std::vector<int64_t> fallback) const {
   const std::vector<int64_t> *list = findInts(name);
   return list ? *list : fallback;
 }
 
-std::vector<double> Attributes::getFloats(std::string_view name,
-                                          std::vector<double> fallback) const {
+std::vector<double> Attributes::getFloats(std::string_view name, std::vector<double> fallback) const {
   const Attribute *value = find(name);
   if (!value)
     return fallback;

@@ -17,8 +17,7 @@ namespace kiln {
 
 /// Lists are never heterogeneous; an empty list is an empty list of integers, whatever it was made
 /// from.
-using Attribute =
-    std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<double>>;
+using Attribute = std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<double>>;
 
 class Attributes {
 public:

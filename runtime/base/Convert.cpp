@@ -54,32 +54,19 @@ template <typename T> struct Plain {
 
 template <typename F> Status withType(DType dtype, F f) {
   switch (dtype) {
-  case DType::F32:
-    return f(Plain<float>());
-  case DType::F64:
-    return f(Plain<double>());
-  case DType::F16:
-    return f(Half());
-  case DType::BF16:
-    return f(Brain());
-  case DType::I8:
-    return f(Plain<int8_t>());
-  case DType::I16:
-    return f(Plain<int16_t>());
-  case DType::I32:
-    return f(Plain<int32_t>());
-  case DType::I64:
-    return f(Plain<int64_t>());
-  case DType::U8:
-    return f(Plain<uint8_t>());
-  case DType::U16:
-    return f(Plain<uint16_t>());
-  case DType::U32:
-    return f(Plain<uint32_t>());
-  case DType::U64:
-    return f(Plain<uint64_t>());
-  case DType::Bool:
-    return f(Boolean());
+  case DType::F32: return f(Plain<float>());
+  case DType::F64: return f(Plain<double>());
+  case DType::F16: return f(Half());
+  case DType::BF16: return f(Brain());
+  case DType::I8: return f(Plain<int8_t>());
+  case DType::I16: return f(Plain<int16_t>());
+  case DType::I32: return f(Plain<int32_t>());
+  case DType::I64: return f(Plain<int64_t>());
+  case DType::U8: return f(Plain<uint8_t>());
+  case DType::U16: return f(Plain<uint16_t>());
+  case DType::U32: return f(Plain<uint32_t>());
+  case DType::U64: return f(Plain<uint64_t>());
+  case DType::Bool: return f(Boolean());
   }
   return makeError(ErrorCode::E0203, "unknown element type");
 }
@@ -89,8 +76,8 @@ template <typename F> Status withType(DType dtype, F f) {
 Status convertElements(const TensorView &from, const TensorView &to) {
   int64_t count = from.size();
   if (count != to.size())
-    return makeError(ErrorCode::E0304, "conversion of ", printTensorType(from.dtype, from.dims),
-                     " into ", printTensorType(to.dtype, to.dims));
+    return makeError(ErrorCode::E0304, "conversion of ", printTensorType(from.dtype, from.dims), " into ",
+                     printTensorType(to.dtype, to.dims));
   if (count == 0)
     return Status();
   if (from.dtype == to.dtype && from.dtype != DType::Bool) {

@@ -19,8 +19,7 @@ inline uint16_t floatToBf16(float f) {
 inline float f16ToFloat(uint16_t h) {
   uint32_t sign = uint32_t(h & 0x8000) << 16, exponent = (h >> 10) & 0x1f, mantissa = h & 0x3ff;
   if (exponent == 0x1f)
-    return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13) |
-                                (mantissa ? 0x400000u : 0u));
+    return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13) | (mantissa ? 0x400000u : 0u));
   if (exponent != 0)
     return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
   float magnitude = float(mantissa) * 0x1p-24f; // exact

@@ -6,8 +6,8 @@
 namespace kiln {
 namespace {
 
-constexpr uint64_t p1 = 0x9E3779B185EBCA87, p2 = 0xC2B2AE3D27D4EB4F, p3 = 0x165667B19E3779F9,
-                   p4 = 0x85EBCA77C2B2AE63, p5 = 0x27D4EB2F165667C5;
+constexpr uint64_t p1 = 0x9E3779B185EBCA87, p2 = 0xC2B2AE3D27D4EB4F, p3 = 0x165667B19E3779F9, p4 = 0x85EBCA77C2B2AE63,
+                   p5 = 0x27D4EB2F165667C5;
 
 template <typename T> T load(const unsigned char *p) {
   static_assert(std::endian::native == std::endian::little);
@@ -33,12 +33,10 @@ const unsigned char *stripes(uint64_t lanes[4], const unsigned char *p, const un
   return p;
 }
 
-uint64_t finish(const uint64_t lanes[4], uint64_t seed, uint64_t total, const unsigned char *p,
-                size_t left) {
+uint64_t finish(const uint64_t lanes[4], uint64_t seed, uint64_t total, const unsigned char *p, size_t left) {
   uint64_t h;
   if (total >= 32) {
-    h = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) +
-        std::rotl(lanes[3], 18);
+    h = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
     for (int i = 0; i < 4; ++i)
       h = merge(h, lanes[i]);
   } else {

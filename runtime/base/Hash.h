@@ -10,9 +10,7 @@
 namespace kiln {
 
 uint64_t hash64(const void *data, size_t bytes, uint64_t seed = 0);
-inline uint64_t hash64(std::string_view text, uint64_t seed = 0) {
-  return hash64(text.data(), text.size(), seed);
-}
+inline uint64_t hash64(std::string_view text, uint64_t seed = 0) { return hash64(text.data(), text.size(), seed); }
 
 /// The same value for data that comes in pieces.
 class Hasher {

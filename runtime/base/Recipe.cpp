@@ -93,8 +93,7 @@ struct StridedCopy {
     for (size_t i = 0; i < dims.size(); ++i) {
       if (dims[i] == 1)
         continue;
-      if (!d.empty() && f.back() == dims[i] * fromStrides[i] &&
-          t.back() == dims[i] * toStrides[i]) {
+      if (!d.empty() && f.back() == dims[i] * fromStrides[i] && t.back() == dims[i] * toStrides[i]) {
         d.back() *= dims[i];
         f.back() = fromStrides[i];
         t.back() = toStrides[i];
@@ -130,8 +129,7 @@ struct StridedCopy {
 
 void permuteInto(const TensorView &from, const Dims &perm, const TensorView &to) {
   Dims strides = denseStrides(from.dims);
-  StridedCopy copy{
-      dtypeBytes(from.dtype), Dims(to.dims.begin(), to.dims.end()), {}, denseStrides(to.dims)};
+  StridedCopy copy{dtypeBytes(from.dtype), Dims(to.dims.begin(), to.dims.end()), {}, denseStrides(to.dims)};
   for (int64_t axis : perm)
     copy.fromStrides.push_back(strides[size_t(axis)]);
   copy.simplify();
@@ -140,8 +138,8 @@ void permuteInto(const TensorView &from, const Dims &perm, const TensorView &to)
 
 void padInto(const TensorView &from, const Dims &amounts, const TensorView &to) {
   std::memset(to.data, 0, size_t(to.bytes()));
-  StridedCopy copy{dtypeBytes(from.dtype), Dims(from.dims.begin(), from.dims.end()),
-                   denseStrides(from.dims), denseStrides(to.dims)};
+  StridedCopy copy{dtypeBytes(from.dtype), Dims(from.dims.begin(), from.dims.end()), denseStrides(from.dims),
+                   denseStrides(to.dims)};
   int64_t offset = 0;
   for (size_t i = 0; i < from.dims.size(); ++i)
     offset += amounts[i] * copy.toStrides[i];

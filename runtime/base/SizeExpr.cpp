@@ -118,14 +118,12 @@ struct SizeExprBuilder {
 
   /// From terms in any order, with duplicates and zeros.
   static SizeExpr fromTerms(Terms terms) {
-    std::stable_sort(terms.begin(), terms.end(), [](const Term &a, const Term &b) {
-      return compareAtoms(a.atoms, b.atoms) < 0;
-    });
+    std::stable_sort(terms.begin(), terms.end(),
+                     [](const Term &a, const Term &b) { return compareAtoms(a.atoms, b.atoms) < 0; });
     Terms merged;
     for (Term &term : terms) {
       if (!merged.empty() && compareAtoms(merged.back().atoms, term.atoms) == 0) {
-        if (__builtin_add_overflow(merged.back().coefficient, term.coefficient,
-                                   &merged.back().coefficient))
+        if (__builtin_add_overflow(merged.back().coefficient, term.coefficient, &merged.back().coefficient))
           return invalidExpr();
       } else {
         merged.push_back(std::move(term));
@@ -150,8 +148,8 @@ struct SizeExprBuilder {
   /// As an operand inside an atom's text: bare when it is one symbol, call or constant >= 0.
   static std::string printOperand(const SizeExpr &e) {
     std::string text = e.print();
-    if (e.node && !(e.node->terms.size() == 1 && e.node->terms[0].atoms.size() == 1 &&
-                    e.node->terms[0].coefficient == 1))
+    if (e.node &&
+        !(e.node->terms.size() == 1 && e.node->terms[0].atoms.size() == 1 && e.node->terms[0].coefficient == 1))
       return "(" + text + ")";
     if (!e.node && e.value < 0)
       return "(" + text + ")";
@@ -182,8 +180,7 @@ struct SizeExprBuilder {
         if (__builtin_mul_overflow(s.coefficient, t.coefficient, &term.coefficient))
           return invalidExpr();
         term.atoms.resize(s.atoms.size() + t.atoms.size());
-        std::merge(s.atoms.begin(), s.atoms.end(), t.atoms.begin(), t.atoms.end(),
-                   term.atoms.begin(),
+        std::merge(s.atoms.begin(), s.atoms.end(), t.atoms.begin(), t.atoms.end(), term.atoms.begin(),
                    [](const AtomRef &l, const AtomRef &r) { return l->text < r->text; });
         out.push_back(std::move(term));
       }
@@ -236,8 +233,8 @@ struct SizeExprBuilder {
       return std::nullopt;
     Term q{a.atoms, a.coefficient / b.coefficient};
     for (const AtomRef &atom : b.atoms) {
-      auto it = std::find_if(q.atoms.begin(), q.atoms.end(),
-                             [&](const AtomRef &other) { return other->text == atom->text; });
+      auto it =
+          std::find_if(q.atoms.begin(), q.atoms.end(), [&](const AtomRef &other) { return other->text == atom->text; });
       if (it == q.atoms.end())
         return std::nullopt;
       q.atoms.erase(it);
@@ -269,14 +266,13 @@ struct SizeExprBuilder {
     // ((y floordiv d) + k) floordiv c == (y + k*d) floordiv (d*c)
     const Terms &terms = numerator.node->terms;
     bool hasConstant = terms.size() == 2 && terms[1].atoms.empty();
-    if ((terms.size() == 1 || hasConstant) && terms[0].atoms.size() == 1 &&
-        terms[0].coefficient == 1 && terms[0].atoms[0]->kind == AtomKind::FloorDiv) {
+    if ((terms.size() == 1 || hasConstant) && terms[0].atoms.size() == 1 && terms[0].coefficient == 1 &&
+        terms[0].atoms[0]->kind == AtomKind::FloorDiv) {
       const SizeAtom &inner = *terms[0].atoms[0];
       std::optional<int64_t> d = inner.operands[1].asConstant();
       int64_t dc;
       if (d && *d > 0 && !__builtin_mul_overflow(*d, c, &dc)) {
-        SizeExpr shifted =
-            inner.operands[0] + SizeExpr(hasConstant ? terms[1].coefficient : 0) * SizeExpr(*d);
+        SizeExpr shifted = inner.operands[0] + SizeExpr(hasConstant ? terms[1].coefficient : 0) * SizeExpr(*d);
         return base + SizeExpr::floorDiv(shifted, SizeExpr(dc));
       }
     }
@@ -320,8 +316,7 @@ struct SizeExprBuilder {
   }
 
   static const SizeAtom *soleAtom(const SizeExpr &e) {
-    if (!e.node || e.node->terms.size() != 1 || e.node->terms[0].coefficient != 1 ||
-        e.node->terms[0].atoms.size() != 1)
+    if (!e.node || e.node->terms.size() != 1 || e.node->terms[0].coefficient != 1 || e.node->terms[0].atoms.size() != 1)
       return nullptr;
     return e.node->terms[0].atoms[0].get();
   }
@@ -397,22 +392,16 @@ bool isGrammarWord(std::string_view name) {
 
 std::optional<int64_t> combineValues(AtomKind kind, int64_t a, int64_t b) {
   switch (kind) {
-  case AtomKind::FloorDiv:
-    return floorDivChecked(a, b);
-  case AtomKind::CeilDiv:
-    return ceilDivChecked(a, b);
-  case AtomKind::Mod:
-    return modChecked(a, b);
-  case AtomKind::Min:
-    return std::min(a, b);
-  case AtomKind::Max:
-    return std::max(a, b);
+  case AtomKind::FloorDiv: return floorDivChecked(a, b);
+  case AtomKind::CeilDiv: return ceilDivChecked(a, b);
+  case AtomKind::Mod: return modChecked(a, b);
+  case AtomKind::Min: return std::min(a, b);
+  case AtomKind::Max: return std::max(a, b);
   case AtomKind::Product: {
     int64_t r;
     return __builtin_mul_overflow(a, b, &r) ? std::nullopt : std::optional<int64_t>(r);
   }
-  case AtomKind::Symbol:
-    break;
+  case AtomKind::Symbol: break;
   }
   return std::nullopt;
 }
@@ -459,8 +448,7 @@ int64_t SizeExpr::constant() const {
 
 std::optional<std::string> SizeExpr::asSymbol() const {
   const SizeAtom *atom = SizeExprBuilder::soleAtom(*this);
-  return atom && atom->kind == AtomKind::Symbol ? std::optional<std::string>(atom->text)
-                                                : std::nullopt;
+  return atom && atom->kind == AtomKind::Symbol ? std::optional<std::string>(atom->text) : std::nullopt;
 }
 
 SizeExpr operator+(const SizeExpr &a, const SizeExpr &b) {
@@ -582,8 +570,7 @@ SizeExpr SizeExpr::product(std::span<const SizeExpr> factors) {
   return result;
 }
 
-Result<int64_t>
-SizeExpr::evaluate(const std::function<std::optional<int64_t>(const std::string &)> &lookup) const {
+Result<int64_t> SizeExpr::evaluate(const std::function<std::optional<int64_t>(const std::string &)> &lookup) const {
   if (!node)
     return value;
   std::string missing;
@@ -626,23 +613,15 @@ SizeExpr SizeExpr::substitute(const std::map<std::string, SizeExpr> &symbols) co
   fold.constant = [](int64_t c) { return std::optional<SizeExpr>(SizeExpr(c)); };
   fold.multiply = [](const SizeExpr &a, const SizeExpr &b) { return std::optional(a * b); };
   fold.add = [](const SizeExpr &a, const SizeExpr &b) { return std::optional(a + b); };
-  fold.combine = [](AtomKind kind, const SizeExpr &a,
-                    const SizeExpr &b) -> std::optional<SizeExpr> {
+  fold.combine = [](AtomKind kind, const SizeExpr &a, const SizeExpr &b) -> std::optional<SizeExpr> {
     switch (kind) {
-    case AtomKind::FloorDiv:
-      return floorDiv(a, b);
-    case AtomKind::CeilDiv:
-      return ceilDiv(a, b);
-    case AtomKind::Mod:
-      return mod(a, b);
-    case AtomKind::Min:
-      return min(a, b);
-    case AtomKind::Max:
-      return max(a, b);
-    case AtomKind::Product:
-      return a * b;
-    case AtomKind::Symbol:
-      break;
+    case AtomKind::FloorDiv: return floorDiv(a, b);
+    case AtomKind::CeilDiv: return ceilDiv(a, b);
+    case AtomKind::Mod: return mod(a, b);
+    case AtomKind::Min: return min(a, b);
+    case AtomKind::Max: return max(a, b);
+    case AtomKind::Product: return a * b;
+    case AtomKind::Symbol: break;
     }
     return std::nullopt;
   };
@@ -775,8 +754,7 @@ Result<SizeExpr> SizeExpr::parse(std::string_view text) { return Parser(text).pa
 
 class SizeCompiler {
 public:
-  SizeCompiler(CompiledSize &out, std::span<const std::string> symbols)
-      : out(out), symbols(symbols) {}
+  SizeCompiler(CompiledSize &out, std::span<const std::string> symbols) : out(out), symbols(symbols) {}
 
   bool expr(const SizeExpr &e) {
     if (e.isConstant())
@@ -826,19 +804,13 @@ private:
 
   static CompiledSize::Op opOf(AtomKind kind) {
     switch (kind) {
-    case AtomKind::FloorDiv:
-      return CompiledSize::Op::FloorDiv;
-    case AtomKind::CeilDiv:
-      return CompiledSize::Op::CeilDiv;
-    case AtomKind::Mod:
-      return CompiledSize::Op::Mod;
-    case AtomKind::Min:
-      return CompiledSize::Op::Min;
-    case AtomKind::Max:
-      return CompiledSize::Op::Max;
+    case AtomKind::FloorDiv: return CompiledSize::Op::FloorDiv;
+    case AtomKind::CeilDiv: return CompiledSize::Op::CeilDiv;
+    case AtomKind::Mod: return CompiledSize::Op::Mod;
+    case AtomKind::Min: return CompiledSize::Op::Min;
+    case AtomKind::Max: return CompiledSize::Op::Max;
     case AtomKind::Symbol:
-    case AtomKind::Product:
-      break;
+    case AtomKind::Product: break;
     }
     return CompiledSize::Op::Mul;
   }
@@ -858,8 +830,7 @@ private:
   uint32_t depth = 0;
 };
 
-Result<CompiledSize> CompiledSize::compile(const SizeExpr &expr,
-                                           std::span<const std::string> symbols) {
+Result<CompiledSize> CompiledSize::compile(const SizeExpr &expr, std::span<const std::string> symbols) {
   if (std::optional<int64_t> c = expr.asConstant())
     return CompiledSize(*c);
   if (expr.isInvalid())
@@ -869,8 +840,7 @@ Result<CompiledSize> CompiledSize::compile(const SizeExpr &expr,
   if (!compiler.expr(expr)) {
     if (compiler.missing.empty())
       return makeError(ErrorCode::E0907, "size '", expr.print(), "' is too large");
-    return makeError(ErrorCode::E0309, "size '", expr.print(), "': symbol '", compiler.missing,
-                     "' is not defined");
+    return makeError(ErrorCode::E0309, "size '", expr.print(), "': symbol '", compiler.missing, "' is not defined");
   }
   return result;
 }
@@ -907,27 +877,14 @@ std::optional<int64_t> CompiledSize::evaluate(std::span<const int64_t> symbols) 
       if (int64_t s; !__builtin_add_overflow(a, b, &s))
         r = s;
       break;
-    case Op::Mul:
-      r = combineValues(AtomKind::Product, a, b);
-      break;
-    case Op::FloorDiv:
-      r = floorDivChecked(a, b);
-      break;
-    case Op::CeilDiv:
-      r = ceilDivChecked(a, b);
-      break;
-    case Op::Mod:
-      r = modChecked(a, b);
-      break;
-    case Op::Min:
-      r = std::min(a, b);
-      break;
-    case Op::Max:
-      r = std::max(a, b);
-      break;
+    case Op::Mul: r = combineValues(AtomKind::Product, a, b); break;
+    case Op::FloorDiv: r = floorDivChecked(a, b); break;
+    case Op::CeilDiv: r = ceilDivChecked(a, b); break;
+    case Op::Mod: r = modChecked(a, b); break;
+    case Op::Min: r = std::min(a, b); break;
+    case Op::Max: r = std::max(a, b); break;
     case Op::Constant:
-    case Op::Symbol:
-      break;
+    case Op::Symbol: break;
     }
     if (!r)
       return std::nullopt;

@@ -47,9 +47,7 @@ public:
   bool isConstant() const { return !node; }
   /// Only for isConstant().
   int64_t constant() const;
-  std::optional<int64_t> asConstant() const {
-    return node ? std::nullopt : std::optional<int64_t>(value);
-  }
+  std::optional<int64_t> asConstant() const { return node ? std::nullopt : std::optional<int64_t>(value); }
   bool isConstant(int64_t v) const { return !node && value == v; }
   bool isInvalid() const;
   /// The symbol's name when the expression is just that symbol.
@@ -57,8 +55,7 @@ public:
 
   /// Missing symbols, overflow and zero divisors are errors (E0309, E0308).
   Result<int64_t> evaluate(const std::map<std::string, int64_t> &symbols) const;
-  Result<int64_t>
-  evaluate(const std::function<std::optional<int64_t>(const std::string &)> &lookup) const;
+  Result<int64_t> evaluate(const std::function<std::optional<int64_t>(const std::string &)> &lookup) const;
   /// Replaces symbols; those not in the map stay.
   SizeExpr substitute(const std::map<std::string, SizeExpr> &symbols) const;
   void collectSymbols(std::set<std::string> &into) const;

@@ -93,18 +93,18 @@ private:
 } // namespace kiln
 
 /// Returns from the enclosing function when `expr` (a Status) is an error.
-#define KILN_TRY(...)                                                                              \
-  do {                                                                                             \
-    if (::kiln::Status kilnStatus_ = (__VA_ARGS__); !kilnStatus_.ok())                             \
-      return kilnStatus_;                                                                          \
+#define KILN_TRY(...)                                                  \
+  do {                                                                 \
+    if (::kiln::Status kilnStatus_ = (__VA_ARGS__); !kilnStatus_.ok()) \
+      return kilnStatus_;                                              \
   } while (false)
 
 #define KILN_CONCAT2_(a, b) a##b
 #define KILN_CONCAT_(a, b) KILN_CONCAT2_(a, b)
 /// KILN_ASSIGN(auto x, makeX()): declares or assigns from a Result, or returns its error.
 #define KILN_ASSIGN(decl, ...) KILN_ASSIGN_(KILN_CONCAT_(kilnResult_, __LINE__), decl, __VA_ARGS__)
-#define KILN_ASSIGN_(tmp, decl, ...)                                                               \
-  auto tmp = (__VA_ARGS__);                                                                        \
-  if (!tmp.ok())                                                                                   \
-    return tmp.status();                                                                           \
+#define KILN_ASSIGN_(tmp, decl, ...) \
+  auto tmp = (__VA_ARGS__);          \
+  if (!tmp.ok())                     \
+    return tmp.status();             \
   decl = *std::move(tmp)

@@ -57,8 +57,7 @@ void *allocateAligned(int64_t bytes) {
   // vector.
   if (bytes < 0 || bytes > (int64_t(1) << 47))
     return nullptr;
-  return std::aligned_alloc(size_t(bufferAlignment),
-                            size_t(alignUp(std::max<int64_t>(bytes, 1), bufferAlignment)));
+  return std::aligned_alloc(size_t(bufferAlignment), size_t(alignUp(std::max<int64_t>(bytes, 1), bufferAlignment)));
 }
 
 void freeAligned(void *p) { std::free(p); }
@@ -68,8 +67,7 @@ void Tensor::Free::operator()(void *p) const { freeAligned(p); }
 Result<Tensor> Tensor::create(DType dtype, std::span<const int64_t> dims) {
   std::optional<int64_t> bytes = byteCount(dtype, dims);
   if (!bytes)
-    return makeError(ErrorCode::E0308, "size of ", printTensorType(dtype, dims),
-                     " is negative or overflows");
+    return makeError(ErrorCode::E0308, "size of ", printTensorType(dtype, dims), " is negative or overflows");
   Tensor tensor;
   tensor.storage.reset(allocateAligned(*bytes));
   if (!tensor.storage)

@@ -32,9 +32,7 @@ inline std::optional<int64_t> checkedSub(int64_t a, int64_t b) {
   return __builtin_sub_overflow(a, b, &r) ? std::nullopt : std::optional<int64_t>(r);
 }
 /// Rounds up to a multiple of a power of two.
-inline constexpr int64_t alignUp(int64_t v, int64_t alignment) {
-  return (v + alignment - 1) & -alignment;
-}
+inline constexpr int64_t alignUp(int64_t v, int64_t alignment) { return (v + alignment - 1) & -alignment; }
 
 /// Product of dims, nullopt when a dim is negative or the product overflows. A zero anywhere gives
 /// 0, even where the others would overflow.
@@ -77,8 +75,7 @@ public:
   /// A copy of what `view` shows.
   static Result<Tensor> copyOf(const TensorView &view);
   /// From values; T must have the size of the dtype.
-  template <typename T>
-  static Result<Tensor> of(DType dtype, std::vector<int64_t> dims, std::span<const T> values) {
+  template <typename T> static Result<Tensor> of(DType dtype, std::vector<int64_t> dims, std::span<const T> values) {
     static_assert(std::is_trivially_copyable_v<T>);
     KILN_ASSIGN(Tensor t, create(dtype, dims));
     if (dtypeBytes(dtype) != int(sizeof(T)) || t.view().size() != int64_t(values.size()))
@@ -115,8 +112,7 @@ template <typename T> struct AlignedAllocator {
   AlignedAllocator() = default;
   template <typename U> AlignedAllocator(const AlignedAllocator<U> &) {}
   T *allocate(size_t n) {
-    void *p =
-        n <= size_t(INT64_MAX) / sizeof(T) ? allocateAligned(int64_t(n * sizeof(T))) : nullptr;
+    void *p = n <= size_t(INT64_MAX) / sizeof(T) ? allocateAligned(int64_t(n * sizeof(T))) : nullptr;
     if (!p)
       throw std::bad_alloc();
     return static_cast<T *>(p);

@@ -16,14 +16,11 @@ class TextScanner {
 public:
   explicit TextScanner(std::string_view text) : whole(text), rest(text) {}
 
-  static bool isIdentifierStart(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-  }
+  static bool isIdentifierStart(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
   static bool isDigit(char c) { return c >= '0' && c <= '9'; }
 
   void skipBlanks() {
-    while (!rest.empty() &&
-           (rest[0] == ' ' || rest[0] == '\t' || rest[0] == '\n' || rest[0] == '\r'))
+    while (!rest.empty() && (rest[0] == ' ' || rest[0] == '\t' || rest[0] == '\n' || rest[0] == '\r'))
       rest.remove_prefix(1);
   }
   bool atEnd() {
@@ -44,8 +41,8 @@ public:
   std::string_view identifier() {
     skipBlanks();
     size_t n = 0;
-    while (n < rest.size() && (isIdentifierStart(rest[n]) ||
-                               (n > 0 && (isDigit(rest[n]) || rest[n] == '.' || rest[n] == '$'))))
+    while (n < rest.size() &&
+           (isIdentifierStart(rest[n]) || (n > 0 && (isDigit(rest[n]) || rest[n] == '.' || rest[n] == '$'))))
       ++n;
     return take(n);
   }

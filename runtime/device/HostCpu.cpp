@@ -16,16 +16,13 @@ int quotaCpus() {
   long long quota = 0, period = 0;
   int fields = std::fscanf(file, "%lld %lld", &quota, &period); // "max 100000" has no number
   std::fclose(file);
-  return fields == 2 && quota > 0 && period > 0
-             ? int(std::min<long long>((quota + period - 1) / period, 4096))
-             : 0;
+  return fields == 2 && quota > 0 && period > 0 ? int(std::min<long long>((quota + period - 1) / period, 4096)) : 0;
 }
 
 bool hostHas(std::string_view name) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-            __builtin_cpu_supports("bmi2");
+  bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512vl");
@@ -51,8 +48,7 @@ Status checkHostRuns(std::string_view target) {
     size_t plus = rest.find('+');
     std::string_view part = rest.substr(0, plus);
     if (!hostHas(part))
-      return makeError(ErrorCode::E0604, "the artifact is compiled for ", target,
-                       ", but this machine lacks ", part);
+      return makeError(ErrorCode::E0604, "the artifact is compiled for ", target, ", but this machine lacks ", part);
     rest = plus == std::string_view::npos ? std::string_view() : rest.substr(plus + 1);
   }
   return target.empty() ? makeError(ErrorCode::E0604, "the artifact names no target") : Status();

@@ -61,13 +61,11 @@ Status GrowingMemory::reserve(int64_t wanted) {
   if (wanted >= hugePage) {
     int64_t rounded = alignUp(wanted, hugePage);
     // One huge page more, to begin at a boundary.
-    void *p = ::mmap(nullptr, size_t(rounded + hugePage), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p = ::mmap(nullptr, size_t(rounded + hugePage), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
       return makeError(ErrorCode::E0510, "out of memory: ", wanted, " bytes");
     char *start = static_cast<char *>(p);
-    char *aligned =
-        reinterpret_cast<char *>(alignUp(int64_t(reinterpret_cast<uintptr_t>(p)), hugePage));
+    char *aligned = reinterpret_cast<char *>(alignUp(int64_t(reinterpret_cast<uintptr_t>(p)), hugePage));
     if (aligned > start)
       ::munmap(start, size_t(aligned - start));
     if (int64_t tail = start + rounded + hugePage - (aligned + rounded); tail > 0)
@@ -85,8 +83,7 @@ Status GrowingMemory::reserve(int64_t wanted) {
   return Status();
 }
 
-ExecutionContext::ExecutionContext(std::shared_ptr<const LoadedModel> model, int threads)
-    : theModel(std::move(model)) {
+ExecutionContext::ExecutionContext(std::shared_ptr<const LoadedModel> model, int threads) : theModel(std::move(model)) {
   setThreads(threads);
 }
 
@@ -97,15 +94,14 @@ void ExecutionContext::setThreads(int threads) {
 Status ExecutionContext::checkData(std::span<const TensorView> inputs) const {
   const Program &p = theModel->program();
   if (inputs.size() != p.inputs.size())
-    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ",
-                     inputs.size(), " were given");
+    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
   for (size_t i = 0; i < inputs.size(); ++i) {
     const TensorView &v = inputs[i];
     if (!v.data && !(elementCount(v.dims) == 0))
       return makeError(ErrorCode::E0502, "input \"", p.inputs[i].name, "\" is missing");
     if (reinterpret_cast<uintptr_t>(v.data) % uintptr_t(dtypeBytes(v.dtype)) != 0)
-      return makeError(ErrorCode::E0515, "input \"", p.inputs[i].name,
-                       "\": its data is not aligned to ", dtypeBytes(v.dtype), " bytes");
+      return makeError(ErrorCode::E0515, "input \"", p.inputs[i].name, "\": its data is not aligned to ",
+                       dtypeBytes(v.dtype), " bytes");
   }
   return Status();
 }
@@ -145,18 +141,13 @@ void ExecutionContext::connect(Bound &bound, const char *weights, char *arena) {
   for (size_t i = 0; i < n; ++i) {
     const ResolvedOperand &o = instance.operands[i];
     switch (o.address.base) {
-    case Address::Base::Null:
-      break;
-    case Address::Base::Arena:
-      bound.pointers[i] = arena + o.address.offset;
-      break;
-    case Address::Base::Constant:
-      bound.pointers[i] = const_cast<char *>(weights) + o.address.offset;
-      break;
+    case Address::Base::Null: break;
+    case Address::Base::Arena: bound.pointers[i] = arena + o.address.offset; break;
+    case Address::Base::Constant: bound.pointers[i] = const_cast<char *>(weights) + o.address.offset; break;
     case Address::Base::Input:
     case Address::Base::Output:
-      bound.patches.push_back({&bound.pointers[i], o.address.port,
-                               o.address.base == Address::Base::Output, o.address.offset});
+      bound.patches.push_back(
+          {&bound.pointers[i], o.address.port, o.address.base == Address::Base::Output, o.address.offset});
       break;
     }
     bound.views[i] = {bound.pointers[i], o.dtype, instance.dimsOf(o)};
@@ -177,17 +168,14 @@ Status ExecutionContext::prepareMemory(Bound &bound) {
     scratchStride = stride;
   }
   if (bound.arenaBase != arena.data())
-    connect(bound, reinterpret_cast<const char *>(theModel->artifact().weights().data()),
-            arena.data());
+    connect(bound, reinterpret_cast<const char *>(theModel->artifact().weights().data()), arena.data());
   return Status();
 }
 
-Status ExecutionContext::bindOutputs(const Instance &instance,
-                                     std::span<OutputSlot> outputs) const {
+Status ExecutionContext::bindOutputs(const Instance &instance, std::span<OutputSlot> outputs) const {
   const Program &p = theModel->program();
   if (outputs.size() != p.outputs.size())
-    return makeError(ErrorCode::E0704, "the model has ", p.outputs.size(), " outputs, ",
-                     outputs.size(), " were given");
+    return makeError(ErrorCode::E0704, "the model has ", p.outputs.size(), " outputs, ", outputs.size(), " were given");
   for (size_t i = 0; i < outputs.size(); ++i) {
     DType dtype = p.views[p.outputs[i].view].dtype;
     std::span<const int64_t> dims = instance.outputDims[i];
@@ -199,11 +187,10 @@ Status ExecutionContext::bindOutputs(const Instance &instance,
     outputs[i].allocated = Tensor();
     if (bound.dtype != dtype || !std::ranges::equal(bound.dims, dims))
       return makeError(ErrorCode::E0509, "output \"", p.outputs[i].name, "\": the result is ",
-                       printTensorType(dtype, dims), ", the given buffer ",
-                       printTensorType(bound.dtype, bound.dims));
+                       printTensorType(dtype, dims), ", the given buffer ", printTensorType(bound.dtype, bound.dims));
     if (reinterpret_cast<uintptr_t>(bound.data) % uintptr_t(dtypeBytes(dtype)) != 0)
-      return makeError(ErrorCode::E0515, "output \"", p.outputs[i].name,
-                       "\": its data is not aligned to ", dtypeBytes(dtype), " bytes");
+      return makeError(ErrorCode::E0515, "output \"", p.outputs[i].name, "\": its data is not aligned to ",
+                       dtypeBytes(dtype), " bytes");
   }
   return Status();
 }
@@ -241,8 +228,7 @@ Status ExecutionContext::launch(const Bound &bound, const ResolvedStep &step, Th
   kiln_kernel_args_v1 args = {};
   args.buffers = bound.pointers.data() + step.firstOperand;
   args.sizes = bound.instance->sizes.data() + step.firstSize;
-  args.workspace =
-      step.hasWorkspace ? bound.pointers[step.firstOperand + step.operandCount - 1] : nullptr;
+  args.workspace = step.hasWorkspace ? bound.pointers[step.firstOperand + step.operandCount - 1] : nullptr;
   args.status = &status;
   char *scratchBase = bound.instance->scratchBytes > 0 ? scratch.data() : nullptr;
 
@@ -279,11 +265,8 @@ Status ExecutionContext::execute(Bound &bound) {
     const ResolvedStep &step = instance.steps[i];
     Status status;
     switch (step.kind) {
-    case ResolvedStep::Kind::Skipped:
-      continue;
-    case ResolvedStep::Kind::Launch:
-      status = launch(bound, step, pool);
-      break;
+    case ResolvedStep::Kind::Skipped: continue;
+    case ResolvedStep::Kind::Launch: status = launch(bound, step, pool); break;
     case ResolvedStep::Kind::HostCall: {
       const TensorView *views = bound.views.data() + step.firstOperand;
       ref::OpCall call{*step.attributes,
@@ -295,8 +278,7 @@ Status ExecutionContext::execute(Bound &bound) {
     }
     case ResolvedStep::Kind::Copy:
       if (step.bytes > 0)
-        std::memmove(bound.pointers[step.firstOperand + 1], bound.pointers[step.firstOperand],
-                     size_t(step.bytes));
+        std::memmove(bound.pointers[step.firstOperand + 1], bound.pointers[step.firstOperand], size_t(step.bytes));
       break;
     }
     if (profiling) {

@@ -59,9 +59,7 @@ public:
   /// Nanoseconds of each step of the last profiled run.
   std::span<const int64_t> stepTimes() const { return times; }
   /// The sizes of the last run; null before.
-  std::shared_ptr<const Instance> lastInstance() const {
-    return current ? current->instance : nullptr;
-  }
+  std::shared_ptr<const Instance> lastInstance() const { return current ? current->instance : nullptr; }
   /// Bytes held now.
   int64_t arenaBytes() const { return arena.size(); }
   int64_t scratchBytes() const { return scratch.size(); }

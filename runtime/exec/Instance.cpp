@@ -36,8 +36,7 @@ private:
   Result<int64_t> size(const CompiledSize &expr, const char *what) {
     std::optional<int64_t> value = expr.evaluate(out.symbols);
     if (!value || *value < 0)
-      return makeError(ErrorCode::E0308, what, " is negative or overflows for the bound inputs",
-                       printSymbols());
+      return makeError(ErrorCode::E0308, what, " is negative or overflows for the bound inputs", printSymbols());
     return *value;
   }
 
@@ -58,8 +57,7 @@ private:
       KILN_ASSIGN(int64_t offset, size(c.viewOffsets[i], "an offset"));
       std::optional<int64_t> bytes = byteCount(p.views[i].dtype, dims);
       if (!bytes)
-        return makeError(ErrorCode::E0308, "a tensor is too large for the bound inputs",
-                         printSymbols());
+        return makeError(ErrorCode::E0308, "a tensor is too large for the bound inputs", printSymbols());
       viewDims.push_back(std::move(dims));
       viewOffsets.push_back(offset);
       viewBytes.push_back(*bytes);
@@ -89,8 +87,7 @@ private:
     } else {
       packing = packOffsets(intervals, bufferAlignment, packQuickly);
       if (packing.total < 0)
-        return makeError(ErrorCode::E0308, "the arena is too large for the bound inputs",
-                         printSymbols());
+        return makeError(ErrorCode::E0308, "the arena is too large for the bound inputs", printSymbols());
       out.arenaBytes = packing.total;
     }
     size_t next = 0;
@@ -105,8 +102,7 @@ private:
       int64_t limit = bufferBytes[p.views[i].buffer];
       if (viewOffsets[i] > limit || viewBytes[i] > limit - viewOffsets[i] ||
           viewOffsets[i] % dtypeBytes(p.views[i].dtype) != 0)
-        return makeError(ErrorCode::E0517, "view ", i, " of the plan does not fit its buffer",
-                         printSymbols());
+        return makeError(ErrorCode::E0517, "view ", i, " of the plan does not fit its buffer", printSymbols());
     }
     return Status();
   }
@@ -119,15 +115,10 @@ private:
       const Buffer &b = p.buffers[v.buffer];
       int64_t offset = viewOffsets[id];
       switch (b.place) {
-      case Buffer::Place::Input:
-        operand.address = {Address::Base::Input, b.index, offset};
-        break;
-      case Buffer::Place::Output:
-        operand.address = {Address::Base::Output, b.index, offset};
-        break;
+      case Buffer::Place::Input: operand.address = {Address::Base::Input, b.index, offset}; break;
+      case Buffer::Place::Output: operand.address = {Address::Base::Output, b.index, offset}; break;
       case Buffer::Place::Constant:
-        operand.address = {Address::Base::Constant, 0,
-                           int64_t(p.constants[b.index].offset) + offset};
+        operand.address = {Address::Base::Constant, 0, int64_t(p.constants[b.index].offset) + offset};
         break;
       case Buffer::Place::Arena:
       case Buffer::Place::Workspace:
@@ -147,8 +138,7 @@ private:
       std::optional<int64_t> lhs = c.guards[index][k].lhs.evaluate(out.symbols),
                              rhs = c.guards[index][k].rhs.evaluate(out.symbols);
       if (!lhs || !rhs)
-        return makeError(ErrorCode::E0308, "a guard overflows for the bound inputs",
-                         printSymbols());
+        return makeError(ErrorCode::E0308, "a guard overflows for the bound inputs", printSymbols());
       if (!conditions[k].holds(*lhs, *rhs))
         return false;
     }
@@ -177,8 +167,7 @@ private:
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
       const Kernel &kernel = p.kernels[launch->kernel];
       r.kind = ResolvedStep::Kind::Launch;
-      const std::byte *entry =
-          artifact.code().data() + kernel.codeOffset + kernel.entries[launch->entry];
+      const std::byte *entry = artifact.code().data() + kernel.codeOffset + kernel.entries[launch->entry];
       r.kernel = reinterpret_cast<kiln_kernel_fn_v1>(reinterpret_cast<uintptr_t>(entry));
       for (ViewId id : launch->buffers)
         operand(id);
@@ -188,8 +177,7 @@ private:
       for (const CompiledSize &expr : c.launches[index].sizes) {
         std::optional<int64_t> value = expr.evaluate(out.symbols);
         if (!value)
-          return makeError(ErrorCode::E0308, "a kernel's size overflows for the bound inputs",
-                           printSymbols());
+          return makeError(ErrorCode::E0308, "a kernel's size overflows for the bound inputs", printSymbols());
         out.sizes.push_back(*value);
       }
       KILN_ASSIGN(r.grid, size(c.launches[index].grid, "a grid"));
@@ -197,8 +185,7 @@ private:
       if (scratch > (int64_t(1) << 40))
         return makeError(ErrorCode::E0510, "a kernel wants ", scratch, " bytes of scratch");
       out.scratchBytes = std::max(out.scratchBytes, alignUp(scratch, bufferAlignment));
-      r.parallel =
-          r.grid > 1 && guessNanoseconds(double(flops), double(bytes)) >= serialNanoseconds;
+      r.parallel = r.grid > 1 && guessNanoseconds(double(flops), double(bytes)) >= serialNanoseconds;
     } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
       r.kind = ResolvedStep::Kind::HostCall;
       r.hostKernel = c.hostKernels[index];
@@ -215,8 +202,7 @@ private:
       operand(copy.target);
       r.bytes = viewBytes[copy.source];
       if (viewBytes[copy.target] != r.bytes)
-        return makeError(ErrorCode::E0517, "a copy's source and target differ in size",
-                         printSymbols());
+        return makeError(ErrorCode::E0517, "a copy's source and target differ in size", printSymbols());
     }
     r.operandCount = uint32_t(out.operands.size()) - r.firstOperand;
     out.steps.push_back(r);
@@ -276,8 +262,8 @@ Result<CompiledProgram> CompiledProgram::compile(const Program &p) {
     } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
       c.hostKernels[i] = ref::find(call->callee);
       if (!c.hostKernels[i])
-        return makeError(ErrorCode::E0606, "node \"", step.node,
-                         "\": this runtime has no operation '", call->callee, "'");
+        return makeError(ErrorCode::E0606, "node \"", step.node, "\": this runtime has no operation '", call->callee,
+                         "'");
     }
   }
   if (!failure.ok())
@@ -285,8 +271,7 @@ Result<CompiledProgram> CompiledProgram::compile(const Program &p) {
   return c;
 }
 
-Result<std::shared_ptr<const Instance>> Instance::build(const Artifact &artifact,
-                                                        const CompiledProgram &compiled,
+Result<std::shared_ptr<const Instance>> Instance::build(const Artifact &artifact, const CompiledProgram &compiled,
                                                         std::vector<int64_t> symbols) {
   auto instance = std::make_shared<Instance>();
   instance->symbols = std::move(symbols);

@@ -77,13 +77,11 @@ struct Instance {
   std::vector<int64_t> sizes, dims;
   std::vector<double> flops, bytes; ///< work of each step
 
-  std::span<const int64_t> dimsOf(const ResolvedOperand &o) const {
-    return {dims.data() + o.firstDim, o.rank};
-  }
+  std::span<const int64_t> dimsOf(const ResolvedOperand &o) const { return {dims.data() + o.firstDim, o.rank}; }
 
   /// Sizes that come out negative, overflow, or exceed their buffers are errors (E0308, E0517).
-  static Result<std::shared_ptr<const Instance>>
-  build(const Artifact &artifact, const CompiledProgram &compiled, std::vector<int64_t> symbols);
+  static Result<std::shared_ptr<const Instance>> build(const Artifact &artifact, const CompiledProgram &compiled,
+                                                       std::vector<int64_t> symbols);
 };
 
 } // namespace kiln

@@ -6,8 +6,7 @@
 
 namespace kiln {
 
-Result<std::shared_ptr<const LoadedModel>>
-LoadedModel::create(std::shared_ptr<const Artifact> artifact) {
+Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(std::shared_ptr<const Artifact> artifact) {
   const Program &p = artifact->program();
   if (!p.kernels.empty() || p.target != "interpreter")
     KILN_TRY(checkHostRuns(p.target));
@@ -19,15 +18,13 @@ LoadedModel::create(std::shared_ptr<const Artifact> artifact) {
 
 int LoadedModel::findInput(std::string_view name) const {
   const std::vector<Port> &ports = program().inputs;
-  auto it =
-      std::find_if(ports.begin(), ports.end(), [&](const Port &port) { return port.name == name; });
+  auto it = std::find_if(ports.begin(), ports.end(), [&](const Port &port) { return port.name == name; });
   return it == ports.end() ? -1 : int(it - ports.begin());
 }
 
 int LoadedModel::findOutput(std::string_view name) const {
   const std::vector<Port> &ports = program().outputs;
-  auto it =
-      std::find_if(ports.begin(), ports.end(), [&](const Port &port) { return port.name == name; });
+  auto it = std::find_if(ports.begin(), ports.end(), [&](const Port &port) { return port.name == name; });
   return it == ports.end() ? -1 : int(it - ports.begin());
 }
 
@@ -40,8 +37,7 @@ std::string LoadedModel::describe(const Port &port) const {
   return text + ']';
 }
 
-Status LoadedModel::inputMismatch(ErrorCode code, size_t input, const InputShape &given,
-                                  const std::string &why) const {
+Status LoadedModel::inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const {
   const Port &port = program().inputs[input];
   return makeError(code, "input \"", port.name, "\": expected ", describe(port), ", got ",
                    printTensorType(given.dtype, given.dims), why.empty() ? "" : ": ", why);
@@ -69,8 +65,7 @@ Result<std::vector<int64_t>> LoadedModel::bindSymbols(std::span<const InputShape
     } else {
       std::optional<int64_t> value = compiled.symbolValues[k].evaluate(values);
       if (!value)
-        return makeError(ErrorCode::E0308, "size ", s.name, " = ", s.value.print(),
-                         " overflows or divides by zero");
+        return makeError(ErrorCode::E0308, "size ", s.name, " = ", s.value.print(), " overflows or divides by zero");
       values[k] = *value;
     }
     if (values[k] >= s.low && values[k] <= s.high)
@@ -78,15 +73,13 @@ Result<std::vector<int64_t>> LoadedModel::bindSymbols(std::span<const InputShape
     std::string range = s.high == INT64_MAX ? "at least " + std::to_string(s.low)
                                             : std::to_string(s.low) + ".." + std::to_string(s.high);
     std::string why = s.name + " is " + std::to_string(values[k]) + ", allowed is " + range;
-    return s.isBound()
-               ? inputMismatch(ErrorCode::E0507, size_t(s.input), inputs[size_t(s.input)], why)
-               : Status(ErrorCode::E0507, "size " + why);
+    return s.isBound() ? inputMismatch(ErrorCode::E0507, size_t(s.input), inputs[size_t(s.input)], why)
+                       : Status(ErrorCode::E0507, "size " + why);
   }
   return values;
 }
 
-Status LoadedModel::checkInputs(std::span<const InputShape> inputs,
-                                std::span<const int64_t> symbols) const {
+Status LoadedModel::checkInputs(std::span<const InputShape> inputs, std::span<const int64_t> symbols) const {
   const Program &p = program();
   for (size_t i = 0; i < inputs.size(); ++i) {
     ViewId view = p.inputs[i].view;
@@ -104,32 +97,26 @@ Status LoadedModel::checkInputs(std::span<const InputShape> inputs,
       if (std::optional<std::string> name = expr.asSymbol())
         for (const ProgramSymbol &s : p.symbols)
           if (s.name == *name && s.isBound())
-            binder = " by dim " + std::to_string(s.dim) + " of input \"" +
-                     p.inputs[size_t(s.input)].name + "\"";
+            binder = " by dim " + std::to_string(s.dim) + " of input \"" + p.inputs[size_t(s.input)].name + "\"";
       return inputMismatch(ErrorCode::E0506, i, inputs[i],
                            why + ", but " + expr.print() + " is bound to " + value + binder);
     }
   }
   for (size_t k = 0; k < p.checks.size(); ++k) {
-    std::optional<int64_t> lhs = compiled.checkLhs[k].evaluate(symbols),
-                           rhs = compiled.checkRhs[k].evaluate(symbols);
+    std::optional<int64_t> lhs = compiled.checkLhs[k].evaluate(symbols), rhs = compiled.checkRhs[k].evaluate(symbols);
     if (lhs && rhs && *lhs == *rhs)
       continue;
-    auto text = [](std::optional<int64_t> v) {
-      return v ? std::to_string(*v) : std::string("no number");
-    };
-    return makeError(ErrorCode::E0508, p.checks[k].message, " (", p.checks[k].lhs.print(), " = ",
-                     text(lhs), ", ", p.checks[k].rhs.print(), " = ", text(rhs), ")");
+    auto text = [](std::optional<int64_t> v) { return v ? std::to_string(*v) : std::string("no number"); };
+    return makeError(ErrorCode::E0508, p.checks[k].message, " (", p.checks[k].lhs.print(), " = ", text(lhs), ", ",
+                     p.checks[k].rhs.print(), " = ", text(rhs), ")");
   }
   return Status();
 }
 
-Result<std::shared_ptr<const Instance>>
-LoadedModel::bind(std::span<const InputShape> inputs) const {
+Result<std::shared_ptr<const Instance>> LoadedModel::bind(std::span<const InputShape> inputs) const {
   const Program &p = program();
   if (inputs.size() != p.inputs.size())
-    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ",
-                     inputs.size(), " were given");
+    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
   KILN_ASSIGN(std::vector<int64_t> symbols, bindSymbols(inputs));
   KILN_TRY(checkInputs(inputs, symbols));
   {
@@ -141,8 +128,7 @@ LoadedModel::bind(std::span<const InputShape> inputs) const {
       }
   }
   // Built outside the lock: two threads may build the same one, which only costs time.
-  KILN_ASSIGN(std::shared_ptr<const Instance> instance,
-              Instance::build(*theArtifact, compiled, std::move(symbols)));
+  KILN_ASSIGN(std::shared_ptr<const Instance> instance, Instance::build(*theArtifact, compiled, std::move(symbols)));
   std::lock_guard lock(mutex);
   cache.push_front(instance);
   if (cache.size() > cachedInstances)

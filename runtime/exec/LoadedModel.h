@@ -25,8 +25,7 @@ class LoadedModel {
 public:
   /// Checks the artifact's target against this machine (E0604) and that every host operation exists
   /// (E0606).
-  static Result<std::shared_ptr<const LoadedModel>>
-  create(std::shared_ptr<const Artifact> artifact);
+  static Result<std::shared_ptr<const LoadedModel>> create(std::shared_ptr<const Artifact> artifact);
 
   const Artifact &artifact() const { return *theArtifact; }
   const Program &program() const { return theArtifact->program(); }
@@ -46,8 +45,7 @@ private:
   LoadedModel() = default;
   Result<std::vector<int64_t>> bindSymbols(std::span<const InputShape> inputs) const;
   Status checkInputs(std::span<const InputShape> inputs, std::span<const int64_t> symbols) const;
-  Status inputMismatch(ErrorCode code, size_t input, const InputShape &given,
-                       const std::string &why) const;
+  Status inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const;
 
   std::shared_ptr<const Artifact> theArtifact;
   CompiledProgram compiled;

@@ -121,8 +121,7 @@ public:
 private:
   Job *claim() {
     for (Job &job : jobs)
-      if (!job.claimed.load(std::memory_order_relaxed) &&
-          !job.claimed.exchange(true, std::memory_order_acquire))
+      if (!job.claimed.load(std::memory_order_relaxed) && !job.claimed.exchange(true, std::memory_order_acquire))
         return &job;
     return nullptr;
   }
@@ -176,8 +175,7 @@ private:
         continue;
       }
       bool changed = false;
-      while (!changed && activeRuns.load(std::memory_order_relaxed) > 0 &&
-             Clock::now() - idleSince < spinTime)
+      while (!changed && activeRuns.load(std::memory_order_relaxed) > 0 && Clock::now() - idleSince < spinTime)
         for (int i = 0; i < 32 && !changed; ++i) {
           relax();
           changed = epoch.load(std::memory_order_relaxed) != seen;

@@ -23,20 +23,15 @@ struct Descriptor {
   }
 };
 
-Status damaged(const char *what) {
-  return makeError(ErrorCode::E0603, "artifact is truncated or damaged: ", what);
-}
+Status damaged(const char *what) { return makeError(ErrorCode::E0603, "artifact is truncated or damaged: ", what); }
 
-bool inside(uint64_t offset, uint64_t bytes, uint64_t limit) {
-  return offset <= limit && bytes <= limit - offset;
-}
+bool inside(uint64_t offset, uint64_t bytes, uint64_t limit) { return offset <= limit && bytes <= limit - offset; }
 
 } // namespace
 
 bool Artifact::looksLike(std::span<const std::byte> bytes) {
   return bytes.size() >= sizeof ArtifactHeader::expectedMagic &&
-         std::memcmp(bytes.data(), ArtifactHeader::expectedMagic,
-                     sizeof ArtifactHeader::expectedMagic) == 0;
+         std::memcmp(bytes.data(), ArtifactHeader::expectedMagic, sizeof ArtifactHeader::expectedMagic) == 0;
 }
 
 Artifact::~Artifact() {
@@ -79,10 +74,8 @@ Result<std::shared_ptr<const Artifact>> Artifact::fromBytes(std::span<const std:
   } else {
     void *copy = allocateAligned(int64_t(bytes.size()));
     if (!copy)
-      return makeError(ErrorCode::E0510, "out of memory for an artifact of ", bytes.size(),
-                       " bytes");
-    artifact->owner = std::shared_ptr<const void>(
-        copy, [](const void *p) { freeAligned(const_cast<void *>(p)); });
+      return makeError(ErrorCode::E0510, "out of memory for an artifact of ", bytes.size(), " bytes");
+    artifact->owner = std::shared_ptr<const void>(copy, [](const void *p) { freeAligned(const_cast<void *>(p)); });
     if (!bytes.empty())
       std::memcpy(copy, bytes.data(), bytes.size());
     artifact->whole = {static_cast<const std::byte *>(copy), bytes.size()};
@@ -114,15 +107,14 @@ Status Artifact::parse() {
   if (header.headerHash != header.computeHash())
     return damaged("the header's checksum is wrong");
   if (header.kernelAbi != KILN_KERNEL_ABI_VERSION)
-    return makeError(ErrorCode::E0602, "the artifact's kernels use calling convention ",
-                     header.kernelAbi, "; this runtime has ", KILN_KERNEL_ABI_VERSION);
+    return makeError(ErrorCode::E0602, "the artifact's kernels use calling convention ", header.kernelAbi,
+                     "; this runtime has ", KILN_KERNEL_ABI_VERSION);
   if (header.fileBytes != whole.size())
     return damaged("the file's size is wrong");
   if (!inside(header.codeOffset, header.codeBytes, whole.size()) ||
       !inside(header.weightsOffset, header.weightsBytes, whole.size()) ||
       !inside(header.planOffset, header.planBytes, whole.size()) ||
-      header.weightsOffset % uint64_t(bufferAlignment) != 0 ||
-      header.codeOffset % artifactPage != 0)
+      header.weightsOffset % uint64_t(bufferAlignment) != 0 || header.codeOffset % artifactPage != 0)
     return damaged("a section lies outside the file");
   theVersion = header.version;
   theCode = whole.subspan(header.codeOffset, header.codeBytes);
@@ -138,8 +130,7 @@ Status Artifact::parse() {
     return Status(ErrorCode::E0603, status.message());
   for (const Constant &c : theProgram.constants) {
     int64_t bytes = *byteCount(c.dtype, c.dims); // checkProgram saw it
-    if (!inside(c.offset, uint64_t(bytes), theWeights.size()) ||
-        c.offset % uint64_t(bufferAlignment) != 0)
+    if (!inside(c.offset, uint64_t(bytes), theWeights.size()) || c.offset % uint64_t(bufferAlignment) != 0)
       return damaged("a constant lies outside the weights");
   }
   return Status();
@@ -151,17 +142,14 @@ Status Artifact::mapCode(int fd, uint64_t offset, uint64_t size) {
   codeMappingBytes = size_t(size);
   void *mapping = MAP_FAILED;
   if (fd >= 0)
-    mapping =
-        ::mmap(nullptr, codeMappingBytes, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, off_t(offset));
-  if (mapping ==
-      MAP_FAILED) { // in memory, or on a file system mounted noexec: through an anonymous file
+    mapping = ::mmap(nullptr, codeMappingBytes, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, off_t(offset));
+  if (mapping == MAP_FAILED) { // in memory, or on a file system mounted noexec: through an anonymous file
     Descriptor memory{::memfd_create("kiln-code", MFD_CLOEXEC)};
     if (memory.fd >= 0 && FileSink(memory.fd).write(theCode).ok())
       mapping = ::mmap(nullptr, codeMappingBytes, PROT_READ | PROT_EXEC, MAP_PRIVATE, memory.fd, 0);
   }
   if (mapping == MAP_FAILED) {
-    mapping = ::mmap(nullptr, codeMappingBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                     -1, 0);
+    mapping = ::mmap(nullptr, codeMappingBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapping != MAP_FAILED) {
       std::memcpy(mapping, theCode.data(), codeMappingBytes);
       if (::mprotect(mapping, codeMappingBytes, PROT_READ | PROT_EXEC) != 0) {
@@ -171,8 +159,7 @@ Status Artifact::mapCode(int fd, uint64_t offset, uint64_t size) {
     }
   }
   if (mapping == MAP_FAILED)
-    return makeError(ErrorCode::E0605,
-                     "the artifact's code cannot be mapped as executable: ", std::strerror(errno));
+    return makeError(ErrorCode::E0605, "the artifact's code cannot be mapped as executable: ", std::strerror(errno));
   codeMapping = mapping;
   theCode = {static_cast<const std::byte *>(mapping), codeMappingBytes};
   return Status();
@@ -187,8 +174,7 @@ Status Artifact::verifyWeights() const {
   for (size_t i = 0; i < theProgram.constants.size(); ++i) {
     std::span<const std::byte> bytes = constant(i);
     if (hash64(bytes.data(), bytes.size()) != theProgram.constants[i].digest)
-      return makeError(ErrorCode::E0608, "constant '", theProgram.constants[i].name,
-                       "' is damaged");
+      return makeError(ErrorCode::E0608, "constant '", theProgram.constants[i].name, "' is damaged");
   }
   return Status();
 }

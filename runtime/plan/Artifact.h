@@ -58,16 +58,16 @@ using ConstantBytes = std::function<Result<std::span<const std::byte>>(size_t co
 
 /// Writes the artifact of a checked program. Deterministic. Constant::offset and digest of
 /// `program` are ignored and set in the file.
-Status writeArtifact(const Program &program, std::span<const std::byte> code,
-                     const ConstantBytes &constants, ByteSink &sink);
+Status writeArtifact(const Program &program, std::span<const std::byte> code, const ConstantBytes &constants,
+                     ByteSink &sink);
 
 class Artifact {
 public:
   static Result<std::shared_ptr<const Artifact>> open(const std::string &path);
   /// From memory. With an owner the bytes are used in place and `owner` keeps them alive; without,
   /// they are copied.
-  static Result<std::shared_ptr<const Artifact>>
-  fromBytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner = nullptr);
+  static Result<std::shared_ptr<const Artifact>> fromBytes(std::span<const std::byte> bytes,
+                                                           std::shared_ptr<const void> owner = nullptr);
   /// Whether the bytes begin like an artifact (of any version).
   static bool looksLike(std::span<const std::byte> bytes);
 

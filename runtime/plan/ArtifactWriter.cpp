@@ -65,18 +65,15 @@ Status FileSink::write(std::span<const std::byte> bytes) {
   return Status();
 }
 
-Status FileSink::patch(uint64_t offset, std::span<const std::byte> bytes) {
-  return writeAll(fd, bytes, offset);
-}
+Status FileSink::patch(uint64_t offset, std::span<const std::byte> bytes) { return writeAll(fd, bytes, offset); }
 
-Status writeArtifact(const Program &given, std::span<const std::byte> code,
-                     const ConstantBytes &constants, ByteSink &sink) {
+Status writeArtifact(const Program &given, std::span<const std::byte> code, const ConstantBytes &constants,
+                     ByteSink &sink) {
   KILN_TRY(checkProgram(given, code.size()));
   Program program = given;
   Output out(sink);
   std::vector<std::byte> roughPlan = encodeProgram(program);
-  uint64_t expected =
-      4 * artifactPage + code.size() + roughPlan.size() + 32 * program.constants.size();
+  uint64_t expected = 4 * artifactPage + code.size() + roughPlan.size() + 32 * program.constants.size();
   for (const Constant &constant : program.constants)
     expected += uint64_t(*byteCount(constant.dtype, constant.dims) + bufferAlignment);
   sink.expect(expected);
@@ -98,8 +95,7 @@ Status writeArtifact(const Program &given, std::span<const std::byte> code,
     std::optional<int64_t> expected = byteCount(constant.dtype, constant.dims);
     if (!expected || uint64_t(*expected) != bytes.size())
       return makeError(ErrorCode::E0901, "constant '", constant.name, "' has ", bytes.size(),
-                       " bytes instead of those of ",
-                       printTensorType(constant.dtype, constant.dims));
+                       " bytes instead of those of ", printTensorType(constant.dtype, constant.dims));
     KILN_TRY(out.padTo(uint64_t(bufferAlignment)));
     constant.offset = out.position - header.weightsOffset;
     constant.digest = hash64(bytes.data(), bytes.size());

@@ -14,9 +14,7 @@ constexpr int64_t orderBudget = 20'000'000;
 /// Beyond this many the search is not worth its recursion.
 constexpr size_t searchableIntervals = 2000;
 
-bool overlap(const PackInterval &a, const PackInterval &b) {
-  return a.first <= b.last && b.first <= a.last;
-}
+bool overlap(const PackInterval &a, const PackInterval &b) { return a.first <= b.last && b.first <= a.last; }
 
 /// Places intervals one by one, each into the smallest (or the lowest) gap between those placed
 /// that live at the same time.
@@ -66,8 +64,7 @@ private:
 
 /// Groups of intervals that never live at the same time as those of another group: each is packed
 /// on its own.
-std::vector<std::vector<uint32_t>> timeGroups(std::span<const PackInterval> intervals,
-                                              std::vector<uint32_t> ids) {
+std::vector<std::vector<uint32_t>> timeGroups(std::span<const PackInterval> intervals, std::vector<uint32_t> ids) {
   std::sort(ids.begin(), ids.end(), [&](uint32_t a, uint32_t b) {
     return std::pair(intervals[a].first, a) < std::pair(intervals[b].first, b);
   });
@@ -86,9 +83,8 @@ std::vector<std::vector<uint32_t>> timeGroups(std::span<const PackInterval> inte
 
 /// Moves every group that exceeds `capacity` below it; false where the search does not manage that
 /// with `share` steps per group and priority.
-bool fitGroups(std::span<const PackInterval> intervals,
-               const std::vector<std::vector<uint32_t>> &groups, int64_t capacity, int64_t share,
-               int64_t &effort, std::vector<int64_t> &offsets) {
+bool fitGroups(std::span<const PackInterval> intervals, const std::vector<std::vector<uint32_t>> &groups,
+               int64_t capacity, int64_t share, int64_t &effort, std::vector<int64_t> &offsets) {
   for (const std::vector<uint32_t> &group : groups) {
     if (std::all_of(group.begin(), group.end(),
                     [&](uint32_t i) { return offsets[i] + intervals[i].bytes <= capacity; }))
@@ -113,8 +109,8 @@ bool fitGroups(std::span<const PackInterval> intervals,
 /// Looks for a packing closer to the bound, by bisection of the capacity. A search that succeeds
 /// mostly does so with few wrong turns, so each gets the effort of a few descents, and the
 /// bisection starts again with more when it ends above the bound.
-void improve(std::span<const PackInterval> intervals, const std::vector<uint32_t> &ids,
-             int64_t bound, int64_t effort, Packing &best) {
+void improve(std::span<const PackInterval> intervals, const std::vector<uint32_t> &ids, int64_t bound, int64_t effort,
+             Packing &best) {
   std::vector<std::vector<uint32_t>> groups = timeGroups(intervals, ids);
   int64_t descent = 0;
   for (const std::vector<uint32_t> &group : groups) {

@@ -27,8 +27,7 @@ inline constexpr int64_t packThoroughly = 100'000'000, packQuickly = 1'000'000;
 
 /// Sizes are rounded up to `alignment` (a power of two); intervals without bytes get offset 0.
 /// Totals that would overflow give an empty result with total -1.
-Packing packOffsets(std::span<const PackInterval> intervals, int64_t alignment = 64,
-                    int64_t effort = packThoroughly);
+Packing packOffsets(std::span<const PackInterval> intervals, int64_t alignment = 64, int64_t effort = packThoroughly);
 
 /// The most bytes (rounded up) that live at one time: no packing needs less.
 int64_t packingLowerBound(std::span<const PackInterval> intervals, int64_t alignment = 64);

@@ -77,9 +77,7 @@ private:
       auto area = [&](uint32_t i) { return double(width(i) + 1) * double(v[i].bytes); };
       auto key = [&](uint32_t i) {
         double t = -double(total[i]), w = -double(width(i)), x = -area(i);
-        return priority == 0   ? std::array{t, w, x}
-               : priority == 1 ? std::array{t, x, w}
-                               : std::array{w, x, t};
+        return priority == 0 ? std::array{t, w, x} : priority == 1 ? std::array{t, x, w} : std::array{w, x, t};
       };
       auto x = key(a), y = key(b);
       return x != y ? x < y : a < b;
@@ -179,8 +177,8 @@ int64_t packingDescentCost(std::span<const PackInterval> intervals) {
   return Search(intervals, 0, 0, budget).descentCost();
 }
 
-std::optional<std::vector<int64_t>> searchPacking(std::span<const PackInterval> intervals,
-                                                  int64_t capacity, int priority, int64_t &budget) {
+std::optional<std::vector<int64_t>> searchPacking(std::span<const PackInterval> intervals, int64_t capacity,
+                                                  int priority, int64_t &budget) {
   if (budget <= 0 || intervals.empty())
     return std::nullopt;
   return Search(intervals, capacity, priority, budget).run();

@@ -240,32 +240,28 @@ template <typename A> void transfer(A &a, typename A::template Of<uint64_t> &v) 
 template <typename A> void transfer(A &a, typename A::template Of<int64_t> &v) { a.field(v); }
 
 template <typename A> void transfer(A &a, typename A::template Of<ProgramSymbol> &v) {
-  a.field(v.name), a.field(v.input), a.field(v.dim), a.field(v.value), a.field(v.low),
-      a.field(v.high);
+  a.field(v.name), a.field(v.input), a.field(v.dim), a.field(v.value), a.field(v.low), a.field(v.high);
 }
 template <typename A> void transfer(A &a, typename A::template Of<ProgramCheck> &v) {
   a.field(v.lhs), a.field(v.rhs), a.field(v.message);
 }
 template <typename A> void transfer(A &a, typename A::template Of<Buffer> &v) {
-  a.field(v.place), a.field(v.index), a.field(v.bytes), a.field(v.firstStep), a.field(v.lastStep),
-      a.field(v.offset);
+  a.field(v.place), a.field(v.index), a.field(v.bytes), a.field(v.firstStep), a.field(v.lastStep), a.field(v.offset);
 }
 template <typename A> void transfer(A &a, typename A::template Of<View> &v) {
   a.field(v.buffer), a.field(v.offset), a.field(v.dtype), a.list(v.dims);
 }
-template <typename A> void transfer(A &a, typename A::template Of<Port> &v) {
-  a.field(v.name), a.field(v.view);
-}
+template <typename A> void transfer(A &a, typename A::template Of<Port> &v) { a.field(v.name), a.field(v.view); }
 template <typename A> void transfer(A &a, typename A::template Of<Constant> &v) {
   a.field(v.name), a.field(v.dtype), a.list(v.dims), a.field(v.offset), a.field(v.digest);
 }
 template <typename A> void transfer(A &a, typename A::template Of<Kernel> &v) {
-  a.field(v.family), a.field(v.config), a.field(v.problem), a.field(v.codeOffset),
-      a.field(v.codeBytes), a.list(v.entries);
+  a.field(v.family), a.field(v.config), a.field(v.problem), a.field(v.codeOffset), a.field(v.codeBytes),
+      a.list(v.entries);
 }
 template <typename A> void transfer(A &a, typename A::template Of<LaunchStep> &v) {
-  a.field(v.kernel), a.field(v.entry), a.list(v.buffers), a.field(v.access), a.field(v.workspace),
-      a.list(v.sizes), a.field(v.grid), a.field(v.scratchBytes);
+  a.field(v.kernel), a.field(v.entry), a.list(v.buffers), a.field(v.access), a.field(v.workspace), a.list(v.sizes),
+      a.field(v.grid), a.field(v.scratchBytes);
 }
 template <typename A> void transfer(A &a, typename A::template Of<HostCallStep> &v) {
   a.field(v.callee), a.field(v.attributes), a.list(v.inputs), a.list(v.outputs);
@@ -281,8 +277,7 @@ template <typename A> void transfer(A &a, typename A::template Of<Step> &v) {
 }
 template <typename A> void transfer(A &a, typename A::template Of<Program> &v) {
   a.field(v.name), a.field(v.producer), a.field(v.target), a.field(v.precision);
-  a.list(v.symbols), a.list(v.checks), a.list(v.buffers), a.list(v.views), a.list(v.inputs),
-      a.list(v.outputs);
+  a.list(v.symbols), a.list(v.checks), a.list(v.buffers), a.list(v.views), a.list(v.inputs), a.list(v.outputs);
   a.list(v.constants), a.list(v.kernels), a.list(v.steps), a.field(v.arenaBytes);
 }
 

@@ -119,8 +119,8 @@ private:
         return inconsistent("arena offsets are incomplete");
       if (!b.offset)
         continue;
-      if (!b.bytes.isConstant() || *b.offset < 0 || *b.offset % bufferAlignment != 0 ||
-          *b.offset > *p.arenaBytes || b.bytes.constant() > *p.arenaBytes - *b.offset)
+      if (!b.bytes.isConstant() || *b.offset < 0 || *b.offset % bufferAlignment != 0 || *b.offset > *p.arenaBytes ||
+          b.bytes.constant() > *p.arenaBytes - *b.offset)
         return inconsistent("buffer lies outside the arena");
     }
     if (p.arenaBytes && *p.arenaBytes < 0)
@@ -177,8 +177,8 @@ private:
     if (written && (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant))
       return inconsistent("step ", step, " ('", p.steps[step].node, "') writes read-only memory");
     if (b.inArena() && (step < b.firstStep || step > b.lastStep))
-      return inconsistent("step ", step, " ('", p.steps[step].node, "') uses buffer ",
-                          p.views[view].buffer, " outside its live interval");
+      return inconsistent("step ", step, " ('", p.steps[step].node, "') uses buffer ", p.views[view].buffer,
+                          " outside its live interval");
     return Status();
   }
 
@@ -191,8 +191,7 @@ private:
     KILN_TRY(checkCount(step.flops));
     KILN_TRY(checkCount(step.bytes));
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
-      if (launch->kernel >= p.kernels.size() ||
-          launch->entry >= p.kernels[launch->kernel].entries.size())
+      if (launch->kernel >= p.kernels.size() || launch->entry >= p.kernels[launch->kernel].entries.size())
         return inconsistent("step ", index, " launches a kernel that does not exist");
       if (launch->access.size() != launch->buffers.size() ||
           launch->access.find_first_not_of("rwx") != std::string::npos)
@@ -236,9 +235,7 @@ std::vector<std::string> Program::symbolNames() const {
   return names;
 }
 
-Status checkProgram(const Program &program, uint64_t codeBytes) {
-  return Checker(program, codeBytes).run();
-}
+Status checkProgram(const Program &program, uint64_t codeBytes) { return Checker(program, codeBytes).run(); }
 
 Result<WorkCount> countWork(const Program &program, const std::map<std::string, int64_t> &symbols) {
   WorkCount work;

@@ -135,14 +135,10 @@ struct Condition {
 
   bool holds(int64_t l, int64_t r) const {
     switch (relation) {
-    case Relation::Equal:
-      return l == r;
-    case Relation::NotEqual:
-      return l != r;
-    case Relation::AtMost:
-      return l <= r;
-    case Relation::Above:
-      return l > r;
+    case Relation::Equal: return l == r;
+    case Relation::NotEqual: return l != r;
+    case Relation::AtMost: return l <= r;
+    case Relation::Above: return l > r;
     }
     return false;
   }
@@ -150,10 +146,9 @@ struct Condition {
 
 struct Step {
   std::variant<LaunchStep, HostCallStep, CopyStep> action;
-  std::string
-      node; ///< name of the model node (of the main one of a fused kernel); for errors and profiles
-  SizeExpr flops; ///< floating-point operations
-  SizeExpr bytes; ///< least memory traffic: operands read and results written once
+  std::string node; ///< name of the model node (of the main one of a fused kernel); for errors and profiles
+  SizeExpr flops;   ///< floating-point operations
+  SizeExpr bytes;   ///< least memory traffic: operands read and results written once
   /// The step runs only for sizes that satisfy all of these. A launch site with variants (M == 1, M
   /// mod 8 == 0, any) is a run of steps whose guards exclude each other; which ones run is decided
   /// once per distinct sizes.

@@ -9,16 +9,14 @@ public:
   explicit Printer(const Program &p) : p(p) {}
 
   std::string run() {
-    os << "program " << printAttribute(p.name) << " for " << p.target << ", precision "
-       << p.precision;
+    os << "program " << printAttribute(p.name) << " for " << p.target << ", precision " << p.precision;
     if (!p.producer.empty())
       os << ", by " << p.producer;
     os << "\n";
     for (const ProgramSymbol &s : p.symbols)
       printSymbol(s);
     for (const ProgramCheck &c : p.checks)
-      os << "check " << c.lhs.print() << " == " << c.rhs.print() << " else "
-         << printAttribute(c.message) << "\n";
+      os << "check " << c.lhs.print() << " == " << c.rhs.print() << " else " << printAttribute(c.message) << "\n";
     for (const Port &port : p.inputs)
       os << "input " << printAttribute(port.name) << " " << type(port.view) << "\n";
     for (const Port &port : p.outputs)
@@ -26,8 +24,8 @@ public:
     printMemory();
     for (size_t i = 0; i < p.kernels.size(); ++i) {
       const Kernel &k = p.kernels[i];
-      os << "kernel @" << i << " " << k.family << " " << k.config << " " << k.codeBytes
-         << " bytes: " << k.problem << "\n";
+      os << "kernel @" << i << " " << k.family << " " << k.config << " " << k.codeBytes << " bytes: " << k.problem
+         << "\n";
     }
     for (size_t i = 0; i < p.steps.size(); ++i)
       printStep(i);
@@ -66,8 +64,8 @@ private:
       const Buffer &b = p.buffers[i];
       if (!b.inArena())
         continue;
-      os << "buffer %" << i << (b.place == Buffer::Place::Workspace ? " workspace " : " ")
-         << b.bytes.print() << " bytes, steps " << b.firstStep << ".." << b.lastStep;
+      os << "buffer %" << i << (b.place == Buffer::Place::Workspace ? " workspace " : " ") << b.bytes.print()
+         << " bytes, steps " << b.firstStep << ".." << b.lastStep;
       if (b.offset)
         os << ", at " << *b.offset;
       os << "\n";
@@ -90,20 +88,13 @@ private:
     const Buffer &b = p.buffers[v.buffer];
     std::string out;
     switch (b.place) {
-    case Buffer::Place::Input:
-      out = "in:" + p.inputs[b.index].name;
-      break;
-    case Buffer::Place::Output:
-      out = "out:" + p.outputs[b.index].name;
-      break;
+    case Buffer::Place::Input: out = "in:" + p.inputs[b.index].name; break;
+    case Buffer::Place::Output: out = "out:" + p.outputs[b.index].name; break;
     case Buffer::Place::Constant:
-      out = "const:" + (p.constants[b.index].name.empty() ? std::to_string(b.index)
-                                                          : p.constants[b.index].name);
+      out = "const:" + (p.constants[b.index].name.empty() ? std::to_string(b.index) : p.constants[b.index].name);
       break;
     case Buffer::Place::Arena:
-    case Buffer::Place::Workspace:
-      out = "%" + std::to_string(v.buffer);
-      break;
+    case Buffer::Place::Workspace: out = "%" + std::to_string(v.buffer); break;
     }
     if (!v.offset.isConstant(0))
       out += "+" + v.offset.print();
@@ -120,8 +111,8 @@ private:
     os << "step " << index << " " << printAttribute(step.node) << " ";
     static constexpr const char *relations[] = {" == ", " != ", " <= ", " > "};
     for (const Condition &guard : step.guards)
-      os << (&guard == &step.guards[0] ? "if " : "and ") << guard.lhs.print()
-         << relations[size_t(guard.relation)] << guard.rhs.print() << " ";
+      os << (&guard == &step.guards[0] ? "if " : "and ") << guard.lhs.print() << relations[size_t(guard.relation)]
+         << guard.rhs.print() << " ";
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
       os << "launch @" << launch->kernel << "[" << launch->entry << "](";
       for (size_t i = 0; i < launch->buffers.size(); ++i)

@@ -20,13 +20,11 @@ Status op_attention(const OpCall &call) {
   const auto batchOf = [](const TensorView &view) {
     return TensorView{nullptr, view.dtype, view.dims.first(view.dims.size() - 2)};
   };
-  const auto size = [](const TensorView &view, int64_t fromEnd) {
-    return view.dims[view.rank() - fromEnd];
-  };
+  const auto size = [](const TensorView &view, int64_t fromEnd) { return view.dims[view.rank() - fromEnd]; };
   const int64_t s = size(q, 2), d = size(q, 1), t = size(k, 2), e = size(v, 1);
   if (size(k, 1) != d || size(v, 2) != t)
-    return makeError(ErrorCode::E0304, "attention: dims ", printDims(q.dims), ", ",
-                     printDims(k.dims), " and ", printDims(v.dims), " do not fit");
+    return makeError(ErrorCode::E0304, "attention: dims ", printDims(q.dims), ", ", printDims(k.dims), " and ",
+                     printDims(v.dims), " do not fit");
   const TensorView batches[] = {batchOf(q), batchOf(k), batchOf(v)};
   KILN_ASSIGN(const Dims batch, broadcastDims("attention", batches));
   Dims dims = batch, scores = batch;
@@ -39,20 +37,18 @@ Status op_attention(const OpCall &call) {
     const TensorView both[] = {TensorView{nullptr, q.dtype, scores}, mask};
     KILN_ASSIGN(const Dims joint, broadcastDims("attention", both));
     if (joint != scores)
-      return makeError(ErrorCode::E0304, "attention: the mask ", printDims(mask.dims),
-                       " does not broadcast to ", printDims(scores));
+      return makeError(ErrorCode::E0304, "attention: the mask ", printDims(mask.dims), " does not broadcast to ",
+                       printDims(scores));
   }
   const double scale = call.attributes.getFloat("scale", 1);
 
   // The mask's strides over [batch.., s, t], split into those over batches and those within a
   // matrix.
-  const Dims maskStrides =
-      mask.present() ? broadcastStrides(mask.dims, scores) : Dims(scores.size(), 0);
+  const Dims maskStrides = mask.present() ? broadcastStrides(mask.dims, scores) : Dims(scores.size(), 0);
   const int64_t maskRow = maskStrides[batch.size()], maskColumn = maskStrides[batch.size() + 1];
-  const Walk<5> walk(
-      batch, {broadcastStrides(batches[0].dims, batch), broadcastStrides(batches[1].dims, batch),
-              broadcastStrides(batches[2].dims, batch),
-              Dims(maskStrides.begin(), maskStrides.end() - 2), broadcastStrides(batch, batch)});
+  const Walk<5> walk(batch, {broadcastStrides(batches[0].dims, batch), broadcastStrides(batches[1].dims, batch),
+                             broadcastStrides(batches[2].dims, batch), Dims(maskStrides.begin(), maskStrides.end() - 2),
+                             broadcastStrides(batch, batch)});
   return withFloat("attention", q.dtype, call.accumulate, [&]<typename C>() {
     const Load<C> load = loadOf<C>(q.dtype);
     const Store<C> store = storeOf<C>(out.dtype);
@@ -91,8 +87,7 @@ Status op_attention(const OpCall &call) {
     walk.rows([&](const std::array<int64_t, 5> &at, int64_t n) {
       const auto &step = walk.inner();
       for (int64_t i = 0; i < n; ++i)
-        one(at[0] + i * step[0], at[1] + i * step[1], at[2] + i * step[2], at[3] + i * step[3],
-            at[4] + i * step[4]);
+        one(at[0] + i * step[0], at[1] + i * step[1], at[2] + i * step[2], at[3] + i * step[3], at[4] + i * step[4]);
     });
     return Status();
   });

@@ -12,8 +12,7 @@ template <typename F> Status arithmetic(std::string_view op, const OpCall &call,
   KILN_TRY(checkType(op, "the result", call.outputs[0], dtype));
   if (dtype == DType::Bool)
     return makeError(ErrorCode::E0203, op, " is not defined for bool");
-  return withCompute(dtype, call.accumulate,
-                     [&]<typename C>() { return mapElements<C, 2>(op, call, f); });
+  return withCompute(dtype, call.accumulate, [&]<typename C>() { return mapElements<C, 2>(op, call, f); });
 }
 
 template <typename F> Status comparison(std::string_view op, const OpCall &call, F f) {
@@ -21,8 +20,7 @@ template <typename F> Status comparison(std::string_view op, const OpCall &call,
   const DType dtype = call.inputs[0].dtype;
   KILN_TRY(checkType(op, "the second operand", call.inputs[1], dtype));
   KILN_TRY(checkType(op, "the result", call.outputs[0], DType::Bool));
-  return withCompute(dtype, call.accumulate,
-                     [&]<typename C>() { return mapElements<C, 2>(op, call, f); });
+  return withCompute(dtype, call.accumulate, [&]<typename C>() { return mapElements<C, 2>(op, call, f); });
 }
 
 enum class Bits { Bool, Integer };
@@ -103,9 +101,9 @@ template <typename C> bool isNan(C x) {
 
 } // namespace
 
-#define KILN_ARITHMETIC(name, expression)                                                          \
-  Status op_##name(const OpCall &call) {                                                           \
-    return arithmetic(#name, call, []<typename C>(C a, C b) -> C { return expression; });          \
+#define KILN_ARITHMETIC(name, expression)                                                 \
+  Status op_##name(const OpCall &call) {                                                  \
+    return arithmetic(#name, call, []<typename C>(C a, C b) -> C { return expression; }); \
   }
 KILN_ARITHMETIC(add, static_cast<C>(Wrapping<C>(a) + Wrapping<C>(b)))
 KILN_ARITHMETIC(sub, static_cast<C>(Wrapping<C>(a) - Wrapping<C>(b)))
@@ -130,20 +128,16 @@ Status op_pow(const OpCall &call) {
   KILN_TRY(checkType("pow", "the result", call.outputs[0], base));
   if (base == DType::Bool || exponent == DType::Bool)
     return makeError(ErrorCode::E0203, "pow is not defined for bool");
-  auto run = [&]<typename C>() {
-    return mapElements<C, 2>("pow", call, [](C a, C b) -> C { return power(a, b); });
-  };
+  auto run = [&]<typename C>() { return mapElements<C, 2>("pow", call, [](C a, C b) -> C { return power(a, b); }); };
   if (!isFloat(base) && !isFloat(exponent))
-    return isSignedInt(base) || isSignedInt(exponent) ? run.operator()<int64_t>()
-                                                      : run.operator()<uint64_t>();
+    return isSignedInt(base) || isSignedInt(exponent) ? run.operator()<int64_t>() : run.operator()<uint64_t>();
   const bool own = call.accumulate == Accumulate::Own && isFloat(base) && base != DType::F64;
   return own ? run.operator()<float>() : run.operator()<double>();
 }
 
-#define KILN_COMPARISON(name, operation)                                                           \
-  Status op_##name(const OpCall &call) {                                                           \
-    return comparison(#name, call,                                                                 \
-                      []<typename C>(C a, C b) -> uint64_t { return a operation b; });             \
+#define KILN_COMPARISON(name, operation)                                                            \
+  Status op_##name(const OpCall &call) {                                                            \
+    return comparison(#name, call, []<typename C>(C a, C b) -> uint64_t { return a operation b; }); \
   }
 KILN_COMPARISON(equal, ==)
 KILN_COMPARISON(less, <)
@@ -152,10 +146,9 @@ KILN_COMPARISON(greater, >)
 KILN_COMPARISON(greater_equal, >=)
 #undef KILN_COMPARISON
 
-#define KILN_BITWISE(name, on, operation)                                                          \
-  Status op_##name(const OpCall &call) {                                                           \
-    return bitwise(#name, on, call,                                                                \
-                   [](uint64_t a, uint64_t b) -> uint64_t { return a operation b; });              \
+#define KILN_BITWISE(name, on, operation)                                                              \
+  Status op_##name(const OpCall &call) {                                                               \
+    return bitwise(#name, on, call, [](uint64_t a, uint64_t b) -> uint64_t { return a operation b; }); \
   }
 KILN_BITWISE(and, Bits::Bool, &)
 KILN_BITWISE(or, Bits::Bool, |)
@@ -173,9 +166,8 @@ Status op_where(const OpCall &call) {
   KILN_ASSIGN(const Dims space, broadcastDims("where", call.inputs));
   KILN_TRY(checkOutput("where", call, x.dtype, space));
   return dispatch(x.dtype, [&]<typename T>() {
-    const Walk<4> walk(space,
-                       {broadcastStrides(condition.dims, space), broadcastStrides(x.dims, space),
-                        broadcastStrides(y.dims, space), broadcastStrides(space, space)});
+    const Walk<4> walk(space, {broadcastStrides(condition.dims, space), broadcastStrides(x.dims, space),
+                               broadcastStrides(y.dims, space), broadcastStrides(space, space)});
     const auto [cStep, xStep, yStep, outStep] = walk.inner();
     walk.rows([&](const std::array<int64_t, 4> &at, int64_t n) {
       const Bool *c = condition.as<Bool>() + at[0];

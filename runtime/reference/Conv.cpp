@@ -16,15 +16,14 @@ Status op_conv(const OpCall &call) {
   if (x.dtype == DType::Bool)
     return makeError(ErrorCode::E0203, "conv is not defined for bool");
   if (w.rank() < 3)
-    return makeError(ErrorCode::E0304, "conv: the weight has dims ", printDims(w.dims),
-                     ", expected rank 3 or more");
+    return makeError(ErrorCode::E0304, "conv: the weight has dims ", printDims(w.dims), ", expected rank 3 or more");
   KILN_ASSIGN(const Window window, makeWindow("conv", call, w.dims.subspan(2)));
   const int64_t batch = x.dims[0], channels = x.dims[window.channelAxis()];
   const int64_t filters = w.dims[0], depth = w.dims[1];
   const int64_t groups = call.attributes.getInt("groups", 1);
   if (groups < 1 || filters % groups != 0 || channels % groups != 0 || depth != channels / groups)
-    return makeError(ErrorCode::E0304, "conv: ", channels, " channels, weight dims ",
-                     printDims(w.dims), " and ", groups, " groups do not fit");
+    return makeError(ErrorCode::E0304, "conv: ", channels, " channels, weight dims ", printDims(w.dims), " and ",
+                     groups, " groups do not fit");
   KILN_TRY(checkOutput("conv", call, x.dtype, window.tensorDims(batch, filters, window.out)));
   if (bias.present()) {
     KILN_TRY(checkType("conv", "the bias", bias, x.dtype));
@@ -41,8 +40,8 @@ Status op_conv(const OpCall &call) {
     const int64_t filtersPerGroup = filters / groups;
     // Result positions at a time; fewer where the window is huge.
     const int64_t blockSize = std::clamp<int64_t>((1 << 24) / std::max<int64_t>(inner, 1), 8, 256);
-    std::vector<C> weights(w.size()), offsets(filters, C(0)), image(channels * plane),
-        columns(inner * blockSize), result(filtersPerGroup * blockSize);
+    std::vector<C> weights(w.size()), offsets(filters, C(0)), image(channels * plane), columns(inner * blockSize),
+        result(filtersPerGroup * blockSize);
     std::vector<int64_t> source(taps * blockSize);
     load(w.data, 0, 1, w.size(), weights.data());
     if (bias.present())
@@ -70,9 +69,8 @@ Status op_conv(const OpCall &call) {
                 to[p] = at[p] < 0 ? C(0) : from[at[p]];
             }
           std::fill(result.begin(), result.end(), C(0));
-          multiplyAdd<C>(filtersPerGroup, count, inner,
-                         weights.data() + g * filtersPerGroup * inner, inner, columns.data(),
-                         blockSize, result.data(), blockSize);
+          multiplyAdd<C>(filtersPerGroup, count, inner, weights.data() + g * filtersPerGroup * inner, inner,
+                         columns.data(), blockSize, result.data(), blockSize);
           for (int64_t f = 0; f < filtersPerGroup; ++f) {
             const int64_t filter = g * filtersPerGroup + f;
             C *row = result.data() + f * blockSize;

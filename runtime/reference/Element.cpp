@@ -3,8 +3,7 @@
 namespace kiln::ref {
 namespace {
 
-template <typename C, typename T>
-void load(const void *data, int64_t offset, int64_t stride, int64_t n, C *out) {
+template <typename C, typename T> void load(const void *data, int64_t offset, int64_t stride, int64_t n, C *out) {
   const T *in = static_cast<const T *>(data) + offset;
   if (stride == 0) {
     if (n > 0)
@@ -18,8 +17,7 @@ void load(const void *data, int64_t offset, int64_t stride, int64_t n, C *out) {
   }
 }
 
-template <typename C, typename T>
-void store(const C *in, int64_t n, void *data, int64_t offset, int64_t stride) {
+template <typename C, typename T> void store(const C *in, int64_t n, void *data, int64_t offset, int64_t stride) {
   T *out = static_cast<T *>(data) + offset;
   if (stride == 1) {
     for (int64_t i = 0; i < n; ++i)
@@ -50,8 +48,8 @@ template <typename C> Store<C> storeOf(DType dtype) {
   return result;
 }
 
-#define KILN_INSTANTIATE(C)                                                                        \
-  template Load<C> loadOf<C>(DType);                                                               \
+#define KILN_INSTANTIATE(C)          \
+  template Load<C> loadOf<C>(DType); \
   template Store<C> storeOf<C>(DType);
 KILN_INSTANTIATE(float)
 KILN_INSTANTIATE(double)

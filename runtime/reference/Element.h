@@ -38,8 +38,7 @@ template <typename To, typename From> inline To convert(From v) {
   else if constexpr (std::is_same_v<To, Bool>)
     return Bool{static_cast<uint8_t>(v != From(0))};
   else if constexpr (std::is_same_v<To, F16>)
-    return F16{std::is_same_v<From, float> ? floatToF16(static_cast<float>(v))
-                                           : doubleToF16(static_cast<double>(v))};
+    return F16{std::is_same_v<From, float> ? floatToF16(static_cast<float>(v)) : doubleToF16(static_cast<double>(v))};
   else if constexpr (std::is_same_v<To, BF16>)
     return BF16{std::is_same_v<From, float> ? floatToBf16(static_cast<float>(v))
                                             : doubleToBf16(static_cast<double>(v))};
@@ -61,32 +60,19 @@ template <typename To, typename From> inline To convert(From v) {
 /// Calls f.operator()<T>() with the storage type of a dtype.
 template <typename F> Status dispatch(DType dtype, F &&f) {
   switch (dtype) {
-  case DType::F32:
-    return f.template operator()<float>();
-  case DType::F64:
-    return f.template operator()<double>();
-  case DType::F16:
-    return f.template operator()<F16>();
-  case DType::BF16:
-    return f.template operator()<BF16>();
-  case DType::I8:
-    return f.template operator()<int8_t>();
-  case DType::I16:
-    return f.template operator()<int16_t>();
-  case DType::I32:
-    return f.template operator()<int32_t>();
-  case DType::I64:
-    return f.template operator()<int64_t>();
-  case DType::U8:
-    return f.template operator()<uint8_t>();
-  case DType::U16:
-    return f.template operator()<uint16_t>();
-  case DType::U32:
-    return f.template operator()<uint32_t>();
-  case DType::U64:
-    return f.template operator()<uint64_t>();
-  case DType::Bool:
-    return f.template operator()<Bool>();
+  case DType::F32: return f.template operator()<float>();
+  case DType::F64: return f.template operator()<double>();
+  case DType::F16: return f.template operator()<F16>();
+  case DType::BF16: return f.template operator()<BF16>();
+  case DType::I8: return f.template operator()<int8_t>();
+  case DType::I16: return f.template operator()<int16_t>();
+  case DType::I32: return f.template operator()<int32_t>();
+  case DType::I64: return f.template operator()<int64_t>();
+  case DType::U8: return f.template operator()<uint8_t>();
+  case DType::U16: return f.template operator()<uint16_t>();
+  case DType::U32: return f.template operator()<uint32_t>();
+  case DType::U64: return f.template operator()<uint64_t>();
+  case DType::Bool: return f.template operator()<Bool>();
   }
   return makeError(ErrorCode::E0203, "element type is not known to the reference kernels");
 }
@@ -108,22 +94,18 @@ template <typename F> Status withCompute(DType dtype, Accumulate accumulate, F &
 }
 
 /// As withCompute, for floating-point dtypes only.
-template <typename F>
-Status withFloat(std::string_view op, DType dtype, Accumulate accumulate, F &&f) {
+template <typename F> Status withFloat(std::string_view op, DType dtype, Accumulate accumulate, F &&f) {
   if (!isFloat(dtype))
-    return makeError(ErrorCode::E0203, op, " needs a floating-point operand, got ",
-                     dtypeName(dtype));
+    return makeError(ErrorCode::E0203, op, " needs a floating-point operand, got ", dtypeName(dtype));
   if (accumulate == Accumulate::Wide || dtype == DType::F64)
     return f.template operator()<double>();
   return f.template operator()<float>();
 }
 
 /// Reads n elements, the i-th at data[offset + i * stride], into compute type C.
-template <typename C>
-using Load = void (*)(const void *data, int64_t offset, int64_t stride, int64_t n, C *out);
+template <typename C> using Load = void (*)(const void *data, int64_t offset, int64_t stride, int64_t n, C *out);
 /// Writes n elements, the i-th to data[offset + i * stride].
-template <typename C>
-using Store = void (*)(const C *in, int64_t n, void *data, int64_t offset, int64_t stride);
+template <typename C> using Store = void (*)(const C *in, int64_t n, void *data, int64_t offset, int64_t stride);
 
 /// The functions for a dtype (Element.cpp instantiates them for the four compute types).
 template <typename C> Load<C> loadOf(DType dtype);

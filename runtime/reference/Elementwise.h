@@ -13,8 +13,7 @@ inline constexpr int64_t runLength = 256;
 /// out[i] = f(in0[i], in1[i], ...) over the broadcast of N operands that are all read as compute
 /// type C; f's result type is the compute type of the output (u64 for bool). Checks the output's
 /// dims.
-template <typename C, size_t N, typename F>
-Status mapElements(std::string_view op, const OpCall &call, F f) {
+template <typename C, size_t N, typename F> Status mapElements(std::string_view op, const OpCall &call, F f) {
   using R = decltype([&]<size_t... I>(std::index_sequence<I...>) {
     return f(((void)I, C())...);
   }(std::make_index_sequence<N>()));

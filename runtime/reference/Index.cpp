@@ -12,8 +12,7 @@ namespace {
 /// All indices as i64.
 Result<Dims> readIndices(std::string_view op, const TensorView &view) {
   if (view.dtype != DType::I64 && view.dtype != DType::I32)
-    return makeError(ErrorCode::E0305, op, ": the indices are ", dtypeName(view.dtype),
-                     ", expected i64 or i32");
+    return makeError(ErrorCode::E0305, op, ": the indices are ", dtypeName(view.dtype), ", expected i64 or i32");
   Dims values(view.size());
   loadOf<int64_t>(view.dtype)(view.data, 0, 1, view.size(), values.data());
   return values;
@@ -22,8 +21,7 @@ Result<Dims> readIndices(std::string_view op, const TensorView &view) {
 /// Brings an index to 0..size-1.
 Status resolve(std::string_view op, int64_t &index, int64_t axis, int64_t size) {
   if (index < -size || index >= size)
-    return makeError(ErrorCode::E0513, op, ": index ", index, " is out of range for axis ", axis,
-                     " of size ", size);
+    return makeError(ErrorCode::E0513, op, ": index ", index, " is out of range for axis ", axis, " of size ", size);
   if (index < 0)
     index += size;
   return {};
@@ -41,8 +39,7 @@ int64_t product(std::span<const int64_t> dims) {
 Status op_gather(const OpCall &call) {
   KILN_TRY(checkCounts("gather", call, 2, 2));
   const TensorView &x = call.inputs[0], &indices = call.inputs[1], &out = call.outputs[0];
-  KILN_ASSIGN(const int64_t axis,
-              normalizeAxis("gather", call.attributes.getInt("axis"), x.rank()));
+  KILN_ASSIGN(const int64_t axis, normalizeAxis("gather", call.attributes.getInt("axis"), x.rank()));
   Dims dims(x.dims.begin(), x.dims.begin() + axis);
   dims.insert(dims.end(), indices.dims.begin(), indices.dims.end());
   dims.insert(dims.end(), x.dims.begin() + axis + 1, x.dims.end());
@@ -66,13 +63,12 @@ Status op_gather(const OpCall &call) {
 Status op_gather_elements(const OpCall &call) {
   KILN_TRY(checkCounts("gather_elements", call, 2, 2));
   const TensorView &x = call.inputs[0], &indices = call.inputs[1], &out = call.outputs[0];
-  KILN_ASSIGN(const int64_t axis,
-              normalizeAxis("gather_elements", call.attributes.getInt("axis"), x.rank()));
+  KILN_ASSIGN(const int64_t axis, normalizeAxis("gather_elements", call.attributes.getInt("axis"), x.rank()));
   KILN_TRY(checkRank("gather_elements", "the indices", indices, x.rank()));
   for (int64_t i = 0; i < x.rank(); ++i)
     if (i != axis && indices.dims[i] > x.dims[i])
-      return makeError(ErrorCode::E0304, "gather_elements: indices ", printDims(indices.dims),
-                       " exceed dims ", printDims(x.dims));
+      return makeError(ErrorCode::E0304, "gather_elements: indices ", printDims(indices.dims), " exceed dims ",
+                       printDims(x.dims));
   KILN_TRY(checkOutput("gather_elements", call, x.dtype, indices.dims));
   KILN_ASSIGN(Dims at, readIndices("gather_elements", indices));
   for (int64_t &index : at)
@@ -99,13 +95,11 @@ Status op_gather_nd(const OpCall &call) {
   const TensorView &x = call.inputs[0], &indices = call.inputs[1], &out = call.outputs[0];
   const int64_t batchDims = call.attributes.getInt("batch_dims");
   if (indices.rank() < 1 || batchDims < 0 || batchDims >= indices.rank() || batchDims > x.rank())
-    return makeError(ErrorCode::E0411, "gather_nd: batch_dims ", batchDims,
-                     " is out of range for dims ", printDims(x.dims), " and ",
-                     printDims(indices.dims));
+    return makeError(ErrorCode::E0411, "gather_nd: batch_dims ", batchDims, " is out of range for dims ",
+                     printDims(x.dims), " and ", printDims(indices.dims));
   const int64_t length = indices.dims.back(); // of one index tuple
   if (length < 1 || batchDims + length > x.rank())
-    return makeError(ErrorCode::E0304, "gather_nd: index tuples of ", length, " do not fit ",
-                     printDims(x.dims));
+    return makeError(ErrorCode::E0304, "gather_nd: index tuples of ", length, " do not fit ", printDims(x.dims));
   if (!std::ranges::equal(x.dims.first(batchDims), indices.dims.first(batchDims)))
     return makeError(ErrorCode::E0304, "gather_nd: the batch axes of ", printDims(x.dims), " and ",
                      printDims(indices.dims), " differ");

@@ -10,8 +10,8 @@ Status op_matmul(const OpCall &call) {
   const TensorView &a = call.inputs[0], &b = call.inputs[1], &out = call.outputs[0];
   KILN_TRY(checkType("matmul", "the second operand", b, a.dtype));
   if (a.rank() < 2 || b.rank() < 2)
-    return makeError(ErrorCode::E0304, "matmul: operands have dims ", printDims(a.dims), " and ",
-                     printDims(b.dims), ", expected rank 2 or more");
+    return makeError(ErrorCode::E0304, "matmul: operands have dims ", printDims(a.dims), " and ", printDims(b.dims),
+                     ", expected rank 2 or more");
   const bool transposeA = call.attributes.getBool("transpose_a");
   const bool transposeB = call.attributes.getBool("transpose_b");
   const auto lastTwo = [](const TensorView &view, bool swap) {
@@ -21,11 +21,10 @@ Status op_matmul(const OpCall &call) {
   const auto [m, k] = lastTwo(a, transposeA);
   const auto [kOfB, n] = lastTwo(b, transposeB);
   if (k != kOfB)
-    return makeError(ErrorCode::E0304, "matmul: operands have dims ", printDims(a.dims), " and ",
-                     printDims(b.dims), "; the inner sizes ", k, " and ", kOfB, " differ");
+    return makeError(ErrorCode::E0304, "matmul: operands have dims ", printDims(a.dims), " and ", printDims(b.dims),
+                     "; the inner sizes ", k, " and ", kOfB, " differ");
   const auto aBatch = a.dims.first(a.dims.size() - 2), bBatch = b.dims.first(b.dims.size() - 2);
-  const TensorView batches[] = {TensorView{nullptr, a.dtype, aBatch},
-                                TensorView{nullptr, b.dtype, bBatch}};
+  const TensorView batches[] = {TensorView{nullptr, a.dtype, aBatch}, TensorView{nullptr, b.dtype, bBatch}};
   KILN_ASSIGN(const Dims batch, broadcastDims("matmul", batches));
   Dims dims = batch;
   dims.insert(dims.end(), {m, n});
@@ -34,15 +33,15 @@ Status op_matmul(const OpCall &call) {
     return makeError(ErrorCode::E0203, "matmul is not defined for bool");
 
   // Batches as axes of their own; a batch's offset is its index times the matrix size.
-  const Walk<3> walk(batch, {broadcastStrides(aBatch, batch), broadcastStrides(bBatch, batch),
-                             broadcastStrides(batch, batch)});
+  const Walk<3> walk(
+      batch, {broadcastStrides(aBatch, batch), broadcastStrides(bBatch, batch), broadcastStrides(batch, batch)});
   return withCompute(a.dtype, call.accumulate, [&]<typename C>() {
     const Load<C> load = loadOf<C>(a.dtype);
     const Store<C> store = storeOf<C>(out.dtype);
     std::vector<C> left(m * k), right(k * n), result(m * n);
     // Copies matrix `index` of a view, rows x columns, out of place when it is stored transposed.
-    const auto read = [&](const TensorView &view, int64_t index, int64_t rows, int64_t columns,
-                          bool transposed, std::vector<C> &to) {
+    const auto read = [&](const TensorView &view, int64_t index, int64_t rows, int64_t columns, bool transposed,
+                          std::vector<C> &to) {
       const int64_t offset = index * rows * columns;
       if (!transposed)
         return load(view.data, offset, 1, rows * columns, to.data());

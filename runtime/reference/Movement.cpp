@@ -33,8 +33,8 @@ Status op_reshape(const OpCall &call) {
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
   KILN_TRY(checkType("reshape", "the result", out, x.dtype));
   if (out.size() != x.size())
-    return makeError(ErrorCode::E0304, "reshape: dims ", printDims(x.dims),
-                     " do not have as many elements as ", printDims(out.dims));
+    return makeError(ErrorCode::E0304, "reshape: dims ", printDims(x.dims), " do not have as many elements as ",
+                     printDims(out.dims));
   if (x.size())
     std::memcpy(out.data, x.data, x.bytes());
   return {};
@@ -51,8 +51,8 @@ Status op_transpose(const OpCall &call) {
   std::ranges::sort(sorted);
   for (int64_t i = 0; i < x.rank(); ++i)
     if (sorted.size() != x.dims.size() || sorted[i] != i)
-      return makeError(ErrorCode::E0411, "transpose: perm ", printDims(perm),
-                       " is not a permutation for rank ", x.rank());
+      return makeError(ErrorCode::E0411, "transpose: perm ", printDims(perm), " is not a permutation for rank ",
+                       x.rank());
   const Dims from = denseStrides(x.dims);
   Dims dims(x.rank()), strides(x.rank());
   for (int64_t i = 0; i < x.rank(); ++i) {
@@ -68,8 +68,7 @@ Status op_concat(const OpCall &call) {
   if (call.inputs.empty() || call.outputs.size() != 1)
     return makeError(ErrorCode::E0306, "concat takes one operand or more and has one result");
   const TensorView &first = call.inputs[0], &out = call.outputs[0];
-  KILN_ASSIGN(const int64_t axis,
-              normalizeAxis("concat", call.attributes.getInt("axis"), first.rank()));
+  KILN_ASSIGN(const int64_t axis, normalizeAxis("concat", call.attributes.getInt("axis"), first.rank()));
   Dims dims(first.dims.begin(), first.dims.end());
   dims[axis] = 0;
   for (const TensorView &x : call.inputs) {
@@ -80,8 +79,8 @@ Status op_concat(const OpCall &call) {
       like[axis] = first.dims[axis];
     }
     if (!std::ranges::equal(like, first.dims))
-      return makeError(ErrorCode::E0304, "concat: dims ", printDims(first.dims), " and ",
-                       printDims(x.dims), " differ beside axis ", axis);
+      return makeError(ErrorCode::E0304, "concat: dims ", printDims(first.dims), " and ", printDims(x.dims),
+                       " differ beside axis ", axis);
   }
   KILN_TRY(checkMoved("concat", call, dims));
   const Dims strides = denseStrides(dims);
@@ -150,8 +149,7 @@ Status op_expand(const OpCall &call) {
   const TensorView both[] = {out, x};
   KILN_ASSIGN(const Dims joint, broadcastDims("expand", both));
   KILN_TRY(checkDims("expand", "the result", out, joint));
-  copyStrided(x.dtype, out.dims, x, 0, broadcastStrides(x.dims, out.dims), out, 0,
-              denseStrides(out.dims));
+  copyStrided(x.dtype, out.dims, x, 0, broadcastStrides(x.dims, out.dims), out, 0, denseStrides(out.dims));
   return {};
 }
 
@@ -204,8 +202,7 @@ Status op_range(const OpCall &call) {
   for (const TensorView &x : call.inputs) {
     KILN_TRY(checkType("range", "an operand", x, dtype));
     if (x.size() != 1)
-      return makeError(ErrorCode::E0304, "range: an operand has dims ", printDims(x.dims),
-                       ", expected a scalar");
+      return makeError(ErrorCode::E0304, "range: an operand has dims ", printDims(x.dims), ", expected a scalar");
   }
   KILN_TRY(checkType("range", "the result", out, dtype));
   KILN_TRY(checkRank("range", "the result", out, 1));
@@ -220,8 +217,7 @@ Status op_range(const OpCall &call) {
       return makeError(ErrorCode::E0513, "range: the step is 0");
     const int64_t count = out.dims[0];
     if (const int64_t steps = rangeLength(start, limit, delta); count != steps)
-      return makeError(ErrorCode::E0517, "range: the result has ", count, " elements, expected ",
-                       steps);
+      return makeError(ErrorCode::E0517, "range: the result has ", count, " elements, expected ", steps);
     // Integers step in u64, where wrapping is defined.
     using W = std::conditional_t<std::is_floating_point_v<C>, C, uint64_t>;
     C run[runLength];

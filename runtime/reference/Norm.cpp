@@ -94,8 +94,7 @@ Status op_batch_norm(const OpCall &call) {
   KILN_TRY(checkCounts("batch_norm", call, 5, 5));
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
   KILN_TRY(checkOutput("batch_norm", call, x.dtype, x.dims));
-  KILN_ASSIGN(const int64_t axis,
-              normalizeAxis("batch_norm", call.attributes.getInt("channel_axis", 1), x.rank()));
+  KILN_ASSIGN(const int64_t axis, normalizeAxis("batch_norm", call.attributes.getInt("channel_axis", 1), x.rank()));
   const int64_t channels = x.dims[axis];
   int64_t inner = 1;
   for (int64_t i = axis + 1; i < x.rank(); ++i)
@@ -106,8 +105,7 @@ Status op_batch_norm(const OpCall &call) {
     KILN_ASSIGN(const auto scale, parameter<C>("batch_norm", "scale", call.inputs[1], dims, C(1)));
     KILN_ASSIGN(const auto bias, parameter<C>("batch_norm", "bias", call.inputs[2], dims, C(0)));
     KILN_ASSIGN(const auto mean, parameter<C>("batch_norm", "mean", call.inputs[3], dims, C(0)));
-    KILN_ASSIGN(const auto variance,
-                parameter<C>("batch_norm", "variance", call.inputs[4], dims, C(1)));
+    KILN_ASSIGN(const auto variance, parameter<C>("batch_norm", "variance", call.inputs[4], dims, C(1)));
     const Load<C> load = loadOf<C>(x.dtype);
     const Store<C> store = storeOf<C>(out.dtype);
     std::vector<C> line(inner);
@@ -129,18 +127,15 @@ Status op_group_norm(const OpCall &call) {
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
   KILN_TRY(checkOutput("group_norm", call, x.dtype, x.dims));
   if (x.rank() < 2)
-    return makeError(ErrorCode::E0304, "group_norm: the operand has rank ", x.rank(),
-                     ", expected at least 2");
+    return makeError(ErrorCode::E0304, "group_norm: the operand has rank ", x.rank(), ", expected at least 2");
   const int64_t channels = x.dims[1];
   const int64_t groups = call.attributes.getInt("groups", 1);
   if (groups < 1 || channels % groups != 0)
-    return makeError(ErrorCode::E0411, "group_norm: ", groups, " groups do not divide ", channels,
-                     " channels");
+    return makeError(ErrorCode::E0411, "group_norm: ", groups, " groups do not divide ", channels, " channels");
   const double epsilon = call.attributes.getFloat("epsilon", 1e-5);
   return withFloat("group_norm", x.dtype, call.accumulate, [&]<typename C>() -> Status {
     const std::span<const int64_t> dims(&channels, 1);
-    KILN_ASSIGN(const auto scale,
-                parameter<C>("group_norm", "scale", operand(call, 1), dims, C(1)));
+    KILN_ASSIGN(const auto scale, parameter<C>("group_norm", "scale", operand(call, 1), dims, C(1)));
     KILN_ASSIGN(const auto bias, parameter<C>("group_norm", "bias", operand(call, 2), dims, C(0)));
     if (x.size() == 0)
       return {};

@@ -20,27 +20,23 @@ Status checkCounts(std::string_view op, const OpCall &call, size_t required, siz
 Status checkType(std::string_view op, std::string_view what, const TensorView &view, DType want) {
   if (view.dtype == want)
     return {};
-  return makeError(ErrorCode::E0305, op, ": ", what, " is ", dtypeName(view.dtype), ", expected ",
-                   dtypeName(want));
+  return makeError(ErrorCode::E0305, op, ": ", what, " is ", dtypeName(view.dtype), ", expected ", dtypeName(want));
 }
 
 Status checkRank(std::string_view op, std::string_view what, const TensorView &view, int64_t want) {
   if (view.rank() == want)
     return {};
-  return makeError(ErrorCode::E0304, op, ": ", what, " has rank ", view.rank(), ", expected ",
-                   want);
+  return makeError(ErrorCode::E0304, op, ": ", what, " has rank ", view.rank(), ", expected ", want);
 }
 
-Status checkDims(std::string_view op, std::string_view what, const TensorView &view,
-                 std::span<const int64_t> want) {
+Status checkDims(std::string_view op, std::string_view what, const TensorView &view, std::span<const int64_t> want) {
   if (std::ranges::equal(view.dims, want))
     return {};
-  return makeError(ErrorCode::E0304, op, ": ", what, " has dims ", printDims(view.dims),
-                   ", expected ", printDims(want));
+  return makeError(ErrorCode::E0304, op, ": ", what, " has dims ", printDims(view.dims), ", expected ",
+                   printDims(want));
 }
 
-Status checkOutput(std::string_view op, const OpCall &call, DType dtype,
-                   std::span<const int64_t> dims) {
+Status checkOutput(std::string_view op, const OpCall &call, DType dtype, std::span<const int64_t> dims) {
   KILN_TRY(checkType(op, "the result", call.outputs[0], dtype));
   return checkDims(op, "the result", call.outputs[0], dims);
 }
@@ -67,13 +63,11 @@ Result<Dims> readInts(std::string_view op, std::string_view what, const TensorVi
   else if (view.dtype == DType::I32)
     std::copy_n(view.as<int32_t>(), values.size(), values.begin());
   else
-    return makeError(ErrorCode::E0305, op, ": ", what, " is ", dtypeName(view.dtype),
-                     ", expected i64");
+    return makeError(ErrorCode::E0305, op, ": ", what, " is ", dtypeName(view.dtype), ", expected i64");
   return values;
 }
 
-Result<IntList> intsOf(std::string_view op, const OpCall &call, size_t index,
-                       std::string_view attribute) {
+Result<IntList> intsOf(std::string_view op, const OpCall &call, size_t index, std::string_view attribute) {
   IntList list;
   if (TensorView view = operand(call, index); view.present()) {
     KILN_ASSIGN(list.values, readInts(op, attribute, view));
@@ -81,8 +75,7 @@ Result<IntList> intsOf(std::string_view op, const OpCall &call, size_t index,
   } else if (const Attribute *value = call.attributes.find(attribute)) {
     const auto *ints = std::get_if<Dims>(value);
     if (!ints)
-      return makeError(ErrorCode::E0402, op, ": attribute ", attribute,
-                       " must be a list of integers");
+      return makeError(ErrorCode::E0402, op, ": attribute ", attribute, " must be a list of integers");
     list.values = *ints;
     list.found = true;
   }
@@ -101,8 +94,8 @@ Result<Dims> broadcastDims(std::string_view op, std::span<const TensorView> view
       if (view.dims[i] == dim || view.dims[i] == 1)
         continue;
       if (dim != 1)
-        return makeError(ErrorCode::E0304, op, ": dims ", printDims(views[0].dims), " and ",
-                         printDims(view.dims), " do not broadcast");
+        return makeError(ErrorCode::E0304, op, ": dims ", printDims(views[0].dims), " and ", printDims(view.dims),
+                         " do not broadcast");
       dim = view.dims[i];
     }
   }

@@ -20,11 +20,9 @@ Status checkCounts(std::string_view op, const OpCall &call, size_t required, siz
 
 Status checkType(std::string_view op, std::string_view what, const TensorView &view, DType want);
 Status checkRank(std::string_view op, std::string_view what, const TensorView &view, int64_t want);
-Status checkDims(std::string_view op, std::string_view what, const TensorView &view,
-                 std::span<const int64_t> want);
+Status checkDims(std::string_view op, std::string_view what, const TensorView &view, std::span<const int64_t> want);
 /// The output has the type of the operand and these dims.
-Status checkOutput(std::string_view op, const OpCall &call, DType dtype,
-                   std::span<const int64_t> dims);
+Status checkOutput(std::string_view op, const OpCall &call, DType dtype, std::span<const int64_t> dims);
 
 /// "[1,3,224,224]"
 std::string printDims(std::span<const int64_t> dims);
@@ -42,8 +40,7 @@ struct IntList {
   bool found = false;
   Dims values;
 };
-Result<IntList> intsOf(std::string_view op, const OpCall &call, size_t index,
-                       std::string_view attribute);
+Result<IntList> intsOf(std::string_view op, const OpCall &call, size_t index, std::string_view attribute);
 
 /// Dims of the numpy broadcast of several shapes.
 Result<Dims> broadcastDims(std::string_view op, std::span<const TensorView> views);

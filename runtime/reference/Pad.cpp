@@ -14,12 +14,9 @@ enum class Mode { Constant, Edge, Reflect, Wrap };
 /// may lie outside.
 int64_t sourceIndex(Mode mode, int64_t at, int64_t size) {
   switch (mode) {
-  case Mode::Constant:
-    return at >= 0 && at < size ? at : -1;
-  case Mode::Edge:
-    return std::clamp<int64_t>(at, 0, size - 1);
-  case Mode::Wrap:
-    return (at % size + size) % size;
+  case Mode::Constant: return at >= 0 && at < size ? at : -1;
+  case Mode::Edge: return std::clamp<int64_t>(at, 0, size - 1);
+  case Mode::Wrap: return (at % size + size) % size;
   case Mode::Reflect: {
     if (size == 1)
       return 0;
@@ -78,11 +75,10 @@ Status op_pad(const OpCall &call) {
   Dims dims(rank);
   for (size_t i = 0; i < rank; ++i) {
     const std::optional<int64_t> front = checkedAdd(x.dims[i], pads.values[i]);
-    const std::optional<int64_t> both =
-        front ? checkedAdd(*front, pads.values[rank + i]) : std::nullopt;
+    const std::optional<int64_t> both = front ? checkedAdd(*front, pads.values[rank + i]) : std::nullopt;
     if (!both || *both < 0)
-      return makeError(ErrorCode::E0513, "pad: pads ", pads.values[i], " and ",
-                       pads.values[rank + i], " do not fit axis ", i, " of size ", x.dims[i]);
+      return makeError(ErrorCode::E0513, "pad: pads ", pads.values[i], " and ", pads.values[rank + i],
+                       " do not fit axis ", i, " of size ", x.dims[i]);
     dims[i] = *both;
   }
   KILN_TRY(checkOutput("pad", call, x.dtype, dims));
@@ -97,8 +93,7 @@ Status op_pad(const OpCall &call) {
   if (value.present()) {
     KILN_TRY(checkType("pad", "the value", value, x.dtype));
     if (value.size() != 1)
-      return makeError(ErrorCode::E0304, "pad: the value has dims ", printDims(value.dims),
-                       ", expected a scalar");
+      return makeError(ErrorCode::E0304, "pad: the value has dims ", printDims(value.dims), ", expected a scalar");
     std::memcpy(fill, value.data, dtypeBytes(x.dtype));
   } else if (double constant = call.attributes.getFloat("value"); constant != 0)
     storeOf<double>(x.dtype)(&constant, 1, fill, 0, 1);

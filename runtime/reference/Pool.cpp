@@ -17,8 +17,7 @@ Result<Window> poolWindow(std::string_view op, const OpCall &call) {
     if (k < 1 || __builtin_mul_overflow(taps, k, &taps) || taps > int64_t{1} << 24)
       return makeError(ErrorCode::E0411, op, ": kernel ", printDims(*kernel), " is not possible");
   KILN_ASSIGN(Window window, makeWindow(op, call, *kernel));
-  KILN_TRY(checkOutput(op, call, x.dtype,
-                       window.tensorDims(x.dims[0], x.dims[window.channelAxis()], window.out)));
+  KILN_TRY(checkOutput(op, call, x.dtype, window.tensorDims(x.dims[0], x.dims[window.channelAxis()], window.out)));
   return window;
 }
 
@@ -38,8 +37,8 @@ template <typename C, typename F> Status pool(const OpCall &call, const Window &
   for (int64_t n = 0; n < batch; ++n) {
     const int64_t first = n * channels * plane;
     for (int64_t c = 0; c < channels; ++c)
-      load(x.data, window.channelsLast ? first + c : first + c * plane,
-           window.channelsLast ? channels : 1, plane, image.data() + c * plane);
+      load(x.data, window.channelsLast ? first + c : first + c * plane, window.channelsLast ? channels : 1, plane,
+           image.data() + c * plane);
     for (int64_t p = 0; p < positions; ++p) {
       for (int64_t t = 0; t < taps; ++t)
         sources[t] = window.source(p, t);
@@ -59,9 +58,7 @@ template <typename C> C lowest(DType dtype) {
   if constexpr (std::is_floating_point_v<C>)
     return -std::numeric_limits<C>::infinity();
   else
-    return isSignedInt(dtype)
-               ? static_cast<C>(std::numeric_limits<int64_t>::min() >> (64 - dtypeBits(dtype)))
-               : C(0);
+    return isSignedInt(dtype) ? static_cast<C>(std::numeric_limits<int64_t>::min() >> (64 - dtypeBits(dtype))) : C(0);
 }
 
 } // namespace
@@ -92,8 +89,7 @@ Status op_avg_pool(const OpCall &call) {
           sum += plane[at];
         count += at >= 0 || (includePad && at == Window::inPads);
       }
-      return count ? sum / static_cast<C>(count)
-                   : C(0); // 0 where the window lies in the pads alone
+      return count ? sum / static_cast<C>(count) : C(0); // 0 where the window lies in the pads alone
     });
   });
 }

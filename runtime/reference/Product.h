@@ -11,8 +11,7 @@ namespace kiln::ref {
 
 /// Dense row-major operands with leading dimensions lda, ldb and ldc.
 template <typename C>
-void multiplyAdd(int64_t m, int64_t n, int64_t k, const C *a, int64_t lda, const C *b, int64_t ldb,
-                 C *c, int64_t ldc) {
+void multiplyAdd(int64_t m, int64_t n, int64_t k, const C *a, int64_t lda, const C *b, int64_t ldb, C *c, int64_t ldc) {
   using W = std::conditional_t<std::is_floating_point_v<C>, C, uint64_t>; // integers wrap
   constexpr int64_t columns = 256;
   for (int64_t j = 0; j < n; j += columns) {

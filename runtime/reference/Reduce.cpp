@@ -10,12 +10,8 @@ namespace {
 template <typename C> using Wrapping = std::conditional_t<std::is_floating_point_v<C>, C, uint64_t>;
 
 template <typename C> C add(C a, C b) { return static_cast<C>(Wrapping<C>(a) + Wrapping<C>(b)); }
-template <typename C> C multiply(C a, C b) {
-  return static_cast<C>(Wrapping<C>(a) * Wrapping<C>(b));
-}
-template <typename C> C magnitude(C a) {
-  return a < 0 ? static_cast<C>(Wrapping<C>(0) - Wrapping<C>(a)) : a;
-}
+template <typename C> C multiply(C a, C b) { return static_cast<C>(Wrapping<C>(a) * Wrapping<C>(b)); }
+template <typename C> C magnitude(C a) { return a < 0 ? static_cast<C>(Wrapping<C>(0) - Wrapping<C>(a)) : a; }
 template <typename C> bool isNan(C a) { return a != a; }
 template <typename C> C larger(C a, C b) { return isNan(a) || a > b ? a : isNan(b) ? b : b; }
 template <typename C> C smaller(C a, C b) { return isNan(a) || a < b ? a : isNan(b) ? b : b; }
@@ -109,9 +105,7 @@ template <typename C> std::vector<C> reduceAs(Kind kind, const TensorView &x, co
   switch (kind) {
   case Kind::Sum:
   case Kind::Mean:
-  case Kind::LogSum:
-    fold(x, plan, acc, [](C a, C v, int64_t) { return add(a, v); });
-    break;
+  case Kind::LogSum: fold(x, plan, acc, [](C a, C v, int64_t) { return add(a, v); }); break;
   case Kind::Max:
     acc.assign(plan.results, lowest<C>(x.dtype));
     fold(x, plan, acc, [](C a, C v, int64_t) { return larger(a, v); });
@@ -124,13 +118,9 @@ template <typename C> std::vector<C> reduceAs(Kind kind, const TensorView &x, co
     acc.assign(plan.results, C(1));
     fold(x, plan, acc, [](C a, C v, int64_t) { return multiply(a, v); });
     break;
-  case Kind::L1:
-    fold(x, plan, acc, [](C a, C v, int64_t) { return add(a, magnitude(v)); });
-    break;
+  case Kind::L1: fold(x, plan, acc, [](C a, C v, int64_t) { return add(a, magnitude(v)); }); break;
   case Kind::L2:
-  case Kind::SumSquare:
-    fold(x, plan, acc, [](C a, C v, int64_t) { return add(a, multiply(v, v)); });
-    break;
+  case Kind::SumSquare: fold(x, plan, acc, [](C a, C v, int64_t) { return add(a, multiply(v, v)); }); break;
   case Kind::LogSumExp: {
     // Shifted by the maximum, where that is finite, so that exp does not overflow.
     std::vector<C> top(plan.results, lowest<C>(x.dtype));
@@ -138,8 +128,7 @@ template <typename C> std::vector<C> reduceAs(Kind kind, const TensorView &x, co
     for (C &t : top)
       if (!std::isfinite(static_cast<double>(t)))
         t = 0;
-    fold(x, plan, acc,
-         [&](C a, C v, int64_t r) { return add(a, static_cast<C>(std::exp(v - top[r]))); });
+    fold(x, plan, acc, [&](C a, C v, int64_t r) { return add(a, static_cast<C>(std::exp(v - top[r]))); });
     for (int64_t r = 0; r < plan.results; ++r)
       acc[r] = static_cast<C>(std::log(acc[r]) + top[r]);
     break;
@@ -171,8 +160,7 @@ Result<AxisSplit> splitAt(std::string_view op, const OpCall &call, int64_t fallb
     if (axis == 0 || axis == -1)
       return AxisSplit{};
   }
-  KILN_ASSIGN(const int64_t axis,
-              normalizeAxis(op, call.attributes.getInt("axis", fallback), x.rank()));
+  KILN_ASSIGN(const int64_t axis, normalizeAxis(op, call.attributes.getInt("axis", fallback), x.rank()));
   AxisSplit split;
   for (int64_t i = 0; i < x.rank(); ++i)
     (i < axis ? split.outer : i == axis ? split.length : split.inner) *= x.dims[i];

@@ -6,8 +6,7 @@ namespace kiln::ref {
 namespace {
 
 template <typename Word>
-void copyWords(const Walk<2> &walk, const void *inData, int64_t inOffset, void *outData,
-               int64_t outOffset) {
+void copyWords(const Walk<2> &walk, const void *inData, int64_t inOffset, void *outData, int64_t outOffset) {
   const Word *in = static_cast<const Word *>(inData) + inOffset;
   Word *out = static_cast<Word *>(outData) + outOffset;
   const auto [inStep, outStep] = walk.inner();
@@ -24,19 +23,14 @@ void copyWords(const Walk<2> &walk, const void *inData, int64_t inOffset, void *
 
 } // namespace
 
-void copyStrided(DType dtype, std::span<const int64_t> space, const TensorView &in,
-                 int64_t inOffset, const Dims &inStrides, const TensorView &out, int64_t outOffset,
-                 const Dims &outStrides) {
+void copyStrided(DType dtype, std::span<const int64_t> space, const TensorView &in, int64_t inOffset,
+                 const Dims &inStrides, const TensorView &out, int64_t outOffset, const Dims &outStrides) {
   const Walk<2> walk(space, {inStrides, outStrides});
   switch (dtypeBytes(dtype)) {
-  case 1:
-    return copyWords<uint8_t>(walk, in.data, inOffset, out.data, outOffset);
-  case 2:
-    return copyWords<uint16_t>(walk, in.data, inOffset, out.data, outOffset);
-  case 4:
-    return copyWords<uint32_t>(walk, in.data, inOffset, out.data, outOffset);
-  default:
-    return copyWords<uint64_t>(walk, in.data, inOffset, out.data, outOffset);
+  case 1: return copyWords<uint8_t>(walk, in.data, inOffset, out.data, outOffset);
+  case 2: return copyWords<uint16_t>(walk, in.data, inOffset, out.data, outOffset);
+  case 4: return copyWords<uint32_t>(walk, in.data, inOffset, out.data, outOffset);
+  default: return copyWords<uint64_t>(walk, in.data, inOffset, out.data, outOffset);
   }
 }
 

@@ -88,8 +88,7 @@ private:
 
 /// Copies elements between strided places: out[offset + walk] = in[offset + walk], for any element
 /// type of whole bytes.
-void copyStrided(DType dtype, std::span<const int64_t> space, const TensorView &in,
-                 int64_t inOffset, const Dims &inStrides, const TensorView &out, int64_t outOffset,
-                 const Dims &outStrides);
+void copyStrided(DType dtype, std::span<const int64_t> space, const TensorView &in, int64_t inOffset,
+                 const Dims &inStrides, const TensorView &out, int64_t outOffset, const Dims &outStrides);
 
 } // namespace kiln::ref

@@ -12,8 +12,7 @@ template <typename F> Status unaryFloat(std::string_view op, const OpCall &call,
   KILN_TRY(checkCounts(op, call, 1, 1));
   const DType dtype = call.inputs[0].dtype;
   KILN_TRY(checkType(op, "the result", call.outputs[0], dtype));
-  return withFloat(op, dtype, call.accumulate,
-                   [&]<typename C>() { return mapElements<C, 1>(op, call, f); });
+  return withFloat(op, dtype, call.accumulate, [&]<typename C>() { return mapElements<C, 1>(op, call, f); });
 }
 
 /// f: C -> C for numbers of every type.
@@ -23,8 +22,7 @@ template <typename F> Status unaryNumber(std::string_view op, const OpCall &call
   KILN_TRY(checkType(op, "the result", call.outputs[0], dtype));
   if (dtype == DType::Bool)
     return makeError(ErrorCode::E0203, op, " is not defined for bool");
-  return withCompute(dtype, call.accumulate,
-                     [&]<typename C>() { return mapElements<C, 1>(op, call, f); });
+  return withCompute(dtype, call.accumulate, [&]<typename C>() { return mapElements<C, 1>(op, call, f); });
 }
 
 template <typename C> C sigmoid(C x) {
@@ -88,9 +86,9 @@ Status op_isnan(const OpCall &call) {
 
 // ---- floating point: one line of libm each
 
-#define KILN_UNARY(name, expression)                                                               \
-  Status op_##name(const OpCall &call) {                                                           \
-    return unaryFloat(#name, call, []<typename C>(C x) -> C { return expression; });               \
+#define KILN_UNARY(name, expression)                                                 \
+  Status op_##name(const OpCall &call) {                                             \
+    return unaryFloat(#name, call, []<typename C>(C x) -> C { return expression; }); \
   }
 KILN_UNARY(ceil, std::ceil(x))
 KILN_UNARY(floor, std::floor(x))
@@ -117,22 +115,19 @@ KILN_UNARY(hard_swish, (x * std::fmin(std::fmax(x / C(6) + C(0.5), C(0)), C(1)))
 
 Status op_leaky_relu(const OpCall &call) {
   const double alpha = call.attributes.getFloat("alpha", 0.01);
-  return unaryFloat("leaky_relu", call,
-                    [=]<typename C>(C x) -> C { return x < 0 ? C(alpha) * x : x; });
+  return unaryFloat("leaky_relu", call, [=]<typename C>(C x) -> C { return x < 0 ? C(alpha) * x : x; });
 }
 
 Status op_elu(const OpCall &call) {
   const double alpha = call.attributes.getFloat("alpha", 1);
-  return unaryFloat("elu", call,
-                    [=]<typename C>(C x) -> C { return x < 0 ? C(alpha) * std::expm1(x) : x; });
+  return unaryFloat("elu", call, [=]<typename C>(C x) -> C { return x < 0 ? C(alpha) * std::expm1(x) : x; });
 }
 
 Status op_selu(const OpCall &call) {
   const double alpha = call.attributes.getFloat("alpha", 1.67326319217681884765625);
   const double gamma = call.attributes.getFloat("gamma", 1.05070102214813232421875);
-  return unaryFloat("selu", call, [=]<typename C>(C x) -> C {
-    return C(gamma) * (x <= 0 ? C(alpha) * std::expm1(x) : x);
-  });
+  return unaryFloat("selu", call,
+                    [=]<typename C>(C x) -> C { return C(gamma) * (x <= 0 ? C(alpha) * std::expm1(x) : x); });
 }
 
 Status op_celu(const OpCall &call) {
@@ -155,16 +150,14 @@ Status op_hard_sigmoid(const OpCall &call) {
 
 Status op_thresholded_relu(const OpCall &call) {
   const double alpha = call.attributes.getFloat("alpha", 1);
-  return unaryFloat("thresholded_relu", call,
-                    [=]<typename C>(C x) -> C { return x > C(alpha) ? x : C(0); });
+  return unaryFloat("thresholded_relu", call, [=]<typename C>(C x) -> C { return x > C(alpha) ? x : C(0); });
 }
 
 Status op_gelu(const OpCall &call) {
   if (call.attributes.getInt("tanh"))
     return unaryFloat("gelu", call, []<typename C>(C x) -> C {
       // 0.5 * (1 + tanh(u)) as sigmoid(2u), which does not cancel for negative u.
-      const C u =
-          C(std::numbers::sqrt2 / std::sqrt(std::numbers::pi)) * (x + C(0.044715) * x * x * x);
+      const C u = C(std::numbers::sqrt2 / std::sqrt(std::numbers::pi)) * (x + C(0.044715) * x * x * x);
       return x * sigmoid(C(2) * u);
     });
   return unaryFloat("gelu", call, []<typename C>(C x) -> C {
@@ -184,9 +177,8 @@ Status op_cast(const OpCall &call) {
     KILN_TRY(checkType("cast", "the result", call.outputs[0], *dtype));
   }
   // Wide, so that nothing is rounded before the conversion itself.
-  return withCompute(in.dtype, Accumulate::Wide, [&]<typename C>() {
-    return mapElements<C, 1>("cast", call, [](C x) { return x; });
-  });
+  return withCompute(in.dtype, Accumulate::Wide,
+                     [&]<typename C>() { return mapElements<C, 1>("cast", call, [](C x) { return x; }); });
 }
 
 } // namespace kiln::ref

@@ -7,18 +7,16 @@ namespace {
 constexpr int64_t limit = int64_t{1} << 40;
 
 /// An attribute of one value per spatial axis (or `count` of them).
-Result<Dims> perAxis(std::string_view op, const OpCall &call, std::string_view name, size_t count,
-                     int64_t fallback, int64_t least) {
+Result<Dims> perAxis(std::string_view op, const OpCall &call, std::string_view name, size_t count, int64_t fallback,
+                     int64_t least) {
   Dims values = call.attributes.getInts(name, Dims(count, fallback));
   if (values.empty())
     values.assign(count, fallback);
   if (values.size() != count)
-    return makeError(ErrorCode::E0404, op, ": attribute ", name, " has ", values.size(),
-                     " values, expected ", count);
+    return makeError(ErrorCode::E0404, op, ": attribute ", name, " has ", values.size(), " values, expected ", count);
   for (int64_t v : values)
     if (v < least || v > limit)
-      return makeError(ErrorCode::E0411, op, ": attribute ", name, " has the value ", v,
-                       ", expected at least ", least);
+      return makeError(ErrorCode::E0411, op, ": attribute ", name, " has the value ", v, ", expected at least ", least);
   return values;
 }
 
@@ -37,8 +35,7 @@ Dims Window::tensorDims(int64_t batch, int64_t channels, std::span<const int64_t
 int64_t Window::source(int64_t position, int64_t tap) const {
   int64_t offset = 0, step = 1, outside = 0;
   for (int64_t i = rank; i-- > 0;) {
-    const int64_t at =
-        position % out[i] * strides[i] - padBegin[i] + tap % kernel[i] * dilations[i];
+    const int64_t at = position % out[i] * strides[i] - padBegin[i] + tap % kernel[i] * dilations[i];
     position /= out[i];
     tap /= kernel[i];
     if (at >= in[i] + padEnd[i])
@@ -51,14 +48,13 @@ int64_t Window::source(int64_t position, int64_t tap) const {
   return outside ? outside : offset;
 }
 
-Result<Window> makeWindow(std::string_view op, const OpCall &call,
-                          std::span<const int64_t> kernel) {
+Result<Window> makeWindow(std::string_view op, const OpCall &call, std::span<const int64_t> kernel) {
   const TensorView &x = call.inputs[0];
   Window w;
   w.rank = static_cast<int64_t>(kernel.size());
   if (x.rank() != w.rank + 2)
-    return makeError(ErrorCode::E0304, op, ": the operand has dims ", printDims(x.dims),
-                     ", expected rank ", w.rank + 2);
+    return makeError(ErrorCode::E0304, op, ": the operand has dims ", printDims(x.dims), ", expected rank ",
+                     w.rank + 2);
   const std::string layout = call.attributes.getString("layout", "nchw");
   if (layout != "nchw" && layout != "nhwc")
     return makeError(ErrorCode::E0411, op, ": unknown layout \"", layout, "\"");
@@ -72,16 +68,16 @@ Result<Window> makeWindow(std::string_view op, const OpCall &call,
   w.padBegin.assign(pads.begin(), pads.begin() + w.rank);
   w.padEnd.assign(pads.begin() + w.rank, pads.end());
   const std::string automatic = call.attributes.getString("auto_pad");
-  if (!automatic.empty() && automatic != "notset" && automatic != "valid" &&
-      automatic != "same_upper" && automatic != "same_lower")
+  if (!automatic.empty() && automatic != "notset" && automatic != "valid" && automatic != "same_upper" &&
+      automatic != "same_lower")
     return makeError(ErrorCode::E0411, op, ": unknown auto_pad \"", automatic, "\"");
   const bool ceil = call.attributes.getBool("ceil_mode");
 
   for (int64_t i = 0; i < w.rank; ++i) {
     const int64_t size = w.in[i], stride = w.strides[i];
     if (w.kernel[i] < 1 || w.kernel[i] > limit || size > limit)
-      return makeError(ErrorCode::E0304, op, ": kernel ", printDims(kernel),
-                       " is not possible on dims ", printDims(x.dims));
+      return makeError(ErrorCode::E0304, op, ": kernel ", printDims(kernel), " is not possible on dims ",
+                       printDims(x.dims));
     int64_t extent; // of the dilated kernel, minus one
     if (__builtin_mul_overflow(w.kernel[i] - 1, w.dilations[i], &extent) || extent > limit)
       return makeError(ErrorCode::E0411, op, ": the dilated kernel is too large");
@@ -96,12 +92,11 @@ Result<Window> makeWindow(std::string_view op, const OpCall &call,
         w.padBegin[i] = w.padEnd[i] = 0;
       const int64_t room = size + w.padBegin[i] + w.padEnd[i] - extent - 1;
       if (room < 0)
-        return makeError(ErrorCode::E0304, op, ": kernel ", printDims(kernel),
-                         " does not fit into dims ", printDims(x.dims), " and its pads");
+        return makeError(ErrorCode::E0304, op, ": kernel ", printDims(kernel), " does not fit into dims ",
+                         printDims(x.dims), " and its pads");
       result = room / stride + 1;
       if (ceil && room % stride != 0 &&
-          result * stride <
-              size + w.padBegin[i]) // the last window starts inside or in the front pad
+          result * stride < size + w.padBegin[i]) // the last window starts inside or in the front pad
         ++result;
     }
     w.out.push_back(result);

@@ -18,8 +18,7 @@ public:
     return {tile(1), tile(2), tile(4)};
   }
   Config defaultConfig(const Problem &, const TargetInfo &) const override { return tile(2); }
-  Result<Emission> emit(const Problem &, const Config &, const TargetInfo &,
-                        mlir::MLIRContext &) const override {
+  Result<Emission> emit(const Problem &, const Config &, const TargetInfo &, mlir::MLIRContext &) const override {
     return makeError(ErrorCode::E0903, "not emitted in this test");
   }
   Exactness exactness(const Problem &, const Config &) const override { return {}; }
@@ -41,9 +40,9 @@ ChooseOptions options(int cachedTile = 0, int version = 7) {
   o.families = fakes;
   o.target = *TargetInfo::parse("x86-64-v3");
   if (cachedTile)
-    o.cache = TuningCache::fromText(
-        "kiln-tune v1\n" + TuningCache::formatEntry({problem().print(), "x86-64-v3", "first", version},
-                                                    FakeFamily::tile(cachedTile), 1e-3));
+    o.cache = TuningCache::fromText("kiln-tune v1\n" +
+                                    TuningCache::formatEntry({problem().print(), "x86-64-v3", "first", version},
+                                                             FakeFamily::tile(cachedTile), 1e-3));
   return o;
 }
 

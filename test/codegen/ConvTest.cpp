@@ -13,9 +13,11 @@ TEST_CASE("convolution: kernels, strides, pads, dilations, groups") {
                       "%3 = relu(%2) f32[2,7,11,40]; out %3");
   checkFamily("conv", "v1 default; %0 = in f32[1,8,8,12]; %1 = const f32[32,12,1,1]; "
                       "%2 = conv(%0,%1){layout=\"nhwc\",strides=[2,2]} f32[1,4,4,32]; out %2");
-  checkFamily("conv", "v1 default; %0 = in f32[1,7,7,32]; %1 = const f32[48,32,1,1]; %2 = in f32[1,7,7,48]; "
-                      "%3 = conv(%0,%1){layout=\"nhwc\"} f32[1,7,7,48]; %4 = add(%3,%2) f32[1,7,7,48]; %5 = relu(%4) f32[1,7,7,48]; "
-                      "out %5; inplace %5=%2");
+  checkFamily(
+      "conv",
+      "v1 default; %0 = in f32[1,7,7,32]; %1 = const f32[48,32,1,1]; %2 = in f32[1,7,7,48]; "
+      "%3 = conv(%0,%1){layout=\"nhwc\"} f32[1,7,7,48]; %4 = add(%3,%2) f32[1,7,7,48]; %5 = relu(%4) f32[1,7,7,48]; "
+      "out %5; inplace %5=%2");
 }
 
 TEST_CASE("convolution over one and three spatial dims, filter packed at run time") {
@@ -28,7 +30,8 @@ TEST_CASE("convolution over one and three spatial dims, filter packed at run tim
 TEST_CASE("convolution of unknown sizes") {
   checkFamily("conv",
               "v1 default; %0 = in f32[d0,d1,d2,6]; %1 = const f32[20,6,3,3]; %2 = const f32[20]; "
-              "%3 = conv(%0,%1,%2){layout=\"nhwc\",pads=[1,1,1,1],strides=[2,2]} f32[d0,(d1+1) floordiv 2,(d2+1) floordiv 2,20]; out %3",
+              "%3 = conv(%0,%1,%2){layout=\"nhwc\",pads=[1,1,1,1],strides=[2,2]} f32[d0,(d1+1) floordiv 2,(d2+1) "
+              "floordiv 2,20]; out %3",
               {{1, 1, 1}, {2, 7, 13}, {1, 31, 23}, {0, 4, 4}});
   checkFamily("conv",
               "v1 default; %0 = in f32[d0,d1,d2,d3]; %1 = in f32[d4,d3,3,2]; "
@@ -37,25 +40,32 @@ TEST_CASE("convolution of unknown sizes") {
 }
 
 TEST_CASE("every convolution candidate is right") {
-  checkFamily("conv", "v1 default; %0 = in f32[1,10,9,20]; %1 = const f32[72,20,3,3]; "
-                      "%2 = conv(%0,%1){layout=\"nhwc\",pads=[1,1,1,1]} f32[1,10,9,72]; %3 = relu(%2) f32[1,10,9,72]; out %3", {{}}, true);
+  checkFamily("conv",
+              "v1 default; %0 = in f32[1,10,9,20]; %1 = const f32[72,20,3,3]; "
+              "%2 = conv(%0,%1){layout=\"nhwc\",pads=[1,1,1,1]} f32[1,10,9,72]; %3 = relu(%2) f32[1,10,9,72]; out %3",
+              {{}}, true);
 }
 
 TEST_CASE("3x3 convolutions by minimal filtering: sizes that tiles do not divide, uneven pads, every candidate") {
-  checkFamily("conv", "v1 default; %0 = in f32[2,9,11,32]; %1 = const f32[48,32,3,3]; %2 = const f32[48]; "
-                      "%3 = conv(%0,%1,%2){layout=\"nhwc\",pads=[1,1,1,1]} f32[2,9,11,48]; %4 = in f32[2,9,11,48]; "
-                      "%5 = add(%3,%4) f32[2,9,11,48]; %6 = relu(%5) f32[2,9,11,48]; out %6; inplace %6=%4", {{}}, true);
+  checkFamily("conv",
+              "v1 default; %0 = in f32[2,9,11,32]; %1 = const f32[48,32,3,3]; %2 = const f32[48]; "
+              "%3 = conv(%0,%1,%2){layout=\"nhwc\",pads=[1,1,1,1]} f32[2,9,11,48]; %4 = in f32[2,9,11,48]; "
+              "%5 = add(%3,%4) f32[2,9,11,48]; %6 = relu(%5) f32[2,9,11,48]; out %6; inplace %6=%4",
+              {{}}, true);
   checkFamily("conv", "v1 default; %0 = in f32[1,28,28,32]; %1 = const f32[32,32,3,3]; "
                       "%2 = conv(%0,%1){layout=\"nhwc\",pads=[0,2,1,0]} f32[1,27,28,32]; out %2");
 }
 
 TEST_CASE("depthwise convolution") {
   const std::string relu6 = "%4 = lit f32[] 0.0; %5 = lit f32[] 6.0; ";
-  checkFamily("depthwise", "v1 default; %0 = in f32[2,7,7,24]; %1 = const f32[24,1,3,3]; %2 = const f32[24]; "
-                           "%3 = conv(%0,%1,%2){groups=24,layout=\"nhwc\",pads=[1,1,1,1]} f32[2,7,7,24]; " + relu6 +
-                           "%6 = max(%3,%4) f32[2,7,7,24]; %7 = min(%6,%5) f32[2,7,7,24]; out %7", {{}}, true);
-  checkFamily("depthwise", "v1 default; %0 = in f32[1,9,13,37]; %1 = const f32[37,1,5,5]; "
-                           "%2 = conv(%0,%1){groups=37,layout=\"nhwc\",pads=[2,2,2,2],strides=[2,2]} f32[1,5,7,37]; out %2");
+  checkFamily("depthwise",
+              "v1 default; %0 = in f32[2,7,7,24]; %1 = const f32[24,1,3,3]; %2 = const f32[24]; "
+              "%3 = conv(%0,%1,%2){groups=24,layout=\"nhwc\",pads=[1,1,1,1]} f32[2,7,7,24]; " +
+                  relu6 + "%6 = max(%3,%4) f32[2,7,7,24]; %7 = min(%6,%5) f32[2,7,7,24]; out %7",
+              {{}}, true);
+  checkFamily("depthwise",
+              "v1 default; %0 = in f32[1,9,13,37]; %1 = const f32[37,1,5,5]; "
+              "%2 = conv(%0,%1){groups=37,layout=\"nhwc\",pads=[2,2,2,2],strides=[2,2]} f32[1,5,7,37]; out %2");
   checkFamily("depthwise", "v1 default; %0 = in f32[1,2,2,16]; %1 = const f32[16,1,5,5]; "
                            "%2 = conv(%0,%1){groups=16,layout=\"nhwc\",pads=[2,2,2,2]} f32[1,2,2,16]; out %2");
   checkFamily("depthwise", "v1 default; %0 = in f32[2,11,20]; %1 = in f32[20,1,3]; "
@@ -72,8 +82,11 @@ TEST_CASE("depthwise convolution of unknown sizes") {
 
 TEST_CASE("what convolution families do not claim") {
   // Channels first.
-  CHECK(claimant("v1 default; %0 = in f32[1,8,4,4]; %1 = const f32[8,8,1,1]; %2 = conv(%0,%1){layout=\"nchw\"} f32[1,8,4,4]; out %2") == nullptr);
+  CHECK(claimant("v1 default; %0 = in f32[1,8,4,4]; %1 = const f32[8,8,1,1]; %2 = conv(%0,%1){layout=\"nchw\"} "
+                 "f32[1,8,4,4]; out %2") == nullptr);
   // A filter that is used twice.
-  CHECK(claimant("v1 default; %0 = in f32[8,1,1,8]; %1 = const f32[8,8,1,1]; %2 = conv(%0,%1){layout=\"nhwc\"} f32[8,1,1,8]; "
-                 "%3 = reduce(%1){axes=[0],keepdims=1,kind=\"sum\"} f32[1,8,1,1]; out %2,%3") == nullptr);
+  CHECK(
+      claimant(
+          "v1 default; %0 = in f32[8,1,1,8]; %1 = const f32[8,8,1,1]; %2 = conv(%0,%1){layout=\"nhwc\"} f32[8,1,1,8]; "
+          "%3 = reduce(%1){axes=[0],keepdims=1,kind=\"sum\"} f32[1,8,1,1]; out %2,%3") == nullptr);
 }

@@ -16,10 +16,11 @@ TEST_CASE("relu at unknown sizes, every candidate") {
 }
 
 TEST_CASE("every unary op on f32") {
-  for (const char *op : {"abs", "neg", "sign", "ceil", "floor", "round", "exp", "log", "sqrt", "rsqrt", "reciprocal",
-                         "sin", "cos", "tan", "tanh", "atan", "erf", "sigmoid", "softplus", "softsign", "relu",
-                         "hard_swish", "silu", "leaky_relu", "elu", "selu", "celu", "hard_sigmoid", "gelu",
-                         "thresholded_relu"})
+  for (const char *op : {"abs",      "neg",      "sign", "ceil",         "floor",      "round",
+                         "exp",      "log",      "sqrt", "rsqrt",        "reciprocal", "sin",
+                         "cos",      "tan",      "tanh", "atan",         "erf",        "sigmoid",
+                         "softplus", "softsign", "relu", "hard_swish",   "silu",       "leaky_relu",
+                         "elu",      "selu",     "celu", "hard_sigmoid", "gelu",       "thresholded_relu"})
     checkFamily("elementwise", unary(op), {{7, 13}});
   checkFamily("elementwise", unary("gelu", "{tanh=1}"), {{7, 13}});
   checkFamily("elementwise", unary("isnan", "", "f32", "bool"), {{7, 13}});
@@ -36,21 +37,25 @@ TEST_CASE("unary ops on other element types") {
 }
 
 TEST_CASE("binary ops, broadcast in every way") {
-  const char *shapes[][3] = {{"d0,d1", "d0,d1", "d0,d1"}, {"d0,d1", "d1", "d0,d1"}, {"d0,d1", "", "d0,d1"},
-                             {"d0,1", "1,d1", "d0,d1"},   {"d0,d1", "d0,1", "d0,d1"}};
+  const char *shapes[][3] = {{"d0,d1", "d0,d1", "d0,d1"},
+                             {"d0,d1", "d1", "d0,d1"},
+                             {"d0,d1", "", "d0,d1"},
+                             {"d0,1", "1,d1", "d0,d1"},
+                             {"d0,d1", "d0,1", "d0,d1"}};
   for (auto &s : shapes)
     checkFamily("elementwise",
-                std::string("v1 default; %0 = in f32[") + s[0] + "]; %1 = in f32[" + s[1] + "]; %2 = sub(%0,%1) f32[" + s[2] +
-                    "]; out %2",
+                std::string("v1 default; %0 = in f32[") + s[0] + "]; %1 = in f32[" + s[1] + "]; %2 = sub(%0,%1) f32[" +
+                    s[2] + "]; out %2",
                 {{1, 1}, {5, 7}, {3, 100}, {129, 1}});
   for (const char *op : {"add", "mul", "div", "max", "min", "pow", "prelu"})
     checkFamily("elementwise",
-                std::string("v1 default; %0 = in f32[d0]; %1 = in f32[d0]; %2 = ") + op + "(%0,%1) f32[d0]; out %2", {{777}});
+                std::string("v1 default; %0 = in f32[d0]; %1 = in f32[d0]; %2 = ") + op + "(%0,%1) f32[d0]; out %2",
+                {{777}});
   for (const char *type : {"i64", "i32", "f64"})
     for (const char *op : {"add", "sub", "mul", "div", "max", "min"})
       checkFamily("elementwise",
-                  std::string("v1 default; %0 = in ") + type + "[d0]; %1 = in " + type + "[d0]; %2 = " + op + "(%0,%1) " +
-                      type + "[d0]; out %2",
+                  std::string("v1 default; %0 = in ") + type + "[d0]; %1 = in " + type + "[d0]; %2 = " + op +
+                      "(%0,%1) " + type + "[d0]; out %2",
                   {{777}});
   for (const char *attributes : {"{fmod=0}", "{fmod=1}"})
     checkFamily("elementwise",
@@ -59,17 +64,21 @@ TEST_CASE("binary ops, broadcast in every way") {
                 {{777}});
   for (const char *type : {"i64", "f32", "bool"})
     checkFamily("elementwise",
-                std::string("v1 default; %0 = in ") + type + "[d0]; %1 = in " + type + "[1]; %2 = equal(%0,%1) bool[d0]; out %2",
+                std::string("v1 default; %0 = in ") + type + "[d0]; %1 = in " + type +
+                    "[1]; %2 = equal(%0,%1) bool[d0]; out %2",
                 {{1}, {777}});
   for (const char *op : {"less", "less_equal", "greater", "greater_equal"})
     checkFamily("elementwise",
-                std::string("v1 default; %0 = in i32[d0]; %1 = in i32[d0]; %2 = ") + op + "(%0,%1) bool[d0]; out %2", {{777}});
+                std::string("v1 default; %0 = in i32[d0]; %1 = in i32[d0]; %2 = ") + op + "(%0,%1) bool[d0]; out %2",
+                {{777}});
   for (const char *op : {"and", "or", "xor"})
     checkFamily("elementwise",
-                std::string("v1 default; %0 = in bool[d0]; %1 = in bool[d0]; %2 = ") + op + "(%0,%1) bool[d0]; out %2", {{77}});
+                std::string("v1 default; %0 = in bool[d0]; %1 = in bool[d0]; %2 = ") + op + "(%0,%1) bool[d0]; out %2",
+                {{77}});
   for (const char *op : {"bitwise_and", "bitwise_or", "bitwise_xor"})
     checkFamily("elementwise",
-                std::string("v1 default; %0 = in i32[d0]; %1 = in i32[d0]; %2 = ") + op + "(%0,%1) i32[d0]; out %2", {{77}});
+                std::string("v1 default; %0 = in i32[d0]; %1 = in i32[d0]; %2 = ") + op + "(%0,%1) i32[d0]; out %2",
+                {{77}});
 }
 
 TEST_CASE("a dim that may be equal or 1") {
@@ -86,11 +95,12 @@ TEST_CASE("casts among the types") {
 }
 
 TEST_CASE("a graph with several outputs, literals and where") {
-  checkFamily("elementwise",
-              "v1 default; %0 = in f32[d0,56,56,64]; %1 = const f32[64]; %2 = const f32[64]; %3 = mul(%0,%1) f32[d0,56,56,64]; "
-              "%4 = add(%3,%2) f32[d0,56,56,64]; %5 = lit f32[] 6.0; %6 = relu(%4) f32[d0,56,56,64]; "
-              "%7 = min(%6,%5) f32[d0,56,56,64]; out %4,%7",
-              {{1}, {3}});
+  checkFamily(
+      "elementwise",
+      "v1 default; %0 = in f32[d0,56,56,64]; %1 = const f32[64]; %2 = const f32[64]; %3 = mul(%0,%1) f32[d0,56,56,64]; "
+      "%4 = add(%3,%2) f32[d0,56,56,64]; %5 = lit f32[] 6.0; %6 = relu(%4) f32[d0,56,56,64]; "
+      "%7 = min(%6,%5) f32[d0,56,56,64]; out %4,%7",
+      {{1}, {3}});
   checkFamily("elementwise",
               "v1 default; %0 = in bool[d0,1,1,d1]; %1 = in f32[d0,12,d1,d1]; %2 = lit f32[] -1e30; "
               "%3 = where(%0,%1,%2) f32[d0,12,d1,d1]; out %3",
@@ -103,7 +113,8 @@ TEST_CASE("scalars, single elements and nothing at all") {
   checkFamily("elementwise", "v1 default; %0 = in f32[1,1,1]; %1 = relu(%0) f32[1,1,1]; out %1");
   checkFamily("elementwise", "v1 default; %0 = in f32[3,0,5]; %1 = relu(%0) f32[3,0,5]; out %1");
   checkFamily("elementwise", unary("relu"), {{0, 0}, {0, 5}, {5, 0}});
-  checkFamily("elementwise", "v1 default; %0 = in f32[d0,1]; %1 = in f32[5]; %2 = mul(%0,%1) f32[d0,5]; out %2", {{0}, {3}});
+  checkFamily("elementwise", "v1 default; %0 = in f32[d0,1]; %1 = in f32[5]; %2 = mul(%0,%1) f32[d0,5]; out %2",
+              {{0}, {3}});
 }
 
 TEST_CASE("what the elementwise family does not claim") {

@@ -6,9 +6,7 @@
 
 namespace kiln::test {
 
-std::vector<TargetInfo> allTargets() {
-  return {*TargetInfo::parse("x86-64-v3"), *TargetInfo::parse("x86-64-v4")};
-}
+std::vector<TargetInfo> allTargets() { return {*TargetInfo::parse("x86-64-v3"), *TargetInfo::parse("x86-64-v4")}; }
 
 static Problem parseProblem(const std::string &text) {
   Result<Problem> problem = Problem::parse(text);

@@ -1,5 +1,6 @@
-// A family's version must rise when what it emits changes: tuned caches hold measurements of emitted code. Each file frozen/<family>.txt
-// lists problems with the family's version and the hash of the IR it emitted; KILN_BLESS=1 writes the present state.
+// A family's version must rise when what it emits changes: tuned caches hold measurements of emitted code. Each file
+// frozen/<family>.txt lists problems with the family's version and the hash of the IR it emitted; KILN_BLESS=1 writes
+// the present state.
 #include "FamilyTest.h"
 
 #include "codegen/Emission.h"
@@ -64,7 +65,8 @@ static void checkFrozen(const KernelFamily &family) {
     if (nowVersion != version)
       FAIL_CHECK("the file is of " << version << ", the family is " << nowVersion << ": run with KILN_BLESS=1");
     else if (now != hash)
-      FAIL_CHECK("other code than before: raise the version of family '" << family.name() << "', then run with KILN_BLESS=1");
+      FAIL_CHECK("other code than before: raise the version of family '" << family.name()
+                                                                         << "', then run with KILN_BLESS=1");
   }
   if (bless && problems > 0)
     std::ofstream(path) << out.str();

@@ -6,59 +6,75 @@ using kiln::test::checkFamily;
 using kiln::test::claimant;
 
 namespace {
-const std::vector<std::vector<int64_t>> threeSizes = {{1, 1, 1}, {7, 13, 31}, {101, 67, 53}, {0, 5, 4}, {5, 0, 4}, {5, 4, 0}};
+const std::vector<std::vector<int64_t>> threeSizes = {{1, 1, 1}, {7, 13, 31}, {101, 67, 53},
+                                                      {0, 5, 4}, {5, 0, 4},   {5, 4, 0}};
 }
 
 TEST_CASE("matmul of unknown sizes, B packed at run time") {
-  checkFamily("matmul", "v1 default; %0 = in f32[d0,d1]; %1 = in f32[d1,d2]; %2 = matmul(%0,%1) f32[d0,d2]; out %2", threeSizes);
-  checkFamily("matmul",
-              "v1 default; %0 = in f32[d0,d1]; %1 = in f32[d2,d1]; %2 = matmul(%0,%1){transpose_b=1} f32[d0,d2]; out %2",
+  checkFamily("matmul", "v1 default; %0 = in f32[d0,d1]; %1 = in f32[d1,d2]; %2 = matmul(%0,%1) f32[d0,d2]; out %2",
               threeSizes);
-  checkFamily("matmul",
-              "v1 default; %0 = in f32[d0,d1]; %1 = in f32[d0,d2]; %2 = matmul(%0,%1){transpose_a=1} f32[d1,d2]; out %2",
-              threeSizes);
+  checkFamily(
+      "matmul",
+      "v1 default; %0 = in f32[d0,d1]; %1 = in f32[d2,d1]; %2 = matmul(%0,%1){transpose_b=1} f32[d0,d2]; out %2",
+      threeSizes);
+  checkFamily(
+      "matmul",
+      "v1 default; %0 = in f32[d0,d1]; %1 = in f32[d0,d2]; %2 = matmul(%0,%1){transpose_a=1} f32[d1,d2]; out %2",
+      threeSizes);
 }
 
 TEST_CASE("matmul with a constant B") {
   checkFamily("matmul", "v1 default; %0 = in f32[d0,37]; %1 = const f32[37,50]; %2 = matmul(%0,%1) f32[d0,50]; out %2",
               {{1}, {3}, {4}, {13}, {97}, {0}});
-  checkFamily("matmul",
-              "v1 default; %0 = in f32[1,300]; %1 = const f32[131,300]; %2 = matmul(%0,%1){transpose_b=1} f32[1,131]; out %2");
+  checkFamily(
+      "matmul",
+      "v1 default; %0 = in f32[1,300]; %1 = const f32[131,300]; %2 = matmul(%0,%1){transpose_b=1} f32[1,131]; out %2");
   checkFamily("matmul", "v1 default; %0 = in f32[49,0]; %1 = const f32[0,32]; %2 = matmul(%0,%1) f32[49,32]; out %2");
 }
 
 TEST_CASE("batched matmul, broadcast batch dims, B in place") {
+  checkFamily(
+      "matmul",
+      "v1 default; %0 = in f32[d0,3,d1,17]; %1 = in f32[d0,1,17,19]; %2 = matmul(%0,%1) f32[d0,3,d1,19]; out %2",
+      {{1, 1}, {2, 13}, {3, 29}});
   checkFamily("matmul",
-              "v1 default; %0 = in f32[d0,3,d1,17]; %1 = in f32[d0,1,17,19]; %2 = matmul(%0,%1) f32[d0,3,d1,19]; out %2",
-              {{1, 1}, {2, 13}, {3, 29}});
-  checkFamily("matmul", "v1 default; %0 = in f32[2,3,13,17]; %1 = in f32[3,17,64]; %2 = matmul(%0,%1) f32[2,3,13,64]; out %2");
-  checkFamily("matmul", "v1 default; %0 = in f32[13,17]; %1 = const f32[3,17,20]; %2 = matmul(%0,%1) f32[3,13,20]; out %2");
-  checkFamily("matmul", "v1 default; %0 = in f32[d0,5,17]; %1 = const f32[17,20]; %2 = matmul(%0,%1) f32[d0,5,20]; out %2",
+              "v1 default; %0 = in f32[2,3,13,17]; %1 = in f32[3,17,64]; %2 = matmul(%0,%1) f32[2,3,13,64]; out %2");
+  checkFamily("matmul",
+              "v1 default; %0 = in f32[13,17]; %1 = const f32[3,17,20]; %2 = matmul(%0,%1) f32[3,13,20]; out %2");
+  checkFamily("matmul",
+              "v1 default; %0 = in f32[d0,5,17]; %1 = const f32[17,20]; %2 = matmul(%0,%1) f32[d0,5,20]; out %2",
               {{1}, {7}});
 }
 
 TEST_CASE("matmul epilogues: every kind of operand, several outputs, in place") {
-  checkFamily("matmul",
-              "v1 default; %0 = in f32[2,d0,40]; %1 = const f32[40,35]; %2 = const f32[35]; %3 = in f32[2,d0,1]; %4 = in f32[2,1,35]; "
-              "%5 = in f32[2,d0,35]; %6 = lit f32[] 0.5; %7 = matmul(%0,%1) f32[2,d0,35]; %8 = add(%7,%2) f32[2,d0,35]; "
-              "%9 = mul(%8,%3) f32[2,d0,35]; %10 = add(%9,%4) f32[2,d0,35]; %11 = add(%10,%5) f32[2,d0,35]; "
-              "%12 = mul(%11,%6) f32[2,d0,35]; %13 = tanh(%8) f32[2,d0,35]; out %12,%13; inplace %12=%5",
-              {{1}, {5}, {23}});
+  checkFamily(
+      "matmul",
+      "v1 default; %0 = in f32[2,d0,40]; %1 = const f32[40,35]; %2 = const f32[35]; %3 = in f32[2,d0,1]; %4 = in "
+      "f32[2,1,35]; "
+      "%5 = in f32[2,d0,35]; %6 = lit f32[] 0.5; %7 = matmul(%0,%1) f32[2,d0,35]; %8 = add(%7,%2) f32[2,d0,35]; "
+      "%9 = mul(%8,%3) f32[2,d0,35]; %10 = add(%9,%4) f32[2,d0,35]; %11 = add(%10,%5) f32[2,d0,35]; "
+      "%12 = mul(%11,%6) f32[2,d0,35]; %13 = tanh(%8) f32[2,d0,35]; out %12,%13; inplace %12=%5",
+      {{1}, {5}, {23}});
   checkFamily("matmul",
               "v1 default; %0 = in f32[31,40]; %1 = const f32[40,64]; %2 = in bool[31,64]; %3 = lit f32[] -1.0; "
               "%4 = matmul(%0,%1) f32[31,64]; %5 = where(%2,%4,%3) f32[31,64]; out %5");
 }
 
 TEST_CASE("every matmul candidate is right") {
-  checkFamily("matmul", "v1 default; %0 = in f32[53,29]; %1 = const f32[29,72]; %2 = matmul(%0,%1) f32[53,72]; out %2", {{}}, true);
-  checkFamily("matmul", "v1 default; %0 = in f32[d0,29]; %1 = in f32[29,48]; %2 = matmul(%0,%1) f32[d0,48]; out %2", {{2}, {37}}, true);
+  checkFamily("matmul", "v1 default; %0 = in f32[53,29]; %1 = const f32[29,72]; %2 = matmul(%0,%1) f32[53,72]; out %2",
+              {{}}, true);
+  checkFamily("matmul", "v1 default; %0 = in f32[d0,29]; %1 = in f32[29,48]; %2 = matmul(%0,%1) f32[d0,48]; out %2",
+              {{2}, {37}}, true);
 }
 
 TEST_CASE("what matmul does not claim") {
   // An operand that is computed, or a result that is reduced.
-  CHECK(claimant("v1 default; %0 = in f32[4,4]; %1 = const f32[4,4]; %2 = relu(%0) f32[4,4]; %3 = matmul(%2,%1) f32[4,4]; out %3") == nullptr);
+  CHECK(claimant("v1 default; %0 = in f32[4,4]; %1 = const f32[4,4]; %2 = relu(%0) f32[4,4]; %3 = matmul(%2,%1) "
+                 "f32[4,4]; out %3") == nullptr);
   CHECK(claimant("v1 default; %0 = in f32[4,4]; %1 = const f32[4,4]; %2 = matmul(%0,%1) f32[4,4]; "
                  "%3 = reduce(%2){axes=[1],keepdims=1,kind=\"sum\"} f32[4,1]; out %3") == nullptr);
   // In place over an operand of the product.
-  CHECK(claimant("v1 default; %0 = in f32[4,4]; %1 = const f32[4,4]; %2 = matmul(%0,%1) f32[4,4]; out %2; inplace %2=%0") == nullptr);
+  CHECK(claimant(
+            "v1 default; %0 = in f32[4,4]; %1 = const f32[4,4]; %2 = matmul(%0,%1) f32[4,4]; out %2; inplace %2=%0") ==
+        nullptr);
 }

@@ -7,18 +7,21 @@
 using kiln::test::checkFamily;
 using kiln::test::claimant;
 
-static std::string move(const std::string &op, const std::string &in, const std::string &out, const std::string &attributes,
-                        const std::string &type = "f32") {
-  return "v1 default; %0 = in " + type + "[" + in + "]; %1 = " + op + "(%0)" + attributes + " " + type + "[" + out + "]; out %1";
+static std::string move(const std::string &op, const std::string &in, const std::string &out,
+                        const std::string &attributes, const std::string &type = "f32") {
+  return "v1 default; %0 = in " + type + "[" + in + "]; %1 = " + op + "(%0)" + attributes + " " + type + "[" + out +
+         "]; out %1";
 }
 
 TEST_CASE("transpose") {
   for (const char *type : {"f32", "i64", "bool", "f16"}) {
     checkFamily("movement", move("transpose", "d0,d1", "d1,d0", "{perm=[1,0]}", type),
                 {{1, 1}, {1, 7}, {5, 16}, {16, 16}, {33, 70}, {130, 31}});
-    checkFamily("movement", move("transpose", "d0,d1,12,64", "d0,12,d1,64", "{perm=[0,2,1,3]}", type), {{1, 1}, {2, 17}});
+    checkFamily("movement", move("transpose", "d0,d1,12,64", "d0,12,d1,64", "{perm=[0,2,1,3]}", type),
+                {{1, 1}, {2, 17}});
   }
-  checkFamily("movement", move("transpose", "d0,d1,12,64", "d0,12,64,d1", "{perm=[0,2,3,1]}"), {{1, 1}, {2, 17}, {1, 128}});
+  checkFamily("movement", move("transpose", "d0,d1,12,64", "d0,12,64,d1", "{perm=[0,2,3,1]}"),
+              {{1, 1}, {2, 17}, {1, 128}});
   checkFamily("movement", move("transpose", "d0,3,d1,d2", "d0,d1,d2,3", "{perm=[0,2,3,1]}"),
               {{1, 1, 1}, {2, 7, 9}, {1, 16, 16}, {1, 65, 33}, {1, 300, 300}});
   checkFamily("movement", move("transpose", "d0,2,d1", "d0,d1,2", "{perm=[0,2,1]}"), {{1, 1}, {2, 77}});
@@ -29,13 +32,18 @@ TEST_CASE("transpose") {
 }
 
 TEST_CASE("slice") {
-  checkFamily("movement", move("slice", "d0,d1", "d0,3", "{axes=[1], ends=[5], starts=[2], steps=[1]}"), {{1, 5}, {7, 100}});
-  checkFamily("movement", move("slice", "d0,d1", "1,d1", "{axes=[0], ends=[9223372036854775807], starts=[-1], steps=[1]}"),
+  checkFamily("movement", move("slice", "d0,d1", "d0,3", "{axes=[1], ends=[5], starts=[2], steps=[1]}"),
               {{1, 5}, {7, 100}});
-  checkFamily("movement", move("slice", "10,20", "10,10", "{axes=[1], ends=[9223372036854775807], starts=[1], steps=[2]}"));
   checkFamily("movement",
-              move("slice", "10,d0", "10,d0", "{axes=[1], ends=[-9223372036854775807], starts=[-1], steps=[-1]}"), {{1}, {20}});
-  checkFamily("movement", move("slice", "4,6,8", "2,6,3", "{axes=[0,2], ends=[3,7], starts=[1,1], steps=[1,2]}", "i64"));
+              move("slice", "d0,d1", "1,d1", "{axes=[0], ends=[9223372036854775807], starts=[-1], steps=[1]}"),
+              {{1, 5}, {7, 100}});
+  checkFamily("movement",
+              move("slice", "10,20", "10,10", "{axes=[1], ends=[9223372036854775807], starts=[1], steps=[2]}"));
+  checkFamily("movement",
+              move("slice", "10,d0", "10,d0", "{axes=[1], ends=[-9223372036854775807], starts=[-1], steps=[-1]}"),
+              {{1}, {20}});
+  checkFamily("movement",
+              move("slice", "4,6,8", "2,6,3", "{axes=[0,2], ends=[3,7], starts=[1,1], steps=[1,2]}", "i64"));
 }
 
 TEST_CASE("expand and tile") {
@@ -51,19 +59,22 @@ TEST_CASE("concat") {
               "%3 = concat(%0,%1,%2){axis=1} f32[d0,d1+d2+3,5]; out %3",
               {{1, 1, 1}, {4, 9, 20}});
   checkFamily("movement",
-              "v1 default; %0 = in i64[d0]; %1 = const i64[2]; %2 = concat(%1,%0,%1){axis=0} i64[d0+4]; out %2", {{1}, {1000}});
+              "v1 default; %0 = in i64[d0]; %1 = const i64[2]; %2 = concat(%1,%0,%1){axis=0} i64[d0+4]; out %2",
+              {{1}, {1000}});
 }
 
 TEST_CASE("pad with a constant") {
-  checkFamily("movement", move("pad", "d0,d1", "d0+3,d1+5", "{mode=\"constant\", pads=[1,2,2,3], value=1.5}"), {{1, 1}, {7, 33}});
+  checkFamily("movement", move("pad", "d0,d1", "d0+3,d1+5", "{mode=\"constant\", pads=[1,2,2,3], value=1.5}"),
+              {{1, 1}, {7, 33}});
   checkFamily("movement", move("pad", "2,9,9,3", "2,11,10,3", "{pads=[0,1,1,0,0,1,0,0]}"));
   checkFamily("movement", move("pad", "10,20", "8,21", "{pads=[-1,3,-1,-2], value=2.0}", "i64"));
 }
 
 TEST_CASE("gather checks its indices") {
   using namespace kiln;
-  for (const char *text : {"v1 default; %0 = in f32[d0,d1]; %1 = in i64[d2]; %2 = gather(%0,%1){axis=0} f32[d2,d1]; out %2",
-                           "v1 default; %0 = in f32[d1,d0]; %1 = in i64[d2]; %2 = gather(%0,%1){axis=1} f32[d1,d2]; out %2"}) {
+  for (const char *text :
+       {"v1 default; %0 = in f32[d0,d1]; %1 = in i64[d2]; %2 = gather(%0,%1){axis=0} f32[d2,d1]; out %2",
+        "v1 default; %0 = in f32[d1,d0]; %1 = in i64[d2]; %2 = gather(%0,%1){axis=1} f32[d1,d2]; out %2"}) {
     Problem problem = *Problem::parse(text);
     const KernelFamily *family = claimant(text);
     REQUIRE(family);
@@ -96,6 +107,7 @@ TEST_CASE("gather checks its indices") {
 
 TEST_CASE("what the movement family does not claim") {
   CHECK(claimant(move("pad", "4,4", "6,6", "{mode=\"reflect\", pads=[1,1,1,1]}")) == nullptr);
-  CHECK(claimant("v1 default; %0 = in f32[4,4]; %1 = transpose(%0){perm=[1,0]} f32[4,4]; %2 = relu(%1) f32[4,4]; out %2") ==
+  CHECK(claimant(
+            "v1 default; %0 = in f32[4,4]; %1 = transpose(%0){perm=[1,0]} f32[4,4]; %2 = relu(%1) f32[4,4]; out %2") ==
         nullptr);
 }

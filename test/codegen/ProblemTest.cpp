@@ -5,10 +5,9 @@
 
 using namespace kiln;
 
-static const char *convText =
-    "v1 default; %0 = in f32[d0,56,56,64]; %1 = const f32[64,64,1,1]; "
-    "%2 = conv(%0,%1){layout=\"nhwc\", strides=[1,1]} f32[d0,56,56,64]; %3 = lit f32[] 6.0; "
-    "%4 = min(%2,%3) f32[d0,56,56,64]; out %4; inplace %4=%0; range d0 1..64";
+static const char *convText = "v1 default; %0 = in f32[d0,56,56,64]; %1 = const f32[64,64,1,1]; "
+                              "%2 = conv(%0,%1){layout=\"nhwc\", strides=[1,1]} f32[d0,56,56,64]; %3 = lit f32[] 6.0; "
+                              "%4 = min(%2,%3) f32[d0,56,56,64]; out %4; inplace %4=%0; range d0 1..64";
 
 TEST_CASE("problem text: parse and print agree") {
   for (std::string text : {
@@ -35,12 +34,12 @@ TEST_CASE("problem text: what is malformed is an error that says where") {
       "v2 default",
       "v1 quick; out %0",
       "v1 default",
-      "v1 default; %0 = in f32[2]; out %0",                          // output is no op result
-      "v1 default; %1 = in f32[2]; out %1",                          // numbering
-      "v1 default; %0 = in f99[2]; out %0",                          // type
-      "v1 default; %0 = in f32[2; out %0",                           // bracket
-      "v1 default; %0 = neg(%1) f32[2]; out %0",                     // use before definition
-      "v1 default; %0 = in f32[2]; %1 = neg(%0) f32[2]",             // no output
+      "v1 default; %0 = in f32[2]; out %0",                                 // output is no op result
+      "v1 default; %1 = in f32[2]; out %1",                                 // numbering
+      "v1 default; %0 = in f99[2]; out %0",                                 // type
+      "v1 default; %0 = in f32[2; out %0",                                  // bracket
+      "v1 default; %0 = neg(%1) f32[2]; out %0",                            // use before definition
+      "v1 default; %0 = in f32[2]; %1 = neg(%0) f32[2]",                    // no output
       "v1 default; %0 = lit f32[3] [1.0,2.0]; %1 = neg(%0) f32[3]; out %1", // literal size
       "v1 default; %0 = in f32[-1]; %1 = neg(%0) f32[2]; out %1",
       "v1 default; %0 = in f32[2]; %1 = neg(%0){axis} f32[2]; out %1",
@@ -55,8 +54,7 @@ TEST_CASE("problem text: what is malformed is an error that says where") {
     REQUIRE(!problem.ok());
     CHECK(problem.status().code() == ErrorCode::E0805);
   }
-  CHECK(Problem::parse("v1 default; %0 = 7").status().message().find("character 18") !=
-        std::string::npos);
+  CHECK(Problem::parse("v1 default; %0 = 7").status().message().find("character 18") != std::string::npos);
 }
 
 TEST_CASE("problem text: every prefix and every damaged byte is handled") {
@@ -101,10 +99,9 @@ TEST_CASE("canonical form does not depend on the order of building") {
 
   Problem::Canonical ca = a.canonical(), cb = b.canonical();
   CHECK(ca.problem.print() == cb.problem.print());
-  CHECK(ca.problem.print() ==
-        "v1 default; %0 = in f32[d0,8]; %1 = const f32[8,4]; %2 = matmul(%0,%1) f32[d0,4]; "
-        "%3 = relu(%2) f32[d0,4]; %4 = in f32[d0,4]; %5 = add(%3,%4) f32[d0,4]; out %5; "
-        "inplace %5=%4; range d0 1..64");
+  CHECK(ca.problem.print() == "v1 default; %0 = in f32[d0,8]; %1 = const f32[8,4]; %2 = matmul(%0,%1) f32[d0,4]; "
+                              "%3 = relu(%2) f32[d0,4]; %4 = in f32[d0,4]; %5 = add(%3,%4) f32[d0,4]; out %5; "
+                              "inplace %5=%4; range d0 1..64");
   CHECK(ca.problem.verify().ok());
   CHECK(ca.inputOrder == std::vector<int>{0, 1, 2});
   CHECK(cb.inputOrder == std::vector<int>{2, 1, 0});
@@ -138,8 +135,7 @@ TEST_CASE("work is counted") {
   CHECK(count("v1 default; %0 = in f32[d0,4,7,8]; %1 = in f32[d0,4,8,d1]; "
               "%2 = matmul(%0,%1) f32[d0,4,7,d1]; out %2")
             .first == "d0*d1*448");
-  CHECK(count("v1 default; %0 = in f32[9,d0]; %1 = transpose(%0){perm=[1,0]} f32[d0,9]; out %1").first ==
-        "0");
+  CHECK(count("v1 default; %0 = in f32[9,d0]; %1 = transpose(%0){perm=[1,0]} f32[d0,9]; out %1").first == "0");
   CHECK(count("v1 default; %0 = in i64[9]; %1 = neg(%0) i64[9]; out %1").first == "0");
 }
 

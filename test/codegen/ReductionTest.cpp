@@ -5,10 +5,10 @@
 using kiln::test::checkFamily;
 using kiln::test::claimant;
 
-static std::string reduce(const std::string &kind, const std::string &dims, const std::string &axes, const std::string &result,
-                          const std::string &type = "f32", bool keepdims = true) {
-  return "v1 default; %0 = in " + type + "[" + dims + "]; %1 = reduce(%0){axes=[" + axes + "], keepdims=" +
-         (keepdims ? "1" : "0") + ", kind=\"" + kind + "\"} " + type + "[" + result + "]; out %1";
+static std::string reduce(const std::string &kind, const std::string &dims, const std::string &axes,
+                          const std::string &result, const std::string &type = "f32", bool keepdims = true) {
+  return "v1 default; %0 = in " + type + "[" + dims + "]; %1 = reduce(%0){axes=[" + axes +
+         "], keepdims=" + (keepdims ? "1" : "0") + ", kind=\"" + kind + "\"} " + type + "[" + result + "]; out %1";
 }
 
 TEST_CASE("every kind, over inner, outer and middle axes") {

@@ -1,6 +1,6 @@
 // The relocator on objects that LLVM writes, and on the same objects cut off and damaged.
-#include "codegen/cpu/Lowering.h"
 #include "codegen/cpu/Relocator.h"
+#include "codegen/cpu/Lowering.h"
 
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/IR/LLVMContext.h"
@@ -60,8 +60,7 @@ define void @copy(ptr %to, ptr %from) {
 }
 )"));
   REQUIRE_FALSE(image.ok());
-  CHECK_THAT(image.status().message(),
-             Catch::Contains("generated code refers to 'memcpy', which is not part of it"));
+  CHECK_THAT(image.status().message(), Catch::Contains("generated code refers to 'memcpy', which is not part of it"));
 }
 
 TEST_CASE("a writable section is refused by name") {

@@ -1,4 +1,5 @@
-// Accuracy of the inline maths against libm in double precision, over a dense sample of every range and the special values.
+// Accuracy of the inline maths against libm in double precision, over a dense sample of every range and the special
+// values.
 #include "FamilyTest.h"
 
 #include <catch2/catch.hpp>
@@ -40,7 +41,8 @@ static std::vector<float> samples(float low, float high) {
 
 static void checkFunction(const std::string &op, const std::string &attributes, float low, float high, double bound,
                           const std::function<double(double)> &want) {
-  Problem problem = *Problem::parse("v1 default; %0 = in f32[d0]; %1 = " + op + "(%0)" + attributes + " f32[d0]; out %1");
+  Problem problem =
+      *Problem::parse("v1 default; %0 = in f32[d0]; %1 = " + op + "(%0)" + attributes + " f32[d0]; out %1");
   std::vector<float> x = samples(low, high);
   for (float special : {0.0f, -0.0f, INFINITY, -INFINITY, NAN})
     x.push_back(special);
@@ -77,13 +79,13 @@ TEST_CASE("scalar maths within its stated bounds") {
   checkFunction("exp", "", -110, 90, 1, [](double x) { return std::exp(x); });
   checkFunction("log", "", -2, 1e6, 2, [](double x) { return std::log(x); });
   checkFunction("elu", "{alpha=1.0}", -20, 0, 3, [](double x) { return x < 0 ? std::expm1(x) : x; });
-  checkFunction("softplus", "", -80, 80, 5, [](double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); });
+  checkFunction("softplus", "", -80, 80, 5,
+                [](double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); });
   checkFunction("tanh", "", -12, 12, 5, [](double x) { return std::tanh(x); });
   checkFunction("sigmoid", "", -86, 90, 3, sigmoid);
   checkFunction("erf", "", -6, 6, 6, [](double x) { return std::erf(x); });
-  checkFunction("gelu", "", -12, 12, 8, [](double x) {
-    return std::isinf(x) && x < 0 ? NAN : 0.5 * x * std::erfc(-x / std::sqrt(2.0));
-  });
+  checkFunction("gelu", "", -12, 12, 8,
+                [](double x) { return std::isinf(x) && x < 0 ? NAN : 0.5 * x * std::erfc(-x / std::sqrt(2.0)); });
   checkFunction("sin", "", -3000, 3000, 2, [](double x) { return std::sin(x); });
   checkFunction("cos", "", -3000, 3000, 2, [](double x) { return std::cos(x); });
   checkFunction("tan", "", -100, 100, 4, [](double x) { return std::tan(x); });
@@ -122,8 +124,9 @@ static void runOn(const std::string &op, DType dtype, const std::vector<std::vec
 }
 
 TEST_CASE("pow at every special value and over a grid") {
-  std::vector<float> values = {0.0f, -0.0f, 1.0f, -1.0f, 0.5f, -0.5f, 2.0f, -2.0f, 3.0f, -3.0f, 2.5f, -2.5f, 1e30f, -1e30f, 1e-30f,
-                               INFINITY, -INFINITY, NAN, 16777217.0f, 7.0f, -7.0f, 0.3333333f};
+  std::vector<float> values = {0.0f,      -0.0f, 1.0f,        -1.0f, 0.5f,  -0.5f,     2.0f,   -2.0f,
+                               3.0f,      -3.0f, 2.5f,        -2.5f, 1e30f, -1e30f,    1e-30f, INFINITY,
+                               -INFINITY, NAN,   16777217.0f, 7.0f,  -7.0f, 0.3333333f};
   for (int i = 1; i < 40; ++i)
     values.push_back(0.37f * float(i));
   std::vector<float> x, y;

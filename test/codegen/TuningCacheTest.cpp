@@ -17,8 +17,8 @@ static TuningCache cacheOf(std::initializer_list<std::string> lines) {
 }
 
 TEST_CASE("a hit needs every factor") {
-  TuningCache cache = cacheOf({TuningCache::formatEntry(key(), slow, 2e-3),
-                               TuningCache::formatEntry(key(), fast, 1e-3)});
+  TuningCache cache =
+      cacheOf({TuningCache::formatEntry(key(), slow, 2e-3), TuningCache::formatEntry(key(), fast, 1e-3)});
   CHECK(cache.size() == 2);
   auto found = cache.lookup(key());
   REQUIRE(found.hit);

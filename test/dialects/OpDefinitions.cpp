@@ -1,4 +1,5 @@
-// The op definitions against what belongs to them: every op has a reference kernel, and every scalar body computes what that kernel says.
+// The op definitions against what belongs to them: every op has a reference kernel, and every scalar body computes what
+// that kernel says.
 #include "dialects/kiln/OpTable.h"
 #include "runtime/base/Tensor.h"
 #include "runtime/reference/Reference.h"
@@ -68,8 +69,8 @@ struct Evaluator {
 
 double bodyOf(std::string_view op, std::span<const double> x, const Attributes &attributes) {
   Evaluator e;
-#define KILN_X(name, function)                                                                                                  \
-  if (op == name)                                                                                                               \
+#define KILN_X(name, function) \
+  if (op == name)              \
     return function(e, x, attributes);
   KILN_SCALAR_BODIES(KILN_X)
 #undef KILN_X
@@ -106,7 +107,8 @@ Tensor scalar(DType dtype, double value) {
 }
 
 DType resultType(std::string_view op) {
-  static constexpr std::string_view logical[] = {"and", "equal", "greater", "greater_equal", "isnan", "less", "less_equal", "not", "or", "xor"};
+  static constexpr std::string_view logical[] = {
+      "and", "equal", "greater", "greater_equal", "isnan", "less", "less_equal", "not", "or", "xor"};
   for (std::string_view name : logical)
     if (op == name)
       return DType::Bool;

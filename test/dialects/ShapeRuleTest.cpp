@@ -56,7 +56,11 @@ TEST_CASE("windows") {
   CHECK(f.infer("conv", {x, w}) == "conv needs the attribute dilations [KILN-E0401]");
   conv.set("strides", Ints{2});
   CHECK_THAT(f.infer("conv", {x, w}, conv), Catch::Contains("[KILN-E0404]"));
-  Attributes pool{{"kernel", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{0, 0, 0, 0}}, {"dilations", Ints{1, 1}}, {"ceil_mode", 1}};
+  Attributes pool{{"kernel", Ints{3, 3}},
+                  {"strides", Ints{2, 2}},
+                  {"pads", Ints{0, 0, 0, 0}},
+                  {"dilations", Ints{1, 1}},
+                  {"ceil_mode", 1}};
   // The window that would begin beyond the operand is left out.
   CHECK(f.infer("max_pool", f.f32({1, 1, 5, 6}), pool) == "[1,1,2,3]");
   pool.set("kernel", Ints{1, 1});
@@ -73,13 +77,16 @@ TEST_CASE("movement") {
   CHECK(f.infer("reshape", {x, shape({-1, 768})}) == "[N*S,768]");
   CHECK_THAT(f.infer("reshape", {x, shape({-1, -1})}), Catch::Contains("[KILN-E0311]"));
   CHECK_THAT(f.infer("reshape", {f.f32({5}), shape({-1, 2})}), Catch::Contains("[KILN-E0304]"));
-  CHECK(f.infer("slice", x, {{"starts", Ints{1, -64}}, {"ends", Ints{9, 1000}}, {"axes", Ints{1, 2}}, {"steps", Ints{2, 1}}}) ==
+  CHECK(f.infer("slice", x,
+                {{"starts", Ints{1, -64}}, {"ends", Ints{9, 1000}}, {"axes", Ints{1, 2}}, {"steps", Ints{2, 1}}}) ==
         "[N,(min(S, 9) floordiv 2),64]");
-  CHECK(f.infer("slice", f.f32({10}), {{"starts", Ints{-1}}, {"ends", Ints{INT64_MIN}}, {"axes", Ints{0}}, {"steps", Ints{-3}}}) == "[4]");
+  CHECK(f.infer("slice", f.f32({10}),
+                {{"starts", Ints{-1}}, {"ends", Ints{INT64_MIN}}, {"axes", Ints{0}}, {"steps", Ints{-3}}}) == "[4]");
   CHECK(f.infer("concat", {x, x}, {{"axis", -2}}) == "[N,S*2,768]");
   CHECK(f.infer("transpose", x, {{"perm", Ints{2, 0, 1}}}) == "[768,N,S]");
   CHECK_THAT(f.infer("transpose", x, {{"perm", Ints{2, 0, 0}}}), Catch::Contains("[KILN-E0411]"));
-  CHECK_THAT(f.infer("softmax", x, {{"axis", 3}}), Catch::Contains("axis 3 is out of range for rank 3; expected -3..2 [KILN-E0412]"));
+  CHECK_THAT(f.infer("softmax", x, {{"axis", 3}}),
+             Catch::Contains("axis 3 is out of range for rank 3; expected -3..2 [KILN-E0412]"));
 }
 
 TEST_CASE("nonsense is an error, never a crash") {
@@ -90,8 +97,8 @@ TEST_CASE("nonsense is an error, never a crash") {
     return *(list.begin() + random() % list.size());
   };
   auto integer = [&]() -> int64_t {
-    return pick(int64_t(0), int64_t(1), int64_t(2), int64_t(3), int64_t(-1), int64_t(-2), int64_t(7), INT64_MAX, INT64_MIN, int64_t(1) << 31,
-                int64_t(1) << 62);
+    return pick(int64_t(0), int64_t(1), int64_t(2), int64_t(3), int64_t(-1), int64_t(-2), int64_t(7), INT64_MAX,
+                INT64_MIN, int64_t(1) << 31, int64_t(1) << 62);
   };
   auto list = [&] {
     Ints values(random() % 6);
@@ -104,7 +111,8 @@ TEST_CASE("nonsense is an error, never a crash") {
   for (int i = 0; i < 60; ++i) {
     Dims dims(random() % 5);
     for (SizeExpr &dim : dims)
-      dim = pick(SizeExpr(0), SizeExpr(1), SizeExpr(2), SizeExpr(3), SizeExpr(int64_t(1) << 62), f.sizes.declare("N"), f.sizes.declare("M"));
+      dim = pick(SizeExpr(0), SizeExpr(1), SizeExpr(2), SizeExpr(3), SizeExpr(int64_t(1) << 62), f.sizes.declare("N"),
+                 f.sizes.declare("M"));
     pool.push_back(f.value(dims, elements[random() % 3]));
   }
   for (int i = 0; i < 40; ++i)
@@ -129,13 +137,15 @@ TEST_CASE("nonsense is an error, never a crash") {
         case AttributeInfo::Kind::Ints:
         case AttributeInfo::Kind::Floats: attributes.set(info.name, list()); break;
         case AttributeInfo::Kind::String:
-          attributes.set(info.name, std::string(pick("nchw", "nhwc", "f32", "i64", "sum", "mean", "same_upper", "constant", "x")));
+          attributes.set(info.name,
+                         std::string(pick("nchw", "nhwc", "f32", "i64", "sum", "mean", "same_upper", "constant", "x")));
           break;
         }
       }
       SizeTable scratch;
       ShapeContext context(scratch);
-      auto made = makeOp(f.builder, context, f.builder.getUnknownLoc(), StringRef(op.name.data(), op.name.size()), operands, attributes);
+      auto made = makeOp(f.builder, context, f.builder.getUnknownLoc(), StringRef(op.name.data(), op.name.size()),
+                         operands, attributes);
       if (!made.ok())
         continue;
       ++accepted;

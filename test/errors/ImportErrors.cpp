@@ -6,15 +6,12 @@ using namespace kiln::onnx;
 using namespace kiln::onnx::test;
 using Ints = std::vector<int64_t>;
 
-static std::string errorOf(const ModelBuilder &builder) {
-  return Imported(builder.build()).error();
-}
+static std::string errorOf(const ModelBuilder &builder) { return Imported(builder.build()).error(); }
 static ModelBuilder oneNode(int64_t opset, std::string_view opType, const std::vector<TestDim> &x,
                             const std::vector<Attr> &attributes = {}, size_t operands = 1) {
   return ModelBuilder(opset)
       .input("x", x)
-      .node(opType, std::vector<std::string>(operands, "x"), {"y"}, attributes,
-            "/enc/0/" + std::string(opType))
+      .node(opType, std::vector<std::string>(operands, "x"), {"y"}, attributes, "/enc/0/" + std::string(opType))
       .output("y");
 }
 
@@ -51,8 +48,7 @@ TEST_CASE("operands") {
 }
 
 TEST_CASE("a value that nothing defines") {
-  CHECK(errorOf(
-            ModelBuilder(13).input("x", {dim(2)}).node("Add", {"x", "bias"}, {"y"}).output("y")) ==
+  CHECK(errorOf(ModelBuilder(13).input("x", {dim(2)}).node("Add", {"x", "bias"}, {"y"}).output("y")) ==
         "model.onnx: node \"Add_y\" (Add, opset 13): input \"bias\" is no output of a node, no "
         "input and no initializer "
         "[KILN-E0302]");
@@ -106,22 +102,16 @@ TEST_CASE("everything that is not supported is listed at once") {
 }
 
 TEST_CASE("types") {
-  CHECK(errorOf(ModelBuilder(13)
-                    .input("x", {dim(2)}, OnnxType::String)
-                    .node("Identity", {"x"}, {"y"})
-                    .output("y")) ==
+  CHECK(errorOf(ModelBuilder(13).input("x", {dim(2)}, OnnxType::String).node("Identity", {"x"}, {"y"}).output("y")) ==
         "model.onnx: input \"x\" has element type string, which is not supported [KILN-E0203]");
-  CHECK(errorOf(ModelBuilder(13)
-                    .input("x", {dim(2)})
-                    .node("Relu", {"x"}, {"y"})
-                    .output("y", {dim(2)}, OnnxType::Int64)) ==
+  CHECK(errorOf(
+            ModelBuilder(13).input("x", {dim(2)}).node("Relu", {"x"}, {"y"}).output("y", {dim(2)}, OnnxType::Int64)) ==
         "model.onnx: output \"y\" of the graph is declared as int64, but its value is float "
         "[KILN-E0305]");
 }
 
 TEST_CASE("files that are no models") {
-  CHECK(Imported("").error() ==
-        "model.onnx: the model has no graph; is it an ONNX model? [KILN-E0301]");
+  CHECK(Imported("").error() == "model.onnx: the model has no graph; is it an ONNX model? [KILN-E0301]");
   CHECK(Imported("hello").error() ==
         "model.onnx: byte 3: a field has an unknown wire type (in ModelProto) [KILN-E0103]");
   mlir::MLIRContext context;

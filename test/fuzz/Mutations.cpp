@@ -55,14 +55,12 @@ struct Random {
 };
 
 static void mutate(std::string &bytes, Random &random) {
-  static const std::string_view bombs[] = {
-      "\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "\xff\xff\xff\x7f",
-      "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"};
+  static const std::string_view bombs[] = {"\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "\xff\xff\xff\x7f",
+                                           "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
+                                           "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"};
   size_t at = random.below(bytes.size());
   switch (random.below(7)) {
-  case 0:
-    bytes.resize(at);
-    break;
+  case 0: bytes.resize(at); break;
   case 1:
   case 2:
     if (!bytes.empty())
@@ -82,9 +80,7 @@ static void mutate(std::string &bytes, Random &random) {
     bytes.insert(random.below(bytes.size() + 1), piece);
     break;
   }
-  case 6:
-    bytes.erase(at, random.below(16));
-    break;
+  case 6: bytes.erase(at, random.below(16)); break;
   }
 }
 
@@ -95,55 +91,50 @@ static std::vector<std::string> seeds() {
                     .input("x", {dim("N"), dim(3), dim(8), dim(8)})
                     .initializer(w)
                     .node("Conv", {"x", "w"}, {"c"},
-                          {{"pads", std::vector<int64_t>{1, 1, 1, 1}},
-                           {"strides", std::vector<int64_t>{2, 2}}})
+                          {{"pads", std::vector<int64_t>{1, 1, 1, 1}}, {"strides", std::vector<int64_t>{2, 2}}})
                     .node("Relu", {"c"}, {"r"})
                     .node("MaxPool", {"r"}, {"m"}, {{"kernel_shape", std::vector<int64_t>{2, 2}}})
                     .node("GlobalAveragePool", {"m"}, {"g"})
                     .node("Flatten", {"g"}, {"y"})
                     .output("y")
                     .build());
-  all.push_back(
-      ModelBuilder(18)
-          .input("x", {dim("batch"), dim("sequence"), dim(16)})
-          .initializer(int64s("tail", {2}, {4, -1}))
-          .initializer(floats("scale", {16}, std::vector<float>(16, 1)))
-          .initializer(int64s("axes", {1}, {-1}))
-          .node("LayerNormalization", {"x", "scale"}, {"n"}, {{"axis", -1}, {"epsilon", 1e-5f}})
-          .node("Shape", {"n"}, {"s"}, {{"end", 2}})
-          .node("Concat", {"s", "tail"}, {"dims"}, {{"axis", 0}})
-          .node("Reshape", {"n", "dims"}, {"r"})
-          .node("Transpose", {"r"}, {"t"}, {{"perm", std::vector<int64_t>{0, 2, 1, 3}}})
-          .node("Softmax", {"t"}, {"p"})
-          .node("ReduceMean", {"p", "axes"}, {"q"})
-          .node("Split", {"t"}, {"a", "b"}, {{"axis", 1}, {"num_outputs", 2}})
-          .node("Slice", {"t", "axes", "tail", "axes"}, {"z"})
-          .output("q")
-          .output("a")
-          .build());
-  all.push_back(
-      ModelBuilder(13)
-          .input("x", {dim(2), dim(3)})
-          .node("Constant", {}, {"k"},
-                {{"value",
-                  tensor("", OnnxType::Int64, {2}).packedVarints(field::TensorInt64Data, {3, 2})}})
-          .node("Constant", {}, {"f"}, {{"value_floats", std::vector<float>{1, 2, 3}}})
-          .node("Expand", {"f", "k"}, {"e"})
-          .node("Pad", {"x", "k"}, {"d"})
-          .node("Gemm", {"x", "x"}, {"g"}, {{"transB", 1}, {"alpha", 0.5f}})
-          .node("Cast", {"g"}, {"i"}, {{"to", 6}})
-          .node("Tile", {"x", "k"}, {"t"})
-          .node("Range", {"i", "i", "i"}, {"y"})
-          .output("g")
-          .build());
-  Message function =
-      Message()
-          .text(field::FunctionName, "F")
-          .text(field::FunctionDomain, "mine")
-          .text(field::FunctionInput, "a")
-          .text(field::FunctionOutput, "b")
-          .message(field::FunctionNode, node("Relu", {"a"}, {"b"}))
-          .message(field::FunctionOpsetImport, Message().integer(field::OpsetVersion, 13));
+  all.push_back(ModelBuilder(18)
+                    .input("x", {dim("batch"), dim("sequence"), dim(16)})
+                    .initializer(int64s("tail", {2}, {4, -1}))
+                    .initializer(floats("scale", {16}, std::vector<float>(16, 1)))
+                    .initializer(int64s("axes", {1}, {-1}))
+                    .node("LayerNormalization", {"x", "scale"}, {"n"}, {{"axis", -1}, {"epsilon", 1e-5f}})
+                    .node("Shape", {"n"}, {"s"}, {{"end", 2}})
+                    .node("Concat", {"s", "tail"}, {"dims"}, {{"axis", 0}})
+                    .node("Reshape", {"n", "dims"}, {"r"})
+                    .node("Transpose", {"r"}, {"t"}, {{"perm", std::vector<int64_t>{0, 2, 1, 3}}})
+                    .node("Softmax", {"t"}, {"p"})
+                    .node("ReduceMean", {"p", "axes"}, {"q"})
+                    .node("Split", {"t"}, {"a", "b"}, {{"axis", 1}, {"num_outputs", 2}})
+                    .node("Slice", {"t", "axes", "tail", "axes"}, {"z"})
+                    .output("q")
+                    .output("a")
+                    .build());
+  all.push_back(ModelBuilder(13)
+                    .input("x", {dim(2), dim(3)})
+                    .node("Constant", {}, {"k"},
+                          {{"value", tensor("", OnnxType::Int64, {2}).packedVarints(field::TensorInt64Data, {3, 2})}})
+                    .node("Constant", {}, {"f"}, {{"value_floats", std::vector<float>{1, 2, 3}}})
+                    .node("Expand", {"f", "k"}, {"e"})
+                    .node("Pad", {"x", "k"}, {"d"})
+                    .node("Gemm", {"x", "x"}, {"g"}, {{"transB", 1}, {"alpha", 0.5f}})
+                    .node("Cast", {"g"}, {"i"}, {{"to", 6}})
+                    .node("Tile", {"x", "k"}, {"t"})
+                    .node("Range", {"i", "i", "i"}, {"y"})
+                    .output("g")
+                    .build());
+  Message function = Message()
+                         .text(field::FunctionName, "F")
+                         .text(field::FunctionDomain, "mine")
+                         .text(field::FunctionInput, "a")
+                         .text(field::FunctionOutput, "b")
+                         .message(field::FunctionNode, node("Relu", {"a"}, {"b"}))
+                         .message(field::FunctionOpsetImport, Message().integer(field::OpsetVersion, 13));
   all.push_back(ModelBuilder(13)
                     .imports("mine", 1)
                     .function(function)
@@ -193,18 +184,16 @@ TEST_CASE("every truncation of a model") {
 TEST_CASE("graphs within graphs within graphs") {
   Message graph;
   for (int level = 0; level < 2000; ++level) {
-    Message attribute =
-        Message().text(field::AttributeName, "body").message(field::AttributeG, graph);
+    Message attribute = Message().text(field::AttributeName, "body").message(field::AttributeG, graph);
     attribute.integer(field::AttributeType, AttributeProto::Graph);
     Message inner = node("Loop", {}, {"y"}).message(field::NodeAttribute, attribute);
     graph = Message().message(field::GraphNode, inner);
   }
-  std::string bytes =
-      Message()
-          .integer(field::ModelIrVersion, 8)
-          .message(field::ModelGraph, graph)
-          .message(field::ModelOpsetImport, Message().integer(field::OpsetVersion, 13))
-          .bytes;
+  std::string bytes = Message()
+                          .integer(field::ModelIrVersion, 8)
+                          .message(field::ModelGraph, graph)
+                          .message(field::ModelOpsetImport, Message().integer(field::OpsetVersion, 13))
+                          .bytes;
   mlir::MLIRContext context;
   kiln::WeightStore weights;
   auto result = kiln::importOnnx(context, weights, std::as_bytes(bytesOf(bytes)), nullptr);
@@ -219,8 +208,8 @@ TEST_CASE("memory stays within its multiple of the file") {
     return out;
   };
   constexpr size_t slack = 1 << 14;
-  for (std::string_view piece : {"\x0a\x00"sv, "\x2a\x00"sv, "\x5a\x00"sv, "\x0a\x02\x0a\x00"sv,
-                                 "\x0a\x02\x2a\x00"sv, "\x5a\x04\x12\x02\x0a\x00"sv}) {
+  for (std::string_view piece : {"\x0a\x00"sv, "\x2a\x00"sv, "\x5a\x00"sv, "\x0a\x02\x0a\x00"sv, "\x0a\x02\x2a\x00"sv,
+                                 "\x5a\x04\x12\x02\x0a\x00"sv}) {
     std::string bytes = Message().text(field::ModelGraph, repeat(piece, 20000)).bytes;
     CHECK(peakOfReading(bytes) <= kModelMemoryFactor * bytes.size() + slack);
   }

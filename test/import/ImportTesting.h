@@ -19,8 +19,7 @@ struct Imported {
 
   explicit Imported(std::string bytes, const ImportOptions &options = {}) {
     auto owner = std::make_shared<std::string>(std::move(bytes));
-    auto result = importOnnx(
-        context, weights, std::as_bytes(std::span(owner->data(), owner->size())), owner, options);
+    auto result = importOnnx(context, weights, std::as_bytes(std::span(owner->data(), owner->size())), owner, options);
     status = result.status();
     if (result.ok())
       module = *std::move(result);
@@ -63,8 +62,7 @@ inline std::vector<std::string> opsOf(Imported &imported) {
 inline std::vector<std::string> nodeOps(int64_t opset, std::string_view opType,
                                         const std::vector<std::vector<TestDim>> &inputs,
                                         const std::vector<Attr> &attributes = {},
-                                        const std::vector<Message> &initializers = {},
-                                        size_t outputs = 1) {
+                                        const std::vector<Message> &initializers = {}, size_t outputs = 1) {
   ModelBuilder builder(opset);
   std::vector<std::string> names, results;
   for (size_t i = 0; i < inputs.size(); ++i)

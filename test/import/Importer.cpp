@@ -21,8 +21,8 @@ TEST_CASE("names, symbols and locations") {
                         .build());
   std::string text = imported.text(true);
   CHECK_THAT(text, Contains("kiln.stage = \"imported\""));
-  CHECK_THAT(text, Contains("kiln.name = \"left\"") && Contains("kiln.name = \"right\"") &&
-                       Contains("kiln.name = \"y\""));
+  CHECK_THAT(text,
+             Contains("kiln.name = \"left\"") && Contains("kiln.name = \"right\"") && Contains("kiln.name = \"y\""));
   CHECK_THAT(text, Contains("kiln.dims<[batch$20size, 3, left_2]>"));
   CHECK_THAT(text, Contains("check left_2 ~ right_2"));
   CHECK_THAT(text, Contains("loc(\"/enc/Add\")"));
@@ -30,11 +30,7 @@ TEST_CASE("names, symbols and locations") {
 }
 
 TEST_CASE("a fresh symbol never takes a name that the model uses") {
-  Imported imported(ModelBuilder()
-                        .input("x", {dim(""), dim("x_0")})
-                        .node("Relu", {"x"}, {"y"})
-                        .output("y")
-                        .build());
+  Imported imported(ModelBuilder().input("x", {dim(""), dim("x_0")}).node("Relu", {"x"}, {"y"}).output("y").build());
   CHECK_THAT(imported.text(), Contains("kiln.dims<[x_0_, x_0]>"));
 }
 
@@ -79,17 +75,12 @@ TEST_CASE("external data is mapped from beside the model") {
   fs::path directory = fs::temp_directory_path() / ("kiln-import-" + std::to_string(::getpid()));
   fs::create_directories(directory);
   std::vector<float> values(1000, 0.5f);
-  std::ofstream(directory / "w.bin", std::ios::binary)
-      .write(reinterpret_cast<const char *>(values.data()), 4000);
+  std::ofstream(directory / "w.bin", std::ios::binary).write(reinterpret_cast<const char *>(values.data()), 4000);
   Message weight = tensor("w", OnnxType::Float, {1000}).integer(field::TensorDataLocation, 1);
   weight.message(field::TensorExternalData,
                  Message().text(field::EntryKey, "location").text(field::EntryValue, "w.bin"));
-  std::string model = ModelBuilder()
-                          .input("x", {dim(1000)})
-                          .initializer(weight)
-                          .node("Add", {"x", "w"}, {"y"})
-                          .output("y")
-                          .build();
+  std::string model =
+      ModelBuilder().input("x", {dim(1000)}).initializer(weight).node("Add", {"x", "w"}, {"y"}).output("y").build();
   std::ofstream(directory / "m.onnx", std::ios::binary) << model;
   mlir::MLIRContext context;
   WeightStore weights;
@@ -129,8 +120,7 @@ static Message opset(const char *domain, int64_t version) {
 }
 
 TEST_CASE("a model's functions are inlined, with their attributes") {
-  Message alpha =
-      Message().text(field::AttributeName, "alpha").text(field::AttributeRefAttrName, "slope");
+  Message alpha = Message().text(field::AttributeName, "alpha").text(field::AttributeRefAttrName, "slope");
   alpha.integer(field::AttributeType, AttributeProto::Float);
   Message leaky = node("LeakyRelu", {"a"}, {"b"}).message(field::NodeAttribute, alpha);
   Message function = Message()
@@ -193,8 +183,7 @@ TEST_CASE("the caller's shapes") {
   ImportOptions options;
   options.shapes["a"] = {int64_t(4), SizeRange{1, 64}, int64_t(3)};
   std::string text = Imported(build(), options).text();
-  CHECK_THAT(text, Contains("kiln.dims<[4, a_1, 3]>") && Contains("kiln.dims<[4, M, 3]>") &&
-                       Contains("a_1 in 1..64"));
+  CHECK_THAT(text, Contains("kiln.dims<[4, a_1, 3]>") && Contains("kiln.dims<[4, M, 3]>") && Contains("a_1 in 1..64"));
 
   options.shapes["a"] = {std::string("batch"), int64_t(7), int64_t(3)};
   CHECK_THAT(Imported(build(), options).text(),
@@ -205,9 +194,8 @@ TEST_CASE("the caller's shapes") {
         "model.onnx: shape of input \"b\", dim 0: 2 contradicts \"batch\", given for the same name "
         "\"N\" [KILN-E0701]");
   options.shapes = {{"a", {int64_t(4), int64_t(1), int64_t(5)}}};
-  CHECK(
-      Imported(build(), options).error() ==
-      "model.onnx: shape of input \"a\", dim 2: 5 is given; the model fixes it to 3 [KILN-E0701]");
+  CHECK(Imported(build(), options).error() ==
+        "model.onnx: shape of input \"a\", dim 2: 5 is given; the model fixes it to 3 [KILN-E0701]");
   options.shapes = {{"a", {int64_t(4)}}};
   CHECK(Imported(build(), options).error() ==
         "model.onnx: shape of input \"a\": 1 dims are given; the model has 3 [KILN-E0701]");

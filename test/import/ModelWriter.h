@@ -33,15 +33,9 @@ public:
     bytes += char(value);
     return *this;
   }
-  Message &tag(uint32_t number, unsigned wireType) {
-    return rawVarint(uint64_t(number) << 3 | wireType);
-  }
-  Message &integer(uint32_t number, int64_t value) {
-    return tag(number, 0).rawVarint(uint64_t(value));
-  }
-  Message &text(uint32_t number, std::string_view value) {
-    return tag(number, 2).rawVarint(value.size()).raw(value);
-  }
+  Message &tag(uint32_t number, unsigned wireType) { return rawVarint(uint64_t(number) << 3 | wireType); }
+  Message &integer(uint32_t number, int64_t value) { return tag(number, 0).rawVarint(uint64_t(value)); }
+  Message &text(uint32_t number, std::string_view value) { return tag(number, 2).rawVarint(value.size()).raw(value); }
   Message &message(uint32_t number, const Message &value) { return text(number, value.bytes); }
   Message &fixed32(uint32_t number, float value) {
     return tag(number, 5).raw({reinterpret_cast<const char *>(&value), sizeof value});
@@ -66,28 +60,23 @@ inline Message tensor(std::string_view name, OnnxType type, const std::vector<in
     m.text(field::TensorName, name);
   return m;
 }
-inline Message floats(std::string_view name, const std::vector<int64_t> &dims,
-                      const std::vector<float> &values) {
+inline Message floats(std::string_view name, const std::vector<int64_t> &dims, const std::vector<float> &values) {
   return tensor(name, OnnxType::Float, dims).packedFixed(field::TensorRawData, values);
 }
-inline Message int64s(std::string_view name, const std::vector<int64_t> &dims,
-                      const std::vector<int64_t> &values) {
+inline Message int64s(std::string_view name, const std::vector<int64_t> &dims, const std::vector<int64_t> &values) {
   return tensor(name, OnnxType::Int64, dims).packedFixed(field::TensorRawData, values);
 }
 
 /// An attribute: the value's type picks the payload.
 struct Attr {
   std::string name;
-  std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, Message>
-      value;
+  std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, Message> value;
   Attr(std::string name, int value) : name(std::move(name)), value(int64_t(value)) {}
   Attr(std::string name, int64_t value) : name(std::move(name)), value(value) {}
   Attr(std::string name, float value) : name(std::move(name)), value(value) {}
   Attr(std::string name, const char *value) : name(std::move(name)), value(std::string(value)) {}
-  Attr(std::string name, std::vector<int64_t> value)
-      : name(std::move(name)), value(std::move(value)) {}
-  Attr(std::string name, std::vector<float> value)
-      : name(std::move(name)), value(std::move(value)) {}
+  Attr(std::string name, std::vector<int64_t> value) : name(std::move(name)), value(std::move(value)) {}
+  Attr(std::string name, std::vector<float> value) : name(std::move(name)), value(std::move(value)) {}
   Attr(std::string name, Message tensor) : name(std::move(name)), value(std::move(tensor)) {}
 
   Message message() const {
@@ -142,9 +131,8 @@ inline Message valueInfo(std::string_view name, OnnxType type, const std::vector
 }
 
 inline Message node(std::string_view opType, const std::vector<std::string> &inputs,
-                    const std::vector<std::string> &outputs,
-                    const std::vector<Attr> &attributes = {}, std::string_view name = "",
-                    std::string_view domain = "") {
+                    const std::vector<std::string> &outputs, const std::vector<Attr> &attributes = {},
+                    std::string_view name = "", std::string_view domain = "") {
   Message m;
   for (const std::string &input : inputs)
     m.text(field::NodeInput, input);
@@ -163,9 +151,7 @@ inline Message node(std::string_view opType, const std::vector<std::string> &inp
 /// A model with one graph; the pieces go in through the chained calls.
 class ModelBuilder {
 public:
-  explicit ModelBuilder(int64_t opset = 18, int64_t irVersion = 8) {
-    imports("", opset).ir = irVersion;
-  }
+  explicit ModelBuilder(int64_t opset = 18, int64_t irVersion = 8) { imports("", opset).ir = irVersion; }
 
   ModelBuilder &imports(std::string_view domain, int64_t version) {
     Message m;
@@ -174,8 +160,7 @@ public:
     opsets.push_back(m.integer(field::OpsetVersion, version));
     return *this;
   }
-  ModelBuilder &input(std::string_view name, const std::vector<TestDim> &dims,
-                      OnnxType type = OnnxType::Float) {
+  ModelBuilder &input(std::string_view name, const std::vector<TestDim> &dims, OnnxType type = OnnxType::Float) {
     graph.message(field::GraphInput, valueInfo(name, type, dims));
     return *this;
   }
@@ -183,8 +168,7 @@ public:
     graph.message(field::GraphOutput, Message().text(field::ValueInfoName, name));
     return *this;
   }
-  ModelBuilder &output(std::string_view name, const std::vector<TestDim> &dims,
-                       OnnxType type = OnnxType::Float) {
+  ModelBuilder &output(std::string_view name, const std::vector<TestDim> &dims, OnnxType type = OnnxType::Float) {
     graph.message(field::GraphOutput, valueInfo(name, type, dims));
     return *this;
   }
@@ -193,9 +177,8 @@ public:
     return *this;
   }
   ModelBuilder &node(std::string_view opType, const std::vector<std::string> &inputs,
-                     const std::vector<std::string> &outputs,
-                     const std::vector<Attr> &attributes = {}, std::string_view name = "",
-                     std::string_view domain = "") {
+                     const std::vector<std::string> &outputs, const std::vector<Attr> &attributes = {},
+                     std::string_view name = "", std::string_view domain = "") {
     graph.message(field::GraphNode, test::node(opType, inputs, outputs, attributes, name, domain));
     return *this;
   }

@@ -35,11 +35,9 @@ TEST_CASE("Softmax: everything from the axis on as one, then the axis alone") {
 
 TEST_CASE("ReduceMean and ReduceSum: axes are an attribute, then an operand") {
   for (auto [op, opset] : {std::pair("ReduceMean", 17), std::pair("ReduceSum", 12)}) {
-    Strings ops =
-        nodeOps(opset, op, {{N, dim(3), dim(4)}}, {{"axes", Ints{-1, 1}}, {"keepdims", 0}});
+    Strings ops = nodeOps(opset, op, {{N, dim(3), dim(4)}}, {{"axes", Ints{-1, 1}}, {"keepdims", 0}});
     REQUIRE(ops.size() == 1);
-    CHECK_THAT(ops[0],
-               Contains("axes = array<i64: 1, 2>") && Contains("keepdims = 0") && Contains("[N]"));
+    CHECK_THAT(ops[0], Contains("axes = array<i64: 1, 2>") && Contains("keepdims = 0") && Contains("[N]"));
   }
   for (auto [op, opset] : {std::pair("ReduceMean", 18), std::pair("ReduceSum", 13)}) {
     Strings ops = nodeOps(opset, op, {{N, dim(3), dim(4)}}, {}, {int64s("", {1}, {-1})});
@@ -51,30 +49,27 @@ TEST_CASE("ReduceMean and ReduceSum: axes are an attribute, then an operand") {
 }
 
 TEST_CASE("Slice: bounds are attributes, then operands; what is known is static") {
-  Strings old = nodeOps(9, "Slice", {{N, dim(8)}},
-                        {{"starts", Ints{1}}, {"ends", Ints{-1}}, {"axes", Ints{1}}});
+  Strings old = nodeOps(9, "Slice", {{N, dim(8)}}, {{"starts", Ints{1}}, {"ends", Ints{-1}}, {"axes", Ints{1}}});
   REQUIRE(old.size() == 1);
   CHECK_THAT(old[0], Contains("ends = array<i64: -1>") && Contains("[N, 6]"));
-  Strings recent = nodeOps(10, "Slice", {{N, dim(8)}}, {},
-                           {int64s("", {1}, {7}), int64s("", {1}, {INT64_MIN}),
-                            int64s("", {1}, {-1}), int64s("", {1}, {-2})});
-  CHECK_THAT(recent.back(), Contains("axes = array<i64: 1>") &&
-                                Contains("steps = array<i64: -2>") && Contains("[N, 4]"));
+  Strings recent =
+      nodeOps(10, "Slice", {{N, dim(8)}}, {},
+              {int64s("", {1}, {7}), int64s("", {1}, {INT64_MIN}), int64s("", {1}, {-1}), int64s("", {1}, {-2})});
+  CHECK_THAT(recent.back(),
+             Contains("axes = array<i64: 1>") && Contains("steps = array<i64: -2>") && Contains("[N, 4]"));
 }
 
 TEST_CASE("Squeeze and Unsqueeze: axes are an attribute, then an operand; both are reshapes") {
   CHECK_THAT(nodeOps(11, "Squeeze", {{dim(1), N, dim(1)}}, {{"axes", Ints{-1}}})[0],
              Contains("reshape") && Contains("[1, N]"));
-  CHECK_THAT(nodeOps(13, "Squeeze", {{dim(1), N, dim(1)}}, {}, {int64s("", {1}, {0})})[1],
-             Contains("[N, 1]"));
+  CHECK_THAT(nodeOps(13, "Squeeze", {{dim(1), N, dim(1)}}, {}, {int64s("", {1}, {0})})[1], Contains("[N, 1]"));
   CHECK_THAT(nodeOps(13, "Squeeze", {{dim(1), dim(5), dim(1)}})[0], Contains("tensor<5xf32>"));
   CHECK_THAT(nodeOps(11, "Unsqueeze", {{N}}, {{"axes", Ints{0, 2}}})[0], Contains("[1, N, 1]"));
   CHECK_THAT(nodeOps(13, "Unsqueeze", {{N}}, {}, {int64s("", {1}, {-1})})[1], Contains("[N, 1]"));
 }
 
 TEST_CASE("Add before opset 7 broadcasts at an axis") {
-  Strings ops =
-      nodeOps(6, "Add", {{dim(2), dim(3), dim(4)}, {dim(3)}}, {{"broadcast", 1}, {"axis", 1}});
+  Strings ops = nodeOps(6, "Add", {{dim(2), dim(3), dim(4)}, {dim(3)}}, {{"broadcast", 1}, {"axis", 1}});
   REQUIRE(ops.size() == 2);
   CHECK_THAT(ops[0], Contains("reshape") && Contains("tensor<3x1xf32>"));
   CHECK(nodeOps(7, "Add", {{dim(2), dim(3)}, {dim(3)}}).size() == 1);
@@ -100,8 +95,7 @@ TEST_CASE("Split: sizes are given or equal") {
 
 TEST_CASE("Pad: amounts are attributes, then operands") {
   CHECK_THAT(nodeOps(2, "Pad", {{N, dim(3)}}, {{"pads", Ints{0, 1, 0, 2}}, {"value", 5.0f}})[0],
-             Contains("pads = array<i64: 0, 1, 0, 2>") && Contains("value = 5.0") &&
-                 Contains("[N, 6]"));
+             Contains("pads = array<i64: 0, 1, 0, 2>") && Contains("value = 5.0") && Contains("[N, 6]"));
   CHECK_THAT(nodeOps(18, "Pad", {{N, dim(3)}}, {{"mode", "edge"}},
                      {int64s("", {2}, {1, 2}), floats("", {}, {0}), int64s("", {1}, {1})})
                  .back(),
@@ -110,10 +104,10 @@ TEST_CASE("Pad: amounts are attributes, then operands") {
 
 TEST_CASE("auto_pad is resolved where the sizes are known and kept where not") {
   Message w = floats("", {1, 1, 3, 3}, std::vector<float>(9));
-  CHECK_THAT(nodeOps(11, "Conv", {{N, dim(1), dim(5), dim(5)}},
-                     {{"auto_pad", "SAME_LOWER"}, {"strides", Ints{2, 2}}}, {w})
-                 .back(),
-             Contains("pads = array<i64: 1, 1, 1, 1>") && !Contains("same_lower"));
+  CHECK_THAT(
+      nodeOps(11, "Conv", {{N, dim(1), dim(5), dim(5)}}, {{"auto_pad", "SAME_LOWER"}, {"strides", Ints{2, 2}}}, {w})
+          .back(),
+      Contains("pads = array<i64: 1, 1, 1, 1>") && !Contains("same_lower"));
   CHECK_THAT(nodeOps(11, "MaxPool", {{N, dim(1), dim("H"), dim(5)}},
                      {{"auto_pad", "SAME_UPPER"}, {"kernel_shape", Ints{2, 2}}})
                  .back(),
@@ -133,8 +127,7 @@ TEST_CASE("Gemm is a product, a scaling and an addition") {
   Strings plain = nodeOps(11, "Gemm", {{N, dim(4)}}, {{"transB", 1}}, {b, c});
   REQUIRE(plain.size() == 4);
   CHECK_THAT(plain[2], Contains("transpose_b = 1"));
-  CHECK(nodeOps(11, "Gemm", {{N, dim(4)}}, {{"transB", 1}, {"alpha", 0.5f}, {"beta", 2.0f}}, {b, c})
-            .size() == 8);
+  CHECK(nodeOps(11, "Gemm", {{N, dim(4)}}, {{"transB", 1}, {"alpha", 0.5f}, {"beta", 2.0f}}, {b, c}).size() == 8);
 }
 
 TEST_CASE("shape arithmetic is followed at import") {
@@ -151,14 +144,11 @@ TEST_CASE("shape arithmetic is followed at import") {
 
 TEST_CASE("every form of Constant") {
   CHECK_THAT(nodeOps(12, "Constant", {}, {{"value_int", 7}}).back(), Contains("tensor<i64>"));
-  CHECK_THAT(nodeOps(12, "Constant", {}, {{"value_ints", Ints{1, 2}}}).back(),
-             Contains("tensor<2xi64>"));
-  CHECK_THAT(nodeOps(12, "Constant", {}, {{"value_float", 1.5f}}).back(),
-             Contains("1.5") && Contains("tensor<f32>"));
+  CHECK_THAT(nodeOps(12, "Constant", {}, {{"value_ints", Ints{1, 2}}}).back(), Contains("tensor<2xi64>"));
+  CHECK_THAT(nodeOps(12, "Constant", {}, {{"value_float", 1.5f}}).back(), Contains("1.5") && Contains("tensor<f32>"));
   CHECK_THAT(nodeOps(12, "Constant", {}, {{"value_floats", std::vector<float>{1, 2}}}).back(),
              Contains("tensor<2xf32>"));
-  CHECK_THAT(nodeOps(1, "Constant", {}, {{"value", floats("", {1}, {3})}}).back(),
-             Contains("tensor<1xf32>"));
+  CHECK_THAT(nodeOps(1, "Constant", {}, {{"value", floats("", {1}, {3})}}).back(), Contains("tensor<1xf32>"));
 }
 
 TEST_CASE("Attention stays whole unless its scores are asked for") {
@@ -166,8 +156,7 @@ TEST_CASE("Attention stays whole unless its scores are asked for") {
   Strings whole = nodeOps(23, "Attention", operands);
   REQUIRE(whole.size() == 1);
   CHECK_THAT(whole[0], Contains("attention") && Contains("scale = 0.35355"));
-  Strings heads = nodeOps(23, "Attention", {3, {N, dim("S"), dim(32)}},
-                          {{"q_num_heads", 4}, {"kv_num_heads", 4}});
+  Strings heads = nodeOps(23, "Attention", {3, {N, dim("S"), dim(32)}}, {{"q_num_heads", 4}, {"kv_num_heads", 4}});
   CHECK_THAT(heads.back(), Contains("reshape") && Contains("[N, S, 32]"));
   Strings spelled = nodeOps(23, "Attention", operands, {{"softcap", 2.0f}});
   for (const std::string &op : spelled)

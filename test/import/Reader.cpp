@@ -19,10 +19,8 @@ TEST_CASE("a model's records") {
           .input("x", {dim("N"), dim(3), dim("")})
           .output("y", {dim(1)}, OnnxType::Int64)
           .initializer(floats("w", {2}, {1, 2}))
-          .node(
-              "Foo", {"x", "", "w"}, {"y"},
-              {{"axis", -1}, {"alpha", 0.5f}, {"mode", "up"}, {"pads", std::vector<int64_t>{1, 2}}},
-              "n0", "ai.onnx")
+          .node("Foo", {"x", "", "w"}, {"y"},
+                {{"axis", -1}, {"alpha", 0.5f}, {"mode", "up"}, {"pads", std::vector<int64_t>{1, 2}}}, "n0", "ai.onnx")
           .build();
   Result<ModelProto> model = parseModel(bytesOf(bytes));
   REQUIRE(model.ok());
@@ -68,9 +66,7 @@ TEST_CASE("an attribute without a type takes its payload's") {
 }
 
 TEST_CASE("malformed models say where") {
-  auto messageOf = [](const std::string &bytes) {
-    return formatError(parseModel(bytesOf(bytes)).status());
-  };
+  auto messageOf = [](const std::string &bytes) { return formatError(parseModel(bytesOf(bytes)).status()); };
   std::string good = ModelBuilder().node("Relu", {"x"}, {"y"}).build();
   CHECK(messageOf(good.substr(0, good.size() - 1)) ==
         "byte 8: a length points past the end of its message (in ModelProto) [KILN-E0103]");
@@ -79,8 +75,7 @@ TEST_CASE("malformed models say where") {
   CHECK(messageOf("garbage") != "");
 }
 
-static TensorData read(const Message &message, Status *status = nullptr,
-                       const std::string &directory = "") {
+static TensorData read(const Message &message, Status *status = nullptr, const std::string &directory = "") {
   static std::vector<std::unique_ptr<std::string>> keep; // in-place data points into it
   keep.push_back(std::make_unique<std::string>(message.bytes));
   ExternalData external(directory);
@@ -107,35 +102,30 @@ TEST_CASE("tensor elements, from every field") {
   CHECK(raw.inPlace());
   CHECK(valuesOf<float>(raw) == std::vector<float>{1, 2});
 
-  TensorData packed = read(tensor("w", OnnxType::Float, {2})
-                               .packedFixed(field::TensorFloatData, std::vector<float>{3, 4}));
+  TensorData packed =
+      read(tensor("w", OnnxType::Float, {2}).packedFixed(field::TensorFloatData, std::vector<float>{3, 4}));
   CHECK(packed.inPlace());
   CHECK(valuesOf<float>(packed) == std::vector<float>{3, 4});
 
-  TensorData loose = read(tensor("w", OnnxType::Float, {2})
-                              .fixed32(field::TensorFloatData, 5)
-                              .fixed32(field::TensorFloatData, 6));
+  TensorData loose =
+      read(tensor("w", OnnxType::Float, {2}).fixed32(field::TensorFloatData, 5).fixed32(field::TensorFloatData, 6));
   CHECK(!loose.inPlace());
   CHECK(valuesOf<float>(loose) == std::vector<float>{5, 6});
 
   TensorData one = read(tensor("w", OnnxType::Float, {}).fixed32(field::TensorFloatData, 7));
   CHECK(valuesOf<float>(one) == std::vector<float>{7});
 
-  TensorData wide =
-      read(tensor("w", OnnxType::Int64, {3}).packedVarints(field::TensorInt64Data, {-1, 0, 300}));
+  TensorData wide = read(tensor("w", OnnxType::Int64, {3}).packedVarints(field::TensorInt64Data, {-1, 0, 300}));
   CHECK(valuesOf<int64_t>(wide) == std::vector<int64_t>{-1, 0, 300});
   CHECK(*integerElements(wide) == std::vector<int64_t>{-1, 0, 300});
 
-  TensorData narrow =
-      read(tensor("w", OnnxType::Int8, {2}).packedVarints(field::TensorInt32Data, {-1, 5}));
+  TensorData narrow = read(tensor("w", OnnxType::Int8, {2}).packedVarints(field::TensorInt32Data, {-1, 5}));
   CHECK(valuesOf<int8_t>(narrow) == std::vector<int8_t>{-1, 5});
 
-  TensorData half =
-      read(tensor("w", OnnxType::Float16, {1}).packedVarints(field::TensorInt32Data, {0x3c00}));
+  TensorData half = read(tensor("w", OnnxType::Float16, {1}).packedVarints(field::TensorInt32Data, {0x3c00}));
   CHECK(valuesOf<uint16_t>(half) == std::vector<uint16_t>{0x3c00});
 
-  TensorData flags = read(
-      tensor("w", OnnxType::Bool, {3}).text(field::TensorRawData, std::string_view("\0\1\7", 3)));
+  TensorData flags = read(tensor("w", OnnxType::Bool, {3}).text(field::TensorRawData, std::string_view("\0\1\7", 3)));
   CHECK(valuesOf<uint8_t>(flags) == std::vector<uint8_t>{0, 1, 1});
 
   TensorData none = read(tensor("w", OnnxType::Float, {0, 4}));
@@ -143,22 +133,19 @@ TEST_CASE("tensor elements, from every field") {
 }
 
 TEST_CASE("tensor elements that do not fit") {
-  CHECK(errorOf(floats("w", {3}, {1, 2})) ==
-        "tensor \"w\" holds 8 bytes; its type f32[3] needs 12 [KILN-E0105]");
+  CHECK(errorOf(floats("w", {3}, {1, 2})) == "tensor \"w\" holds 8 bytes; its type f32[3] needs 12 [KILN-E0105]");
   CHECK(errorOf(tensor("w", OnnxType::Int64, {1000000000})) ==
         "tensor \"w\" holds 0 elements; its type i64[1000000000] needs 1000000000 [KILN-E0105]");
   CHECK(errorOf(tensor("w", OnnxType::Float, {-1})) ==
         "tensor \"w\" has dims f32[-1], which are negative or overflow [KILN-E0105]");
-  CHECK(errorOf(tensor("w", OnnxType::Float, {INT64_MAX, INT64_MAX})).find("overflow") !=
-        std::string::npos);
+  CHECK(errorOf(tensor("w", OnnxType::Float, {INT64_MAX, INT64_MAX})).find("overflow") != std::string::npos);
   CHECK(errorOf(tensor("w", OnnxType::String, {1})) ==
         "tensor \"w\" has element type string, which is not supported [KILN-E0203]");
   CHECK(errorOf(tensor("w", OnnxType(77), {1})) ==
         "tensor \"w\" has element type type 77, which is not supported [KILN-E0203]");
 }
 
-static Message external(const std::string &location, const char *offset = nullptr,
-                        const char *length = nullptr) {
+static Message external(const std::string &location, const char *offset = nullptr, const char *length = nullptr) {
   auto entry = [](const char *key, const std::string &value) {
     return Message().text(field::EntryKey, key).text(field::EntryValue, value);
   };
@@ -196,8 +183,7 @@ TEST_CASE("external data stays in the model's directory and in the file") {
 
   CHECK(errorOf(external("data.bin", "12"), directory) ==
         "tensor \"w\" needs bytes 12..20 of external data \"data.bin\", which has 16 [KILN-E0104]");
-  CHECK(errorOf(external("data.bin", "18446744073709551612"), directory).find("KILN-E0104") !=
-        std::string::npos);
+  CHECK(errorOf(external("data.bin", "18446744073709551612"), directory).find("KILN-E0104") != std::string::npos);
   CHECK(errorOf(external("data.bin", "-4"), directory) ==
         "tensor \"w\": external data offset \"-4\" is no byte count [KILN-E0104]");
   CHECK(errorOf(external("data.bin", "0", "4"), directory) ==
@@ -206,13 +192,11 @@ TEST_CASE("external data stays in the model's directory and in the file") {
         "external data \"../secret.bin\" leads outside the model's directory [KILN-E0104]");
   CHECK(errorOf(external("sub/../../secret.bin"), directory) ==
         "external data \"sub/../../secret.bin\" leads outside the model's directory [KILN-E0104]");
-  CHECK(errorOf(external((root / "secret.bin").string()), directory).find("is an absolute path") !=
-        std::string::npos);
+  CHECK(errorOf(external((root / "secret.bin").string()), directory).find("is an absolute path") != std::string::npos);
   CHECK(errorOf(external("link.bin"), directory) ==
         "external data \"link.bin\" is a symbolic link that leads outside the model's directory "
         "[KILN-E0104]");
-  CHECK(errorOf(external("none.bin"), directory) ==
-        "external data \"none.bin\" is missing [KILN-E0104]");
+  CHECK(errorOf(external("none.bin"), directory) == "external data \"none.bin\" is missing [KILN-E0104]");
   CHECK(errorOf(external("sub"), directory) ==
         "external data \"sub\" cannot be read: it is no readable regular file [KILN-E0104]");
   CHECK(errorOf(external("data.bin"), "") ==

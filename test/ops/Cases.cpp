@@ -137,26 +137,19 @@ struct FloatTraits {
 };
 FloatTraits traitsOf(DType dtype) {
   switch (dtype) {
-  case DType::F64:
-    return {std::numeric_limits<double>::max(), 0x1p-1022, 0x1p-1074};
-  case DType::F16:
-    return {65504, 0x1p-14, 0x1p-24};
-  case DType::BF16:
-    return {0x1.fep127, 0x1p-126, 0x1p-133};
-  default:
-    return {std::numeric_limits<float>::max(), 0x1p-126, 0x1p-149};
+  case DType::F64: return {std::numeric_limits<double>::max(), 0x1p-1022, 0x1p-1074};
+  case DType::F16: return {65504, 0x1p-14, 0x1p-24};
+  case DType::BF16: return {0x1.fep127, 0x1p-126, 0x1p-133};
+  default: return {std::numeric_limits<float>::max(), 0x1p-126, 0x1p-149};
   }
 }
 
 double floatValue(const OperandSpec &spec, uint64_t h, int64_t i) {
   const double inf = std::numeric_limits<double>::infinity();
   switch (spec.values) {
-  case OperandSpec::Values::Positive:
-    return static_cast<double>(h % 128 + 1) / 32;
-  case OperandSpec::Values::Wide:
-    return (static_cast<double>(h % 257) - 128) / 2;
-  case OperandSpec::Values::Range:
-    return spec.low + (spec.high - spec.low) * static_cast<double>(h % 65) / 64;
+  case OperandSpec::Values::Positive: return static_cast<double>(h % 128 + 1) / 32;
+  case OperandSpec::Values::Wide: return (static_cast<double>(h % 257) - 128) / 2;
+  case OperandSpec::Values::Range: return spec.low + (spec.high - spec.low) * static_cast<double>(h % 65) / 64;
   case OperandSpec::Values::Special: {
     const FloatTraits t = traitsOf(spec.dtype);
     const double list[] = {0,
@@ -184,8 +177,7 @@ double floatValue(const OperandSpec &spec, uint64_t h, int64_t i) {
                            -100};
     return list[i % std::size(list)];
   }
-  default:
-    return (static_cast<double>(h % 257) - 128) / 64;
+  default: return (static_cast<double>(h % 257) - 128) / 64;
   }
 }
 
@@ -196,22 +188,18 @@ uint64_t intValue(const OperandSpec &spec, uint64_t h, int64_t i) {
   if (spec.dtype == DType::Bool)
     return h & 1;
   switch (spec.values) {
-  case OperandSpec::Values::Positive:
-    return h % 20 + 1;
-  case OperandSpec::Values::Wide:
-    return h;
+  case OperandSpec::Values::Positive: return h % 20 + 1;
+  case OperandSpec::Values::Wide: return h;
   case OperandSpec::Values::Range:
     return static_cast<uint64_t>(static_cast<int64_t>(spec.low)) +
            h % (static_cast<uint64_t>(static_cast<int64_t>(spec.high - spec.low)) + 1);
   case OperandSpec::Values::Special: {
     const uint64_t top = isSigned ? ~uint64_t{0} >> (65 - bits) : ~uint64_t{0} >> (64 - bits);
     const uint64_t bottom = isSigned ? ~top : 0; // sign-extended
-    const uint64_t list[] = {0,   1,      ~uint64_t{0}, 2,          ~uint64_t{1},
-                             top, bottom, top - 1,      bottom + 1, 7};
+    const uint64_t list[] = {0, 1, ~uint64_t{0}, 2, ~uint64_t{1}, top, bottom, top - 1, bottom + 1, 7};
     return list[i % std::size(list)];
   }
-  default:
-    return isSigned ? h % 21 - 10 : h % 21;
+  default: return isSigned ? h % 21 - 10 : h % 21;
   }
 }
 
@@ -221,36 +209,24 @@ void writeFloat(DType dtype, void *data, int64_t i, double value) {
   else if (dtype == DType::F32)
     static_cast<float *>(data)[i] = static_cast<float>(value);
   else
-    static_cast<uint16_t *>(data)[i] =
-        dtype == DType::F16 ? doubleToF16(value) : doubleToBf16(value);
+    static_cast<uint16_t *>(data)[i] = dtype == DType::F16 ? doubleToF16(value) : doubleToBf16(value);
 }
 
 void writeInt(DType dtype, void *data, int64_t i, uint64_t value) {
   switch (dtypeBytes(dtype)) {
-  case 1:
-    static_cast<uint8_t *>(data)[i] = static_cast<uint8_t>(value);
-    break;
-  case 2:
-    static_cast<uint16_t *>(data)[i] = static_cast<uint16_t>(value);
-    break;
-  case 4:
-    static_cast<uint32_t *>(data)[i] = static_cast<uint32_t>(value);
-    break;
-  default:
-    static_cast<uint64_t *>(data)[i] = value;
+  case 1: static_cast<uint8_t *>(data)[i] = static_cast<uint8_t>(value); break;
+  case 2: static_cast<uint16_t *>(data)[i] = static_cast<uint16_t>(value); break;
+  case 4: static_cast<uint32_t *>(data)[i] = static_cast<uint32_t>(value); break;
+  default: static_cast<uint64_t *>(data)[i] = value;
   }
 }
 
 double readFloat(DType dtype, const void *data, int64_t i) {
   switch (dtype) {
-  case DType::F64:
-    return static_cast<const double *>(data)[i];
-  case DType::F32:
-    return static_cast<const float *>(data)[i];
-  case DType::F16:
-    return f16ToFloat(static_cast<const uint16_t *>(data)[i]);
-  default:
-    return bf16ToFloat(static_cast<const uint16_t *>(data)[i]);
+  case DType::F64: return static_cast<const double *>(data)[i];
+  case DType::F32: return static_cast<const float *>(data)[i];
+  case DType::F16: return f16ToFloat(static_cast<const uint16_t *>(data)[i]);
+  default: return bf16ToFloat(static_cast<const uint16_t *>(data)[i]);
   }
 }
 
@@ -270,8 +246,7 @@ uint64_t readInt(DType dtype, const void *data, int64_t i) {
     const uint32_t v = static_cast<const uint32_t *>(data)[i];
     return isSigned ? static_cast<uint64_t>(static_cast<int32_t>(v)) : v;
   }
-  default:
-    return static_cast<const uint64_t *>(data)[i];
+  default: return static_cast<const uint64_t *>(data)[i];
   }
 }
 
@@ -309,8 +284,7 @@ std::string printIndex(int64_t flat, std::span<const int64_t> dims) {
   return "[" + text + "]";
 }
 
-std::string difference(int64_t i, std::span<const int64_t> dims, const std::string &got,
-                       const std::string &want) {
+std::string difference(int64_t i, std::span<const int64_t> dims, const std::string &got, const std::string &want) {
   return "first difference at " + printIndex(i, dims) + ": got " + got + ", want " + want;
 }
 
@@ -467,8 +441,7 @@ Result<ExpectedTable> readExpected(const std::string &path) {
       return malformed("expected a result", line);
     Expected expected;
     expected.dtype = *dtype;
-    for (const std::string &dim :
-         split(tokens[0].substr(open + 1, tokens[0].size() - open - 2), ',')) {
+    for (const std::string &dim : split(tokens[0].substr(open + 1, tokens[0].size() - open - 2), ',')) {
       KILN_ASSIGN(expected.dims.emplace_back(), parseInt(dim));
     }
     expected.checksum = std::strtod(tokens[1].c_str(), nullptr);
@@ -480,13 +453,11 @@ Result<ExpectedTable> readExpected(const std::string &path) {
 
 std::string compare(const TensorView &got, const TensorView &want, Bound bound) {
   if (got.dtype != want.dtype || !std::ranges::equal(got.dims, want.dims))
-    return "got " + printTensorType(got.dtype, got.dims) + ", want " +
-           printTensorType(want.dtype, want.dims);
+    return "got " + printTensorType(got.dtype, got.dims) + ", want " + printTensorType(want.dtype, want.dims);
   for (int64_t i = 0; i < want.size(); ++i) {
-    const bool same =
-        isFloat(want.dtype)
-            ? close(readFloat(got.dtype, got.data, i), readFloat(want.dtype, want.data, i), bound)
-            : readInt(got.dtype, got.data, i) == readInt(want.dtype, want.data, i);
+    const bool same = isFloat(want.dtype)
+                          ? close(readFloat(got.dtype, got.data, i), readFloat(want.dtype, want.data, i), bound)
+                          : readInt(got.dtype, got.data, i) == readInt(want.dtype, want.data, i);
     if (!same)
       return difference(i, want.dims, printElement(got, i), printElement(want, i));
   }
@@ -495,14 +466,13 @@ std::string compare(const TensorView &got, const TensorView &want, Bound bound) 
 
 std::string compare(const TensorView &got, const Expected &want, Bound bound) {
   if (got.dtype != want.dtype || !std::ranges::equal(got.dims, want.dims))
-    return "got " + printTensorType(got.dtype, got.dims) + ", want " +
-           printTensorType(want.dtype, want.dims);
+    return "got " + printTensorType(got.dtype, got.dims) + ", want " + printTensorType(want.dtype, want.dims);
   const int64_t count = got.size(), samples = static_cast<int64_t>(want.samples.size());
   for (int64_t s = 0; s < samples; ++s) {
     const int64_t i = s * count / samples;
-    const bool same = isFloat(got.dtype) ? close(readFloat(got.dtype, got.data, i),
-                                                 sampleOf(got.dtype, want.samples[s]), bound)
-                                         : printElement(got, i) == want.samples[s];
+    const bool same = isFloat(got.dtype)
+                          ? close(readFloat(got.dtype, got.data, i), sampleOf(got.dtype, want.samples[s]), bound)
+                          : printElement(got, i) == want.samples[s];
     if (!same)
       return difference(i, got.dims, printElement(got, i), want.samples[s]);
   }
@@ -519,8 +489,8 @@ std::string compare(const TensorView &got, const Expected &want, Bound bound) {
   }
   if (std::fabs(sum - want.checksum) <= slack || sum == want.checksum)
     return {};
-  return "all samples agree, but the weighted sum of all elements is " + printDouble(sum) +
-         ", want " + printDouble(want.checksum);
+  return "all samples agree, but the weighted sum of all elements is " + printDouble(sum) + ", want " +
+         printDouble(want.checksum);
 }
 
 Bound boundOf(std::string_view op, DType result, Runner runner) {
@@ -556,9 +526,8 @@ Bound boundOf(std::string_view op, DType result, Runner runner) {
                                   "tile",
                                   "thresholded_relu"})
       map[name] = Work::Exact;
-    for (std::string_view name :
-         {"reduce", "softmax", "log_softmax", "layer_norm", "rms_norm", "batch_norm", "group_norm",
-          "matmul", "conv", "avg_pool", "attention"})
+    for (std::string_view name : {"reduce", "softmax", "log_softmax", "layer_norm", "rms_norm", "batch_norm",
+                                  "group_norm", "matmul", "conv", "avg_pool", "attention"})
       map[name] = Work::Sums;
     return map;
   }();

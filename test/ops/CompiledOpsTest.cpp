@@ -32,9 +32,8 @@ public:
   explicit GuardedBuffer(int64_t bytes, int64_t elementBytes)
       : storage(static_cast<size_t>(bytes + 2 * margin + 64), canary), size(bytes) {
     const auto base = reinterpret_cast<uintptr_t>(storage.data());
-    start =
-        static_cast<size_t>(alignUp(static_cast<int64_t>(base), 64) - static_cast<int64_t>(base)) +
-        static_cast<size_t>(margin + elementBytes) - 64;
+    start = static_cast<size_t>(alignUp(static_cast<int64_t>(base), 64) - static_cast<int64_t>(base)) +
+            static_cast<size_t>(margin + elementBytes) - 64;
   }
   char *data() { return storage.data() + start; }
   bool intact() const {
@@ -69,8 +68,7 @@ bool usesReference(const Program &program) {
 }
 
 /// Runs a compiled model on the operands of one round. Empty when the result is right.
-std::string runCompiled(const Case &c, const Sizes &sizes, const OneOpModel &model,
-                        ExecutionContext &context) {
+std::string runCompiled(const Case &c, const Sizes &sizes, const OneOpModel &model, ExecutionContext &context) {
   Result<std::vector<Tensor>> operands = makeOperands(c, sizes);
   if (!operands.ok())
     return formatError(operands.status());
@@ -95,11 +93,9 @@ std::string runCompiled(const Case &c, const Sizes &sizes, const OneOpModel &mod
   Tensor wanted = *Tensor::create(got.dtype, got.dims);
   const TensorView want = wanted.view();
   const Attributes attributes = c.attributes;
-  const Status status =
-      ref::find(c.op)({attributes, views, std::span(&want, 1), ref::Accumulate::Wide});
+  const Status status = ref::find(c.op)({attributes, views, std::span(&want, 1), ref::Accumulate::Wide});
   if (!status.ok())
-    return "the reference refuses the result " + printTensorType(got.dtype, got.dims) + ": " +
-           formatError(status);
+    return "the reference refuses the result " + printTensorType(got.dtype, got.dims) + ": " + formatError(status);
   const Bound bound = boundOf(c.op, got.dtype, Runner::Compiled);
   if (std::string problem = compare(got, want, bound); !problem.empty())
     return problem;
@@ -110,8 +106,7 @@ std::string runCompiled(const Case &c, const Sizes &sizes, const OneOpModel &mod
   slot.bound = {buffer.data(), got.dtype, got.dims};
   if (Status again = context.run(inputs, std::span(&slot, 1)); !again.ok())
     return "into a bound buffer: " + formatError(again);
-  if (got.bytes() &&
-      std::memcmp(slot.result().data, got.data, static_cast<size_t>(got.bytes())) != 0)
+  if (got.bytes() && std::memcmp(slot.result().data, got.data, static_cast<size_t>(got.bytes())) != 0)
     return "into a bound buffer: other bits than before";
   if (!buffer.intact())
     return "the kernel wrote outside its result";
@@ -123,9 +118,8 @@ std::string runCompiled(const Case &c, const Sizes &sizes, const OneOpModel &mod
 
 void runModel(const Case &c, std::span<const Sizes> rounds, Mode mode, Outcome &outcome) {
   const auto fail = [&](const Sizes &sizes, const std::string &problem) {
-    outcome.failures.push_back(
-        c.where() + ": " + c.text + "\n  mode: " + std::string(modeName(mode)) +
-        (sizes.empty() ? "" : "; sizes " + printSizes(sizes)) + "\n  " + problem);
+    outcome.failures.push_back(c.where() + ": " + c.text + "\n  mode: " + std::string(modeName(mode)) +
+                               (sizes.empty() ? "" : "; sizes " + printSizes(sizes)) + "\n  " + problem);
   };
   Result<std::vector<Tensor>> operands = makeOperands(c, rounds[0]);
   if (!operands.ok())
@@ -190,9 +184,8 @@ TEST_CASE("compiled ops agree with the reference kernels") {
     std::thread second(work);
     work();
     second.join();
-    std::printf(
-        "%-18s %4zu cases, %4d models (%d wholly in generated code), %4d runs, %zu failed\n",
-        op.c_str(), cases->size(), total.models, total.compiled, total.runs, total.failures.size());
+    std::printf("%-18s %4zu cases, %4d models (%d wholly in generated code), %4d runs, %zu failed\n", op.c_str(),
+                cases->size(), total.models, total.compiled, total.runs, total.failures.size());
     std::fflush(stdout);
     for (const std::string &failure : total.failures)
       FAIL_CHECK(failure);

@@ -53,8 +53,7 @@ public:
       model.inputs.push_back(k);
       KILN_ASSIGN(types.emplace_back(), inputType(c.operands[k]));
     }
-    auto function =
-        builder.create<mlir::func::FuncOp>(loc, "main", builder.getFunctionType(types, {}));
+    auto function = builder.create<mlir::func::FuncOp>(loc, "main", builder.getFunctionType(types, {}));
     mlir::Block *body = function.addEntryBlock();
     builder.setInsertionPointToEnd(body);
     for (size_t i = 0; i < model.inputs.size(); ++i)
@@ -68,8 +67,7 @@ public:
       if (!values[k] && !c.operands[k].absent) {
         KILN_ASSIGN(values[k], constant(k, values));
       }
-    KILN_ASSIGN(mlir::Operation * op,
-                makeOp(builder, shapes, loc, c.op, values, completed(c.attributes)));
+    KILN_ASSIGN(mlir::Operation * op, makeOp(builder, shapes, loc, c.op, values, completed(c.attributes)));
     builder.create<mlir::func::ReturnOp>(loc, op->getResults());
     function.setFunctionType(builder.getFunctionType(types, op->getResultTypes()));
     function.setResultAttr(0, "kiln.name", builder.getStringAttr("result"));
@@ -102,8 +100,7 @@ private:
   mlir::Value dense(const TensorView &view) {
     mlir::DenseElementsAttr elements = denseAttr(&context, view);
     mlir::NamedAttribute value(builder.getStringAttr("value"), elements);
-    mlir::OperationState state(builder.getUnknownLoc(), "kiln.constant", {}, elements.getType(),
-                               value);
+    mlir::OperationState state(builder.getUnknownLoc(), "kiln.constant", {}, elements.getType(), value);
     return builder.create(state)->getResult(0);
   }
 
@@ -130,8 +127,8 @@ private:
       }
       KILN_ASSIGN(parts.emplace_back(), sizeOf(item, values));
     }
-    KILN_ASSIGN(mlir::Operation * concat, makeOp(builder, shapes, builder.getUnknownLoc(), "concat",
-                                                 parts, Attributes{{"axis", int64_t(0)}}));
+    KILN_ASSIGN(mlir::Operation * concat,
+                makeOp(builder, shapes, builder.getUnknownLoc(), "concat", parts, Attributes{{"axis", int64_t(0)}}));
     return concat->getResult(0);
   }
 
@@ -140,9 +137,8 @@ private:
       for (size_t d = 0; d < c.operands[k].dims.size(); ++d)
         if (values[k] && c.operands[k].dims[d] == letter) {
           const auto at = static_cast<int64_t>(d);
-          KILN_ASSIGN(mlir::Operation * shape,
-                      makeOp(builder, shapes, builder.getUnknownLoc(), "shape", values[k],
-                             Attributes{{"start", at}, {"end", at + 1}}));
+          KILN_ASSIGN(mlir::Operation * shape, makeOp(builder, shapes, builder.getUnknownLoc(), "shape", values[k],
+                                                      Attributes{{"start", at}, {"end", at + 1}}));
           return shape->getResult(0);
         }
     return cannot("no operand has the dim " + letter);
@@ -185,20 +181,15 @@ private:
 
 std::string_view modeName(Mode mode) {
   switch (mode) {
-  case Mode::Static:
-    return "static sizes";
-  case Mode::Dynamic:
-    return "unknown sizes";
-  case Mode::Weights:
-    return "constant weights";
-  case Mode::Constants:
-    return "constant operands";
+  case Mode::Static: return "static sizes";
+  case Mode::Dynamic: return "unknown sizes";
+  case Mode::Weights: return "constant weights";
+  case Mode::Constants: return "constant operands";
   }
   return "";
 }
 
-Result<OneOpModel> makeModel(const Case &c, const Sizes &sizes, const std::vector<Tensor> &operands,
-                             Mode mode) {
+Result<OneOpModel> makeModel(const Case &c, const Sizes &sizes, const std::vector<Tensor> &operands, Mode mode) {
   return Builder(c, sizes, operands, mode).run();
 }
 

@@ -24,7 +24,6 @@ struct OneOpModel {
 /// result's dims (the shape of a reshape ...) are constants in every mode, made from the sizes of
 /// other operands where they have letters. The error E0201 says that the case cannot be written in
 /// the mode.
-Result<OneOpModel> makeModel(const Case &c, const Sizes &sizes, const std::vector<Tensor> &operands,
-                             Mode mode);
+Result<OneOpModel> makeModel(const Case &c, const Sizes &sizes, const std::vector<Tensor> &operands, Mode mode);
 
 } // namespace kiln::test

@@ -30,8 +30,7 @@ std::string runError(const Case &c, ref::Kernel kernel, std::span<const TensorVi
 }
 
 /// Empty when the round is right; else what is wrong.
-std::string runRound(const Case &c, const Sizes &sizes, ref::Accumulate accumulate,
-                     const ExpectedTable &expectations) {
+std::string runRound(const Case &c, const Sizes &sizes, ref::Accumulate accumulate, const ExpectedTable &expectations) {
   const ref::Kernel kernel = ref::find(c.op);
   if (!kernel)
     return "there is no such op";
@@ -75,13 +74,10 @@ TEST_CASE("reference kernels agree with the stored results") {
           if (problem.empty())
             continue;
           ++failures;
-          FAIL_CHECK(c.where() << ": " << c.text << "\n  sizes: " << printSizes(sizes)
-                               << "\n  accumulate: "
-                               << (accumulate == ref::Accumulate::Wide ? "wide" : "own") << "\n  "
-                               << problem);
+          FAIL_CHECK(c.where() << ": " << c.text << "\n  sizes: " << printSizes(sizes) << "\n  accumulate: "
+                               << (accumulate == ref::Accumulate::Wide ? "wide" : "own") << "\n  " << problem);
         }
-    std::printf("%-18s %4zu cases, %4d runs, %d failed\n", op.c_str(), cases->size(), rounds,
-                failures);
+    std::printf("%-18s %4zu cases, %4d runs, %d failed\n", op.c_str(), cases->size(), rounds, failures);
     total += rounds;
   }
   CHECK(total > 0);
@@ -100,9 +96,8 @@ TEST_CASE("every op has cases") {
 }
 
 TEST_CASE("malformed cases are refused") {
-  for (const char *line :
-       {"add x=f32[2", "add x=q7[2]", "add x=f32[2]:sometimes", "add x f32[2]",
-        "add x=f32[2] sizes=(N)", "add x=f32[2] {alpha", "add x=f32[2]:range(1)"}) {
+  for (const char *line : {"add x=f32[2", "add x=q7[2]", "add x=f32[2]:sometimes", "add x f32[2]",
+                           "add x=f32[2] sizes=(N)", "add x=f32[2] {alpha", "add x=f32[2]:range(1)"}) {
     INFO(line);
     CHECK(!parseCase(line).ok());
   }

@@ -15,13 +15,11 @@ namespace {
 
 using Random = std::mt19937_64;
 
-int64_t pick(Random &random, std::initializer_list<int64_t> values) {
-  return values.begin()[random() % values.size()];
-}
+int64_t pick(Random &random, std::initializer_list<int64_t> values) { return values.begin()[random() % values.size()]; }
 
 int64_t strangeNumber(Random &random) {
-  return pick(random, {-1, 0, 1, 2, 3, 4, 7, -2, -5, 100, INT64_MAX, INT64_MIN, INT64_MIN + 1,
-                       int64_t{1} << 40, int64_t{1} << 62, -(int64_t{1} << 62)});
+  return pick(random, {-1, 0, 1, 2, 3, 4, 7, -2, -5, 100, INT64_MAX, INT64_MIN, INT64_MIN + 1, int64_t{1} << 40,
+                       int64_t{1} << 62, -(int64_t{1} << 62)});
 }
 
 struct Shape {
@@ -31,17 +29,14 @@ struct Shape {
 
 void mutate(Random &random, Shape &shape) {
   switch (random() % 5) {
-  case 0:
-    shape.dtype = allDTypes[random() % std::size(allDTypes)];
-    break;
+  case 0: shape.dtype = allDTypes[random() % std::size(allDTypes)]; break;
   case 1:
     if (!shape.dims.empty())
       shape.dims.erase(shape.dims.begin() + random() % shape.dims.size());
     break;
   case 2:
     if (shape.dims.size() < 7)
-      shape.dims.insert(shape.dims.begin() + random() % (shape.dims.size() + 1),
-                        pick(random, {0, 1, 1, 2, 3}));
+      shape.dims.insert(shape.dims.begin() + random() % (shape.dims.size() + 1), pick(random, {0, 1, 1, 2, 3}));
     break;
   default:
     if (!shape.dims.empty())
@@ -97,12 +92,8 @@ int runMutants(const Case &c, const Expected *expected, Random &random, int coun
     Attributes attributes = c.attributes;
     for (int changes = static_cast<int>(random() % 3) + 1; changes > 0; --changes)
       switch (random() % 6) {
-      case 0:
-        mutate(random, attributes);
-        break;
-      case 1:
-        mutate(random, result);
-        break;
+      case 0: mutate(random, attributes); break;
+      case 1: mutate(random, result); break;
       case 2:
         if (random() % 2)
           shapes.pop_back();
@@ -121,8 +112,7 @@ int runMutants(const Case &c, const Expected *expected, Random &random, int coun
           result.dims[axis] = size;
         }
         break;
-      default:
-        mutate(random, shapes[random() % shapes.size()]);
+      default: mutate(random, shapes[random() % shapes.size()]);
       }
     std::vector<Tensor> tensors;
     for (const Shape &shape : shapes) {
@@ -157,8 +147,7 @@ TEST_CASE("reference kernels survive changed cases") {
   for (const std::string &path : caseFiles(folder)) {
     const Result<std::vector<Case>> cases = readCases(path);
     REQUIRE(cases.ok());
-    const auto expected =
-        readExpected(folder + "/expected/" + std::filesystem::path(path).stem().string() + ".txt");
+    const auto expected = readExpected(folder + "/expected/" + std::filesystem::path(path).stem().string() + ".txt");
     REQUIRE(expected.ok());
     const int each = std::max<int>(2, 400 / static_cast<int>(cases->size()));
     for (const Case &c : *cases) {

@@ -63,8 +63,7 @@ TEST_CASE("a model's signature") {
   kiln_symbol_info symbol = {};
   symbol.size = sizeof symbol;
   REQUIRE(kiln_model_get_symbol(m.model, 0, &symbol, nullptr) == 0);
-  CHECK((symbol.low == 1 && symbol.high == 64 && symbol.input == 0 && symbol.dim == 0 &&
-         !symbol.expression));
+  CHECK((symbol.low == 1 && symbol.high == 64 && symbol.input == 0 && symbol.dim == 0 && !symbol.expression));
   REQUIRE(kiln_model_get_symbol(m.model, 1, &symbol, nullptr) == 0);
   CHECK(std::string(symbol.expression) == "N*2");
   kiln_step_info step = {};

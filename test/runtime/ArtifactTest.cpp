@@ -13,9 +13,7 @@ using namespace kiln;
 using namespace kiln::test;
 
 namespace {
-ErrorCode loadError(std::span<const std::byte> bytes) {
-  return Artifact::fromBytes(bytes).status().code();
-}
+ErrorCode loadError(std::span<const std::byte> bytes) { return Artifact::fromBytes(bytes).status().code(); }
 
 /// Makes the checksums right again, so that the parser itself is what meets the damage.
 void repairChecksums(std::vector<std::byte> &bytes) {
@@ -45,8 +43,7 @@ TEST_CASE("a program survives writing and loading") {
   CHECK((*artifact)->verifyWeights().ok());
   CHECK(b.bytes() == bytes); // deterministic
   // What was loaded can be written again, byte by byte the same.
-  CHECK(std::equal((*artifact)->bytes().begin(), (*artifact)->bytes().end(), bytes.begin(),
-                   bytes.end()));
+  CHECK(std::equal((*artifact)->bytes().begin(), (*artifact)->bytes().end(), bytes.begin(), bytes.end()));
 }
 
 TEST_CASE("an artifact file is mapped and its weights used in place") {
@@ -58,18 +55,16 @@ TEST_CASE("an artifact file is mapped and its weights used in place") {
   REQUIRE(b.failure == "");
   int fd = ::open(path.c_str(), O_CREAT | O_TRUNC | O_RDWR, 0644);
   REQUIRE(fd >= 0);
-  REQUIRE(writeArtifact(
-              b.finish(), b.code,
-              [&](size_t i) -> Result<std::span<const std::byte>> {
-                return std::span<const std::byte>(b.constants[i]);
-              },
-              *std::make_unique<FileSink>(fd))
-              .ok());
+  REQUIRE(
+      writeArtifact(
+          b.finish(), b.code,
+          [&](size_t i) -> Result<std::span<const std::byte>> { return std::span<const std::byte>(b.constants[i]); },
+          *std::make_unique<FileSink>(fd))
+          .ok());
   ::close(fd);
   auto artifact = Artifact::open(path);
   REQUIRE(artifact.ok());
-  CHECK(std::equal((*artifact)->bytes().begin(), (*artifact)->bytes().end(), bytes.begin(),
-                   bytes.end()));
+  CHECK(std::equal((*artifact)->bytes().begin(), (*artifact)->bytes().end(), bytes.begin(), bytes.end()));
   CHECK((*artifact)->code().size() == 5000);
   CHECK(reinterpret_cast<uintptr_t>((*artifact)->code().data()) % 4096 == 0);
   CHECK((*artifact)->code()[4999] == std::byte(0x90));
@@ -181,8 +176,7 @@ TEST_CASE("inconsistent programs are refused") {
   refuse([](Program &p) { p.constants[0].dims = {-1}; });
   refuse([](Program &p) { p.constants[0].dims = {2}; });
   refuse([](Program &p) { p.arenaBytes = 0; });
-  refuse(
-      [](Program &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = p.inputs[0].view; });
+  refuse([](Program &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = p.inputs[0].view; });
   refuse([](Program &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = noView; });
   refuse([](Program &p) { p.buffers[p.views.back().buffer].lastStep = 0; });
   refuse([](Program &p) { p.buffers[p.views.back().buffer].firstStep = 7; });

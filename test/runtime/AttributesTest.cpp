@@ -26,8 +26,8 @@ TEST_CASE("attributes print in name order and read back") {
 }
 
 TEST_CASE("doubles differ from integers and round-trip") {
-  for (double v : std::initializer_list<double>{0.0, -0.0, 1.0, 1e300, 5e-324, 0.1, -INFINITY,
-                                                double(1LL << 53), NAN, 1e22}) {
+  for (double v :
+       std::initializer_list<double>{0.0, -0.0, 1.0, 1e300, 5e-324, 0.1, -INFINITY, double(1LL << 53), NAN, 1e22}) {
     Attributes a;
     a.set("v", v);
     auto b = Attributes::parse(a.print());

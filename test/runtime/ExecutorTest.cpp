@@ -66,17 +66,14 @@ TEST_CASE("host calls and copies run over symbolic sizes") {
 TEST_CASE("inputs that do not fit are named") {
   ProgramBuilder b = sampleProgram();
   ExecutionContext context(load(b), 1);
-  Tensor good = iota({5, 3}), wide = iota({5, 4}), other = iota({6, 3}), many = iota({65, 3}),
-         flat = iota({15}), none = iota({0, 3});
+  Tensor good = iota({5, 3}), wide = iota({5, 4}), other = iota({6, 3}), many = iota({65, 3}), flat = iota({15}),
+         none = iota({0, 3});
   Tensor ints = *Tensor::zeros(DType::I32, std::vector<int64_t>{5, 3});
   CHECK(runError(context, {good.view(), good.view()}) == "ok");
   CHECK(runError(context, {good.view()}) == "the model has 2 inputs, 1 were given [KILN-E0502]");
-  CHECK(runError(context, {good.view(), {nullptr, DType::F32, good.dims()}}) ==
-        "input \"y\" is missing [KILN-E0502]");
-  CHECK(runError(context, {ints.view(), good.view()}) ==
-        "input \"x\": expected f32[N,3], got i32[5,3] [KILN-E0503]");
-  CHECK(runError(context, {flat.view(), good.view()}) ==
-        "input \"x\": expected f32[N,3], got f32[15] [KILN-E0504]");
+  CHECK(runError(context, {good.view(), {nullptr, DType::F32, good.dims()}}) == "input \"y\" is missing [KILN-E0502]");
+  CHECK(runError(context, {ints.view(), good.view()}) == "input \"x\": expected f32[N,3], got i32[5,3] [KILN-E0503]");
+  CHECK(runError(context, {flat.view(), good.view()}) == "input \"x\": expected f32[N,3], got f32[15] [KILN-E0504]");
   CHECK(runError(context, {good.view(), wide.view()}) ==
         "input \"y\": expected f32[N,3], got f32[5,4]: dim 1 is 4, expected 3 [KILN-E0505]");
   CHECK(runError(context, {good.view(), other.view()}) ==
@@ -87,8 +84,7 @@ TEST_CASE("inputs that do not fit are named") {
   CHECK(runError(context, {none.view(), none.view()}).find("E0507") != std::string::npos);
   TensorView crooked = good.view();
   crooked.data = static_cast<char *>(crooked.data) + 1;
-  CHECK(runError(context, {good.view(), crooked}) ==
-        "input \"y\": its data is not aligned to 4 bytes [KILN-E0515]");
+  CHECK(runError(context, {good.view(), crooked}) == "input \"y\": its data is not aligned to 4 bytes [KILN-E0515]");
 }
 
 TEST_CASE("constraints are checked when inputs are bound") {
@@ -96,8 +92,7 @@ TEST_CASE("constraints are checked when inputs are bound") {
   b.p.checks.push_back({*SizeExpr::parse("N mod 2"), 0, "the batch must be even"});
   ExecutionContext context(load(b), 1);
   Tensor x = iota({5, 3});
-  CHECK(runError(context, {x.view(), x.view()}) ==
-        "the batch must be even ((N mod 2) = 1, 0 = 0) [KILN-E0508]");
+  CHECK(runError(context, {x.view(), x.view()}) == "the batch must be even ((N mod 2) = 1, 0 = 0) [KILN-E0508]");
 }
 
 TEST_CASE("outputs are bound or allocated") {
@@ -122,8 +117,7 @@ TEST_CASE("kernels run from the mapped code, alike on any number of threads") {
   b.p.target = "x86-64-v3";
   b.symbol("N", 0, 0);
   ViewId x = b.input("x", DType::F32, {"N", "100"}), out = b.output("sums", DType::F32, {"N"});
-  ViewId t = b.temp(DType::F32, {"N", "100"}),
-         mark = b.temp(DType::I32, {"N"}, Buffer::Place::Workspace);
+  ViewId t = b.temp(DType::F32, {"N", "100"}), mark = b.temp(DType::I32, {"N"}, Buffer::Place::Workspace);
   ViewId ones = b.constant<float>("ones", DType::F32, {100}, std::vector<float>(100, 1.f));
   ViewId row = b.temp(DType::F32, {"N", "100"});
   b.call("add", {x, ones}, {row});
@@ -188,9 +182,8 @@ TEST_CASE("contexts of one model run side by side") {
 }
 
 TEST_CASE("a failing step is named") {
-  for (auto [status, text] :
-       {std::pair{"1", "node \"node_launch_0\": an index is out of range [KILN-E0513]"},
-        std::pair{"7", "node \"node_launch_0\": the kernel reported error 7 [KILN-E0512]"}}) {
+  for (auto [status, text] : {std::pair{"1", "node \"node_launch_0\": an index is out of range [KILN-E0513]"},
+                              std::pair{"7", "node \"node_launch_0\": the kernel reported error 7 [KILN-E0512]"}}) {
     ProgramBuilder b;
     b.p.target = "x86-64-v3";
     ViewId x = b.input("x", DType::F32, {"2"});
@@ -200,8 +193,7 @@ TEST_CASE("a failing step is named") {
     CHECK(runError(context, {in.view()}) == text);
   }
   ProgramBuilder b;
-  ViewId x = b.input("x", DType::F32, {"2"}), i = b.input("i", DType::I64, {"1"}),
-         y = b.output("y", DType::F32, {"1"});
+  ViewId x = b.input("x", DType::F32, {"2"}), i = b.input("i", DType::I64, {"1"}), y = b.output("y", DType::F32, {"1"});
   b.call("gather", {x, i}, {y}, Attributes{{"axis", int64_t(0)}});
   ExecutionContext context(load(b), 1);
   Tensor in = iota({2}), index = *Tensor::of<int64_t>(DType::I64, {1}, std::vector<int64_t>{5});

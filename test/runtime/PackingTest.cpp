@@ -14,8 +14,7 @@ void requireValid(const std::vector<PackInterval> &v, const Packing &p) {
     REQUIRE(p.offsets[i] + v[i].bytes <= p.total);
     for (size_t j = 0; j < i; ++j) {
       bool inTime = v[i].first <= v[j].last && v[j].first <= v[i].last;
-      bool inSpace =
-          p.offsets[i] < p.offsets[j] + v[j].bytes && p.offsets[j] < p.offsets[i] + v[i].bytes;
+      bool inSpace = p.offsets[i] < p.offsets[j] + v[j].bytes && p.offsets[j] < p.offsets[i] + v[i].bytes;
       bool both = inTime && inSpace && v[i].bytes && v[j].bytes;
       REQUIRE(!both);
     }

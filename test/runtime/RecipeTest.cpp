@@ -22,8 +22,8 @@ TEST_CASE("recipe text reads back") {
   CHECK(r->print() == text);
   CHECK(Recipe::parse("")->steps.empty());
   CHECK(Recipe::parse("reshape[]")->print() == "reshape[]");
-  for (const char *bad : {"perm[1]", "permute", "permute[", "permute[a]", "cast[x]", "pad[0,0];",
-                          "pad[0] pad[0]", "cast[]"})
+  for (const char *bad :
+       {"perm[1]", "permute", "permute[", "permute[a]", "cast[x]", "pad[0,0];", "pad[0] pad[0]", "cast[]"})
     CHECK(!Recipe::parse(bad).ok());
 }
 
@@ -31,8 +31,7 @@ TEST_CASE("permute and pad place every element") {
   Tensor t = iota({2, 3, 4});
   auto r = applyRecipe(t.view(), Recipe().permute({2, 0, 1}).pad({0, 1, 0, 1, 0, 2}));
   REQUIRE(r.ok());
-  REQUIRE(std::vector<int64_t>(r->dims().begin(), r->dims().end()) ==
-          std::vector<int64_t>{5, 3, 5});
+  REQUIRE(std::vector<int64_t>(r->dims().begin(), r->dims().end()) == std::vector<int64_t>{5, 3, 5});
   for (int64_t i = 0; i < 5; ++i)
     for (int64_t j = 0; j < 3; ++j)
       for (int64_t k = 0; k < 5; ++k) {
@@ -43,9 +42,8 @@ TEST_CASE("permute and pad place every element") {
 
 TEST_CASE("recipes that do not fit are errors") {
   Tensor t = iota({2, 3});
-  for (const char *text :
-       {"permute[0]", "permute[0,0]", "permute[0,2]", "reshape[5]", "pad[0,0]", "pad[-1,0,0,0]",
-        "pad[0,0,0,9223372036854775807]", "reshape[-2,-3]", "pad[0,0,0,4611686018427387904]"}) {
+  for (const char *text : {"permute[0]", "permute[0,0]", "permute[0,2]", "reshape[5]", "pad[0,0]", "pad[-1,0,0,0]",
+                           "pad[0,0,0,9223372036854775807]", "reshape[-2,-3]", "pad[0,0,0,4611686018427387904]"}) {
     INFO(text);
     CHECK(!applyRecipe(t.view(), *Recipe::parse(text)).ok());
   }
@@ -75,8 +73,7 @@ TEST_CASE("conversions saturate and round as documented") {
   std::vector<int64_t> ints{-1, 300, INT64_MAX};
   Tensor ti = *Tensor::of<int64_t>(DType::I64, {3}, ints);
   auto u8 = applyRecipe(ti.view(), Recipe().cast(DType::U8));
-  CHECK(std::vector<int>(u8->as<uint8_t>(), u8->as<uint8_t>() + 3) ==
-        std::vector<int>{0, 255, 255});
+  CHECK(std::vector<int>(u8->as<uint8_t>(), u8->as<uint8_t>() + 3) == std::vector<int>{0, 255, 255});
 }
 
 TEST_CASE("16-bit floats round-trip and round to nearest even") {
@@ -109,8 +106,7 @@ TEST_CASE("filters for minimal filtering") {
   std::copy(std::begin(filter), std::end(filter), t.as<float>());
   auto r = applyRecipe(t.view(), Recipe().winograd(2));
   REQUIRE(r.ok());
-  REQUIRE(std::vector<int64_t>(r->dims().begin(), r->dims().end()) ==
-          std::vector<int64_t>{1, 4, 4});
+  REQUIRE(std::vector<int64_t>(r->dims().begin(), r->dims().end()) == std::vector<int64_t>{1, 4, 4});
   const float row[] = {-1, 3.5, 1.5, 4}, column[] = {0, 0.5, -0.5, 0};
   for (int i = 0; i < 4; ++i)
     for (int j = 0; j < 4; ++j)

@@ -43,8 +43,8 @@ TEST_CASE("sizes have one canonical form") {
 }
 
 TEST_CASE("malformed or overflowing sizes") {
-  for (const char *bad : {"", "N+", "(N", "N)", "N M", "min N", "min(N", "3N", "mod", "*",
-                          "N floordiv", "99999999999999999999"})
+  for (const char *bad :
+       {"", "N+", "(N", "N)", "N M", "min N", "min(N", "3N", "mod", "*", "N floordiv", "99999999999999999999"})
     CHECK(canon(bad).substr(0, 6) == "error:");
   CHECK(canon("9223372036854775807 + 1") == "invalid");
   CHECK(canon("N floordiv 0") == "invalid");
@@ -64,8 +64,7 @@ TEST_CASE("evaluation reports what is missing") {
   CHECK(r.status().code() == ErrorCode::E0309);
   CHECK(r.status().message().find("'M'") != std::string::npos);
   CHECK((sym("N") * sym("N")).evaluate({{"N", INT64_MAX}}).status().code() == ErrorCode::E0308);
-  CHECK(SizeExpr::floorDiv(sym("N"), sym("M")).evaluate({{"N", 1}, {"M", 0}}).status().code() ==
-        ErrorCode::E0308);
+  CHECK(SizeExpr::floorDiv(sym("N"), sym("M")).evaluate({{"N", 1}, {"M", 0}}).status().code() == ErrorCode::E0308);
 }
 
 namespace {
@@ -89,23 +88,15 @@ struct Random {
     bool both = x && y;
     switch (pick) {
     case 2:
-    case 3:
-      return {a + b, both ? std::optional(*x + *y) : std::nullopt};
-    case 4:
-      return {a - b, both ? std::optional(*x - *y) : std::nullopt};
-    case 5:
-      return {a * b, both ? std::optional(*x * *y) : std::nullopt};
-    case 6:
-      return {SizeExpr::floorDiv(a, b), both ? floorDivChecked(*x, *y) : std::nullopt};
-    case 7:
-      return {SizeExpr::ceilDiv(a, b), both ? ceilDivChecked(*x, *y) : std::nullopt};
-    case 8:
-      return {SizeExpr::mod(a, b), both ? modChecked(*x, *y) : std::nullopt};
+    case 3: return {a + b, both ? std::optional(*x + *y) : std::nullopt};
+    case 4: return {a - b, both ? std::optional(*x - *y) : std::nullopt};
+    case 5: return {a * b, both ? std::optional(*x * *y) : std::nullopt};
+    case 6: return {SizeExpr::floorDiv(a, b), both ? floorDivChecked(*x, *y) : std::nullopt};
+    case 7: return {SizeExpr::ceilDiv(a, b), both ? ceilDivChecked(*x, *y) : std::nullopt};
+    case 8: return {SizeExpr::mod(a, b), both ? modChecked(*x, *y) : std::nullopt};
     default:
-      return rng() % 2 ? std::pair{SizeExpr::min(a, b),
-                                   both ? std::optional(std::min(*x, *y)) : std::nullopt}
-                       : std::pair{SizeExpr::max(a, b),
-                                   both ? std::optional(std::max(*x, *y)) : std::nullopt};
+      return rng() % 2 ? std::pair{SizeExpr::min(a, b), both ? std::optional(std::min(*x, *y)) : std::nullopt}
+                       : std::pair{SizeExpr::max(a, b), both ? std::optional(std::max(*x, *y)) : std::nullopt};
     }
   }
 };

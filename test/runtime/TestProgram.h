@@ -61,8 +61,7 @@ public:
     p.outputs.push_back({name, v});
     return v;
   }
-  template <typename T>
-  ViewId constant(const char *name, DType dtype, std::vector<int64_t> d, std::vector<T> values) {
+  template <typename T> ViewId constant(const char *name, DType dtype, std::vector<int64_t> d, std::vector<T> values) {
     std::vector<SizeExpr> sizes(d.begin(), d.end());
     ViewId v = view(buffer(Buffer::Place::Constant, p.constants.size()), dtype, sizes);
     Constant c;
@@ -75,14 +74,12 @@ public:
     constants.push_back(std::move(bytes));
     return v;
   }
-  ViewId temp(DType dtype, const std::vector<const char *> &d,
-              Buffer::Place place = Buffer::Place::Arena) {
+  ViewId temp(DType dtype, const std::vector<const char *> &d, Buffer::Place place = Buffer::Place::Arena) {
     ViewId v = view(buffer(place), dtype, dims(d));
     p.buffers[p.views[v].buffer].bytes = p.views[v].bytes();
     return v;
   }
-  Step &call(const char *op, std::vector<ViewId> in, std::vector<ViewId> out,
-             Attributes attributes = {}) {
+  Step &call(const char *op, std::vector<ViewId> in, std::vector<ViewId> out, Attributes attributes = {}) {
     Step s;
     s.action = HostCallStep{op, std::move(attributes), std::move(in), std::move(out)};
     s.node = std::string("node_") + op + "_" + std::to_string(p.steps.size());
@@ -103,8 +100,8 @@ public:
     p.kernels.push_back(k);
     return KernelId(p.kernels.size() - 1);
   }
-  LaunchStep &launch(KernelId kernel, std::vector<ViewId> buffers, const char *access,
-                     const char *grid, std::vector<const char *> sizes = {}) {
+  LaunchStep &launch(KernelId kernel, std::vector<ViewId> buffers, const char *access, const char *grid,
+                     std::vector<const char *> sizes = {}) {
     LaunchStep l;
     l.kernel = kernel;
     l.buffers = std::move(buffers);
@@ -154,10 +151,7 @@ public:
     MemorySink sink;
     Status status = writeArtifact(
         finish(), code,
-        [&](size_t i) -> Result<std::span<const std::byte>> {
-          return std::span<const std::byte>(constants[i]);
-        },
-        sink);
+        [&](size_t i) -> Result<std::span<const std::byte>> { return std::span<const std::byte>(constants[i]); }, sink);
     if (!status.ok())
       failure = formatError(status);
     return {sink.bytes.begin(), sink.bytes.end()};

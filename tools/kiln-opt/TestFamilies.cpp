@@ -23,11 +23,8 @@ public:
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
     return {defaultConfig(problem, target), Config{{"tile", int64_t(2)}}};
   }
-  Config defaultConfig(const Problem &, const TargetInfo &) const override {
-    return {{"tile", int64_t(1)}};
-  }
-  Result<Emission> emit(const Problem &, const Config &, const TargetInfo &,
-                        mlir::MLIRContext &) const override {
+  Config defaultConfig(const Problem &, const TargetInfo &) const override { return {{"tile", int64_t(1)}}; }
+  Result<Emission> emit(const Problem &, const Config &, const TargetInfo &, mlir::MLIRContext &) const override {
     return makeError(ErrorCode::E0903, "test families emit nothing");
   }
   Exactness exactness(const Problem &, const Config &) const override { return {}; }
@@ -58,16 +55,15 @@ struct ContractionFamily : TestFamily {
       return false;
     // Elementwise ops come after it, at its dims; transposes and slices before it.
     for (const Problem::Op &other : problem.ops) {
-      if (isPointwise(other) && (other.result < op->result ||
-                                 !(problem.value(other.result).dims == problem.value(op->result).dims)))
+      if (isPointwise(other) &&
+          (other.result < op->result || !(problem.value(other.result).dims == problem.value(op->result).dims)))
         return false;
     }
     return true;
   }
   std::optional<std::string> layoutPreference(const Problem &problem) const override {
-    return isOneOf(problem.ops[0].mnemonic, {"conv", "max_pool", "avg_pool"})
-               ? std::optional<std::string>("nhwc")
-               : std::nullopt;
+    return isOneOf(problem.ops[0].mnemonic, {"conv", "max_pool", "avg_pool"}) ? std::optional<std::string>("nhwc")
+                                                                              : std::nullopt;
   }
 };
 
@@ -75,8 +71,7 @@ struct SweepFamily : TestFamily {
   std::string_view name() const override { return "test.sweep"; }
   bool claims(const Problem &problem) const override {
     return anchor(problem,
-                  {"softmax", "log_softmax", "layer_norm", "rms_norm", "group_norm", "reduce", "max_pool",
-                   "avg_pool"},
+                  {"softmax", "log_softmax", "layer_norm", "rms_norm", "group_norm", "reduce", "max_pool", "avg_pool"},
                   {});
   }
 };

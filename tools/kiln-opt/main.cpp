@@ -15,9 +15,9 @@
 
 #include "llvm/Support/CommandLine.h"
 
-static llvm::cl::opt<std::string> families(
-    "kiln-families", llvm::cl::init("cpu"),
-    llvm::cl::desc("Kernel families that passes ask: cpu, test (simple fixed rules) or none"));
+static llvm::cl::opt<std::string>
+    families("kiln-families", llvm::cl::init("cpu"),
+             llvm::cl::desc("Kernel families that passes ask: cpu, test (simple fixed rules) or none"));
 static llvm::cl::opt<std::string> targetText("kiln-target", llvm::cl::init("x86-64-v3"),
                                              llvm::cl::desc("Target of the chosen implementations"));
 

@@ -13,9 +13,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double secondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 double percentile(const std::vector<double> &sorted, double p) {
   double at = p * static_cast<double>(sorted.size() - 1);
@@ -43,8 +41,7 @@ public:
   double run() {
     kiln_status status = KILN_STATUS_INIT;
     auto start = Clock::now();
-    kiln_context_run(context, values.data(), values.size(), outputs.data(), outputs.size(),
-                     &status);
+    kiln_context_run(context, values.data(), values.size(), outputs.data(), outputs.size(), &status);
     double seconds = secondsSince(start);
     check(status);
     return seconds;
@@ -73,16 +70,7 @@ std::vector<Row> profile(const kiln_model *model, kiln_context *context, Runner 
     kiln_model_get_step(model, i, &step, &status);
     check(status);
     const char *kinds[] = {"kernel", "reference", "copy"};
-    rows[i] = {step.node,
-               kinds[step.kind],
-               step.operation,
-               step.problem,
-               step.config,
-               0,
-               0,
-               0,
-               step.kernel,
-               0};
+    rows[i] = {step.node, kinds[step.kind], step.operation, step.problem, step.config, 0, 0, 0, step.kernel, 0};
   }
   kiln_context_set_profiling(context, 1, &status);
   check(status);
@@ -128,8 +116,7 @@ struct Figures {
 };
 
 void printText(const Figures &f, int top) {
-  printf("target %s, %d thread%s\n", f.model.target, f.info.threads,
-         f.info.threads == 1 ? "" : "s");
+  printf("target %s, %d thread%s\n", f.model.target, f.info.threads, f.info.threads == 1 ? "" : "s");
   printf("load                        %9.3f ms\n", f.loadSeconds * 1e3);
   printf("first run                   %9.3f ms\n", f.firstSeconds * 1e3);
   printf("load + first beyond warm    %9.3f ms\n", f.coldStart() * 1e3);
@@ -162,13 +149,11 @@ void printText(const Figures &f, int top) {
     }
     double seconds = std::max(row->seconds, 1e-9);
     printf("%10.1f  %5.1f %%  %7.1f  %7.1f  %-10s %-14s %s\n", row->seconds * 1e6,
-           100 * row->seconds / std::max(total, 1e-9), row->flops * 1e-9 / seconds,
-           row->bytes * 1e-9 / seconds, row->kind.c_str(), row->operation.c_str(),
-           row->node.c_str());
+           100 * row->seconds / std::max(total, 1e-9), row->flops * 1e-9 / seconds, row->bytes * 1e-9 / seconds,
+           row->kind.c_str(), row->operation.c_str(), row->node.c_str());
   }
   if (shown > top)
-    printf("%10.1f  %5.1f %%  %d more steps\n", rest * 1e6, 100 * rest / std::max(total, 1e-9),
-           shown - top);
+    printf("%10.1f  %5.1f %%  %d more steps\n", rest * 1e6, 100 * rest / std::max(total, 1e-9), shown - top);
 }
 
 nlohmann::ordered_json toJson(const Figures &f) {
@@ -244,8 +229,7 @@ int benchCommand(const BenchArguments &arguments) {
     runner.run();
   begin = Clock::now();
   while (arguments.runs ? f.runs.size() < static_cast<size_t>(arguments.runs)
-                        : f.runs.size() < 3 || (secondsSince(begin) < arguments.seconds &&
-                                                f.runs.size() < 1000000)) {
+                        : f.runs.size() < 3 || (secondsSince(begin) < arguments.seconds && f.runs.size() < 1000000)) {
     f.runs.push_back(runner.run());
     f.warmMean += f.runs.back();
   }

@@ -34,8 +34,7 @@ std::string typeText(const Program &program, ViewId id) {
 
 /// Values of the symbols at which figures are shown: their least, or those that --shape gives for
 /// an input's dims.
-std::map<std::string, int64_t> symbolValues(const Program &program,
-                                            const std::vector<std::string> &shapes) {
+std::map<std::string, int64_t> symbolValues(const Program &program, const std::vector<std::string> &shapes) {
   std::map<std::string, int64_t> values;
   for (const ProgramSymbol &symbol : program.symbols) {
     if (!symbol.isBound()) {
@@ -130,10 +129,9 @@ Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symb
     json["symbols"].push_back(entry);
   }
   json["at"] = symbols;
-  json["memory"] = {
-      {"arena_bytes", memory.arena},          {"arena_lower_bound_bytes", memory.lowerBound},
-      {"workspace_bytes", memory.workspace},  {"weights_bytes", artifact.weights().size()},
-      {"code_bytes", artifact.code().size()}, {"artifact_bytes", artifact.bytes().size()}};
+  json["memory"] = {{"arena_bytes", memory.arena},          {"arena_lower_bound_bytes", memory.lowerBound},
+                    {"workspace_bytes", memory.workspace},  {"weights_bytes", artifact.weights().size()},
+                    {"code_bytes", artifact.code().size()}, {"artifact_bytes", artifact.bytes().size()}};
   json["flops"] = work.flops;
   json["generated_flops"] = work.generatedFlops;
   json["generated_share"] = work.generatedShare();
@@ -145,8 +143,7 @@ Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symb
                                {"code_bytes", kernel.codeBytes}});
   json["steps"] = Json::array();
   for (const Step &step : program.steps) {
-    Json entry = {
-        {"kind", kindOf(step)}, {"operation", operationOf(program, step)}, {"node", step.node}};
+    Json entry = {{"kind", kindOf(step)}, {"operation", operationOf(program, step)}, {"node", step.node}};
     if (auto *launch = std::get_if<LaunchStep>(&step.action))
       entry["kernel"] = launch->kernel;
     entry["flops"] = take(step.flops.evaluate(symbols));
@@ -160,8 +157,8 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
   const Program &program = artifact.program();
   Memory memory = memoryOf(program, symbols);
   WorkCount work = take(countWork(program, symbols));
-  printf("%s, by %s, for %s, precision %s\n", program.name.c_str(), program.producer.c_str(),
-         program.target.c_str(), program.precision.c_str());
+  printf("%s, by %s, for %s, precision %s\n", program.name.c_str(), program.producer.c_str(), program.target.c_str(),
+         program.precision.c_str());
   for (const auto &port : program.inputs)
     printf("input   %s %s\n", port.name.c_str(), typeText(program, port.view).c_str());
   for (const auto &port : program.outputs)
@@ -180,12 +177,9 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
     at += (at.empty() ? ", at " : ", ") + name + " = " + std::to_string(value);
   printf("\nmemory%s\n", at.c_str());
   printf("  arena      %12ld bytes (%ld at least; kernel workspaces up to %ld of them)\n",
-         static_cast<long>(memory.arena), static_cast<long>(memory.lowerBound),
-         static_cast<long>(memory.workspace));
-  printf("  weights    %12zu bytes in %zu constants\n", artifact.weights().size(),
-         program.constants.size());
-  printf("  code       %12zu bytes in %zu kernels\n", artifact.code().size(),
-         program.kernels.size());
+         static_cast<long>(memory.arena), static_cast<long>(memory.lowerBound), static_cast<long>(memory.workspace));
+  printf("  weights    %12zu bytes in %zu constants\n", artifact.weights().size(), program.constants.size());
+  printf("  code       %12zu bytes in %zu kernels\n", artifact.code().size(), program.kernels.size());
   printf("  artifact   %12zu bytes\n", artifact.bytes().size());
   printf("\nwork%s: %.6g GFLOP, %.2f %% in generated code\n", at.c_str(), work.flops * 1e-9,
          100 * work.generatedShare());
@@ -220,9 +214,7 @@ int inspectCommand(const InspectArguments &arguments) {
   }
   auto symbols = symbolValues(artifact->program(), arguments.compile.shapes);
   if (arguments.json)
-    printf("%s\n", toJson(*artifact, symbols)
-                       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
-                       .c_str());
+    printf("%s\n", toJson(*artifact, symbols).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   else if (arguments.plan)
     printf("%s", printProgram(artifact->program()).c_str());
   else

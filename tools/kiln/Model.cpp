@@ -60,8 +60,7 @@ std::string Port::type() const {
 kiln_value Value::view() const {
   kiln_value value = {};
   value.kind = KILN_TENSOR;
-  value.u.tensor = {const_cast<std::byte *>(data.data()), dims.data(),
-                    static_cast<int32_t>(dims.size()), dtype};
+  value.u.tensor = {const_cast<std::byte *>(data.data()), dims.data(), static_cast<int32_t>(dims.size()), dtype};
   return value;
 }
 
@@ -82,49 +81,34 @@ static void fill(Value &value, uint64_t seed) {
     for (size_t i = 0; i < value.data.size() / sizeof(T); ++i)
       items[i] = make(next(seed));
   };
-  auto real = [](uint64_t bits) {
-    return static_cast<double>(static_cast<int64_t>(bits)) / 9223372036854775808.0;
-  };
+  auto real = [](uint64_t bits) { return static_cast<double>(static_cast<int64_t>(bits)) / 9223372036854775808.0; };
   switch (value.dtype) {
-  case KILN_F32:
-    return put([&](uint64_t bits) { return static_cast<float>(real(bits)); });
-  case KILN_F64:
-    return put(real);
+  case KILN_F32: return put([&](uint64_t bits) { return static_cast<float>(real(bits)); });
+  case KILN_F64: return put(real);
   case KILN_F16: // sign, an exponent of 2^-1 .. 2^-4, any mantissa
-    return put([](uint64_t bits) {
-      return static_cast<uint16_t>((bits & 0x83ff) | ((11 + (bits >> 20) % 4) << 10));
-    });
+    return put([](uint64_t bits) { return static_cast<uint16_t>((bits & 0x83ff) | ((11 + (bits >> 20) % 4) << 10)); });
   case KILN_BF16:
-    return put([](uint64_t bits) {
-      return static_cast<uint16_t>((bits & 0x807f) | ((123 + (bits >> 20) % 4) << 7));
-    });
-  case KILN_BOOL:
-    return put([](uint64_t bits) { return static_cast<uint8_t>(bits & 1); });
+    return put([](uint64_t bits) { return static_cast<uint16_t>((bits & 0x807f) | ((123 + (bits >> 20) % 4) << 7)); });
+  case KILN_BOOL: return put([](uint64_t bits) { return static_cast<uint8_t>(bits & 1); });
   case KILN_I8:
-  case KILN_U8:
-    return put([](uint64_t bits) { return static_cast<uint8_t>(bits % 10); });
+  case KILN_U8: return put([](uint64_t bits) { return static_cast<uint8_t>(bits % 10); });
   case KILN_I16:
-  case KILN_U16:
-    return put([](uint64_t bits) { return static_cast<uint16_t>(bits % 10); });
+  case KILN_U16: return put([](uint64_t bits) { return static_cast<uint16_t>(bits % 10); });
   case KILN_I32:
-  case KILN_U32:
-    return put([](uint64_t bits) { return static_cast<uint32_t>(bits % 10); });
-  default:
-    return put([](uint64_t bits) { return bits % 10; });
+  case KILN_U32: return put([](uint64_t bits) { return static_cast<uint32_t>(bits % 10); });
+  default: return put([](uint64_t bits) { return bits % 10; });
   }
 }
 
 /// Splits NAME=REST at the last '=' whose rest `accept` does not refuse; names may hold '='.
-static std::pair<std::string, std::string> split(const std::string &text, const char *form,
-                                                 char marker) {
+static std::pair<std::string, std::string> split(const std::string &text, const char *form, char marker) {
   size_t at = marker ? text.find(std::string("=") + marker) : text.rfind('=');
   if (at == std::string::npos || at == 0)
     fail(Usage, "\"" + text + "\" is not of the form " + form + " [KILN-E0701]");
   return {text.substr(0, at), text.substr(at + (marker ? 2 : 1))};
 }
 
-static std::map<std::string, std::vector<int64_t>>
-readSizes(const std::vector<std::string> &shapes) {
+static std::map<std::string, std::vector<int64_t>> readSizes(const std::vector<std::string> &shapes) {
   std::map<std::string, std::vector<int64_t>> sizes;
   for (const std::string &shape : shapes) {
     auto [name, text] = split(shape, "NAME=1x3x224x224", 0);
@@ -132,8 +116,7 @@ readSizes(const std::vector<std::string> &shapes) {
     for (size_t start = 0; start <= text.size() && !text.empty();) {
       size_t end = std::min(text.find_first_of("x,", start), text.size());
       std::string dim = text.substr(start, end - start);
-      bool digits = !dim.empty() && dim.size() < 16 &&
-                    dim.find_first_not_of("0123456789") == std::string::npos;
+      bool digits = !dim.empty() && dim.size() < 16 && dim.find_first_not_of("0123456789") == std::string::npos;
       dims.push_back(digits ? std::stoll(dim) : -1);
       start = end + 1;
     }
@@ -196,8 +179,7 @@ std::vector<Value> makeInputs(const kiln_model *model, const std::vector<std::st
       if (dim < 0)
         dim = leastSize(model, port.texts[i]);
       value.dims.push_back(dim);
-      if (__builtin_mul_overflow(bytes, static_cast<size_t>(dim), &bytes) ||
-          bytes > (size_t(1) << 40))
+      if (__builtin_mul_overflow(bytes, static_cast<size_t>(dim), &bytes) || bytes > (size_t(1) << 40))
         fail(Failed, "input \"" + port.name + "\" is too large [KILN-E0510]");
     }
     value.data.resize(bytes);

@@ -16,10 +16,9 @@ struct Entry {
 };
 
 // numpy has no bfloat16; packages that add one store it as two opaque bytes.
-constexpr Entry table[] = {{"f32", "<f4", 32},  {"f64", "<f8", 64}, {"f16", "<f2", 16},
-                           {"bf16", "<V2", 16}, {"i8", "|i1", 8},   {"i16", "<i2", 16},
-                           {"i32", "<i4", 32},  {"i64", "<i8", 64}, {"u8", "|u1", 8},
-                           {"u16", "<u2", 16},  {"u32", "<u4", 32}, {"u64", "<u8", 64},
+constexpr Entry table[] = {{"f32", "<f4", 32}, {"f64", "<f8", 64}, {"f16", "<f2", 16}, {"bf16", "<V2", 16},
+                           {"i8", "|i1", 8},   {"i16", "<i2", 16}, {"i32", "<i4", 32}, {"i64", "<i8", 64},
+                           {"u8", "|u1", 8},   {"u16", "<u2", 16}, {"u32", "<u4", 32}, {"u64", "<u8", 64},
                            {"bool", "|b1", 8}};
 
 using File = std::unique_ptr<FILE, int (*)(FILE *)>;
@@ -95,8 +94,7 @@ std::string readNpy(const std::string &path, Array &array) {
     return "ends inside its header";
 
   std::string_view descr, order, shape;
-  if (!field(header, "descr", descr) || !field(header, "fortran_order", order) ||
-      !field(header, "shape", shape))
+  if (!field(header, "descr", descr) || !field(header, "fortran_order", order) || !field(header, "shape", shape))
     return "has a header without descr, fortran_order or shape";
   if (order.substr(0, 5) != "False")
     return "is in Fortran order; save it with numpy.ascontiguousarray";
@@ -105,8 +103,7 @@ std::string readNpy(const std::string &path, Array &array) {
     if (descr.size() > 4 && descr.substr(1, 3) == entry.descr && descr[4] == descr[0])
       found = &entry;
   if (!found)
-    return "has element type " + std::string(descr.substr(0, descr.find(','))) +
-           ", which is not supported";
+    return "has element type " + std::string(descr.substr(0, descr.find(','))) + ", which is not supported";
   array = {found->dtype, {}, {}};
   if (!parseDims(shape, array.dims))
     return "has a shape that cannot be read";
@@ -121,8 +118,7 @@ std::string readNpy(const std::string &path, Array &array) {
     return "cannot be read";
   auto present = static_cast<size_t>(ftell(file.get()) - start);
   if (present != bytes)
-    return "holds " + std::to_string(present) + " bytes of data where its shape needs " +
-           std::to_string(bytes);
+    return "holds " + std::to_string(present) + " bytes of data where its shape needs " + std::to_string(bytes);
   fseek(file.get(), start, SEEK_SET);
   array.data.resize(bytes);
   if (fread(array.data.data(), 1, bytes, file.get()) != bytes)
@@ -130,8 +126,8 @@ std::string readNpy(const std::string &path, Array &array) {
   return "";
 }
 
-std::string writeNpy(const std::string &path, const std::string &dtype,
-                     const std::vector<int64_t> &dims, const void *data) {
+std::string writeNpy(const std::string &path, const std::string &dtype, const std::vector<int64_t> &dims,
+                     const void *data) {
   const Entry *found = nullptr;
   for (const Entry &entry : table)
     if (dtype == entry.dtype)
@@ -139,8 +135,7 @@ std::string writeNpy(const std::string &path, const std::string &dtype,
   if (!found)
     return "element type " + dtype + " cannot be written as .npy";
   size_t bytes = found->bits / 8;
-  std::string header =
-      std::string("{'descr': '") + found->descr + "', 'fortran_order': False, 'shape': (";
+  std::string header = std::string("{'descr': '") + found->descr + "', 'fortran_order': False, 'shape': (";
   for (int64_t dim : dims) {
     header += std::to_string(dim) + ", ";
     bytes *= size_t(dim);

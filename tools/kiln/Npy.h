@@ -19,8 +19,8 @@ struct Array {
 std::string readNpy(const std::string &path, Array &array);
 
 /// Writes `path` in whole or not at all. Returns an empty string, or why it could not be written.
-std::string writeNpy(const std::string &path, const std::string &dtype,
-                     const std::vector<int64_t> &dims, const void *data);
+std::string writeNpy(const std::string &path, const std::string &dtype, const std::vector<int64_t> &dims,
+                     const void *data);
 
 /// Bits of one element of a dtype that .npy files can hold; 0 for any other.
 int npyBits(const std::string &dtype);

@@ -14,31 +14,19 @@ namespace kiln::tools {
 
 static double element(const kiln_tensor &tensor, size_t i) {
   switch (tensor.dtype) {
-  case KILN_F32:
-    return static_cast<const float *>(tensor.data)[i];
-  case KILN_F64:
-    return static_cast<const double *>(tensor.data)[i];
-  case KILN_F16:
-    return f16ToFloat(static_cast<const uint16_t *>(tensor.data)[i]);
-  case KILN_BF16:
-    return bf16ToFloat(static_cast<const uint16_t *>(tensor.data)[i]);
-  case KILN_I8:
-    return static_cast<const int8_t *>(tensor.data)[i];
+  case KILN_F32: return static_cast<const float *>(tensor.data)[i];
+  case KILN_F64: return static_cast<const double *>(tensor.data)[i];
+  case KILN_F16: return f16ToFloat(static_cast<const uint16_t *>(tensor.data)[i]);
+  case KILN_BF16: return bf16ToFloat(static_cast<const uint16_t *>(tensor.data)[i]);
+  case KILN_I8: return static_cast<const int8_t *>(tensor.data)[i];
   case KILN_U8:
-  case KILN_BOOL:
-    return static_cast<const uint8_t *>(tensor.data)[i];
-  case KILN_I16:
-    return static_cast<const int16_t *>(tensor.data)[i];
-  case KILN_U16:
-    return static_cast<const uint16_t *>(tensor.data)[i];
-  case KILN_I32:
-    return static_cast<const int32_t *>(tensor.data)[i];
-  case KILN_U32:
-    return static_cast<const uint32_t *>(tensor.data)[i];
-  case KILN_I64:
-    return static_cast<double>(static_cast<const int64_t *>(tensor.data)[i]);
-  default:
-    return static_cast<double>(static_cast<const uint64_t *>(tensor.data)[i]);
+  case KILN_BOOL: return static_cast<const uint8_t *>(tensor.data)[i];
+  case KILN_I16: return static_cast<const int16_t *>(tensor.data)[i];
+  case KILN_U16: return static_cast<const uint16_t *>(tensor.data)[i];
+  case KILN_I32: return static_cast<const int32_t *>(tensor.data)[i];
+  case KILN_U32: return static_cast<const uint32_t *>(tensor.data)[i];
+  case KILN_I64: return static_cast<double>(static_cast<const int64_t *>(tensor.data)[i]);
+  default: return static_cast<double>(static_cast<const uint64_t *>(tensor.data)[i]);
   }
 }
 
@@ -83,10 +71,8 @@ static std::string fileName(const std::string &name) {
 
 int runCommand(const RunArguments &arguments) {
   Model model = loadOrCompile(arguments.compile);
-  if (!arguments.outputDirectory.empty() && mkdir(arguments.outputDirectory.c_str(), 0777) != 0 &&
-      errno != EEXIST)
-    fail(Failed,
-         arguments.outputDirectory + ": cannot be made: " + strerror(errno) + " [KILN-E0106]");
+  if (!arguments.outputDirectory.empty() && mkdir(arguments.outputDirectory.c_str(), 0777) != 0 && errno != EEXIST)
+    fail(Failed, arguments.outputDirectory + ": cannot be made: " + strerror(errno) + " [KILN-E0106]");
   std::vector<Value> inputs = makeInputs(model.get(), arguments.inputs, arguments.compile.shapes);
   std::vector<kiln_value> values;
   for (const Value &input : inputs)
@@ -110,8 +96,7 @@ int runCommand(const RunArguments &arguments) {
     summarize(ports[i].name, tensor);
     if (!arguments.outputDirectory.empty() && error.empty()) {
       std::string path = arguments.outputDirectory + "/" + fileName(ports[i].name) + ".npy";
-      error = writeNpy(path, kiln_dtype_name(tensor.dtype),
-                       {tensor.dims, tensor.dims + tensor.rank}, tensor.data);
+      error = writeNpy(path, kiln_dtype_name(tensor.dtype), {tensor.dims, tensor.dims + tensor.rank}, tensor.data);
       if (!error.empty())
         error = path + ": " + error + " [KILN-E0106]";
     }

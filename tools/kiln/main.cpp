@@ -10,31 +10,25 @@ using namespace kiln::tools;
 
 static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const char *modelHelp) {
   app.add_option("MODEL", arguments.model, modelHelp)->required();
-  app.add_option(
-         "--shape", arguments.shapes,
-         "sizes of an input, NAME=1x3x224x224; a size is a number, a name or a range low..high")
+  app.add_option("--shape", arguments.shapes,
+                 "sizes of an input, NAME=1x3x224x224; a size is a number, a name or a range low..high")
       ->allow_extra_args(false);
   app.add_option("--target", arguments.target,
                  "host, x86-64-v3, x86-64-v4+bf16+vnni ... or interpreter (reference kernels)")
       ->capture_default_str();
-  app.add_option("--precision", arguments.precision, "strict, default or fast")
-      ->capture_default_str();
+  app.add_option("--precision", arguments.precision, "strict, default or fast")->capture_default_str();
   app.add_option("--cache", arguments.cache, "a tuning cache, only read");
   app.add_option("--threads", arguments.threads, "threads; 0: the CPUs this process may use")
       ->check(CLI::Range(0, 1024));
-  app.add_flag("--require-compiled", arguments.requireCompiled,
-               "refuse models that need reference kernels");
-  app.add_option("--dump-dir", arguments.dumpDirectory,
-                 "a directory to write every stage and kernel to");
-  app.add_option("--opt-limit", arguments.optLimit,
-                 "let the passes do only so many rewrites, to bisect a miscompile")
+  app.add_flag("--require-compiled", arguments.requireCompiled, "refuse models that need reference kernels");
+  app.add_option("--dump-dir", arguments.dumpDirectory, "a directory to write every stage and kernel to");
+  app.add_option("--opt-limit", arguments.optLimit, "let the passes do only so many rewrites, to bisect a miscompile")
       ->check(CLI::NonNegativeNumber);
   app.add_flag("-v,--verbose", arguments.verbose, "show what takes how long");
 }
 
 static void addInputs(CLI::App &app, std::vector<std::string> &inputs) {
-  app.add_option("--input", inputs,
-                 "NAME=@FILE.npy; inputs that are not given are made up, the same every time")
+  app.add_option("--input", inputs, "NAME=@FILE.npy; inputs that are not given are made up, the same every time")
       ->allow_extra_args(false);
 }
 
@@ -56,8 +50,7 @@ int main(int argc, char **argv) {
   CLI::App *run = app.add_subcommand("run", "run a model or artifact once");
   addCompileOptions(*run, runArguments.compile, "model or artifact");
   addInputs(*run, runArguments.inputs);
-  run->add_option("--output-dir", runArguments.outputDirectory,
-                  "a directory to write the outputs to, as NAME.npy");
+  run->add_option("--output-dir", runArguments.outputDirectory, "a directory to write the outputs to, as NAME.npy");
 
   BenchArguments benchArguments;
   CLI::App *bench = app.add_subcommand("bench", "measure a model or artifact");

@@ -1,5 +1,5 @@
-// The extension module kiln._kiln: the C API as Python objects. Knows of memory and threads; names, checks and conversions of
-// arguments are Python (kiln/_model.py).
+// The extension module kiln._kiln: the C API as Python objects. Knows of memory and threads; names, checks and
+// conversions of arguments are Python (kiln/_model.py).
 #include "kiln/compiler.h"
 #include "kiln/runtime.h"
 
@@ -43,9 +43,10 @@ void check(int failed, const Status &status) {
 /// Element types by their numpy names.
 const std::map<std::string, int32_t> &dtypes() {
   static const std::map<std::string, int32_t> table = {
-      {"float32", KILN_F32}, {"float64", KILN_F64}, {"float16", KILN_F16}, {"bfloat16", KILN_BF16}, {"int8", KILN_I8},
-      {"int16", KILN_I16},   {"int32", KILN_I32},   {"int64", KILN_I64},   {"uint8", KILN_U8},      {"uint16", KILN_U16},
-      {"uint32", KILN_U32},  {"uint64", KILN_U64},  {"bool", KILN_BOOL}};
+      {"float32", KILN_F32}, {"float64", KILN_F64}, {"float16", KILN_F16}, {"bfloat16", KILN_BF16},
+      {"int8", KILN_I8},     {"int16", KILN_I16},   {"int32", KILN_I32},   {"int64", KILN_I64},
+      {"uint8", KILN_U8},    {"uint16", KILN_U16},  {"uint32", KILN_U32},  {"uint64", KILN_U64},
+      {"bool", KILN_BOOL}};
   return table;
 }
 
@@ -257,9 +258,7 @@ NB_MODULE(_kiln, m) {
       .def("inputs", [](const Model &model) { return model.ports(true); })
       .def("outputs", [](const Model &model) { return model.ports(false); })
       .def("save", &Model::save);
-  nb::class_<Runner>(m, "Runner")
-      .def(nb::init<std::shared_ptr<Model>, int32_t>())
-      .def("run", &Runner::run);
+  nb::class_<Runner>(m, "Runner").def(nb::init<std::shared_ptr<Model>, int32_t>()).def("run", &Runner::run);
   m.def("load_file", loadFile);
   m.def("compile_file", [](const std::string &path, const nb::dict &options) {
     return compileWith(options, [&](const kiln_compile_options &o, kiln_bytes &artifact, Status &status) {

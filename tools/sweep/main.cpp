@@ -1,5 +1,6 @@
-// kiln-sweep: for each problem text, every candidate configuration of the family that claims it is compiled, checked against the
-// interpreter (guard pages and canaries around every buffer, workgroups in several orders), timed and listed.
+// kiln-sweep: for each problem text, every candidate configuration of the family that claims it is compiled, checked
+// against the interpreter (guard pages and canaries around every buffer, workgroups in several orders), timed and
+// listed.
 #include "codegen/ProblemInterpreter.h"
 #include "codegen/harness/KernelHarness.h"
 #include "tools/sweep/FmaPeak.h"

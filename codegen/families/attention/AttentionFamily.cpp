@@ -2,8 +2,8 @@
 
 #include "codegen/Emission.h"
 #include "codegen/cpu/ScalarEmitter.h"
-#include "codegen/families/common/Launches.h"
 #include "codegen/families/common/Access.h"
+#include "codegen/families/common/Launches.h"
 #include "codegen/families/common/StridedView.h"
 #include "codegen/families/gemm/Panels.h"
 #include "codegen/families/gemm/TilePlan.h"
@@ -38,7 +38,8 @@ std::optional<Attention> Attention::of(const Problem &problem) {
       if (op)
         return std::nullopt;
       op = &candidate;
-    } else if (candidate.mnemonic != "transpose" && (op || (candidate.mnemonic != "slice" && candidate.mnemonic != "reshape"))) {
+    } else if (candidate.mnemonic != "transpose" &&
+               (op || (candidate.mnemonic != "slice" && candidate.mnemonic != "reshape"))) {
       return std::nullopt;
     }
   }
@@ -93,7 +94,8 @@ struct AttentionPlan {
   }
   static AttentionPlan fromConfig(const Config &c) {
     return {{static_cast<int>(c.getInt("rows")), static_cast<int>(c.getInt("panels"))},
-            static_cast<int>(c.getInt("tiles")), static_cast<int>(c.getInt("unroll"))};
+            static_cast<int>(c.getInt("tiles")),
+            static_cast<int>(c.getInt("unroll"))};
   }
 };
 
@@ -149,13 +151,13 @@ public:
   Exactness exactness(const Problem &, const Config &) const override { return {2e-5, 2e-5}; }
 };
 
-/// Emission of one problem. Launch 1 packs k^T and v into panels, launch 2 takes tiles of rows through scores, softmax and values.
+/// Emission of one problem. Launch 1 packs k^T and v into panels, launch 2 takes tiles of rows through scores, softmax
+/// and values.
 class AttentionEmission {
 public:
   AttentionEmission(const Problem &problem, const Attention &attention, const AttentionPlan &plan,
                     const TargetInfo &target, mlir::MLIRContext &context)
-      : problem(problem), a(attention), plan(plan), e(context, target),
-        scalars(e), lanes(e.lanes()) {}
+      : problem(problem), a(attention), plan(plan), e(context, target), scalars(e), lanes(e.lanes()) {}
 
   Emission run() {
     emitPacking();
@@ -202,9 +204,9 @@ private:
 };
 
 void AttentionEmission::emitPacking() {
-  Launch launch = beginLaunch(e, problem, "pack",
-                              {BufferRef::input(problem.inputIndex(a.k.buffer)),
-                               BufferRef::input(problem.inputIndex(a.v.buffer))});
+  Launch launch =
+      beginLaunch(e, problem, "pack",
+                  {BufferRef::input(problem.inputIndex(a.k.buffer)), BufferRef::input(problem.inputIndex(a.v.buffer))});
   Value keys = e.size(keyPanels()), values = e.size(valuePanels());
   Value all = e.add(keys, values), one = e.index(1);
   Value batch = e.div(e.workgroup(), all), panel = e.rem(e.workgroup(), all);

@@ -18,8 +18,8 @@ enum class DimUse {
 /// Right-aligned comparison of `dims` with `space`, one entry per dim of the space.
 std::vector<DimUse> dimUses(std::span<const SizeExpr> dims, std::span<const SizeExpr> space);
 
-/// Addressing of one buffer by indices of the iteration space. Strides are computed where the object is made, so make it
-/// at the top of a kernel.
+/// Addressing of one buffer by indices of the iteration space. Strides are computed where the object is made, so make
+/// it at the top of a kernel.
 class BufferAccess {
 public:
   /// `dims` are the buffer's own (row-major), broadcast into `space`.
@@ -37,8 +37,8 @@ public:
   mlir::Value rowAddress(mlir::ValueRange outer) const;
   mlir::Value step(mlir::Value row, mlir::Value inner) const;
 
-  /// `lanes` elements along the innermost dim (0: one scalar) from `pointer`, which step() or address() gave; one element
-  /// in every lane where the buffer broadcasts along it.
+  /// `lanes` elements along the innermost dim (0: one scalar) from `pointer`, which step() or address() gave; one
+  /// element in every lane where the buffer broadcasts along it.
   mlir::Value load(mlir::Value pointer, int64_t lanes, mlir::Value mask = {}) const;
   void store(mlir::Value value, mlir::Value pointer, mlir::Value mask = {}) const;
 

@@ -1,4 +1,5 @@
-// Per-channel operands of normalisations ([C] against channel dim 1 of [N, C, ...]) as operands that broadcast as in numpy.
+// Per-channel operands of normalisations ([C] against channel dim 1 of [N, C, ...]) as operands that broadcast as in
+// numpy.
 #pragma once
 
 #include "codegen/Problem.h"
@@ -8,8 +9,8 @@
 namespace kiln {
 
 /// The same problem with every batch_norm spelled out in elementwise ops, and the scale and bias of group_norm seen as
-/// [C, 1, ...]: the same bytes under dims that broadcast. Inputs, outputs and symbols keep their order. Nothing when such an
-/// operand is not a buffer of one dim that no other op reads.
+/// [C, 1, ...]: the same bytes under dims that broadcast. Inputs, outputs and symbols keep their order. Nothing when
+/// such an operand is not a buffer of one dim that no other op reads.
 std::optional<Problem> alignChannelOperands(const Problem &problem);
 
 /// Whether alignChannelOperands has anything to do.

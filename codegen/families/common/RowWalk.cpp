@@ -49,8 +49,7 @@ void RowWalk::forEach(const Visit &visit) {
   if (divisor != 0 && divisor % lanes_ == 0)
     return;
   Value left = e_.sub(length, whole);
-  e_.ifThen(e_.cmp(cpu::Cmp::gt, left, e_.index(0)),
-            [&] { visit({whole, e_.tailMask(lanes_, left, bits_), -1}); });
+  e_.ifThen(e_.cmp(cpu::Cmp::gt, left, e_.index(0)), [&] { visit({whole, e_.tailMask(lanes_, left, bits_), -1}); });
 }
 
 Values RowWalk::reduce(ValueRange init, const Step &step, const Merge &merge) {

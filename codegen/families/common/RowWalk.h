@@ -20,7 +20,8 @@ struct RowChunk {
 class RowWalk {
 public:
   /// A row of `length` elements. Rows that are short and known are unrolled whole, and stashed in registers.
-  RowWalk(cpu::Emitter &e, const SizeExpr &length, int64_t lanes, unsigned elementBits, int unroll, int maxUnrolledChunks);
+  RowWalk(cpu::Emitter &e, const SizeExpr &length, int64_t lanes, unsigned elementBits, int unroll,
+          int maxUnrolledChunks);
 
   int64_t lanes() const { return lanes_; }
   bool unrolled() const { return chunks_ > 0; }
@@ -28,8 +29,8 @@ public:
   using Visit = std::function<void(const RowChunk &)>;
   void forEach(const Visit &visit);
 
-  /// Folds the row: `init` are the identities (vectors), `step` returns the new accumulators for one chunk, and must apply
-  /// the chunk's mask itself; `merge` joins two sets of accumulators. Several sets run side by side.
+  /// Folds the row: `init` are the identities (vectors), `step` returns the new accumulators for one chunk, and must
+  /// apply the chunk's mask itself; `merge` joins two sets of accumulators. Several sets run side by side.
   using Step = std::function<cpu::Values(const RowChunk &, mlir::ValueRange accumulators)>;
   using Merge = std::function<cpu::Values(mlir::ValueRange, mlir::ValueRange)>;
   cpu::Values reduce(mlir::ValueRange init, const Step &step, const Merge &merge);
@@ -46,8 +47,8 @@ private:
   int chunks_ = 0;
 };
 
-/// A row's worth of vectors kept between sweeps: registers in unrolled walks, else `memory` (room for the row rounded up to
-/// whole vectors).
+/// A row's worth of vectors kept between sweeps: registers in unrolled walks, else `memory` (room for the row rounded
+/// up to whole vectors).
 class RowStash {
 public:
   RowStash(cpu::Emitter &e, mlir::Value memory) : e_(e), memory_(memory) {}

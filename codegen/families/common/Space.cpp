@@ -111,8 +111,7 @@ void emitVectors(Emitter &e, Value begin, Value end, int64_t lanes, int unroll, 
   Value at = begin;
   auto whole = [&](int64_t step, int count) {
     Value span = e.sub(end, at);
-    Value full = step & (step - 1) ? e.mul(e.div(span, e.index(step)), e.index(step))
-                                   : e.bitAnd(span, e.index(-step));
+    Value full = step & (step - 1) ? e.mul(e.div(span, e.index(step)), e.index(step)) : e.bitAnd(span, e.index(-step));
     Value stop = e.add(at, full);
     e.loop(at, stop, e.index(step), [&](Value i) { body(i, count, Value()); });
     at = stop;
@@ -128,8 +127,7 @@ void emitVectors(Emitter &e, Value begin, Value end, int64_t lanes, int unroll, 
       return;
   }
   Value left = e.sub(end, at);
-  e.ifThen(e.cmp(cpu::Cmp::gt, left, e.index(0)),
-           [&] { body(at, 1, e.tailMask(lanes, left, elementBits)); });
+  e.ifThen(e.cmp(cpu::Cmp::gt, left, e.index(0)), [&] { body(at, 1, e.tailMask(lanes, left, elementBits)); });
 }
 
 } // namespace kiln

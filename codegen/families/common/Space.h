@@ -1,5 +1,5 @@
-// Iteration spaces of pointwise kernels: collapsing dims that every buffer walks alike, splitting into workgroups, and the
-// walk over the rows of one workgroup.
+// Iteration spaces of pointwise kernels: collapsing dims that every buffer walks alike, splitting into workgroups, and
+// the walk over the rows of one workgroup.
 #pragma once
 
 #include "codegen/Problem.h"
@@ -10,7 +10,8 @@
 
 namespace kiln {
 
-/// The dims of a space and of the buffers that broadcast into it, with neighbouring dims merged wherever all of them allow.
+/// The dims of a space and of the buffers that broadcast into it, with neighbouring dims merged wherever all of them
+/// allow.
 struct CollapsedSpace {
   std::vector<SizeExpr> space;                // at least one dim; the last one is the row
   std::vector<std::vector<SizeExpr>> buffers; // aligned with `space`, one list per buffer given
@@ -31,9 +32,10 @@ void emitRows(cpu::Emitter &e, std::span<const SizeExpr> space, const RowGrid &g
               const std::function<void(mlir::ValueRange outer, mlir::Value begin, mlir::Value end)> &body);
 
 /// Emits the walk of [begin, end) in steps of whole vectors: `body(index, mask, count)` for `unroll` vectors at a time
-/// first (count = unroll, no mask), then one at a time, the last one with a mask. Parts that the size rules out are left
-/// out. All indices are relative to what body makes of them.
+/// first (count = unroll, no mask), then one at a time, the last one with a mask. Parts that the size rules out are
+/// left out. All indices are relative to what body makes of them.
 void emitVectors(cpu::Emitter &e, mlir::Value begin, mlir::Value end, int64_t lanes, int unroll, unsigned elementBits,
-                 const SizeExpr &length, const std::function<void(mlir::Value index, int count, mlir::Value mask)> &body);
+                 const SizeExpr &length,
+                 const std::function<void(mlir::Value index, int count, mlir::Value mask)> &body);
 
 } // namespace kiln

@@ -44,7 +44,8 @@ static std::optional<StridedView> sliced(StridedView view, const Problem::Op &op
   return view;
 }
 
-/// The same elements under other dims: groups of dims with equal products are split, or merged where each lies right behind the next.
+/// The same elements under other dims: groups of dims with equal products are split, or merged where each lies right
+/// behind the next.
 static std::optional<StridedView> reshaped(const StridedView &from, const std::vector<SizeExpr> &dims) {
   StridedView view{from.buffer, dims, std::vector<SizeExpr>(dims.size(), SizeExpr(1)), from.offset};
   size_t i = 0, j = 0;
@@ -111,7 +112,8 @@ std::optional<StridedView> StridedView::of(const Problem &problem, Problem::Valu
   return op->mnemonic == "slice" ? sliced(*from, *op, value.dims) : reshaped(*from, value.dims);
 }
 
-std::optional<std::vector<SizeExpr>> outputStrides(const Problem &problem, Problem::ValueId id, Problem::ValueId output) {
+std::optional<std::vector<SizeExpr>> outputStrides(const Problem &problem, Problem::ValueId id,
+                                                   Problem::ValueId output) {
   if (output == id)
     return rowMajorStrides(problem.value(id).dims);
   const Problem::Op *op = problem.producer(output);

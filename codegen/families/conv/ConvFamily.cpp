@@ -92,7 +92,9 @@ private:
   SizeExpr panelBytes() const { return c.taps() * c.groupChannels * (panelColumns * 4); }
   /// A pixel's channels are consecutive product rows' operands: no tables of taps are needed.
   bool plainRows() const {
-    auto ones = [](const std::vector<int64_t> &v) { return std::all_of(v.begin(), v.end(), [](int64_t x) { return x == 1; }); };
+    auto ones = [](const std::vector<int64_t> &v) {
+      return std::all_of(v.begin(), v.end(), [](int64_t x) { return x == 1; });
+    };
     return c.taps().isConstant(1) && ones(c.strides) && !c.padded();
   }
 
@@ -159,8 +161,9 @@ void ConvEmission::emitProduct() {
   if (!plainRows())
     scratch = scratch + pixels.scratchBytes();
   if (c.constantFilter)
-    emission.packed.push_back({problem.inputIndex(c.filter), packFilter(c.groups, groupOutputs().constant(),
-                                                                c.groupChannels.constant(), c.taps().constant())});
+    emission.packed.push_back(
+        {problem.inputIndex(c.filter),
+         packFilter(c.groups, groupOutputs().constant(), c.groupChannels.constant(), c.taps().constant())});
   endLaunch(e, emission, std::move(launch), nest.grid(), scratch);
 }
 

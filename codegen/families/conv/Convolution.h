@@ -22,7 +22,8 @@ struct Convolution {
   SizeExpr taps() const { return SizeExpr::product(kernel); }
   SizeExpr pixels() const { return batch * SizeExpr::product(out); }
 
-  /// The one convolution of a problem: f32, channels last, operands that are buffers of their own; nothing for any other problem.
+  /// The one convolution of a problem: f32, channels last, operands that are buffers of their own; nothing for any
+  /// other problem.
   static std::optional<Convolution> of(const Problem &problem);
 };
 

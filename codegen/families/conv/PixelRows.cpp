@@ -103,8 +103,8 @@ void PixelRows::fillTap(Value tap, Value tapBytes, const std::vector<Value> &pla
       if (!checked(d))
         continue;
       Value at = e.add(e.load(vector, e.offset(coordinates(d), first * 8)), e.splat(places[d], lanes));
-      Value ok = e.bitAnd(e.cmp(Cmp::ge, at, e.constant(vector, 0)),
-                          e.cmp(Cmp::lt, at, e.splat(e.size(conv.in[d]), lanes)));
+      Value ok =
+          e.bitAnd(e.cmp(Cmp::ge, at, e.constant(vector, 0)), e.cmp(Cmp::lt, at, e.splat(e.size(conv.in[d]), lanes)));
       inside = inside ? e.bitAnd(inside, ok) : ok;
     }
     if (inside)

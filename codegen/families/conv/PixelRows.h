@@ -1,5 +1,5 @@
-// Row pointers of an implicit matrix product over pixels: for a tile of output pixels and every kernel tap, where the channels that
-// the tap reads start, or a row of zeros where it falls into the padding.
+// Row pointers of an implicit matrix product over pixels: for a tile of output pixels and every kernel tap, where the
+// channels that the tap reads start, or a row of zeros where it falls into the padding.
 #pragma once
 
 #include "codegen/cpu/Emitter.h"

@@ -13,7 +13,8 @@ using namespace gemm;
 
 namespace {
 
-/// The convolution whose pixels are the tiles: a window of a tile's size, a tile's outputs apart. Its row pointers are those of the tiles.
+/// The convolution whose pixels are the tiles: a window of a tile's size, a tile's outputs apart. Its row pointers are
+/// those of the tiles.
 Convolution tilesOf(const Convolution &c, const WinogradPlan &plan) {
   Convolution tiles = c;
   for (size_t d = 0; d < 2; ++d) {
@@ -26,13 +27,14 @@ Convolution tilesOf(const Convolution &c, const WinogradPlan &plan) {
   return tiles;
 }
 
-/// Workgroup = block of tiles x block of column groups. Transformed inputs of a block: [product][row][channel]; products of a group: [product][row][column].
+/// Workgroup = block of tiles x block of column groups. Transformed inputs of a block: [product][row][channel];
+/// products of a group: [product][row][column].
 class WinogradEmission {
 public:
   WinogradEmission(const Problem &problem, const Convolution &conv, const WinogradPlan &plan, const TargetInfo &target,
                    mlir::MLIRContext &context)
-      : problem(problem), c(conv), tiles(tilesOf(conv, plan)), plan(plan),
-        e(context, target), lanes(e.lanes()), pixels(e, tiles, plan.tile.rows, pointerRowBytes()) {}
+      : problem(problem), c(conv), tiles(tilesOf(conv, plan)), plan(plan), e(context, target), lanes(e.lanes()),
+        pixels(e, tiles, plan.tile.rows, pointerRowBytes()) {}
 
   Emission run();
 
@@ -57,7 +59,8 @@ private:
   int64_t inputPlaneBytes() const { return plan.blockRows() * channels() * 4 + 64; }
   int64_t productPlaneBytes() const { return plan.blockRows() * plan.tile.panels * panelColumns * 4 + 64; }
   int64_t inputBytes() const { return plan.products() * inputPlaneBytes(); }
-  // Scratch: pointers of a tile's pixels | pixel state | pointers into transformed inputs | products | one result | transformed inputs
+  // Scratch: pointers of a tile's pixels | pixel state | pointers into transformed inputs | products | one result |
+  // transformed inputs
   int64_t pixelTableBytes() const { return plan.products() * pointerRowBytes(); }
   int64_t productTableBytes() const { return plan.products() * plan.blockTiles * pointerRowBytes(); }
   int64_t resultBytes() const { return plan.outputs * plan.outputs * lanes * 4; }
@@ -165,9 +168,7 @@ void WinogradEmission::emitMainLaunch() {
   endLaunch(e, emission, std::move(launch), blocks() * columnBlocks(), scratch);
 
   Recipe recipe;
-  recipe.winograd(plan.outputs)
-      .reshape({panels(), panelColumns, channels(), plan.products()})
-      .permute({0, 3, 2, 1});
+  recipe.winograd(plan.outputs).reshape({panels(), panelColumns, channels(), plan.products()}).permute({0, 3, 2, 1});
   emission.packed.push_back({problem.inputIndex(c.filter), recipe});
 }
 

@@ -67,7 +67,8 @@ WinogradPlan winogradPlan(const Convolution &c, int outputs, const TargetInfo &t
   plan.outputs = outputs;
   int64_t channels = c.channels.constant(), columns = c.outputs.constant();
   int64_t tiles = tileCount(c, outputs).value_or(256);
-  // Rows of a block: their transforms take a good part of the second-level cache; the more, the less often filters are read.
+  // Rows of a block: their transforms take a good part of the second-level cache; the more, the less often filters are
+  // read.
   int64_t share = plan.products() * channels * columns * 4 > target.l2Bytes ? target.l2Bytes : target.l2Bytes / 2;
   int64_t fit = std::max<int64_t>(8, share / (plan.products() * channels * 4));
   int64_t blocks = ceilDiv(tiles, std::min<int64_t>(fit, 64));
@@ -97,8 +98,8 @@ std::optional<WinogradPlan> defaultWinograd(const Problem &problem, const Convol
   // Transforms cost the same however few channels share them.
   if (channels < 32 || columns < 32)
     return std::nullopt;
-  // Arithmetic, and filters read from memory: a model's other layers have driven them out of the caches. F(4x4) has four times
-  // their bytes, which few tiles cannot make up for.
+  // Arithmetic, and filters read from memory: a model's other layers have driven them out of the caches. F(4x4) has
+  // four times their bytes, which few tiles cannot make up for.
   double multiplyAdds = 5.6e9 * target.lanes(32), transformed = 4.2e9 * target.lanes(32); // per second, all included
   constexpr double bytesPerSecond = 10e9;
   auto seconds = [&](double products, double rows, double rate) {
@@ -122,9 +123,8 @@ std::vector<WinogradPlan> candidateWinograds(const Problem &problem, const Convo
   if (!mayUseWinograd(problem, c, target))
     return plans;
   auto consider = [&](const WinogradPlan &plan) {
-    if (isLegalPlan(plan, target) && std::none_of(plans.begin(), plans.end(), [&](const WinogradPlan &p) {
-          return p.config() == plan.config();
-        }))
+    if (isLegalPlan(plan, target) &&
+        std::none_of(plans.begin(), plans.end(), [&](const WinogradPlan &p) { return p.config() == plan.config(); }))
       plans.push_back(plan);
   };
   for (int outputs : {2, 4}) {

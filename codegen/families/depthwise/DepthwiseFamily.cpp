@@ -44,10 +44,9 @@ public:
 /// Emission of one problem. The filter is read as [tap][channel].
 class DepthwiseEmission {
 public:
-  DepthwiseEmission(const Problem &problem, const Convolution &conv, const DepthwisePlan &plan, const TargetInfo &target,
-                    mlir::MLIRContext &context)
-      : problem(problem), c(conv), shape(*depthwiseShape(conv)), plan(plan),
-        e(context, target), lanes(e.lanes()) {}
+  DepthwiseEmission(const Problem &problem, const Convolution &conv, const DepthwisePlan &plan,
+                    const TargetInfo &target, mlir::MLIRContext &context)
+      : problem(problem), c(conv), shape(*depthwiseShape(conv)), plan(plan), e(context, target), lanes(e.lanes()) {}
 
   Emission run();
 
@@ -62,9 +61,7 @@ private:
     auto type = e.vec(e.f32(), lanes);
     return mask ? e.maskedLoad(type, pointer, mask) : e.load(type, pointer);
   }
-  SizeExpr channelBlock() const {
-    return plan.vectors ? SizeExpr(plan.vectors * lanes) : c.channels;
-  }
+  SizeExpr channelBlock() const { return plan.vectors ? SizeExpr(plan.vectors * lanes) : c.channels; }
 
   const Problem &problem;
   const Convolution &c;
@@ -110,7 +107,8 @@ void DepthwiseEmission::emitTransposedFilter() {
 }
 
 void DepthwiseEmission::emitConvolution() {
-  Launch launch = beginLaunch(e, problem, "depthwise", allBuffers(problem, c.constantFilter ? c.filter : Problem::absent));
+  Launch launch =
+      beginLaunch(e, problem, "depthwise", allBuffers(problem, c.constantFilter ? c.filter : Problem::absent));
   BasePointers pointers = basePointers(e, problem);
   epilogue = std::make_unique<gemm::Epilogue>(e, problem, c.result, c.bias, pointers.inputs, pointers.outputs);
   input = pointers.inputs[problem.inputIndex(c.input)];
@@ -176,8 +174,7 @@ void DepthwiseEmission::forChannels(llvm::function_ref<void(Value channel, Value
   }
   Value whole = e.sub(channelEnd, e.rem(e.sub(channelEnd, channelBegin), step));
   e.loop(channelBegin, whole, step, [&](Value channel) { body(channel, {}); });
-  e.ifThen(e.cmp(Cmp::lt, whole, channelEnd),
-           [&] { body(whole, e.tailMask(lanes, e.sub(channelEnd, whole))); });
+  e.ifThen(e.cmp(Cmp::lt, whole, channelEnd), [&] { body(whole, e.tailMask(lanes, e.sub(channelEnd, whole))); });
 }
 
 void DepthwiseEmission::emitBlock(Value pixel, int64_t pixels, const std::vector<bool> &inside) {

@@ -37,7 +37,8 @@ Config DepthwisePlan::config() const {
 }
 
 DepthwisePlan DepthwisePlan::fromConfig(const Config &c) {
-  return {static_cast<int>(c.getInt("pixels")), static_cast<int>(c.getInt("rows")), static_cast<int>(c.getInt("vectors"))};
+  return {static_cast<int>(c.getInt("pixels")), static_cast<int>(c.getInt("rows")),
+          static_cast<int>(c.getInt("vectors"))};
 }
 
 std::optional<DepthwiseShape> depthwiseShape(const Convolution &conv) {
@@ -83,7 +84,8 @@ std::optional<std::vector<PixelBlocks>> splitRow(const WindowDim &width, int64_t
 
 bool isLegalPlan(const DepthwisePlan &plan, const DepthwiseShape &shape, const TargetInfo &target) {
   return plan.pixels >= 1 && plan.pixels <= 16 && plan.rows >= 1 && plan.rows <= 1 << 20 && plan.vectors >= 0 &&
-         plan.vectors <= 1 << 20 && (plan.pixels == 1 || registersOf(shape.width, plan.pixels) <= target.vectorRegisters);
+         plan.vectors <= 1 << 20 &&
+         (plan.pixels == 1 || registersOf(shape.width, plan.pixels) <= target.vectorRegisters);
 }
 
 DepthwisePlan defaultPlan(const Convolution &conv, const TargetInfo &target) {
@@ -112,8 +114,10 @@ std::vector<DepthwisePlan> candidatePlans(const Convolution &conv, const TargetI
     for (int rows : {1, base.rows, 4 * base.rows})
       for (int vectors : {0, 1, 2, 4, 8}) {
         DepthwisePlan plan{pixels, rows, vectors};
-        if (isLegalPlan(plan, shape, target) && (pixels == base.pixels || (rows == base.rows && vectors == base.vectors)))
-          if (std::none_of(plans.begin(), plans.end(), [&](const DepthwisePlan &p) { return p.config() == plan.config(); }))
+        if (isLegalPlan(plan, shape, target) &&
+            (pixels == base.pixels || (rows == base.rows && vectors == base.vectors)))
+          if (std::none_of(plans.begin(), plans.end(),
+                           [&](const DepthwisePlan &p) { return p.config() == plan.config(); }))
             plans.push_back(plan);
       }
   return plans;

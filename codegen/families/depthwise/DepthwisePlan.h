@@ -23,20 +23,23 @@ struct WindowDim {
   SizeExpr in, out, kernel;
   int64_t stride = 1, dilation = 1, pad = 0;
 };
-/// Height and width; a height of 1 where there is one spatial dim. Nothing where the problem is no depthwise convolution.
+/// Height and width; a height of 1 where there is one spatial dim. Nothing where the problem is no depthwise
+/// convolution.
 struct DepthwiseShape {
   WindowDim height, width;
 };
 std::optional<DepthwiseShape> depthwiseShape(const Convolution &conv);
 
-/// `count` blocks of `pixels` output pixels side by side from `first` on, all with the same input columns in the padding.
+/// `count` blocks of `pixels` output pixels side by side from `first` on, all with the same input columns in the
+/// padding.
 struct PixelBlocks {
   int64_t first, count, pixels;
   std::vector<bool> inside; ///< per input column of a block
 };
 /// Input columns that a block of pixels reads (with those between dilated taps).
 int64_t columnsOf(const WindowDim &width, int64_t pixels);
-/// A row as a short list of blocks whose columns are known to lie inside or outside; nothing where sizes are unknown or the list would be long.
+/// A row as a short list of blocks whose columns are known to lie inside or outside; nothing where sizes are unknown or
+/// the list would be long.
 std::optional<std::vector<PixelBlocks>> splitRow(const WindowDim &width, int64_t pixels);
 
 bool isLegalPlan(const DepthwisePlan &plan, const DepthwiseShape &shape, const TargetInfo &target);

@@ -15,8 +15,8 @@ class ElementwiseFamily : public KernelFamily {
 public:
   std::string_view name() const override { return "elementwise"; }
   int version() const override { return 1; }
-  /// Every op has a scalar body for its element types (or is a batch_norm), literals have one element, all outputs have the
-  /// same dims.
+  /// Every op has a scalar body for its element types (or is a batch_norm), literals have one element, all outputs have
+  /// the same dims.
   bool claims(const Problem &problem) const override;
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
@@ -43,8 +43,8 @@ bool ElementwiseFamily::claims(const Problem &problem) const {
   }
   // Compile time grows faster than the region, and beyond this the region is no longer bound by memory.
   constexpr size_t maxOps = 64, maxOutputs = 8;
-  if (problem.ops.empty() || problem.ops.size() > maxOps || problem.outputs.empty() || problem.outputs.size() > maxOutputs ||
-      problem.precision == Precision::Strict || !isExpression(problem))
+  if (problem.ops.empty() || problem.ops.size() > maxOps || problem.outputs.empty() ||
+      problem.outputs.size() > maxOutputs || problem.precision == Precision::Strict || !isExpression(problem))
     return false;
   const std::vector<SizeExpr> &space = problem.value(problem.outputs[0]).dims;
   for (Problem::ValueId id : problem.outputs)

@@ -89,8 +89,7 @@ Epilogue::Shape Epilogue::classify(const Problem::Value &value) const {
   bool wide = value.dims.back() == dims.back() && !dims.back().isConstant(1);
   if (wide && allOne(value.dims.begin(), value.dims.end() - 1))
     return Shape::Column;
-  if (!wide && value.dims.size() == dims.size() &&
-      std::equal(value.dims.begin(), value.dims.end() - 1, dims.begin()))
+  if (!wide && value.dims.size() == dims.size() && std::equal(value.dims.begin(), value.dims.end() - 1, dims.begin()))
     return Shape::Row;
   return Shape::General;
 }
@@ -180,17 +179,12 @@ Value Epilogue::loadLeaf(const Leaf &leaf, Value row, Value column, Value mask) 
     return e.splat(e.loadAs(value.dtype, 0, e.offset(leaf.base, element, bytes)), lanes);
   };
   switch (leaf.shape) {
-  case Shape::Scalar:
-    return splatAt(e.index(0));
-  case Shape::Row:
-    return splatAt(row);
-  case Shape::Column:
-    return e.loadAs(value.dtype, lanes, e.offset(leaf.base, column, bytes), mask);
+  case Shape::Scalar: return splatAt(e.index(0));
+  case Shape::Row: return splatAt(row);
+  case Shape::Column: return e.loadAs(value.dtype, lanes, e.offset(leaf.base, column, bytes), mask);
   case Shape::Full:
-    return e.loadAs(value.dtype, lanes,
-                    e.offset(leaf.base, e.add(e.mul(row, columnCount), column), bytes), mask);
-  case Shape::General:
-    break;
+    return e.loadAs(value.dtype, lanes, e.offset(leaf.base, e.add(e.mul(row, columnCount), column), bytes), mask);
+  case Shape::General: break;
   }
   Value element = generalOffset(value, row, column);
   if (value.dims.back().isConstant(1))

@@ -1,6 +1,7 @@
-// What follows a product in a fused problem: any DAG of elementwise ops over the product's elements, evaluated row by row while the
-// tile is still in the nearest cache. Operands may be full tensors, per column, per row, scalars or any broadcast between them;
-// several outputs; in place where the problem says so (each element is read before it is written, once).
+// What follows a product in a fused problem: any DAG of elementwise ops over the product's elements, evaluated row by
+// row while the tile is still in the nearest cache. Operands may be full tensors, per column, per row, scalars or any
+// broadcast between them; several outputs; in place where the problem says so (each element is read before it is
+// written, once).
 #pragma once
 
 #include "codegen/Problem.h"
@@ -13,8 +14,8 @@
 
 namespace kiln::gemm {
 
-/// Whether everything in `problem` but the op that computes `anchor` (and the values it alone reads) is an epilogue of it: elementwise
-/// ops whose operands broadcast to the anchor's dims, outputs of just those dims.
+/// Whether everything in `problem` but the op that computes `anchor` (and the values it alone reads) is an epilogue of
+/// it: elementwise ops whose operands broadcast to the anchor's dims, outputs of just those dims.
 bool isEpilogueOf(const Problem &problem, Problem::ValueId anchor);
 
 /// Where the elements of one tile row come from and go to.
@@ -25,13 +26,13 @@ struct EpilogueRow {
 
 class Epilogue {
 public:
-  /// `inputs[i]`, `outputs[k]`: base pointers of the problem's inputs() and outputs (inputs that are not read may be null).
-  /// `bias`: a value [columns] added to the anchor first, or absent.
+  /// `inputs[i]`, `outputs[k]`: base pointers of the problem's inputs() and outputs (inputs that are not read may be
+  /// null). `bias`: a value [columns] added to the anchor first, or absent.
   Epilogue(cpu::Emitter &e, const Problem &problem, Problem::ValueId anchor, Problem::ValueId bias,
            std::vector<cpu::Value> inputs, std::vector<cpu::Value> outputs);
 
-  /// Applies it to a block of `rows` x `vectors` registers at `tile` (row-major, `tileColumns` floats a row) whose first element is
-  /// (row0, column0). `columns`: how many of them exist (null: all).
+  /// Applies it to a block of `rows` x `vectors` registers at `tile` (row-major, `tileColumns` floats a row) whose
+  /// first element is (row0, column0). `columns`: how many of them exist (null: all).
   void emitBlock(cpu::Value tile, int64_t tileColumns, cpu::Value row0, cpu::Value rows, cpu::Value column0,
                  int vectors, cpu::Value columns);
 

@@ -38,9 +38,7 @@ SizeExpr Nest::grid() const {
          SizeExpr::ceilDiv(tileCount(), plan.blockTiles);
 }
 
-SizeExpr Nest::scratchBytes() const {
-  return SizeExpr(tileBytes()) + sizes.taps * (tableRowBytes() * plan.blockTiles);
-}
+SizeExpr Nest::scratchBytes() const { return SizeExpr(tileBytes()) + sizes.taps * (tableRowBytes() * plan.blockTiles); }
 
 Value Nest::tableOf(Value tileInBlock) {
   return e.offset(e.offset(e.scratch(), tileBytes()), e.mul(tileInBlock, e.size(sizes.taps)), tableRowBytes());
@@ -67,13 +65,10 @@ void Nest::emit(const Operands &operands, Epilogue &epilogue) {
   Value one = e.index(1), width = e.index(plan.tile.panels);
   e.loop(group0, groupEnd, one, [&](Value group) {
     Value panel0 = e.mul(group, width);
-    auto wholeGroup = [&] {
-      emitTiles(operands, epilogue, whole, plan.tile.panels, batch, panel0, tile0, blockTiles);
-    };
+    auto wholeGroup = [&] { emitTiles(operands, epilogue, whole, plan.tile.panels, batch, panel0, tile0, blockTiles); };
     auto singlePanels = [&] {
-      e.loop(panel0, panels, one, [&](Value panel) {
-        emitTiles(operands, epilogue, tail, 1, batch, panel, tile0, blockTiles);
-      });
+      e.loop(panel0, panels, one,
+             [&](Value panel) { emitTiles(operands, epilogue, tail, 1, batch, panel, tile0, blockTiles); });
     };
     bool haveWhole = whole.full.op || whole.small.op;
     if (haveWhole && hasTail)
@@ -104,7 +99,14 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels
   e.loop(0, tiles, 1, [&](Value t) {
     Value row0 = e.mul(e.add(tile0, t), e.index(plan.tile.rows));
     Value rows = e.min(e.index(plan.tile.rows), e.sub(e.size(sizes.rows), row0));
-    Values arguments{tableOf(t), b, panelBytes, bStep, aStep, e.size(sizes.taps), e.size(sizes.inner), scratch,
+    Values arguments{tableOf(t),
+                     b,
+                     panelBytes,
+                     bStep,
+                     aStep,
+                     e.size(sizes.taps),
+                     e.size(sizes.inner),
+                     scratch,
                      e.index(panels * panelColumns * 4)};
     auto callFull = [&] { e.call(kernels.full, arguments); };
     auto callSmall = [&] { e.call(kernels.small, arguments); };

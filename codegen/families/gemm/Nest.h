@@ -1,5 +1,5 @@
-// The loop nest around the register tile: workgroup -> block of tiles -> groups of panels -> tiles, with row-pointer tables in scratch
-// and the epilogue after each tile. Sizes may all be run-time values.
+// The loop nest around the register tile: workgroup -> block of tiles -> groups of panels -> tiles, with row-pointer
+// tables in scratch and the epilogue after each tile. Sizes may all be run-time values.
 #pragma once
 
 #include "codegen/families/gemm/Epilogue.h"
@@ -17,7 +17,7 @@ struct NestSizes {
 };
 
 struct NestOptions {
-  bool packed = true;      ///< B in panels, else row-major with a multiple of 16 columns
+  bool packed = true; ///< B in panels, else row-major with a multiple of 16 columns
   bool contiguousA = true;
 };
 
@@ -32,13 +32,13 @@ public:
 
   /// What the family supplies, all emitted inside the open kernel.
   struct Operands {
-    /// Writes the row pointers of the tile of rows row0 .. row0 + tile.rows - 1 (rows from the count on must be readable) to `table`: tap t, row i at
-    /// t * tableRowBytes() + i * 8.
+    /// Writes the row pointers of the tile of rows row0 .. row0 + tile.rows - 1 (rows from the count on must be
+    /// readable) to `table`: tap t, row i at t * tableRowBytes() + i * 8.
     std::function<void(cpu::Value batch, cpu::Value row0, cpu::Value table)> fillTable;
     /// First byte of panel `panel` (unpacked: of column 16 * panel of the first row).
     std::function<cpu::Value(cpu::Value batch, cpu::Value panel)> panel;
-    cpu::Value bStep;  ///< unpacked: bytes from one row of B to the next; packed: ignored
-    cpu::Value aStep;  ///< bytes of one step of A where it is not contiguous
+    cpu::Value bStep; ///< unpacked: bytes from one row of B to the next; packed: ignored
+    cpu::Value aStep; ///< bytes of one step of A where it is not contiguous
     /// Row and column of the product's element (0, 0) in the epilogue's output.
     std::function<EpilogueRow(cpu::Value batch)> origin;
   };

@@ -50,9 +50,8 @@ void emitPackPanel(Emitter &e, const PanelSource &from, Value target) {
     e.loop(zero, from.taps, one, [&](Value tap) {
       Value start = e.offset(source, e.mul(tap, from.tapBytes), 1);
       Value k0 = e.mul(tap, from.inner);
-      e.loop(zero, from.inner, one, [&](Value channel) {
-        body(e.offset(start, e.mul(channel, from.innerBytes), 1), e.add(k0, channel));
-      });
+      e.loop(zero, from.inner, one,
+             [&](Value channel) { body(e.offset(start, e.mul(channel, from.innerBytes), 1), e.add(k0, channel)); });
     });
   };
   // Columns side by side are copied as vectors, others element by element; missing ones are zero.

@@ -1,4 +1,5 @@
-// Packing of B into panels of 16 columns (the layout of RegisterTile.h): by a recipe where B is constant, else by a launch of its own.
+// Packing of B into panels of 16 columns (the layout of RegisterTile.h): by a recipe where B is constant, else by a
+// launch of its own.
 #pragma once
 
 #include "codegen/cpu/Emitter.h"
@@ -11,8 +12,8 @@ Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed
 /// [group][panel][tap][channel][16] from a dense filter [groups * outputs, channels, taps].
 Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps);
 
-/// One panel of B: element (k, n), k = tap * inner + i, at source + tap * tapBytes + i * innerBytes + n * columnBytes. Only `columns` of
-/// the 16 columns exist (or more than 16); the others are filled with zeros.
+/// One panel of B: element (k, n), k = tap * inner + i, at source + tap * tapBytes + i * innerBytes + n * columnBytes.
+/// Only `columns` of the 16 columns exist (or more than 16); the others are filled with zeros.
 struct PanelSource {
   cpu::Value source;
   cpu::Value columnBytes, tapBytes, innerBytes;
@@ -21,8 +22,8 @@ struct PanelSource {
 /// Copies it to `to`.
 void emitPackPanel(cpu::Emitter &e, const PanelSource &from, cpu::Value to);
 
-/// The body of a packing kernel for a batch of matrices, one workgroup per panel: workgroup = batch * panels + panel. `from` is the first panel with
-/// all columns; matrices lie batchBytes apart.
+/// The body of a packing kernel for a batch of matrices, one workgroup per panel: workgroup = batch * panels + panel.
+/// `from` is the first panel with all columns; matrices lie batchBytes apart.
 void emitPackMatrices(cpu::Emitter &e, PanelSource from, cpu::Value batchBytes, cpu::Value to);
 
 } // namespace kiln::gemm

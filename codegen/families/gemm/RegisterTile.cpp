@@ -12,8 +12,8 @@ public:
   TileEmission(Emitter &e, TileShape shape, const TileOptions &options, ValueRange arguments)
       : e(e), options(options), rows(shape.rows), lanes(e.lanes()),
         vectors(static_cast<int>(shape.panels * panelColumns / lanes)), table(arguments[0]), b(arguments[1]),
-        panelBytes(arguments[2]), bStep(arguments[3]), aStep(arguments[4]), taps(arguments[5]),
-        inner(arguments[6]), result(arguments[7]), resultBytes(arguments[8]) {}
+        panelBytes(arguments[2]), bStep(arguments[3]), aStep(arguments[4]), taps(arguments[5]), inner(arguments[6]),
+        result(arguments[7]), resultBytes(arguments[8]) {}
 
   void emit() {
     auto vector = e.vec(e.f32(), lanes);
@@ -27,12 +27,10 @@ public:
       Values pointers;
       for (int i = 0; i < rows; ++i)
         pointers.push_back(e.load(e.ptr(), e.offset(tapRow, int64_t(i) * 8)));
-      Values now = e.loop(zero, mainEnd, step, carried, [&](Value k, ValueRange in) {
-        return steps(pointers, k, options.unroll, in);
-      });
+      Values now = e.loop(zero, mainEnd, step, carried,
+                          [&](Value k, ValueRange in) { return steps(pointers, k, options.unroll, in); });
       if (remainder)
-        now = e.loop(mainEnd, inner, one, now,
-                     [&](Value k, ValueRange in) { return steps(pointers, k, 1, in); });
+        now = e.loop(mainEnd, inner, one, now, [&](Value k, ValueRange in) { return steps(pointers, k, 1, in); });
       return now;
     });
     Value row = result;
@@ -63,8 +61,7 @@ private:
       }
       for (int i = 0; i < rows; ++i) {
         Value row = pointers[static_cast<size_t>(i)];
-        Value at = options.contiguousA ? e.offset(e.offset(row, k, 4), int64_t(u) * 4)
-                                       : e.offset(row, aOffset, 1);
+        Value at = options.contiguousA ? e.offset(e.offset(row, k, 4), int64_t(u) * 4) : e.offset(row, aOffset, 1);
         Value a = e.splat(e.load(e.f32(), at), lanes);
         for (int j = 0; j < vectors; ++j) {
           Value &acc = out[static_cast<size_t>(i * vectors + j)];
@@ -99,10 +96,9 @@ private:
 
 } // namespace
 
-LocalFunction emitRegisterTile(Emitter &e, llvm::StringRef name, TileShape shape,
-                               const TileOptions &options) {
-  LocalFunction function = e.beginLocal(name, {e.ptr(), e.ptr(), e.i64(), e.i64(), e.i64(), e.i64(),
-                                               e.i64(), e.ptr(), e.i64()});
+LocalFunction emitRegisterTile(Emitter &e, llvm::StringRef name, TileShape shape, const TileOptions &options) {
+  LocalFunction function =
+      e.beginLocal(name, {e.ptr(), e.ptr(), e.i64(), e.i64(), e.i64(), e.i64(), e.i64(), e.ptr(), e.i64()});
   TileEmission(e, shape, options, function.arguments).emit();
   e.endLocal();
   return function;

@@ -1,8 +1,9 @@
-// The inner kernel that matrix products and convolutions share: a tile of `rows` x `vectors` accumulators in registers, fed by rows
-// of A through a table of pointers (any rows: a matrix's, or pixels of an image) and by panels of B.
+// The inner kernel that matrix products and convolutions share: a tile of `rows` x `vectors` accumulators in registers,
+// fed by rows of A through a table of pointers (any rows: a matrix's, or pixels of an image) and by panels of B.
 //
-// B lies in panels of 16 columns, whatever the register width: panel p, step k, column c at p * panelBytes + (k * 16 + c) * 4, so that every level
-// reads the same packed bytes. Unpacked B (row-major, a multiple of 16 columns) is read in place.
+// B lies in panels of 16 columns, whatever the register width: panel p, step k, column c at p * panelBytes + (k * 16 +
+// c) * 4, so that every level reads the same packed bytes. Unpacked B (row-major, a multiple of 16 columns) is read in
+// place.
 #pragma once
 
 #include "codegen/cpu/Emitter.h"
@@ -19,20 +20,20 @@ struct TileShape {
 };
 
 struct TileOptions {
-  int unroll = 4;             ///< steps of K per iteration
-  int prefetch = 0;           ///< steps of K that B is fetched ahead; 0: not at all
-  bool packed = true;         ///< B in panels; else row-major
-  bool contiguousA = true;    ///< step k of a row is 4 bytes after step k-1; else `aStep` bytes
-  int64_t innerDivisor = 1;   ///< known divisor of the inner count: no remainder loop where `unroll` divides it
-  int64_t tableRowBytes = 0;  ///< distance of the table's taps
+  int unroll = 4;            ///< steps of K per iteration
+  int prefetch = 0;          ///< steps of K that B is fetched ahead; 0: not at all
+  bool packed = true;        ///< B in panels; else row-major
+  bool contiguousA = true;   ///< step k of a row is 4 bytes after step k-1; else `aStep` bytes
+  int64_t innerDivisor = 1;  ///< known divisor of the inner count: no remainder loop where `unroll` divides it
+  int64_t tableRowBytes = 0; ///< distance of the table's taps
 };
 
 /// Emits the local function
-///   tile(table: ptr, b: ptr, panelBytes: i64, bStep: i64, aStep: i64, taps: i64, inner: i64, result: ptr, resultBytes: i64)
-/// that sums over taps x inner steps: row i of tap t starts at the pointer table[t][i], B's steps follow one another. The tile goes
-/// to `result`, rows `resultBytes` apart, both multiples of 64.
-cpu::LocalFunction emitRegisterTile(cpu::Emitter &e, llvm::StringRef name, TileShape shape,
-                                    const TileOptions &options);
+///   tile(table: ptr, b: ptr, panelBytes: i64, bStep: i64, aStep: i64, taps: i64, inner: i64, result: ptr, resultBytes:
+///   i64)
+/// that sums over taps x inner steps: row i of tap t starts at the pointer table[t][i], B's steps follow one another.
+/// The tile goes to `result`, rows `resultBytes` apart, both multiples of 64.
+cpu::LocalFunction emitRegisterTile(cpu::Emitter &e, llvm::StringRef name, TileShape shape, const TileOptions &options);
 
 /// Registers that a tile needs, of the target's vectors.
 int registersOf(TileShape shape, const TargetInfo &target);

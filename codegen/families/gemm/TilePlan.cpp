@@ -9,8 +9,8 @@ namespace {
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/// Cycles of one K step of a tile: bound by arithmetic, by loads, or by the latency of too few accumulators; and what its bytes of B cost
-/// that come from the second-level cache.
+/// Cycles of one K step of a tile: bound by arithmetic, by loads, or by the latency of too few accumulators; and what
+/// its bytes of B cost that come from the second-level cache.
 double stepCycles(TileShape shape, const TargetInfo &target) {
   double vectors = double(shape.panels * panelColumns / target.lanes(32));
   double fma = shape.rows * vectors / 2;
@@ -31,7 +31,8 @@ double productCycles(TileShape shape, const ProductShape &product, const TargetI
     double vectors = double(s.rows * s.panels * panelColumns / target.lanes(32));
     return stepCycles(s, target) + (50 + 2.5 * vectors) / depth;
   };
-  double perTile = double(panels / shape.panels) * tileCycles(shape) + double(panels % shape.panels) * tileCycles({shape.rows, 1});
+  double perTile =
+      double(panels / shape.panels) * tileCycles(shape) + double(panels % shape.panels) * tileCycles({shape.rows, 1});
   return tiles * perTile;
 }
 
@@ -129,9 +130,8 @@ TilePlan defaultPlan(const ProductShape &product, const TargetInfo &target) {
 std::vector<TilePlan> candidatePlans(const ProductShape &product, const TargetInfo &target) {
   std::vector<TilePlan> plans{defaultPlan(product, target)};
   auto consider = [&](const TilePlan &plan) {
-    if (isLegalPlan(plan, target) && std::none_of(plans.begin(), plans.end(), [&](const TilePlan &p) {
-          return p.config() == plan.config();
-        }))
+    if (isLegalPlan(plan, target) &&
+        std::none_of(plans.begin(), plans.end(), [&](const TilePlan &p) { return p.config() == plan.config(); }))
       plans.push_back(plan);
   };
   double best = productCycles(plans[0].tile, product, target);

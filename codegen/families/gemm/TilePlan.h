@@ -1,5 +1,5 @@
-// How a product [rows x depth] * [depth x columns] is cut: the register tile, the block of tiles one workgroup computes, and the
-// inner kernel's options. It is what configurations of matmul and conv hold.
+// How a product [rows x depth] * [depth x columns] is cut: the register tile, the block of tiles one workgroup
+// computes, and the inner kernel's options. It is what configurations of matmul and conv hold.
 #pragma once
 
 #include "codegen/KernelFamily.h"
@@ -13,9 +13,10 @@ namespace kiln::gemm {
 /// The product as the plan sees it. Sizes unknown at compile time are absent.
 struct ProductShape {
   std::optional<int64_t> rows, columns, depth;
-  int64_t rowReuse = 1;      ///< how often an element of A takes part per depth step of its row: kernel taps of a convolution
-  bool packed = true;        ///< B in panels (else the plan may choose)
-  bool constantB = true;     ///< B does not change from run to run
+  int64_t rowReuse =
+      1;              ///< how often an element of A takes part per depth step of its row: kernel taps of a convolution
+  bool packed = true; ///< B in panels (else the plan may choose)
+  bool constantB = true; ///< B does not change from run to run
 };
 
 struct TilePlan {

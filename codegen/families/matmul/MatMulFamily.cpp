@@ -18,10 +18,10 @@ namespace {
 struct Product {
   Problem::ValueId a = Problem::absent, b = Problem::absent, result = Problem::absent;
   bool transposeA = false, transposeB = false, constantB = false;
-  SizeExpr rows, columns, depth;         ///< of one product of the batch
-  std::vector<SizeExpr> batch;           ///< of the result
-  std::vector<SizeExpr> batchA, batchB;  ///< right-aligned, filled with ones to the result's rank
-  bool folded = false; ///< B is the same for the whole batch: the batch joins the rows
+  SizeExpr rows, columns, depth;        ///< of one product of the batch
+  std::vector<SizeExpr> batch;          ///< of the result
+  std::vector<SizeExpr> batchA, batchB; ///< right-aligned, filled with ones to the result's rank
+  bool folded = false;                  ///< B is the same for the whole batch: the batch joins the rows
 
   static std::optional<Product> of(const Problem &problem);
 };
@@ -50,7 +50,8 @@ std::optional<Product> Product::of(const Problem &problem) {
         return std::nullopt;
       op = &candidate;
     }
-  if (!op || op->operands.size() != 2 || !isF32Buffer(problem, op->operands[0]) || !isF32Buffer(problem, op->operands[1]))
+  if (!op || op->operands.size() != 2 || !isF32Buffer(problem, op->operands[0]) ||
+      !isF32Buffer(problem, op->operands[1]))
     return std::nullopt;
   Product p;
   p.a = op->operands[0];
@@ -168,9 +169,7 @@ bool MatMulFamily::isLegal(const Problem &problem, const Config &config, const T
   return p && isLegalPlan(plan, target) && config == configOf(plan, pack) && (pack || mayReadInPlace(*p));
 }
 
-Exactness MatMulFamily::exactness(const Problem &, const Config &) const {
-  return {1e-5, 1e-5};
-}
+Exactness MatMulFamily::exactness(const Problem &, const Config &) const { return {1e-5, 1e-5}; }
 
 /// Emission of one problem.
 class MatMulEmission {

@@ -24,7 +24,7 @@ enum class Method {
 
 struct CopyPlan {
   Method method = Method::Elements;
-  size_t across = 0; // Tiles, Interleave: the dim that is dense in the source
+  size_t across = 0;           // Tiles, Interleave: the dim that is dense in the source
   std::vector<SizeExpr> space; // walked by workgroups as rows
 };
 

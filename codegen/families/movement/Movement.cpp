@@ -41,8 +41,8 @@ bool claimsGather(const Problem &problem, const Problem::Op &op) {
   const Problem::Value &x = problem.value(op.operands[0]), &indices = problem.value(op.operands[1]);
   int64_t axis = op.attributes.getInt("axis", 0);
   return x.isBuffer() && indices.isBuffer() && op.operands[0] != op.operands[1] &&
-         (indices.dtype == DType::I64 || indices.dtype == DType::I32) && x.rank() > 0 && axis >= -x.rank() && axis < x.rank() &&
-         problem.value(op.result).rank() == x.rank() + indices.rank() - 1;
+         (indices.dtype == DType::I64 || indices.dtype == DType::I32) && x.rank() > 0 && axis >= -x.rank() &&
+         axis < x.rank() && problem.value(op.result).rank() == x.rank() + indices.rank() - 1;
 }
 
 bool claimsPad(const Problem &problem, const Problem::Op &op) {

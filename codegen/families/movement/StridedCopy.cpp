@@ -99,7 +99,8 @@ std::optional<StridedCopy> sliceCopy(const Problem::Value &x, const Problem::Val
   return copy;
 }
 
-// A dim that is 1 where the result's is not, is repeated; an unknown one that may be 1 is left to the elementwise family.
+// A dim that is 1 where the result's is not, is repeated; an unknown one that may be 1 is left to the elementwise
+// family.
 std::optional<StridedCopy> expandCopy(const Problem::Value &x, const Problem::Value &y, const Problem::Op &op) {
   if (op.operands.size() != 1 || y.rank() < x.rank())
     return std::nullopt;

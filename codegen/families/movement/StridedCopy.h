@@ -1,5 +1,5 @@
-// StridedCopy: the common form of movements whose source is an affine function of the result's index. Both sides may be part of a
-// larger tensor.
+// StridedCopy: the common form of movements whose source is an affine function of the result's index. Both sides may be
+// part of a larger tensor.
 #pragma once
 
 #include "codegen/Problem.h"
@@ -9,7 +9,8 @@
 
 namespace kiln {
 
-/// result[offset + sum i_d * to_d] = source[offset + sum i_d * from_d] for all i in `dims`; offsets and strides in elements.
+/// result[offset + sum i_d * to_d] = source[offset + sum i_d * from_d] for all i in `dims`; offsets and strides in
+/// elements.
 struct StridedCopy {
   std::vector<SizeExpr> dims, from, to;
   SizeExpr fromOffset = 0, toOffset = 0;

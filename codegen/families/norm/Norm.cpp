@@ -17,8 +17,8 @@ class NormFamily : public KernelFamily {
 public:
   std::string_view name() const override { return "norm"; }
   int version() const override { return 1; }
-  /// One such op over the last axis (softmax over any axis); every other op elementwise; all outputs of its operand's dims;
-  /// over the normalised axes each buffer is either full or constant.
+  /// One such op over the last axis (softmax over any axis); every other op elementwise; all outputs of its operand's
+  /// dims; over the normalised axes each buffer is either full or constant.
   bool claims(const Problem &problem) const override;
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
@@ -130,8 +130,7 @@ Values addEach(Emitter &e, ValueRange a, ValueRange b) {
 class RowSweeps {
 public:
   RowSweeps(NormRow &row, RowWalk &walk, Value memory)
-      : row(row), walk(walk), e(row.e), stash(e, memory),
-        vector(e.vec(e.registerType(row.plan.dtype), row.lanes)) {
+      : row(row), walk(walk), e(row.e), stash(e, memory), vector(e.vec(e.registerType(row.plan.dtype), row.lanes)) {
     // What is cheap to read again is not kept.
     const Problem::Value &x = row.problem.value(row.plan.x);
     keepX = walk.unrolled() || !x.isBuffer() || x.dtype == DType::F16 || x.dtype == DType::BF16;
@@ -242,8 +241,6 @@ private:
   RowStash stash;
   mlir::Type vector;
   bool keepX;
-
-
 };
 
 // One group of channels: the moments over all of its rows, then each row with its channel's scale and bias.
@@ -309,9 +306,8 @@ void emitColumns(NormRow &row, Value begin, Value end, ValueRange outer, unsigne
       return value;
     };
     Value none = e.constant(vector, -std::numeric_limits<double>::infinity());
-    Value most = e.loop(zero, length, one, none, [&](Value k, ValueRange acc) {
-      return Values{e.fastMax(x(k), acc[0])};
-    })[0];
+    Value most =
+        e.loop(zero, length, one, none, [&](Value k, ValueRange acc) { return Values{e.fastMax(x(k), acc[0])}; })[0];
     Value sum = e.loop(zero, length, one, e.constant(vector, 0.0), [&](Value k, ValueRange acc) {
       return Values{e.add(acc[0], row.scalars.expNonPositive(e.sub(x(k), most)))};
     })[0];
@@ -349,7 +345,8 @@ Result<Emission> NormFamily::emit(const Problem &original, const Config &config,
     RowGrid grid = makeRowGrid(space, std::max<int64_t>(lanes, 256), lanes);
     Launch launch = beginLaunch(e, problem, "norm", grid.grid());
     NormRow row(e, problem, *plan, lanes);
-    emitRows(e, space, grid, [&](ValueRange outer, Value begin, Value end) { emitColumns(row, begin, end, outer, bits); });
+    emitRows(e, space, grid,
+             [&](ValueRange outer, Value begin, Value end) { emitColumns(row, begin, end, outer, bits); });
     return finishLaunch(e, std::move(launch));
   }
 

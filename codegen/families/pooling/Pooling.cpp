@@ -134,13 +134,16 @@ public:
       Value kernel = e.index(plan.kernel[d]), dilation = e.index(plan.dilations[d]), zero = e.index(0);
       Value start = e.sub(e.mul(at[d], e.index(plan.strides[d])), e.index(plan.pads[d]));
       // Taps k with 0 <= start + k * dilation < limit.
-      auto tapsBelow = [&](Value limit) { return e.min(kernel, e.max(zero, e.ceilDiv(e.sub(limit, start), dilation))); };
+      auto tapsBelow = [&](Value limit) {
+        return e.min(kernel, e.max(zero, e.ceilDiv(e.sub(limit, start), dilation)));
+      };
       Value high = tapsBelow(inSize[d]);
       Value low = e.min(high, e.max(zero, e.ceilDiv(e.neg(start), dilation)));
       taps.start.push_back(start);
       taps.low.push_back(low);
       taps.high.push_back(high);
-      Value counted = plan.includePads ? tapsBelow(e.add(inSize[d], e.index(plan.pads[plan.rank + d]))) : e.sub(high, low);
+      Value counted =
+          plan.includePads ? tapsBelow(e.add(inSize[d], e.index(plan.pads[plan.rank + d]))) : e.sub(high, low);
       taps.count = e.mul(taps.count, counted);
     }
     return taps;

@@ -15,7 +15,8 @@ Value Folding::identity(mlir::Type type) {
   switch (kind) {
   case ReduceKind::Max:
     return isFloat ? e.constant(type, -std::numeric_limits<double>::infinity()) : e.constant(type, -most - 1);
-  case ReduceKind::Min: return isFloat ? e.constant(type, std::numeric_limits<double>::infinity()) : e.constant(type, most);
+  case ReduceKind::Min:
+    return isFloat ? e.constant(type, std::numeric_limits<double>::infinity()) : e.constant(type, most);
   case ReduceKind::Prod: return e.constant(type, 1);
   default: return e.constant(type, 0);
   }

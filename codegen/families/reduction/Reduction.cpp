@@ -17,8 +17,8 @@ class ReductionFamily : public KernelFamily {
 public:
   std::string_view name() const override { return "reduction"; }
   int version() const override { return 1; }
-  /// One reduce of floats (or a sum, max, min or prod of signed integers); ops before it have its operand's space, ops after
-  /// it and all outputs have its result's dims.
+  /// One reduce of floats (or a sum, max, min or prod of signed integers); ops before it have its operand's space, ops
+  /// after it and all outputs have its result's dims.
   bool claims(const Problem &problem) const override;
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
@@ -58,8 +58,8 @@ namespace {
 class ReductionEmitter {
 public:
   ReductionEmitter(Emitter &e, const Problem &problem, const ReductionPlan &plan, int unroll)
-      : e(e), problem(problem), plan(plan), bits(widestElement(problem)), lanes(e.lanes(bits)), unroll(unroll), scalars(e),
-        inputs(problem.inputs()), kept(plan.kept()) {
+      : e(e), problem(problem), plan(plan), bits(widestElement(problem)), lanes(e.lanes(bits)), unroll(unroll),
+        scalars(e), inputs(problem.inputs()), kept(plan.kept()) {
     for (size_t i = 0; i < inputs.size(); ++i) {
       DType dtype = problem.value(inputs[i]).dtype;
       before.emplace_back(e, e.buffer(i), dtype, plan.before[i], plan.space);
@@ -129,7 +129,6 @@ public:
     finish(reduce(fold, 1)[0], keptIndices, 0, Value());
   }
 
-
 private:
   using Fold = std::function<Values(ReduceKind, const std::function<Value(Value, int)> &)>;
 
@@ -167,8 +166,8 @@ private:
     return point.get(plan.x);
   }
 
-  // Loops over the reduced dims of the space before its last one (which `body` handles), carrying accumulators. `keptAt` are
-  // the indices of kept dims, in order.
+  // Loops over the reduced dims of the space before its last one (which `body` handles), carrying accumulators.
+  // `keptAt` are the indices of kept dims, in order.
   Values foldDims(size_t dim, ValueRange keptAt, ValueRange indices, ValueRange acc,
                   const std::function<Values(ValueRange, ValueRange)> &body) {
     if (dim + 1 == plan.space.size())
@@ -229,11 +228,11 @@ Result<Emission> ReductionFamily::emit(const Problem &problem, const Config &con
     RowGrid grid;
     grid.row = kept.back();
     grid.rows = SizeExpr::product(std::span(kept).first(kept.size() - 1));
-    SizeExpr want = SizeExpr::max(SizeExpr::ceilDiv(SizeExpr::floorDiv(block, perResult), lanes * unroll), 1) * (lanes * unroll);
+    SizeExpr want =
+        SizeExpr::max(SizeExpr::ceilDiv(SizeExpr::floorDiv(block, perResult), lanes * unroll), 1) * (lanes * unroll);
     grid.partLength = want;
     grid.partsPerRow = SizeExpr::max(SizeExpr::ceilDiv(grid.row, want), 1);
-    grid.rowsPerGroup =
-        SizeExpr::max(SizeExpr::floorDiv(want, SizeExpr::max(grid.row, 1)), 1);
+    grid.rowsPerGroup = SizeExpr::max(SizeExpr::floorDiv(want, SizeExpr::max(grid.row, 1)), 1);
     Launch launch = beginLaunch(e, problem, "reduction", grid.grid());
     ReductionEmitter emitter(e, problem, *plan, unroll);
     emitRows(e, kept, grid, [&](ValueRange outer, Value begin, Value end) { emitter.acrossKept(outer, begin, end); });

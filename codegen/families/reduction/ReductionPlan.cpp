@@ -8,9 +8,11 @@ namespace kiln {
 
 static std::optional<ReduceKind> kindOf(std::string_view name) {
   using K = ReduceKind;
-  static constexpr std::pair<std::string_view, K> kinds[] = {
-      {"sum", K::Sum}, {"mean", K::Mean}, {"max", K::Max},              {"min", K::Min},        {"prod", K::Prod},
-      {"l1", K::L1},   {"l2", K::L2},     {"sum_square", K::SumSquare}, {"log_sum", K::LogSum}, {"log_sum_exp", K::LogSumExp}};
+  static constexpr std::pair<std::string_view, K> kinds[] = {{"sum", K::Sum},        {"mean", K::Mean},
+                                                             {"max", K::Max},        {"min", K::Min},
+                                                             {"prod", K::Prod},      {"l1", K::L1},
+                                                             {"l2", K::L2},          {"sum_square", K::SumSquare},
+                                                             {"log_sum", K::LogSum}, {"log_sum_exp", K::LogSumExp}};
   for (auto [text, kind] : kinds)
     if (text == name)
       return kind;
@@ -21,7 +23,8 @@ static bool supportsType(ReduceKind kind, DType dtype) {
   if (isFloat(dtype))
     return true;
   // Narrow integers would wrap at another width than their own.
-  bool arithmetic = kind == ReduceKind::Sum || kind == ReduceKind::Max || kind == ReduceKind::Min || kind == ReduceKind::Prod;
+  bool arithmetic =
+      kind == ReduceKind::Sum || kind == ReduceKind::Max || kind == ReduceKind::Min || kind == ReduceKind::Prod;
   return arithmetic && isSignedInt(dtype);
 }
 
@@ -159,7 +162,8 @@ std::optional<ReductionPlan> planReduction(const Problem &problem) {
         append(plan.before[i], usesBefore[i][d] == DimUse::Full ? x.dims[d] : alignedDim(dims, rank, d), merge);
       if (!usesAfter[i].empty() && !reduced[d]) {
         size_t r = size_t(resultDim[d]);
-        append(plan.after[i], usesAfter[i][r] == DimUse::Full ? y.dims[r] : alignedDim(dims, size_t(y.rank()), r), merge);
+        append(plan.after[i], usesAfter[i][r] == DimUse::Full ? y.dims[r] : alignedDim(dims, size_t(y.rank()), r),
+               merge);
       }
     }
     last = d;

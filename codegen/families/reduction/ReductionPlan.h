@@ -19,8 +19,8 @@ struct ReductionPlan {
   std::vector<SizeExpr> space;
   std::vector<bool> reduced;
   SizeExpr folded; // elements that make one result
-  // Buffers that the ops before the reduce read, in dims of `space`; those that the ops after it read, in dims of the kept
-  // part. Empty lists for buffers that the side does not read. One entry per input of the problem.
+  // Buffers that the ops before the reduce read, in dims of `space`; those that the ops after it read, in dims of the
+  // kept part. Empty lists for buffers that the side does not read. One entry per input of the problem.
   std::vector<std::vector<SizeExpr>> before, after;
 
   bool vectorOverKept() const { return !space.empty() && !reduced.back(); }

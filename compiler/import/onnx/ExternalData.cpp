@@ -30,8 +30,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string &pa
   ::close(fd);
   if (data == MAP_FAILED)
     return makeError(ErrorCode::E0101, path, ": cannot be mapped: ", std::strerror(mapError));
-  return std::shared_ptr<const MappedFile>(
-      new MappedFile(path, static_cast<const uint8_t *>(data), size));
+  return std::shared_ptr<const MappedFile>(new MappedFile(path, static_cast<const uint8_t *>(data), size));
 }
 
 MappedFile::~MappedFile() {
@@ -42,9 +41,7 @@ MappedFile::~MappedFile() {
 Result<std::shared_ptr<const MappedFile>> ExternalData::open(std::string_view location) {
   if (auto found = files.find(location); found != files.end())
     return found->second;
-  auto refuse = [&](const char *why) {
-    return makeError(ErrorCode::E0104, "external data \"", location, "\" ", why);
-  };
+  auto refuse = [&](const char *why) { return makeError(ErrorCode::E0104, "external data \"", location, "\" ", why); };
   if (directory.empty())
     return refuse("cannot be found: the model came as bytes, without a directory");
   if (location.empty() || location.find('\0') != std::string_view::npos)

@@ -23,8 +23,7 @@ public:
   const std::string &path() const { return name; }
 
 private:
-  MappedFile(std::string name, const uint8_t *data, size_t size)
-      : name(std::move(name)), data(data), size(size) {}
+  MappedFile(std::string name, const uint8_t *data, size_t size) : name(std::move(name)), data(data), size(size) {}
 
   std::string name;
   const uint8_t *data;

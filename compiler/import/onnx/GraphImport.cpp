@@ -20,7 +20,7 @@ using Names = std::unordered_set<std::string_view>;
 struct Scope {
   std::unordered_map<std::string_view, Value> values;
   std::unordered_map<std::string_view, const TensorProto *> initializers; // not used so far
-  Names skipped; // results of nodes that are not supported
+  Names skipped;                                                          // results of nodes that are not supported
   const std::vector<OpsetImport> *opsets = nullptr;
   std::string prefix; // of node names, in inlined functions
   unsigned depth = 0;
@@ -32,8 +32,7 @@ struct Scope {
 
 class ModelImport {
 public:
-  ModelImport(ImportState &state, const ModelProto &model, const ImportOptions &options,
-              const std::string &label)
+  ModelImport(ImportState &state, const ModelProto &model, const ImportOptions &options, const std::string &label)
       : state(state), model(model), options(options), unsupported(label) {}
 
   Status run();
@@ -46,14 +45,13 @@ private:
   const FunctionProto *functionOf(const NodeProto &node) const;
 
   // what is not supported
-  Status scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets,
-              const std::string &prefix, unsigned depth);
+  Status scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets, const std::string &prefix,
+              unsigned depth);
 
   // order
   Result<std::vector<size_t>> order(const std::vector<NodeProto> &nodes, const Scope &scope) const;
-  Result<std::vector<size_t>>
-  sortByUse(const std::vector<NodeProto> &nodes, const Scope &scope,
-            const std::unordered_map<std::string_view, size_t> &producers) const;
+  Result<std::vector<size_t>> sortByUse(const std::vector<NodeProto> &nodes, const Scope &scope,
+                                        const std::unordered_map<std::string_view, size_t> &producers) const;
 
   // import
   Status importNodes(const std::vector<NodeProto> &nodes, Scope &scope);
@@ -69,8 +67,7 @@ private:
   const ImportOptions &options;
   Unsupported unsupported;
   std::set<const FunctionProto *> scanned;
-  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, const FunctionProto *>
-      functions;
+  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, const FunctionProto *> functions;
   size_t imported = 0;
 };
 
@@ -86,15 +83,14 @@ std::string ModelImport::labelOf(const NodeProto &node, const std::string &prefi
 }
 
 std::string ModelImport::contextOf(const NodeProto &node, const Scope &scope) const {
-  std::string op = node.domain.empty() ? std::string(node.opType)
-                                       : std::string(node.domain) + "." + std::string(node.opType);
+  std::string op =
+      node.domain.empty() ? std::string(node.opType) : std::string(node.domain) + "." + std::string(node.opType);
   return "node \"" + labelOf(node, scope.prefix) + "\" (" + op + ", opset " +
          std::to_string(opsetOf(node.domain, *scope.opsets)) + "): ";
 }
 
 /// 0 where the domain is not imported. Models before IR version 3 import nothing: version 1.
-int64_t ModelImport::opsetOf(std::string_view domain,
-                             const std::vector<OpsetImport> &opsets) const {
+int64_t ModelImport::opsetOf(std::string_view domain, const std::vector<OpsetImport> &opsets) const {
   for (const OpsetImport &import : opsets)
     if (import.domain == domain)
       return import.version;
@@ -108,12 +104,10 @@ const FunctionProto *ModelImport::functionOf(const NodeProto &node) const {
 
 // --- what is not supported
 
-Status ModelImport::scan(const std::vector<NodeProto> &nodes,
-                         const std::vector<OpsetImport> &opsets, const std::string &prefix,
-                         unsigned depth) {
+Status ModelImport::scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets,
+                         const std::string &prefix, unsigned depth) {
   if (depth > kMaxNesting)
-    return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting,
-                     " levels");
+    return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting, " levels");
   for (const NodeProto &node : nodes) {
     int64_t opset = opsetOf(node.domain, opsets);
     if (const FunctionProto *function = functionOf(node)) {
@@ -139,14 +133,12 @@ Status ModelImport::scan(const std::vector<NodeProto> &nodes,
 
 /// The order in which nodes can be imported: the file's, unless it uses values before it defines
 /// them.
-Result<std::vector<size_t>> ModelImport::order(const std::vector<NodeProto> &nodes,
-                                               const Scope &scope) const {
+Result<std::vector<size_t>> ModelImport::order(const std::vector<NodeProto> &nodes, const Scope &scope) const {
   std::unordered_map<std::string_view, size_t> producers;
   for (size_t i = 0; i < nodes.size(); ++i)
     for (std::string_view output : nodes[i].outputs)
       if (!output.empty() && (scope.knows(output) || !producers.emplace(output, i).second))
-        return makeError(ErrorCode::E0303, contextOf(nodes[i], scope), "output \"", output,
-                         "\" is defined twice");
+        return makeError(ErrorCode::E0303, contextOf(nodes[i], scope), "output \"", output, "\" is defined twice");
   bool sorted = true;
   for (size_t i = 0; i < nodes.size(); ++i)
     for (std::string_view input : nodes[i].inputs) {
@@ -199,12 +191,11 @@ ModelImport::sortByUse(const std::vector<NodeProto> &nodes, const Scope &scope,
         while (stack[--at].node != producer->second)
           ;
         for (size_t shown = at; shown < stack.size() && shown < at + 8; ++shown)
-          cycle += (cycle.empty() ? "\"" : ", \"") +
-                   labelOf(nodes[stack[shown].node], scope.prefix) + "\"";
+          cycle += (cycle.empty() ? "\"" : ", \"") + labelOf(nodes[stack[shown].node], scope.prefix) + "\"";
         if (stack.size() - at > 8)
           cycle += " and " + std::to_string(stack.size() - at - 8) + " more";
-        return makeError(ErrorCode::E0307, contextOf(nodes[producer->second], scope),
-                         "is part of a cycle of ", stack.size() - at, " nodes: ", cycle);
+        return makeError(ErrorCode::E0307, contextOf(nodes[producer->second], scope), "is part of a cycle of ",
+                         stack.size() - at, " nodes: ", cycle);
       }
       marks[producer->second] = Open;
       stack.push_back({producer->second, 0});
@@ -221,8 +212,7 @@ Result<Value> ModelImport::lookup(std::string_view name, Scope &scope) {
   auto initializer = scope.initializers.find(name);
   if (initializer == scope.initializers.end())
     return makeError(ErrorCode::E0302, "value \"", name, "\" is not defined");
-  auto loc =
-      mlir::NameLoc::get(state.builder.getStringAttr(llvm::StringRef(name.data(), name.size())));
+  auto loc = mlir::NameLoc::get(state.builder.getStringAttr(llvm::StringRef(name.data(), name.size())));
   KILN_ASSIGN(Value value, state.constant(*initializer->second, loc));
   scope.initializers.erase(initializer);
   scope.values.emplace(name, value);
@@ -238,8 +228,7 @@ Status ModelImport::importNodes(const std::vector<NodeProto> &nodes, Scope &scop
 
 Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
   if (++imported > kMaxNodes)
-    return makeError(ErrorCode::E0107, "the model has more than ", kMaxNodes,
-                     " nodes once its functions are inlined");
+    return makeError(ErrorCode::E0107, "the model has more than ", kMaxNodes, " nodes once its functions are inlined");
   bool skip = false;
   for (std::string_view input : node.inputs)
     skip |= scope.skipped.count(input) > 0;
@@ -290,8 +279,7 @@ Status ModelImport::convert(const NodeProto &node, Scope &scope, std::vector<Val
     if (node.outputs[i].empty())
       continue;
     if (!view.results()[i])
-      return makeError(ErrorCode::E0205, "output ", i, " (\"", node.outputs[i],
-                       "\") is not supported");
+      return makeError(ErrorCode::E0205, "output ", i, " (\"", node.outputs[i], "\") is not supported");
     scope.values.emplace(node.outputs[i], view.results()[i]);
   }
   return Status();
@@ -300,12 +288,11 @@ Status ModelImport::convert(const NodeProto &node, Scope &scope, std::vector<Val
 Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope,
                                const std::vector<Value> &operands) {
   if (scope.depth >= kMaxNesting)
-    return makeError(ErrorCode::E0107, contextOf(node, scope), "functions nest deeper than ",
-                     kMaxNesting, " levels");
+    return makeError(ErrorCode::E0107, contextOf(node, scope), "functions nest deeper than ", kMaxNesting, " levels");
   if (operands.size() > function.inputs.size() || node.outputs.size() > function.outputs.size())
-    return makeError(ErrorCode::E0306, contextOf(node, scope), "has ", operands.size(),
-                     " inputs and ", node.outputs.size(), " outputs; the function has ",
-                     function.inputs.size(), " and ", function.outputs.size());
+    return makeError(ErrorCode::E0306, contextOf(node, scope), "has ", operands.size(), " inputs and ",
+                     node.outputs.size(), " outputs; the function has ", function.inputs.size(), " and ",
+                     function.outputs.size());
   Scope body;
   body.opsets = &function.opsets;
   body.prefix = labelOf(node, scope.prefix) + "/";
@@ -331,9 +318,8 @@ Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &funct
         continue;
       }
       for (const std::vector<AttributeProto> *source : {&node.attributes, &function.defaults}) {
-        auto found = std::find_if(source->begin(), source->end(), [&](const AttributeProto &given) {
-          return given.name == attribute.refName;
-        });
+        auto found = std::find_if(source->begin(), source->end(),
+                                  [&](const AttributeProto &given) { return given.name == attribute.refName; });
         if (found == source->end())
           continue;
         resolved.push_back(*found);
@@ -365,15 +351,12 @@ Status ModelImport::importOutputs(mlir::func::FuncOp function, Scope &scope) {
   for (const ValueInfoProto &output : model.graph->outputs) {
     auto value = lookup(output.name, scope);
     if (!value.ok())
-      return makeError(ErrorCode::E0302, "output \"", output.name,
-                       "\" of the graph is not defined");
+      return makeError(ErrorCode::E0302, "output \"", output.name, "\" of the graph is not defined");
     auto type = llvm::cast<mlir::RankedTensorType>(value->getType());
     DType dtype = *dtypeOf(type.getElementType());
-    if (output.kind == ValueInfoProto::Tensor && output.elemType != 0 &&
-        output.elemType != dtypeOnnxId(dtype))
-      return makeError(ErrorCode::E0305, "output \"", output.name,
-                       "\" of the graph is declared as ", onnxTypeName(output.elemType),
-                       ", but its value is ", onnxTypeName(dtypeOnnxId(dtype)));
+    if (output.kind == ValueInfoProto::Tensor && output.elemType != 0 && output.elemType != dtypeOnnxId(dtype))
+      return makeError(ErrorCode::E0305, "output \"", output.name, "\" of the graph is declared as ",
+                       onnxTypeName(output.elemType), ", but its value is ", onnxTypeName(dtypeOnnxId(dtype)));
     results.push_back(*value);
     types.push_back(type);
   }
@@ -412,8 +395,8 @@ Status ModelImport::run() {
   Signature signature(state.builder.getContext(), state.sizes, options);
   KILN_ASSIGN(std::vector<mlir::Type> types, signature.inputTypes(inputs));
 
-  auto function = state.builder.create<mlir::func::FuncOp>(
-      state.builder.getUnknownLoc(), "main", state.builder.getFunctionType(types, {}));
+  auto function = state.builder.create<mlir::func::FuncOp>(state.builder.getUnknownLoc(), "main",
+                                                           state.builder.getFunctionType(types, {}));
   mlir::Block *body = function.addEntryBlock();
   state.builder.setInsertionPointToEnd(body);
   for (size_t i = 0; i < inputs.size(); ++i) {

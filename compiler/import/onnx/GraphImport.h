@@ -11,7 +11,6 @@ namespace kiln::onnx {
 inline constexpr size_t kMaxNodes = size_t(1) << 20;
 
 /// Builds func @main at the builder's insertion point. `label` is the file's name in errors.
-Status importModel(ImportState &state, const ModelProto &model, const ImportOptions &options,
-                   const std::string &label);
+Status importModel(ImportState &state, const ModelProto &model, const ImportOptions &options, const std::string &label);
 
 } // namespace kiln::onnx

@@ -5,8 +5,7 @@
 
 namespace kiln::onnx {
 
-Result<std::string> ImportState::addFile(ByteSpan bytes, const std::string &id,
-                                         std::shared_ptr<const void> owner) {
+Result<std::string> ImportState::addFile(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner) {
   std::string name = id;
   for (int number = 2; weights.hasFile(name); ++number)
     name = id + "#" + std::to_string(number);
@@ -14,8 +13,7 @@ Result<std::string> ImportState::addFile(ByteSpan bytes, const std::string &id,
   return name;
 }
 
-Status ImportState::addModel(ByteSpan bytes, const std::string &id,
-                             std::shared_ptr<const void> owner) {
+Status ImportState::addModel(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner) {
   modelBytes = bytes;
   KILN_ASSIGN(modelId, addFile(bytes, id, std::move(owner)));
   return Status();
@@ -43,8 +41,8 @@ Result<mlir::Value> ImportState::constant(const TensorProto &proto, mlir::Locati
   mlir::MLIRContext *context = builder.getContext();
   auto type = mlir::RankedTensorType::get(data.dims, elementTypeOf(context, data.dtype));
   uint64_t offset = uint64_t(data.bytes.data() - whole.data());
-  auto weight = WeightAttr::get(context, builder.getStringAttr(file), offset, type,
-                                hash64(data.bytes.data(), data.bytes.size()));
+  auto weight =
+      WeightAttr::get(context, builder.getStringAttr(file), offset, type, hash64(data.bytes.data(), data.bytes.size()));
   return builder.create<ConstantOp>(loc, type, weight).getResult();
 }
 

@@ -34,8 +34,7 @@ public:
   mlir::Location location = mlir::UnknownLoc::get(builder.getContext());
 
 private:
-  Result<std::string> addFile(ByteSpan bytes, const std::string &id,
-                              std::shared_ptr<const void> owner);
+  Result<std::string> addFile(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner);
 
   WeightStore &weights;
   ByteSpan modelBytes;

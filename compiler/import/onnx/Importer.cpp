@@ -15,9 +15,8 @@ namespace {
 using Module = mlir::OwningOpRef<mlir::ModuleOp>;
 
 Result<Module> importBytes(mlir::MLIRContext &context, WeightStore &weights, onnx::ByteSpan bytes,
-                           std::shared_ptr<const void> owner, const ImportOptions &options,
-                           const std::string &label, const std::string &fileId,
-                           const std::string &directory) {
+                           std::shared_ptr<const void> owner, const ImportOptions &options, const std::string &label,
+                           const std::string &fileId, const std::string &directory) {
   context.loadDialect<KilnDialect, mlir::func::FuncDialect>();
   Result<onnx::ModelProto> model = onnx::parseModel(bytes);
   if (!model.ok())
@@ -45,12 +44,10 @@ Result<Module> importOnnx(mlir::MLIRContext &context, WeightStore &weights, cons
   return importBytes(context, weights, file->bytes(), file, options, label, path, directory);
 }
 
-Result<Module> importOnnx(mlir::MLIRContext &context, WeightStore &weights,
-                          std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
-                          const ImportOptions &options, const std::string &name) {
+Result<Module> importOnnx(mlir::MLIRContext &context, WeightStore &weights, std::span<const std::byte> bytes,
+                          std::shared_ptr<const void> owner, const ImportOptions &options, const std::string &name) {
   onnx::ByteSpan unsignedBytes(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size());
-  return importBytes(context, weights, unsignedBytes, std::move(owner), options, name, name,
-                     options.directory);
+  return importBytes(context, weights, unsignedBytes, std::move(owner), options, name, name, options.directory);
 }
 
 } // namespace kiln

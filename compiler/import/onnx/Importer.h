@@ -42,15 +42,15 @@ struct ImportOptions {
 };
 
 /// Imports the model in a file; its external data is looked for beside it.
-Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context,
-                                                     WeightStore &weights, const std::string &path,
-                                                     const ImportOptions &options = {});
+Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context, WeightStore &weights,
+                                                     const std::string &path, const ImportOptions &options = {});
 
 /// Imports a model from memory. `owner` keeps the bytes alive (the module refers to them); `name`
 /// stands for the file in errors and locations.
-Result<mlir::OwningOpRef<mlir::ModuleOp>>
-importOnnx(mlir::MLIRContext &context, WeightStore &weights, std::span<const std::byte> bytes,
-           std::shared_ptr<const void> owner, const ImportOptions &options = {},
-           const std::string &name = "model.onnx");
+Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context, WeightStore &weights,
+                                                     std::span<const std::byte> bytes,
+                                                     std::shared_ptr<const void> owner,
+                                                     const ImportOptions &options = {},
+                                                     const std::string &name = "model.onnx");
 
 } // namespace kiln

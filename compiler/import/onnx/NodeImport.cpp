@@ -6,10 +6,8 @@
 
 namespace kiln::onnx {
 
-NodeImport::NodeImport(ImportState &state, const NodeProto &node, int64_t opset,
-                       std::vector<Value> operands)
-    : state(state), node(node), version(opset), operands(std::move(operands)),
-      resultValues(node.outputs.size()) {}
+NodeImport::NodeImport(ImportState &state, const NodeProto &node, int64_t opset, std::vector<Value> operands)
+    : state(state), node(node), version(opset), operands(std::move(operands)), resultValues(node.outputs.size()) {}
 
 // --- operands
 
@@ -21,8 +19,7 @@ Status NodeImport::expectOperands(size_t least, size_t most) const {
     std::string range = least == most      ? std::to_string(least)
                         : most == SIZE_MAX ? "at least " + std::to_string(least)
                                            : std::to_string(least) + " to " + std::to_string(most);
-    return makeError(ErrorCode::E0306, "has ", given, given == 1 ? " input" : " inputs",
-                     "; expected ", range);
+    return makeError(ErrorCode::E0306, "has ", given, given == 1 ? " input" : " inputs", "; expected ", range);
   }
   for (size_t i = 0; i < least; ++i)
     if (!operands[i])
@@ -61,9 +58,7 @@ std::optional<Ints> NodeImport::knownInts(Value value) const {
 
 std::optional<double> NodeImport::knownScalar(Value value) const { return splatValue(value); }
 
-Status NodeImport::requireEqual(const SizeExpr &a, const SizeExpr &b) const {
-  return state.sizes.requireEqual(a, b);
-}
+Status NodeImport::requireEqual(const SizeExpr &a, const SizeExpr &b) const { return state.sizes.requireEqual(a, b); }
 
 // --- attributes
 
@@ -84,8 +79,7 @@ Result<double> NodeImport::floatAttribute(std::string_view name, double fallback
   return found ? found->asFloat() : Result<double>(fallback);
 }
 
-Result<std::string> NodeImport::textAttribute(std::string_view name,
-                                              std::string_view fallback) const {
+Result<std::string> NodeImport::textAttribute(std::string_view name, std::string_view fallback) const {
   const AttributeProto *found = attribute(name);
   if (!found)
     return std::string(fallback);
@@ -107,10 +101,8 @@ Status NodeImport::requireAttribute(std::string_view name) const {
 Result<int64_t> NodeImport::normalizeAxis(int64_t axis, int64_t rank) const {
   if (rank == 0 || axis < -rank || axis >= rank) {
     std::string expected =
-        rank == 0 ? "a scalar has no axes"
-                  : "expected " + std::to_string(-rank) + ".." + std::to_string(rank - 1);
-    return makeError(ErrorCode::E0412, "axis ", axis, " is out of range for rank ", rank, "; ",
-                     expected);
+        rank == 0 ? "a scalar has no axes" : "expected " + std::to_string(-rank) + ".." + std::to_string(rank - 1);
+    return makeError(ErrorCode::E0412, "axis ", axis, " is out of range for rank ", rank, "; ", expected);
   }
   return axis < 0 ? axis + rank : axis;
 }
@@ -128,8 +120,7 @@ Result<Ints> NodeImport::normalizeAxes(const Ints &axes, int64_t rank) const {
   return normalized;
 }
 
-Result<int64_t> NodeImport::axisAttribute(std::string_view name, int64_t fallback,
-                                          Value value) const {
+Result<int64_t> NodeImport::axisAttribute(std::string_view name, int64_t fallback, Value value) const {
   KILN_ASSIGN(int64_t axis, intAttribute(name, fallback));
   return normalizeAxis(axis, rank(value));
 }
@@ -144,8 +135,7 @@ static Result<Value> resultOf(Result<mlir::Operation *> op) {
 
 Result<Value> NodeImport::emit(std::string_view mnemonic, const std::vector<Value> &operands,
                                const Attributes &attributes) const {
-  return resultOf(
-      makeOp(state.builder, state.shapes, state.location, mnemonic, operands, attributes));
+  return resultOf(makeOp(state.builder, state.shapes, state.location, mnemonic, operands, attributes));
 }
 
 Result<Value> NodeImport::reshape(Value value, const Dims &dims) const {
@@ -161,8 +151,8 @@ Result<Value> NodeImport::expand(Value value, const Dims &dims) const {
   KILN_ASSIGN(Dims met, state.sizes.broadcast(getDims(value), dims));
   mlir::Type to = state.sizes.tensorType(dims, from.getElementType());
   if (state.sizes.tensorType(met, from.getElementType()) != to)
-    return makeError(ErrorCode::E0304, "an operand of rank ", from.getRank(),
-                     " does not broadcast to rank ", dims.size());
+    return makeError(ErrorCode::E0304, "an operand of rank ", from.getRank(), " does not broadcast to rank ",
+                     dims.size());
   if (to == from)
     return value;
   return resultOf(makeOp(state.builder, mlir::TypeRange(to), state.location, "expand", {value}));
@@ -191,9 +181,7 @@ Result<Value> NodeImport::slice(Value value, int64_t axis, int64_t start, int64_
   return emit("slice", {value}, attributes);
 }
 
-Value NodeImport::intsConstant(const Ints &values) const {
-  return makeInts(state.builder, state.location, values);
-}
+Value NodeImport::intsConstant(const Ints &values) const { return makeInts(state.builder, state.location, values); }
 
 Result<Value> NodeImport::floatsConstant(const std::vector<double> &values) const {
   std::vector<float> narrow(values.begin(), values.end());
@@ -202,8 +190,7 @@ Result<Value> NodeImport::floatsConstant(const std::vector<double> &values) cons
 }
 
 Value NodeImport::scalar(double value, DType dtype) const {
-  return makeScalar(state.builder, state.location, elementTypeOf(state.builder.getContext(), dtype),
-                    value);
+  return makeScalar(state.builder, state.location, elementTypeOf(state.builder.getContext(), dtype), value);
 }
 
 Result<Value> NodeImport::allOnes(DType dtype) const {

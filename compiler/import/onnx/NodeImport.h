@@ -97,9 +97,7 @@ public:
   /// The rank that the model declares for a result; only for what the operands do not say.
   std::optional<int64_t> declaredRank(size_t index) const;
   size_t resultCount() const { return node.outputs.size(); }
-  bool wants(size_t index) const {
-    return index < node.outputs.size() && !node.outputs[index].empty();
-  }
+  bool wants(size_t index) const { return index < node.outputs.size() && !node.outputs[index].empty(); }
   void setResult(size_t index, Value value);
   /// Sets result 0 from an emission.
   Status setResult(Result<Value> value);

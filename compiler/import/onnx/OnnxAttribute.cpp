@@ -8,36 +8,21 @@ namespace {
 
 const char *typeName(AttributeProto::Type type) {
   switch (type) {
-  case AttributeProto::Float:
-    return "a float";
-  case AttributeProto::Int:
-    return "an integer";
-  case AttributeProto::String:
-    return "a string";
-  case AttributeProto::TensorType:
-    return "a tensor";
-  case AttributeProto::Graph:
-    return "a graph";
-  case AttributeProto::Floats:
-    return "a list of floats";
-  case AttributeProto::Ints:
-    return "a list of integers";
-  case AttributeProto::Strings:
-    return "a list of strings";
-  case AttributeProto::Tensors:
-    return "a list of tensors";
-  case AttributeProto::Graphs:
-    return "a list of graphs";
-  case AttributeProto::SparseTensor:
-    return "a sparse tensor";
-  case AttributeProto::SparseTensors:
-    return "a list of sparse tensors";
-  case AttributeProto::TypeProto:
-    return "a type";
-  case AttributeProto::TypeProtos:
-    return "a list of types";
-  case AttributeProto::Undefined:
-    break;
+  case AttributeProto::Float: return "a float";
+  case AttributeProto::Int: return "an integer";
+  case AttributeProto::String: return "a string";
+  case AttributeProto::TensorType: return "a tensor";
+  case AttributeProto::Graph: return "a graph";
+  case AttributeProto::Floats: return "a list of floats";
+  case AttributeProto::Ints: return "a list of integers";
+  case AttributeProto::Strings: return "a list of strings";
+  case AttributeProto::Tensors: return "a list of tensors";
+  case AttributeProto::Graphs: return "a list of graphs";
+  case AttributeProto::SparseTensor: return "a sparse tensor";
+  case AttributeProto::SparseTensors: return "a list of sparse tensors";
+  case AttributeProto::TypeProto: return "a type";
+  case AttributeProto::TypeProtos: return "a list of types";
+  case AttributeProto::Undefined: break;
   }
   return "nothing";
 }
@@ -45,8 +30,8 @@ const char *typeName(AttributeProto::Type type) {
 Status expect(const AttributeProto &attribute, AttributeProto::Type type) {
   if (attribute.type == type)
     return Status();
-  return makeError(ErrorCode::E0402, "attribute \"", attribute.name, "\" holds ",
-                   typeName(attribute.type), "; expected ", typeName(type));
+  return makeError(ErrorCode::E0402, "attribute \"", attribute.name, "\" holds ", typeName(attribute.type),
+                   "; expected ", typeName(type));
 }
 
 Status malformed(const AttributeProto &attribute, const char *why) {

@@ -4,21 +4,17 @@
 
 namespace kiln::onnx {
 
-static_assert(
-    sizeof(NodeProto) <= 2 * kModelMemoryFactor && sizeof(TensorProto) <= 2 * kModelMemoryFactor &&
-        sizeof(ValueInfoProto) <= 2 * kModelMemoryFactor &&
-        sizeof(AttributeProto) <= 2 * kModelMemoryFactor,
-    "a record comes from at least two bytes of the file: the stated memory factor must hold");
+static_assert(sizeof(NodeProto) <= 2 * kModelMemoryFactor && sizeof(TensorProto) <= 2 * kModelMemoryFactor &&
+                  sizeof(ValueInfoProto) <= 2 * kModelMemoryFactor && sizeof(AttributeProto) <= 2 * kModelMemoryFactor,
+              "a record comes from at least two bytes of the file: the stated memory factor must hold");
 
 std::string onnxTypeName(int32_t type) {
   switch (type) {
-#define X(name, id, text)                                                                          \
-  case id:                                                                                         \
-    return text;
+#define X(name, id, text) \
+  case id: return text;
     KILN_ONNX_DTYPES(X)
 #undef X
-  default:
-    return "type " + std::to_string(type);
+  default: return "type " + std::to_string(type);
   }
 }
 
@@ -57,11 +53,9 @@ private:
     while (reader.next(field)) {
       current = field.type == WireType::Bytes ? field.bytes.data() : reader.position();
       if (!visit(field))
-        return fail(current,
-                    std::string("bad field ") + std::to_string(field.number) + " of " + what);
+        return fail(current, std::string("bad field ") + std::to_string(field.number) + " of " + what);
     }
-    return reader.ok() ||
-           fail(reader.position(), std::string(reader.problem()) + " (in " + what + ")");
+    return reader.ok() || fail(reader.position(), std::string(reader.problem()) + " (in " + what + ")");
   }
 
   bool text(const WireField &field, std::string_view &out) {
@@ -99,9 +93,7 @@ private:
   bool opset(ByteSpan bytes, OpsetImport &opset);
   bool function(ByteSpan bytes, FunctionProto &function);
 
-  template <typename Record> Record &append(std::vector<Record> &records) {
-    return records.emplace_back();
-  }
+  template <typename Record> Record &append(std::vector<Record> &records) { return records.emplace_back(); }
 
   ByteSpan file;
   const uint8_t *current = nullptr;
@@ -111,9 +103,7 @@ private:
 };
 
 /// The domain's spelling "ai.onnx" means the default domain "".
-std::string_view canonicalDomain(std::string_view domain) {
-  return domain == "ai.onnx" ? std::string_view() : domain;
-}
+std::string_view canonicalDomain(std::string_view domain) { return domain == "ai.onnx" ? std::string_view() : domain; }
 
 bool Parser::opset(ByteSpan bytes, OpsetImport &opset) {
   return walk(bytes, "OperatorSetIdProto", [&](const WireField &field) {
@@ -123,10 +113,8 @@ bool Parser::opset(ByteSpan bytes, OpsetImport &opset) {
         return false;
       opset.domain = canonicalDomain(opset.domain);
       return true;
-    case field::OpsetVersion:
-      return integer(field, opset.version);
-    default:
-      return true;
+    case field::OpsetVersion: return integer(field, opset.version);
+    default: return true;
     }
   });
 }
@@ -141,26 +129,19 @@ bool Parser::model(ByteSpan bytes, ModelProto &model) {
   model.functions.reserve(counts.of[field::ModelFunctions]);
   return walk(bytes, "ModelProto", [&](const WireField &field) {
     switch (field.number) {
-    case field::ModelIrVersion:
-      return integer(field, model.irVersion);
-    case field::ModelProducerName:
-      return text(field, model.producer);
-    case field::ModelOpsetImport:
-      return message(field) && opset(field.bytes, append(model.opsets));
-    case field::ModelGraph:
-      return message(field) && graph(field.bytes, model.graph.emplace(), 0);
-    case field::ModelFunctions:
-      return message(field) && function(field.bytes, append(model.functions));
-    default:
-      return true;
+    case field::ModelIrVersion: return integer(field, model.irVersion);
+    case field::ModelProducerName: return text(field, model.producer);
+    case field::ModelOpsetImport: return message(field) && opset(field.bytes, append(model.opsets));
+    case field::ModelGraph: return message(field) && graph(field.bytes, model.graph.emplace(), 0);
+    case field::ModelFunctions: return message(field) && function(field.bytes, append(model.functions));
+    default: return true;
     }
   });
 }
 
 bool Parser::graph(ByteSpan bytes, GraphProto &graph, unsigned nesting) {
   if (nesting > kMaxNesting)
-    return fail(bytes.data(), "graphs nest deeper than " + std::to_string(kMaxNesting) + " levels",
-                ErrorCode::E0107);
+    return fail(bytes.data(), "graphs nest deeper than " + std::to_string(kMaxNesting) + " levels", ErrorCode::E0107);
   Counts counts;
   if (!count(bytes, "GraphProto", counts))
     return false;
@@ -172,20 +153,13 @@ bool Parser::graph(ByteSpan bytes, GraphProto &graph, unsigned nesting) {
   graph.hasSparseInitializer = counts.of[field::GraphSparseInitializer] > 0;
   return walk(bytes, "GraphProto", [&](const WireField &field) {
     switch (field.number) {
-    case field::GraphName:
-      return text(field, graph.name);
-    case field::GraphNode:
-      return message(field) && node(field.bytes, append(graph.nodes));
-    case field::GraphInitializer:
-      return message(field) && tensor(field.bytes, append(graph.initializers));
-    case field::GraphInput:
-      return message(field) && valueInfo(field.bytes, append(graph.inputs));
-    case field::GraphOutput:
-      return message(field) && valueInfo(field.bytes, append(graph.outputs));
-    case field::GraphValueInfo:
-      return message(field) && valueInfo(field.bytes, append(graph.valueInfos));
-    default:
-      return true;
+    case field::GraphName: return text(field, graph.name);
+    case field::GraphNode: return message(field) && node(field.bytes, append(graph.nodes));
+    case field::GraphInitializer: return message(field) && tensor(field.bytes, append(graph.initializers));
+    case field::GraphInput: return message(field) && valueInfo(field.bytes, append(graph.inputs));
+    case field::GraphOutput: return message(field) && valueInfo(field.bytes, append(graph.outputs));
+    case field::GraphValueInfo: return message(field) && valueInfo(field.bytes, append(graph.valueInfos));
+    default: return true;
     }
   });
 }
@@ -199,25 +173,18 @@ bool Parser::node(ByteSpan bytes, NodeProto &node) {
   node.attributes.reserve(counts.of[field::NodeAttribute]);
   return walk(bytes, "NodeProto", [&](const WireField &field) {
     switch (field.number) {
-    case field::NodeInput:
-      return text(field, append(node.inputs));
-    case field::NodeOutput:
-      return text(field, append(node.outputs));
-    case field::NodeName:
-      return text(field, node.name);
-    case field::NodeOpType:
-      return text(field, node.opType);
+    case field::NodeInput: return text(field, append(node.inputs));
+    case field::NodeOutput: return text(field, append(node.outputs));
+    case field::NodeName: return text(field, node.name);
+    case field::NodeOpType: return text(field, node.opType);
     case field::NodeDomain:
       if (!text(field, node.domain))
         return false;
       node.domain = canonicalDomain(node.domain);
       return true;
-    case field::NodeOverload:
-      return text(field, node.overload);
-    case field::NodeAttribute:
-      return message(field) && attribute(field.bytes, append(node.attributes));
-    default:
-      return true;
+    case field::NodeOverload: return text(field, node.overload);
+    case field::NodeAttribute: return message(field) && attribute(field.bytes, append(node.attributes));
+    default: return true;
     }
   });
 }
@@ -229,47 +196,24 @@ bool Parser::attribute(ByteSpan bytes, AttributeProto &attribute) {
   bool good = walk(bytes, "AttributeProto", [&](const WireField &field) {
     int64_t value = 0;
     switch (field.number) {
-    case field::AttributeName:
-      return text(field, attribute.name);
-    case field::AttributeRefAttrName:
-      return text(field, attribute.refName);
+    case field::AttributeName: return text(field, attribute.name);
+    case field::AttributeRefAttrName: return text(field, attribute.refName);
     case field::AttributeType:
       if (!integer(field, value) || value < 0 || value > AttributeProto::TypeProtos)
         return false;
       attribute.type = static_cast<AttributeProto::Type>(value);
       return true;
-    case field::AttributeF:
-      payload = AttributeProto::Float;
-      return field.type == WireType::Fixed32;
-    case field::AttributeI:
-      payload = AttributeProto::Int;
-      return field.type == WireType::Varint;
-    case field::AttributeS:
-      payload = AttributeProto::String;
-      return message(field);
-    case field::AttributeT:
-      payload = AttributeProto::TensorType;
-      return message(field);
-    case field::AttributeG:
-      payload = AttributeProto::Graph;
-      return message(field);
-    case field::AttributeFloats:
-      payload = AttributeProto::Floats;
-      return true;
-    case field::AttributeInts:
-      payload = AttributeProto::Ints;
-      return true;
-    case field::AttributeStrings:
-      payload = AttributeProto::Strings;
-      return message(field);
-    case field::AttributeTensors:
-      payload = AttributeProto::Tensors;
-      return message(field);
-    case field::AttributeGraphs:
-      payload = AttributeProto::Graphs;
-      return message(field);
-    default:
-      return true;
+    case field::AttributeF: payload = AttributeProto::Float; return field.type == WireType::Fixed32;
+    case field::AttributeI: payload = AttributeProto::Int; return field.type == WireType::Varint;
+    case field::AttributeS: payload = AttributeProto::String; return message(field);
+    case field::AttributeT: payload = AttributeProto::TensorType; return message(field);
+    case field::AttributeG: payload = AttributeProto::Graph; return message(field);
+    case field::AttributeFloats: payload = AttributeProto::Floats; return true;
+    case field::AttributeInts: payload = AttributeProto::Ints; return true;
+    case field::AttributeStrings: payload = AttributeProto::Strings; return message(field);
+    case field::AttributeTensors: payload = AttributeProto::Tensors; return message(field);
+    case field::AttributeGraphs: payload = AttributeProto::Graphs; return message(field);
+    default: return true;
     }
   });
   if (attribute.type == AttributeProto::Undefined)
@@ -280,12 +224,9 @@ bool Parser::attribute(ByteSpan bytes, AttributeProto &attribute) {
 bool Parser::valueInfo(ByteSpan bytes, ValueInfoProto &info) {
   return walk(bytes, "ValueInfoProto", [&](const WireField &field) {
     switch (field.number) {
-    case field::ValueInfoName:
-      return text(field, info.name);
-    case field::ValueInfoType:
-      return message(field) && type(field.bytes, info);
-    default:
-      return true;
+    case field::ValueInfoName: return text(field, info.name);
+    case field::ValueInfoType: return message(field) && type(field.bytes, info);
+    default: return true;
     }
   });
 }
@@ -303,30 +244,17 @@ bool Parser::type(ByteSpan bytes, ValueInfoProto &info) {
                    return false;
                  info.elemType = static_cast<int32_t>(value);
                  return true;
-               case field::TensorTypeShape:
-                 return message(inner) && shape(inner.bytes, info);
-               default:
-                 return true;
+               case field::TensorTypeShape: return message(inner) && shape(inner.bytes, info);
+               default: return true;
                }
              });
     // What a sequence, map or optional holds is not read before such values are supported.
-    case field::TypeSequence:
-      info.kind = ValueInfoProto::Sequence;
-      return message(field);
-    case field::TypeMap:
-      info.kind = ValueInfoProto::Map;
-      return message(field);
-    case field::TypeOpaque:
-      info.kind = ValueInfoProto::Opaque;
-      return message(field);
-    case field::TypeSparseTensor:
-      info.kind = ValueInfoProto::SparseTensor;
-      return message(field);
-    case field::TypeOptional:
-      info.kind = ValueInfoProto::Optional;
-      return message(field);
-    default:
-      return true;
+    case field::TypeSequence: info.kind = ValueInfoProto::Sequence; return message(field);
+    case field::TypeMap: info.kind = ValueInfoProto::Map; return message(field);
+    case field::TypeOpaque: info.kind = ValueInfoProto::Opaque; return message(field);
+    case field::TypeSparseTensor: info.kind = ValueInfoProto::SparseTensor; return message(field);
+    case field::TypeOptional: info.kind = ValueInfoProto::Optional; return message(field);
+    default: return true;
     }
   });
 }
@@ -342,17 +270,11 @@ bool Parser::shape(ByteSpan bytes, ValueInfoProto &info) {
     if (field.number != field::ShapeDim)
       return true;
     Dim &dim = append(info.dims);
-    return message(field) &&
-           walk(field.bytes, "TensorShapeProto.Dimension", [&](const WireField &inner) {
+    return message(field) && walk(field.bytes, "TensorShapeProto.Dimension", [&](const WireField &inner) {
              switch (inner.number) {
-             case field::DimValue:
-               dim.kind = Dim::Value;
-               return integer(inner, dim.value);
-             case field::DimParam:
-               dim.kind = Dim::Param;
-               return text(inner, dim.param);
-             default:
-               return true;
+             case field::DimValue: dim.kind = Dim::Value; return integer(inner, dim.value);
+             case field::DimParam: dim.kind = Dim::Param; return text(inner, dim.param);
+             default: return true;
              }
            });
   });
@@ -372,34 +294,26 @@ bool Parser::tensor(ByteSpan bytes, TensorProto &tensor) {
   return walk(bytes, "TensorProto", [&](const WireField &field) {
     int64_t value = 0;
     switch (field.number) {
-    case field::TensorName:
-      return text(field, tensor.name);
+    case field::TensorName: return text(field, tensor.name);
     case field::TensorDataType:
       if (!integer(field, value))
         return false;
       tensor.dataType = static_cast<int32_t>(value);
       return true;
-    case field::TensorRawData:
-      tensor.rawData = field.bytes;
-      return message(field);
+    case field::TensorRawData: tensor.rawData = field.bytes; return message(field);
     case field::TensorFloatData:
     case field::TensorInt32Data:
     case field::TensorStringData:
     case field::TensorInt64Data:
     case field::TensorDoubleData:
-    case field::TensorUint64Data:
-      tensor.hasTypedData = true;
-      return true;
+    case field::TensorUint64Data: tensor.hasTypedData = true; return true;
     case field::TensorDataLocation:
       if (!integer(field, value) || value < 0 || value > 1)
         return false;
       tensor.external = value == 1;
       return true;
-    case field::TensorSegment:
-      tensor.segmented = true;
-      return message(field);
-    default:
-      return true;
+    case field::TensorSegment: tensor.segmented = true; return message(field);
+    default: return true;
     }
   });
 }
@@ -416,29 +330,20 @@ bool Parser::function(ByteSpan bytes, FunctionProto &function) {
   function.opsets.reserve(counts.of[field::FunctionOpsetImport]);
   return walk(bytes, "FunctionProto", [&](const WireField &field) {
     switch (field.number) {
-    case field::FunctionName:
-      return text(field, function.name);
+    case field::FunctionName: return text(field, function.name);
     case field::FunctionDomain:
       if (!text(field, function.domain))
         return false;
       function.domain = canonicalDomain(function.domain);
       return true;
-    case field::FunctionOverload:
-      return text(field, function.overload);
-    case field::FunctionInput:
-      return text(field, append(function.inputs));
-    case field::FunctionOutput:
-      return text(field, append(function.outputs));
-    case field::FunctionAttribute:
-      return text(field, append(function.attributes));
-    case field::FunctionAttributeProto:
-      return message(field) && attribute(field.bytes, append(function.defaults));
-    case field::FunctionNode:
-      return message(field) && node(field.bytes, append(function.nodes));
-    case field::FunctionOpsetImport:
-      return message(field) && opset(field.bytes, append(function.opsets));
-    default:
-      return true;
+    case field::FunctionOverload: return text(field, function.overload);
+    case field::FunctionInput: return text(field, append(function.inputs));
+    case field::FunctionOutput: return text(field, append(function.outputs));
+    case field::FunctionAttribute: return text(field, append(function.attributes));
+    case field::FunctionAttributeProto: return message(field) && attribute(field.bytes, append(function.defaults));
+    case field::FunctionNode: return message(field) && node(field.bytes, append(function.nodes));
+    case field::FunctionOpsetImport: return message(field) && opset(field.bytes, append(function.opsets));
+    default: return true;
     }
   });
 }

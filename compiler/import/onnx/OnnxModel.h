@@ -23,32 +23,32 @@ inline constexpr unsigned kModelMemoryFactor = 96;
 
 /// ONNX's TensorProto.DataType, all of it; which of them Kiln computes with is
 /// runtime/base/DType.h's to say.
-#define KILN_ONNX_DTYPES(X)                                                                        \
-  X(Float, 1, "float")                                                                             \
-  X(Uint8, 2, "uint8")                                                                             \
-  X(Int8, 3, "int8")                                                                               \
-  X(Uint16, 4, "uint16")                                                                           \
-  X(Int16, 5, "int16")                                                                             \
-  X(Int32, 6, "int32")                                                                             \
-  X(Int64, 7, "int64")                                                                             \
-  X(String, 8, "string")                                                                           \
-  X(Bool, 9, "bool")                                                                               \
-  X(Float16, 10, "float16")                                                                        \
-  X(Double, 11, "double")                                                                          \
-  X(Uint32, 12, "uint32")                                                                          \
-  X(Uint64, 13, "uint64")                                                                          \
-  X(Complex64, 14, "complex64")                                                                    \
-  X(Complex128, 15, "complex128")                                                                  \
-  X(Bfloat16, 16, "bfloat16")                                                                      \
-  X(Float8E4M3FN, 17, "float8e4m3fn")                                                              \
-  X(Float8E4M3FNUZ, 18, "float8e4m3fnuz")                                                          \
-  X(Float8E5M2, 19, "float8e5m2")                                                                  \
-  X(Float8E5M2FNUZ, 20, "float8e5m2fnuz")                                                          \
-  X(Uint4, 21, "uint4")                                                                            \
-  X(Int4, 22, "int4")                                                                              \
-  X(Float4E2M1, 23, "float4e2m1")                                                                  \
-  X(Float8E8M0, 24, "float8e8m0")                                                                  \
-  X(Uint2, 25, "uint2")                                                                            \
+#define KILN_ONNX_DTYPES(X)               \
+  X(Float, 1, "float")                    \
+  X(Uint8, 2, "uint8")                    \
+  X(Int8, 3, "int8")                      \
+  X(Uint16, 4, "uint16")                  \
+  X(Int16, 5, "int16")                    \
+  X(Int32, 6, "int32")                    \
+  X(Int64, 7, "int64")                    \
+  X(String, 8, "string")                  \
+  X(Bool, 9, "bool")                      \
+  X(Float16, 10, "float16")               \
+  X(Double, 11, "double")                 \
+  X(Uint32, 12, "uint32")                 \
+  X(Uint64, 13, "uint64")                 \
+  X(Complex64, 14, "complex64")           \
+  X(Complex128, 15, "complex128")         \
+  X(Bfloat16, 16, "bfloat16")             \
+  X(Float8E4M3FN, 17, "float8e4m3fn")     \
+  X(Float8E4M3FNUZ, 18, "float8e4m3fnuz") \
+  X(Float8E5M2, 19, "float8e5m2")         \
+  X(Float8E5M2FNUZ, 20, "float8e5m2fnuz") \
+  X(Uint4, 21, "uint4")                   \
+  X(Int4, 22, "int4")                     \
+  X(Float4E2M1, 23, "float4e2m1")         \
+  X(Float8E8M0, 24, "float8e8m0")         \
+  X(Uint2, 25, "uint2")                   \
   X(Int2, 26, "int2")
 
 enum class OnnxType : int32_t {

@@ -11,8 +11,7 @@ namespace {
 /// An operator that the dialect says maps one to one: operands in order, attributes by name.
 Status convertOneToOne(NodeImport &node) {
   const OpInfo *op = findOpByOnnxName(node.opType());
-  KILN_TRY(node.expectOperands(size_t(op->minOperands),
-                               op->maxOperands < 0 ? SIZE_MAX : size_t(op->maxOperands)));
+  KILN_TRY(node.expectOperands(size_t(op->minOperands), op->maxOperands < 0 ? SIZE_MAX : size_t(op->maxOperands)));
   Attributes attributes;
   for (const AttributeInfo &info : op->attributes) {
     if (!node.hasAttribute(info.name))

@@ -27,8 +27,7 @@ bool isUnknown(const Dim &dim) {
 
 } // namespace
 
-Result<std::vector<mlir::Type>>
-Signature::inputTypes(const std::vector<const ValueInfoProto *> &inputs) {
+Result<std::vector<mlir::Type>> Signature::inputTypes(const std::vector<const ValueInfoProto *> &inputs) {
   KILN_TRY(collect(inputs));
   std::vector<mlir::Type> types;
   for (const ValueInfoProto *input : inputs) {
@@ -52,8 +51,7 @@ Status Signature::collect(const std::vector<const ValueInfoProto *> &inputs) {
   for (const auto &[name, dims] : options.shapes) {
     auto found = byName.find(name);
     if (found == byName.end())
-      return makeError(ErrorCode::E0501, "a shape is given for \"", name,
-                       "\", which is no input of the model");
+      return makeError(ErrorCode::E0501, "a shape is given for \"", name, "\", which is no input of the model");
     const ValueInfoProto &input = *found->second;
     if (input.hasShape && input.dims.size() != dims.size())
       return makeError(ErrorCode::E0701, "shape of input \"", name, "\": ", dims.size(),
@@ -62,8 +60,7 @@ Status Signature::collect(const std::vector<const ValueInfoProto *> &inputs) {
       const DimOverride &override = dims[axis];
       if (const auto *size = std::get_if<int64_t>(&override); size && *size < 0)
         return overrideError(input, axis, print(override) + " is negative");
-      if (const auto *range = std::get_if<SizeRange>(&override);
-          range && (range->low < 0 || range->low > range->high))
+      if (const auto *range = std::get_if<SizeRange>(&override); range && (range->low < 0 || range->low > range->high))
         return overrideError(input, axis, print(override) + " is no range of sizes");
       if (const auto *symbol = std::get_if<std::string>(&override)) {
         if (symbol->empty())
@@ -82,8 +79,8 @@ Status Signature::bindName(const ValueInfoProto &input, size_t axis, std::string
   auto [known, added] = bindings.emplace(std::string(name), override);
   if (!added && print(known->second) != print(override))
     return overrideError(input, axis,
-                         print(override) + " contradicts " + print(known->second) +
-                             ", given for the same name \"" + std::string(name) + "\"");
+                         print(override) + " contradicts " + print(known->second) + ", given for the same name \"" +
+                             std::string(name) + "\"");
   return Status();
 }
 
@@ -113,14 +110,12 @@ Result<mlir::Type> Signature::inputType(const ValueInfoProto &input) {
                      "\" is no tensor; sequences, maps and optionals are not supported");
   std::optional<DType> dtype = dtypeFromOnnxId(input.elemType);
   if (!dtype)
-    return makeError(ErrorCode::E0203, "input \"", input.name, "\" has element type ",
-                     onnxTypeName(input.elemType), ", which is not supported");
+    return makeError(ErrorCode::E0203, "input \"", input.name, "\" has element type ", onnxTypeName(input.elemType),
+                     ", which is not supported");
   auto given = options.shapes.find(std::string(input.name));
-  const std::vector<DimOverride> *overrides =
-      given == options.shapes.end() ? nullptr : &given->second;
+  const std::vector<DimOverride> *overrides = given == options.shapes.end() ? nullptr : &given->second;
   if (!input.hasShape && !overrides)
-    return makeError(ErrorCode::E0207, "input \"", input.name,
-                     "\" has no declared rank; give its shape");
+    return makeError(ErrorCode::E0207, "input \"", input.name, "\" has no declared rank; give its shape");
   Dims dims;
   size_t rank = input.hasShape ? input.dims.size() : overrides->size();
   for (size_t axis = 0; axis < rank; ++axis) {
@@ -146,9 +141,8 @@ Result<mlir::Type> Signature::inputType(const ValueInfoProto &input) {
         const auto *size = std::get_if<int64_t>(&(*overrides)[axis]);
         const auto *range = std::get_if<SizeRange>(&(*overrides)[axis]);
         if (size ? *size != dim.value : !range || dim.value < range->low || dim.value > range->high)
-          return overrideError(input, axis,
-                               print((*overrides)[axis]) + " is given; the model fixes it to " +
-                                   std::to_string(dim.value));
+          return overrideError(
+              input, axis, print((*overrides)[axis]) + " is given; the model fixes it to " + std::to_string(dim.value));
       }
       dims.push_back(SizeExpr(dim.value));
     }

@@ -19,8 +19,7 @@ public:
 
 private:
   Status collect(const std::vector<const ValueInfoProto *> &inputs);
-  Status bindName(const ValueInfoProto &input, size_t axis, std::string_view name,
-                  const DimOverride &override);
+  Status bindName(const ValueInfoProto &input, size_t axis, std::string_view name, const DimOverride &override);
   Result<mlir::Type> inputType(const ValueInfoProto &input);
   Result<SizeExpr> apply(const DimOverride &override, const std::string &name);
   std::string freshName(const ValueInfoProto &input, size_t axis);

@@ -28,8 +28,7 @@ private:
                      unit[0] == 'b' ? bytes : bytes / size_t(dtypeBytes(data.dtype)));
   }
   std::string what() const {
-    return tensor.name.empty() ? std::string("tensor")
-                               : "tensor \"" + std::string(tensor.name) + "\"";
+    return tensor.name.empty() ? std::string("tensor") : "tensor \"" + std::string(tensor.name) + "\"";
   }
 
   const TensorProto &tensor;
@@ -84,8 +83,7 @@ Status Reader::readExternal() {
       uint64_t &number = key == "offset" ? offset : length;
       auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
       if (error != std::errc() || end != value.data() + value.size())
-        return makeError(ErrorCode::E0104, what(), ": external data ", key, " \"", value,
-                         "\" is no byte count");
+        return makeError(ErrorCode::E0104, what(), ": external data ", key, " \"", value, "\" is no byte count");
     }
   }
   if (length != bytes)
@@ -95,8 +93,8 @@ Status Reader::readExternal() {
   KILN_ASSIGN(data.file, external.open(location));
   ByteSpan whole = data.file->bytes();
   if (offset > whole.size() || whole.size() - offset < bytes)
-    return makeError(ErrorCode::E0104, what(), " needs bytes ", offset, "..", offset + bytes,
-                     " of external data \"", location, "\", which has ", whole.size());
+    return makeError(ErrorCode::E0104, what(), " needs bytes ", offset, "..", offset + bytes, " of external data \"",
+                     location, "\", which has ", whole.size());
   data.bytes = whole.subspan(offset, bytes);
   return Status();
 }
@@ -136,8 +134,7 @@ template <typename Word> Status Reader::takeFixed(uint32_t number) {
   if (!why)
     why = forEachFixed<Word>(tensor.message, number, [&](ByteSpan words) {
       const uint8_t *begin = tensor.message.data(), *end = begin + tensor.message.size();
-      packed =
-          pieces == 1 && !std::less<>()(words.data(), begin) && std::less<>()(words.data(), end);
+      packed = pieces == 1 && !std::less<>()(words.data(), begin) && std::less<>()(words.data(), end);
       if (packed)
         data.bytes = words;
       else
@@ -153,15 +150,11 @@ template <typename Word> Status Reader::takeFixed(uint32_t number) {
 
 Status Reader::readTyped() {
   switch (data.dtype) {
-  case DType::F32:
-    return takeFixed<uint32_t>(field::TensorFloatData);
-  case DType::F64:
-    return takeFixed<uint64_t>(field::TensorDoubleData);
-  case DType::I64:
-    return takeVarints(field::TensorInt64Data);
+  case DType::F32: return takeFixed<uint32_t>(field::TensorFloatData);
+  case DType::F64: return takeFixed<uint64_t>(field::TensorDoubleData);
+  case DType::I64: return takeVarints(field::TensorInt64Data);
   case DType::U32:
-  case DType::U64:
-    return takeVarints(field::TensorUint64Data);
+  case DType::U64: return takeVarints(field::TensorUint64Data);
   default: // everything narrower, the 16-bit floats as their bits
     return takeVarints(field::TensorInt32Data);
   }
@@ -199,33 +192,16 @@ Result<std::vector<int64_t>> integerElements(const TensorData &data) {
   std::vector<int64_t> values;
   values.reserve(data.bytes.size() / size_t(dtypeBytes(data.dtype)));
   switch (data.dtype) {
-  case DType::I8:
-    widen<int8_t>(data.bytes, values);
-    break;
-  case DType::I16:
-    widen<int16_t>(data.bytes, values);
-    break;
-  case DType::I32:
-    widen<int32_t>(data.bytes, values);
-    break;
-  case DType::I64:
-    widen<int64_t>(data.bytes, values);
-    break;
+  case DType::I8: widen<int8_t>(data.bytes, values); break;
+  case DType::I16: widen<int16_t>(data.bytes, values); break;
+  case DType::I32: widen<int32_t>(data.bytes, values); break;
+  case DType::I64: widen<int64_t>(data.bytes, values); break;
   case DType::U8:
-  case DType::Bool:
-    widen<uint8_t>(data.bytes, values);
-    break;
-  case DType::U16:
-    widen<uint16_t>(data.bytes, values);
-    break;
-  case DType::U32:
-    widen<uint32_t>(data.bytes, values);
-    break;
-  case DType::U64:
-    widen<uint64_t>(data.bytes, values);
-    break;
-  default:
-    return makeError(ErrorCode::E0305, "expected integers, got ", dtypeName(data.dtype));
+  case DType::Bool: widen<uint8_t>(data.bytes, values); break;
+  case DType::U16: widen<uint16_t>(data.bytes, values); break;
+  case DType::U32: widen<uint32_t>(data.bytes, values); break;
+  case DType::U64: widen<uint64_t>(data.bytes, values); break;
+  default: return makeError(ErrorCode::E0305, "expected integers, got ", dtypeName(data.dtype));
   }
   return values;
 }

@@ -16,8 +16,7 @@ public:
   explicit Unsupported(std::string label) : label(std::move(label)) {}
 
   bool empty() const { return operators.empty() && features.empty(); }
-  void addOperator(std::string_view opType, std::string_view domain, int64_t opset,
-                   std::string node);
+  void addOperator(std::string_view opType, std::string_view domain, int64_t opset, std::string node);
   /// `status` says which node and why.
   void addFeature(Status status) { features.push_back(std::move(status)); }
 

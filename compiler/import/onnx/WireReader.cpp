@@ -4,8 +4,7 @@
 
 namespace kiln::onnx {
 
-static_assert(std::endian::native == std::endian::little,
-              "fixed-width fields are read as they lie in the file");
+static_assert(std::endian::native == std::endian::little, "fixed-width fields are read as they lie in the file");
 
 bool WireReader::nextVarint(uint64_t &value) {
   if (!ok() || at == end)
@@ -66,8 +65,7 @@ bool WireReader::next(WireField &field) {
     at += length;
     return true;
   }
-  default:
-    return fail("a field has an unknown wire type");
+  default: return fail("a field has an unknown wire type");
   }
 }
 

@@ -32,15 +32,12 @@ struct WireField {
     std::memcpy(&value, &word, sizeof value);
     return value;
   }
-  std::string_view asString() const {
-    return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
-  }
+  std::string_view asString() const { return {reinterpret_cast<const char *>(bytes.data()), bytes.size()}; }
 };
 
 class WireReader {
 public:
-  explicit WireReader(ByteSpan message)
-      : at(message.data()), end(message.data() + message.size()) {}
+  explicit WireReader(ByteSpan message) : at(message.data()), end(message.data() + message.size()) {}
 
   /// Reads the next field. False at the end of the message and at malformed bytes (then ok() is
   /// false).
@@ -69,8 +66,7 @@ private:
 /// Calls `visit(uint64_t)` for every element of the repeated varint field `number` of `message`,
 /// packed or not. Returns nullptr, or what is malformed. A `visit` that returns false ends the walk
 /// early.
-template <typename Visit>
-const char *forEachVarint(ByteSpan message, uint32_t number, Visit visit) {
+template <typename Visit> const char *forEachVarint(ByteSpan message, uint32_t number, Visit visit) {
   WireReader reader(message);
   WireField field;
   while (reader.next(field)) {
@@ -96,8 +92,7 @@ const char *forEachVarint(ByteSpan message, uint32_t number, Visit visit) {
 
 /// The same for fixed-width elements (`Word` is uint32_t or uint64_t): calls `visit(ByteSpan)` with
 /// the little-endian bytes of one or more whole elements at a time.
-template <typename Word, typename Visit>
-const char *forEachFixed(ByteSpan message, uint32_t number, Visit visit) {
+template <typename Word, typename Visit> const char *forEachFixed(ByteSpan message, uint32_t number, Visit visit) {
   constexpr WireType single = sizeof(Word) == 4 ? WireType::Fixed32 : WireType::Fixed64;
   WireReader reader(message);
   WireField field;

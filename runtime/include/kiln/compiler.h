@@ -1,7 +1,7 @@
 /* The C API of the compiler: from a model to the bytes of an artifact, which kiln/runtime.h loads.
  *
- * A program links against libkiln alone. The first call here loads libkiln-compiler.so, which lies beside libkiln, and with it
- * LLVM; a program that only runs artifacts never does. See runtime.h for conventions. */
+ * A program links against libkiln alone. The first call here loads libkiln-compiler.so, which lies beside libkiln, and
+ * with it LLVM; a program that only runs artifacts never does. See runtime.h for conventions. */
 #ifndef KILN_COMPILER_H
 #define KILN_COMPILER_H
 
@@ -18,39 +18,42 @@ typedef struct kiln_compile_options {
   size_t size;
   const char *target;        /* "host"; "x86-64-v3", "x86-64-v4+bf16+vnni", "interpreter" */
   const char *precision;     /* "default"; "strict", "fast" */
-  const char *const *shapes; /* sizes of inputs, one text per input: "x=1x3x224x224", "x=Nx3x224x224" (any, N is one size everywhere),
-                              "x=1..64x3x224x224"; dims may also be separated by commas */
+  const char *const *shapes; /* sizes of inputs, one text per input: "x=1x3x224x224", "x=Nx3x224x224" (any, N is one
+                              size everywhere), "x=1..64x3x224x224"; dims may also be separated by commas */
   size_t shape_count;
-  const char *cache;         /* none; path of a tuning cache, read only */
-  int32_t threads;           /* the CPUs this process may use; does not change the artifact's bytes */
-  int32_t require_compiled;  /* not 0: an operator without generated code is an error */
-  const char *stop_after;    /* none; name of a stage: the result is then the IR's text instead of an artifact */
-  const char *dump_dir;      /* none; directory for the IR after each stage and each kernel's texts */
-  int32_t has_opt_limit;     /* not 0: at most opt_limit rewrites are made */
+  const char *cache;        /* none; path of a tuning cache, read only */
+  int32_t threads;          /* the CPUs this process may use; does not change the artifact's bytes */
+  int32_t require_compiled; /* not 0: an operator without generated code is an error */
+  const char *stop_after;   /* none; name of a stage: the result is then the IR's text instead of an artifact */
+  const char *dump_dir;     /* none; directory for the IR after each stage and each kernel's texts */
+  int32_t has_opt_limit;    /* not 0: at most opt_limit rewrites are made */
   int64_t opt_limit;
   /* Called for notes and warnings, on the calling thread; may be null. */
   void (*diagnostic)(void *context, kiln_severity severity, const char *message);
   void *diagnostic_context;
-  /* Called with the stage under way and how much of it is done (total 0: unknown), from any thread but never two at once; not 0 stops the
-   * compilation. May be null. */
+  /* Called with the stage under way and how much of it is done (total 0: unknown), from any thread but never two at
+   * once; not 0 stops the compilation. May be null. */
   int (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
   void *progress_context;
 } kiln_compile_options;
-#define KILN_COMPILE_OPTIONS_INIT {sizeof(kiln_compile_options), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL}
+#define KILN_COMPILE_OPTIONS_INIT \
+  {sizeof(kiln_compile_options), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL}
 
-/* Compiles a model file (ONNX or Kiln IR, told by its contents). The artifact goes to the file `output_path`, complete or not at all,
- * where that is not null, else to `artifact` (exactly one of the two). `options` may be null. */
+/* Compiles a model file (ONNX or Kiln IR, told by its contents). The artifact goes to the file `output_path`, complete
+ * or not at all, where that is not null, else to `artifact` (exactly one of the two). `options` may be null. */
 KILN_API int kiln_compile_file(const char *model_path, const kiln_compile_options *options, const char *output_path,
                                kiln_bytes *artifact, kiln_status *status);
 /* The same for a model in memory; external data is looked up in `base_dir`, or refused when that is null. */
-KILN_API int kiln_compile_bytes(const void *model, size_t model_size, const char *base_dir, const kiln_compile_options *options,
-                                const char *output_path, kiln_bytes *artifact, kiln_status *status);
+KILN_API int kiln_compile_bytes(const void *model, size_t model_size, const char *base_dir,
+                                const kiln_compile_options *options, const char *output_path, kiln_bytes *artifact,
+                                kiln_status *status);
 /* Whether a code of kiln_status says that something is not supported, as opposed to wrong. */
 #define KILN_IS_UNSUPPORTED(code) ((code) >= 200 && (code) < 300)
 /* Whether the compiler library can be loaded. */
 KILN_API int kiln_compiler_available(kiln_status *status);
 
-/* What libkiln-compiler.so exports; not for callers. Where a model comes from: `model_path`, or `model` with `base_dir`. */
+/* What libkiln-compiler.so exports; not for callers. Where a model comes from: `model_path`, or `model` with
+ * `base_dir`. */
 typedef struct kiln_compile_request {
   size_t size;
   const char *model_path;
@@ -60,7 +63,8 @@ typedef struct kiln_compile_request {
   const char *output_path;
   const kiln_compile_options *options; /* never null; complete for this header's version */
 } kiln_compile_request;
-typedef int (*kiln_compiler_compile_v1_fn)(const kiln_compile_request *request, kiln_bytes *artifact, kiln_status *status);
+typedef int (*kiln_compiler_compile_v1_fn)(const kiln_compile_request *request, kiln_bytes *artifact,
+                                           kiln_status *status);
 
 #ifdef __cplusplus
 }

@@ -5,8 +5,8 @@
  * no writable data and allocates nothing. All it may touch is what the argument block points to.
  *
  * The runtime calls an entry point once for each workgroup of a launch, in any order and on any thread of the pool; the
- * workgroups of one launch must not depend on each other. The grid never depends on the number of threads, so results do
- * not either. Launches are complete before the next one begins. */
+ * workgroups of one launch must not depend on each other. The grid never depends on the number of threads, so results
+ * do not either. Launches are complete before the next one begins. */
 #ifndef KILN_KERNEL_ABI_H
 #define KILN_KERNEL_ABI_H
 
@@ -24,14 +24,14 @@ enum {
 /* Arguments of a launch, the same for all of its workgroups but for `scratch`.
  *
  * Tensors are dense and row-major, so their strides follow from `sizes`. Buffers in the arena and constants are 64-byte
- * aligned; bound inputs and outputs may be aligned to their element size only. Constants and inputs are read-only. A kernel
- * reads and writes nothing outside the tensors, not even within a last vector. */
+ * aligned; bound inputs and outputs may be aligned to their element size only. Constants and inputs are read-only. A
+ * kernel reads and writes nothing outside the tensors, not even within a last vector. */
 typedef struct kiln_kernel_args_v1 {
-  void *const *buffers;  /* one per buffer of the launch, in its order */
-  const int64_t *sizes;  /* values of the launch's sizes, in its order */
-  void *scratch;         /* per thread, 64-byte aligned, contents undefined; null when the launch asks for none */
-  void *workspace;       /* shared by the launches of one kernel call, 64-byte aligned; null when it has none */
-  int32_t *status;       /* see above; shared by all workgroups: store, never read */
+  void *const *buffers; /* one per buffer of the launch, in its order */
+  const int64_t *sizes; /* values of the launch's sizes, in its order */
+  void *scratch;        /* per thread, 64-byte aligned, contents undefined; null when the launch asks for none */
+  void *workspace;      /* shared by the launches of one kernel call, 64-byte aligned; null when it has none */
+  int32_t *status;      /* see above; shared by all workgroups: store, never read */
 } kiln_kernel_args_v1;
 
 /* `workgroup` is in [0, grid). */

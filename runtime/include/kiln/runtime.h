@@ -1,10 +1,12 @@
-/* The C API of the Kiln runtime: load compiled models, look at them, run them. Needs no compiler; kiln/compiler.h adds compiling.
+/* The C API of the Kiln runtime: load compiled models, look at them, run them. Needs no compiler; kiln/compiler.h adds
+ * compiling.
  *
  * Conventions
- * - Functions that can fail return 0, or the number of an error (412 for KILN-E0412), and describe it in `status` where that is
- *   not null. No function throws or aborts for what a caller can get wrong.
- * - Structures that may grow begin with `size`: set it to sizeof the structure before passing it (the *_INIT macros do). Fields
- *   that a caller's older structure does not have keep their defaults; unknown ones of a newer caller must be zero.
+ * - Functions that can fail return 0, or the number of an error (412 for KILN-E0412), and describe it in `status` where
+ * that is not null. No function throws or aborts for what a caller can get wrong.
+ * - Structures that may grow begin with `size`: set it to sizeof the structure before passing it (the *_INIT macros
+ * do). Fields that a caller's older structure does not have keep their defaults; unknown ones of a newer caller must be
+ * zero.
  * - Strings are UTF-8, end in NUL, and belong to the object they were asked of.
  * - Models may be used from several threads at once, contexts from one at a time. */
 #ifndef KILN_RUNTIME_H
@@ -29,7 +31,8 @@ extern "C" {
 KILN_API uint32_t kiln_api_version(void);
 KILN_API const char *kiln_version(void);
 
-/* ---- Errors ------------------------------------------------------------------------------------------------------------- */
+/* ---- Errors
+ * ------------------------------------------------------------------------------------------------------------- */
 
 typedef struct kiln_status {
   size_t size;
@@ -40,13 +43,23 @@ typedef struct kiln_status {
 /* Frees the message and makes the status ok. A status that is passed to a function is cleared first. */
 KILN_API void kiln_status_clear(kiln_status *status);
 
-/* ---- Values ------------------------------------------------------------------------------------------------------------- */
+/* ---- Values
+ * ------------------------------------------------------------------------------------------------------------- */
 
 /* Element types. The numbers are those of the artifact format. Bool is one byte, 0 or 1. */
 typedef enum kiln_dtype {
-  KILN_F32 = 1, KILN_F64 = 2, KILN_F16 = 3, KILN_BF16 = 4,
-  KILN_I8 = 5, KILN_I16 = 6, KILN_I32 = 7, KILN_I64 = 8,
-  KILN_U8 = 9, KILN_U16 = 10, KILN_U32 = 11, KILN_U64 = 12,
+  KILN_F32 = 1,
+  KILN_F64 = 2,
+  KILN_F16 = 3,
+  KILN_BF16 = 4,
+  KILN_I8 = 5,
+  KILN_I16 = 6,
+  KILN_I32 = 7,
+  KILN_I64 = 8,
+  KILN_U8 = 9,
+  KILN_U16 = 10,
+  KILN_U32 = 11,
+  KILN_U64 = 12,
   KILN_BOOL = 13
 } kiln_dtype;
 /* "f32", and its bytes; null and 0 for an unknown number. */
@@ -62,13 +75,13 @@ typedef struct kiln_tensor {
 } kiln_tensor;
 
 typedef enum kiln_value_kind {
-  KILN_NONE = 0,    /* no value: an absent optional, or an output that the library is to allocate */
+  KILN_NONE = 0, /* no value: an absent optional, or an output that the library is to allocate */
   KILN_TENSOR = 1,
   KILN_SEQUENCE = 2 /* values of any kind; models with sequences are refused for now */
 } kiln_value_kind;
 
-/* A tagged value. Its layout is frozen. Who makes a value keeps its memory alive; a value from the library is freed with
- * kiln_value_release. */
+/* A tagged value. Its layout is frozen. Who makes a value keeps its memory alive; a value from the library is freed
+ * with kiln_value_release. */
 typedef struct kiln_value {
   uint32_t kind;
   uint32_t reserved;
@@ -96,7 +109,8 @@ typedef struct kiln_bytes {
 #define KILN_BYTES_INIT {NULL, 0, NULL, NULL}
 KILN_API void kiln_bytes_release(kiln_bytes *bytes);
 
-/* ---- Models ------------------------------------------------------------------------------------------------------------- */
+/* ---- Models
+ * ------------------------------------------------------------------------------------------------------------- */
 
 typedef struct kiln_model kiln_model; /* immutable, counted references */
 
@@ -145,9 +159,9 @@ KILN_API int kiln_model_get_output(const kiln_model *model, size_t index, kiln_p
 typedef struct kiln_symbol_info {
   size_t size;
   const char *name;
-  int64_t low, high;        /* inclusive range, checked when inputs are bound; INT64_MAX: unbounded */
-  int32_t input, dim;       /* -1 when computed */
-  const char *expression;   /* null when bound */
+  int64_t low, high;      /* inclusive range, checked when inputs are bound; INT64_MAX: unbounded */
+  int32_t input, dim;     /* -1 when computed */
+  const char *expression; /* null when bound */
 } kiln_symbol_info;
 KILN_API int kiln_model_get_symbol(const kiln_model *model, size_t index, kiln_symbol_info *info, kiln_status *status);
 
@@ -168,7 +182,8 @@ typedef struct kiln_step_info {
 } kiln_step_info;
 KILN_API int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *info, kiln_status *status);
 
-/* ---- Running ------------------------------------------------------------------------------------------------------------ */
+/* ---- Running
+ * ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct kiln_context kiln_context; /* arena and scratch for one run at a time; keeps its model alive */
 
@@ -183,9 +198,9 @@ KILN_API int kiln_context_create(kiln_model *model, const kiln_context_options *
                                  kiln_status *status);
 KILN_API void kiln_context_release(kiln_context *context);
 
-/* Runs the model. Inputs and outputs stand in the signature's order. Inputs are read in place. An output that is KILN_NONE is
- * allocated, to be freed with kiln_value_release; one that is a tensor is written in place, and its type and dims must be those of
- * the result. Bound outputs must not overlap inputs or each other. */
+/* Runs the model. Inputs and outputs stand in the signature's order. Inputs are read in place. An output that is
+ * KILN_NONE is allocated, to be freed with kiln_value_release; one that is a tensor is written in place, and its type
+ * and dims must be those of the result. Bound outputs must not overlap inputs or each other. */
 KILN_API int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,
                               size_t output_count, kiln_status *status);
 
@@ -200,19 +215,21 @@ typedef struct kiln_step_profile {
   int64_t grid;        /* workgroups of a launch, else 0 */
 } kiln_step_profile;
 /* Fills `count` entries, which must be the model's step count. */
-KILN_API int kiln_context_get_profile(const kiln_context *context, kiln_step_profile *steps, size_t count, kiln_status *status);
+KILN_API int kiln_context_get_profile(const kiln_context *context, kiln_step_profile *steps, size_t count,
+                                      kiln_status *status);
 
 /* About the sizes of the last run. */
 typedef struct kiln_context_info {
   size_t size;
   int32_t threads;
-  int64_t arena_bytes;   /* intermediate results and kernel workspaces */
-  int64_t scratch_bytes; /* of all threads */
+  int64_t arena_bytes;           /* intermediate results and kernel workspaces */
+  int64_t scratch_bytes;         /* of all threads */
   double flops, generated_flops; /* of the program, and the part in generated code */
 } kiln_context_info;
 KILN_API int kiln_context_get_info(const kiln_context *context, kiln_context_info *info, kiln_status *status);
 
-/* ---- Threads ------------------------------------------------------------------------------------------------------------ */
+/* ---- Threads
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* CPUs this process may use: affinity mask and control group quota. */
 KILN_API int32_t kiln_available_cpus(void);
@@ -220,8 +237,8 @@ KILN_API int32_t kiln_available_cpus(void);
 /* Runs the indices [begin, end); `worker` is unique among those that run at the same time, and less than `threads`. */
 typedef void (*kiln_parallel_body)(void *argument, int64_t begin, int64_t end, int32_t worker);
 
-/* A host application's own thread pool. parallel_for runs `body` for all of [0, n), on at most `threads` threads at a time, and
- * returns when all are done; it may be called from several threads at once. */
+/* A host application's own thread pool. parallel_for runs `body` for all of [0, n), on at most `threads` threads at a
+ * time, and returns when all are done; it may be called from several threads at once. */
 typedef struct kiln_thread_pool {
   size_t size;
   void *context;

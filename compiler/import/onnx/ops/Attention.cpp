@@ -25,8 +25,7 @@ Result<Value> splitHeads(NodeImport &node, Value x, int64_t heads) {
 Result<Value> repeatHeads(NodeImport &node, Value x, const SizeExpr &heads) {
   Dims d = node.dims(x);
   SizeExpr times = SizeExpr::floorDiv(heads, d[1]);
-  KILN_TRY(node.requireEqual(d[1] * times, heads)
-               .withContext("heads of Q that share those of K and V: "));
+  KILN_TRY(node.requireEqual(d[1] * times, heads).withContext("heads of Q that share those of K and V: "));
   KILN_ASSIGN(Value apart, node.reshape(x, {d[0], d[1], 1, d[2], d[3]}));
   KILN_ASSIGN(Value repeated, node.expand(apart, {d[0], d[1], times, d[2], d[3]}));
   return node.reshape(repeated, {d[0], heads, d[2], d[3]});
@@ -35,8 +34,7 @@ Result<Value> repeatHeads(NodeImport &node, Value x, const SizeExpr &heads) {
 /// 0 .. size of that dim of x, in i64, as a vector or as a column.
 Result<Value> positions(NodeImport &node, Value x, int64_t axis, bool column) {
   KILN_ASSIGN(Value size, node.sizeOf(x, axis));
-  KILN_ASSIGN(Value range,
-              node.emit("range", {node.scalar(0, DType::I64), size, node.scalar(1, DType::I64)}));
+  KILN_ASSIGN(Value range, node.emit("range", {node.scalar(0, DType::I64), size, node.scalar(1, DType::I64)}));
   if (!column)
     return range;
   return node.reshape(range, {node.dims(range)[0], SizeExpr(1)});
@@ -52,8 +50,7 @@ struct AttentionImport {
   /// Adds to the mask: 0 where `allowed`, minus infinity elsewhere.
   Status allow(Value allowed) {
     DType dtype = node.dtype(q);
-    Value nothing = node.scalar(0, dtype),
-          never = node.scalar(-std::numeric_limits<double>::infinity(), dtype);
+    Value nothing = node.scalar(0, dtype), never = node.scalar(-std::numeric_limits<double>::infinity(), dtype);
     KILN_ASSIGN(Value bias, node.emit("where", {allowed, nothing, never}));
     return addBias(bias);
   }
@@ -71,8 +68,7 @@ struct AttentionImport {
     size_t rank = size_t(node.rank(given));
     if (have.isConstant() && want.isConstant()) {
       if (have.constant() > want.constant())
-        return makeError(ErrorCode::E0304, "the mask reaches over ", have.print(), " positions of ",
-                         want.print());
+        return makeError(ErrorCode::E0304, "the mask reaches over ", have.print(), " positions of ", want.print());
       Attributes attributes;
       Ints pads(2 * rank, 0);
       pads.back() = want.constant() - have.constant();
@@ -84,8 +80,7 @@ struct AttentionImport {
     KILN_ASSIGN(Value reached, node.sizeOf(given, int64_t(rank) - 1));
     KILN_ASSIGN(Value missing, node.emit("sub", {length, reached}));
     KILN_ASSIGN(missing, node.reshape(missing, {1}));
-    KILN_ASSIGN(Value pads, node.emit("concat", {node.intsConstant(Ints(2 * rank - 1, 0)), missing},
-                                      axisOf(0)));
+    KILN_ASSIGN(Value pads, node.emit("concat", {node.intsConstant(Ints(2 * rank - 1, 0)), missing}, axisOf(0)));
     return node.emit("pad", {given, pads, node.scalar(filler, node.dtype(given))});
   }
 
@@ -226,12 +221,10 @@ Status attention(NodeImport &node) {
   }
   KILN_ASSIGN(double softcap, node.floatAttribute("softcap", 0));
   KILN_ASSIGN(int64_t mode, node.intAttribute("qk_matmul_output_mode", 0));
-  KILN_ASSIGN(int64_t precision,
-              node.intAttribute("softmax_precision", dtypeOnnxId(node.dtype(a.q))));
+  KILN_ASSIGN(int64_t precision, node.intAttribute("softmax_precision", dtypeOnnxId(node.dtype(a.q))));
   Value y;
   if (softcap > 0 || node.wants(3)) {
-    KILN_ASSIGN(
-        y, a.spellOut(scale, softcap, mode, dtypeFromOnnxId(precision).value_or(node.dtype(a.q))));
+    KILN_ASSIGN(y, a.spellOut(scale, softcap, mode, dtypeFromOnnxId(precision).value_or(node.dtype(a.q))));
   } else {
     Attributes attributes;
     attributes.set("scale", scale);
@@ -281,8 +274,7 @@ Status rotaryEmbedding(NodeImport &node) {
   if (rotated == 0)
     rotated = width;
   if (rotated < 0 || rotated > width || rotated % 2 != 0)
-    return makeError(ErrorCode::E0411, "rotary_embedding_dim is ", rotated, " for a head size of ",
-                     width);
+    return makeError(ErrorCode::E0411, "rotary_embedding_dim is ", rotated, " for a head size of ", width);
   KILN_ASSIGN(Value cosine, rotation(node, node.operand(1), node.operand(3)));
   KILN_ASSIGN(Value sine, rotation(node, node.operand(2), node.operand(3)));
   KILN_ASSIGN(Value turning, rotated == width ? Result<Value>(x) : node.slice(x, 3, 0, rotated));

@@ -54,28 +54,24 @@ Result<Equation> parse(NodeImport &node, const std::vector<Value> &values) {
     at = comma + 1;
   }
   if (terms.size() != values.size())
-    return makeError(ErrorCode::E0306, "the equation has ", terms.size(), " terms for ",
-                     values.size(), " inputs");
+    return makeError(ErrorCode::E0306, "the equation has ", terms.size(), " terms for ", values.size(), " inputs");
   Equation equation;
   size_t ellipsisRank = 0;
   for (size_t i = 0; i < terms.size(); ++i) {
     size_t rank = size_t(node.rank(values[i])), own = 0;
     if (terms[i].find("...") != std::string_view::npos) {
       if (rank + 3 < terms[i].size())
-        return makeError(ErrorCode::E0304, "term \"", terms[i],
-                         "\" does not fit an operand of rank ", rank);
+        return makeError(ErrorCode::E0304, "term \"", terms[i], "\" does not fit an operand of rank ", rank);
       own = rank + 3 - terms[i].size();
     }
     ellipsisRank = std::max(ellipsisRank, own);
     KILN_ASSIGN(Labels labels, parseTerm(terms[i], own));
     if (labels.size() != rank)
-      return makeError(ErrorCode::E0304, "term \"", terms[i], "\" does not fit an operand of rank ",
-                       rank);
+      return makeError(ErrorCode::E0304, "term \"", terms[i], "\" does not fit an operand of rank ", rank);
     Labels sorted = labels;
     std::sort(sorted.begin(), sorted.end());
     if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
-      return makeError(ErrorCode::E0205, "term \"", terms[i],
-                       "\" takes a diagonal, which is not supported");
+      return makeError(ErrorCode::E0205, "term \"", terms[i], "\" takes a diagonal, which is not supported");
     equation.operands.push_back(labels);
   }
   if (arrow != std::string::npos) {
@@ -93,8 +89,7 @@ Result<Equation> parse(NodeImport &node, const std::vector<Value> &values) {
     bool known = false;
     for (const Labels &labels : equation.operands)
       known |= contains(labels, equation.output[i]);
-    if (!known ||
-        std::count(equation.output.begin(), equation.output.end(), equation.output[i]) > 1)
+    if (!known || std::count(equation.output.begin(), equation.output.end(), equation.output[i]) > 1)
       return makeError(ErrorCode::E0411, "the equation's output does not follow from its inputs");
   }
   return equation;
@@ -136,8 +131,7 @@ Result<Value> asMatrix(NodeImport &node, const Term &term, size_t batch, size_t 
   Dims dims = node.dims(term.value);
   Dims matrix(dims.begin(), dims.begin() + batch);
   matrix.push_back(SizeExpr::product(std::span<const SizeExpr>(dims.begin() + batch, rows)));
-  matrix.push_back(
-      SizeExpr::product(std::span<const SizeExpr>(dims.begin() + batch + rows, dims.end())));
+  matrix.push_back(SizeExpr::product(std::span<const SizeExpr>(dims.begin() + batch + rows, dims.end())));
   return node.reshape(term.value, matrix);
 }
 

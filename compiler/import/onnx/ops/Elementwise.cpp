@@ -18,8 +18,8 @@ Result<Value> legacyBroadcast(NodeImport &node, Value a, Value b) {
   KILN_ASSIGN(int64_t axis, node.intAttribute("axis", 0));
   KILN_ASSIGN(axis, node.normalizeAxis(axis, rankA));
   if (axis + rankB > rankA)
-    return makeError(ErrorCode::E0411, "axis ", axis,
-                     " leaves no room for the second operand's rank ", rankB, " in rank ", rankA);
+    return makeError(ErrorCode::E0411, "axis ", axis, " leaves no room for the second operand's rank ", rankB,
+                     " in rank ", rankA);
   Dims dims = node.dims(b);
   dims.append(size_t(rankA - axis - rankB), SizeExpr(1));
   return node.reshape(b, dims);
@@ -85,8 +85,7 @@ Status mean(NodeImport &node) {
   KILN_ASSIGN(Value total, fold(node, "add"));
   if (node.operandCount() == 1)
     return node.setResult(total);
-  return node.setResult(
-      node.emit("div", {total, node.scalar(double(node.operandCount()), node.dtype(total))}));
+  return node.setResult(node.emit("div", {total, node.scalar(double(node.operandCount()), node.dtype(total))}));
 }
 
 /// Bounds are attributes up to opset 10, then optional operands.
@@ -121,8 +120,8 @@ Result<DType> castTarget(NodeImport &node) {
     KILN_ASSIGN(std::string name, node.textAttribute("to", ""));
     for (char &c : name)
       c = char(std::tolower(static_cast<unsigned char>(c)));
-#define X(type, id, text)                                                                          \
-  if (name == text && dtypeFromOnnxId(id))                                                         \
+#define X(type, id, text)                  \
+  if (name == text && dtypeFromOnnxId(id)) \
     return *dtypeFromOnnxId(id);
     KILN_ONNX_DTYPES(X)
 #undef X
@@ -147,8 +146,7 @@ Status gelu(NodeImport &node) {
   KILN_TRY(node.expectOperands(1, 1));
   KILN_ASSIGN(std::string approximate, node.textAttribute("approximate", "none"));
   if (approximate != "none" && approximate != "tanh")
-    return makeError(ErrorCode::E0411, "approximate is \"", approximate,
-                     "\"; expected \"none\" or \"tanh\"");
+    return makeError(ErrorCode::E0411, "approximate is \"", approximate, "\"; expected \"none\" or \"tanh\"");
   Attributes attributes;
   attributes.set("tanh", approximate == "tanh");
   return node.setResult(node.emit("gelu", {node.operand(0)}, attributes));
@@ -166,14 +164,10 @@ Status activation(NodeImport &node, std::string_view mnemonic,
   }
   return node.setResult(node.emit(mnemonic, {node.operand(0)}, attributes));
 }
-Status leakyRelu(NodeImport &node) {
-  return activation(node, "leaky_relu", {{"alpha", double(0.01f)}});
-}
+Status leakyRelu(NodeImport &node) { return activation(node, "leaky_relu", {{"alpha", double(0.01f)}}); }
 Status elu(NodeImport &node) { return activation(node, "elu", {{"alpha", 1.0}}); }
 Status celu(NodeImport &node) { return activation(node, "celu", {{"alpha", 1.0}}); }
-Status thresholdedRelu(NodeImport &node) {
-  return activation(node, "thresholded_relu", {{"alpha", 1.0}});
-}
+Status thresholdedRelu(NodeImport &node) { return activation(node, "thresholded_relu", {{"alpha", 1.0}}); }
 Status hardSigmoid(NodeImport &node) {
   return activation(node, "hard_sigmoid", {{"alpha", double(0.2f)}, {"beta", 0.5}});
 }
@@ -181,8 +175,7 @@ Status selu(NodeImport &node) {
   if (node.opset() < 6)
     return activation(node, "selu", {{"alpha", double(1.6732f)}, {"gamma", double(1.0507f)}});
   return activation(node, "selu",
-                    {{"alpha", double(1.67326319217681884765625f)},
-                     {"gamma", double(1.05070102214813232421875f)}});
+                    {{"alpha", double(1.67326319217681884765625f)}, {"gamma", double(1.05070102214813232421875f)}});
 }
 
 /// x * tanh(softplus(x))
@@ -230,8 +223,7 @@ Status isInf(NodeImport &node) {
   if (!positive && !negative) { // nothing is to be found: x < -inf never holds
     return node.setResult(node.emit("less", {x, node.scalar(-infinity, node.dtype(x))}));
   }
-  return node.setResult(
-      node.emit("equal", {x, node.scalar(positive ? infinity : -infinity, node.dtype(x))}));
+  return node.setResult(node.emit("equal", {x, node.scalar(positive ? infinity : -infinity, node.dtype(x))}));
 }
 Status bitwiseNot(NodeImport &node) {
   KILN_TRY(node.expectOperands(1, 1));

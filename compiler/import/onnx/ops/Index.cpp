@@ -14,8 +14,7 @@ Attributes axisOf(int64_t axis) {
 
 /// 0, 1, ... below `size` (an i64 scalar), with `after` dims of 1 behind.
 Result<Value> positions(NodeImport &node, Value size, size_t after = 0) {
-  KILN_ASSIGN(Value range,
-              node.emit("range", {node.scalar(0, DType::I64), size, node.scalar(1, DType::I64)}));
+  KILN_ASSIGN(Value range, node.emit("range", {node.scalar(0, DType::I64), size, node.scalar(1, DType::I64)}));
   Dims dims{node.dims(range)[0]};
   dims.append(after, SizeExpr(1));
   return node.reshape(range, dims);
@@ -109,15 +108,13 @@ Status classLoss(NodeImport &node, Value logProbabilities) {
                      " need targets of one rank less, got ", node.rank(target));
   KILN_ASSIGN(std::string reduction, node.textAttribute("reduction", "mean"));
   if (reduction != "mean" && reduction != "sum" && reduction != "none")
-    return makeError(ErrorCode::E0411, "reduction is \"", reduction,
-                     "\"; expected \"mean\", \"sum\" or \"none\"");
+    return makeError(ErrorCode::E0411, "reduction is \"", reduction, "\"; expected \"mean\", \"sum\" or \"none\"");
   Value zero = node.scalar(0, dtype), ignored;
   if (node.hasAttribute("ignore_index")) {
     KILN_ASSIGN(int64_t index, node.intAttribute("ignore_index", 0));
     DType targetType = node.dtype(target);
     KILN_ASSIGN(ignored, node.emit("equal", {target, node.scalar(double(index), targetType)}));
-    KILN_ASSIGN(target, node.emit("where", {ignored, node.scalar(0, targetType),
-                                            target})); // any class in range
+    KILN_ASSIGN(target, node.emit("where", {ignored, node.scalar(0, targetType), target})); // any class in range
   }
   Dims dims = node.dims(target), column = dims;
   column.insert(column.begin() + 1, SizeExpr(1));

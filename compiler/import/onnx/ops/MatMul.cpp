@@ -34,8 +34,8 @@ Status gemm(NodeImport &node) {
   Value a = node.operand(0), b = node.operand(1), c = node.operand(2);
   for (Value matrix : {a, b})
     if (node.rank(matrix) != 2)
-      return makeError(ErrorCode::E0304, "operands A and B must have rank 2, got ", node.rank(a),
-                       " and ", node.rank(b));
+      return makeError(ErrorCode::E0304, "operands A and B must have rank 2, got ", node.rank(a), " and ",
+                       node.rank(b));
   KILN_ASSIGN(int64_t transposeA, node.intAttribute("transA", 0));
   KILN_ASSIGN(int64_t transposeB, node.intAttribute("transB", 0));
   KILN_ASSIGN(double alpha, node.floatAttribute("alpha", 1.0));

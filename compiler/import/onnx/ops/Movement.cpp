@@ -61,8 +61,7 @@ Status squeeze(NodeImport &node) {
   } else {
     for (size_t axis = 0; axis < dims.size(); ++axis) {
       if (!dims[axis].isConstant())
-        return makeError(ErrorCode::E0208,
-                         "without axes, which dims are 1 must be known when compiling; dim ", axis,
+        return makeError(ErrorCode::E0208, "without axes, which dims are 1 must be known when compiling; dim ", axis,
                          " is not");
       if (dims[axis].isConstant(1))
         axes.push_back(int64_t(axis));
@@ -73,8 +72,7 @@ Status squeeze(NodeImport &node) {
     if (!std::binary_search(axes.begin(), axes.end(), int64_t(axis)))
       kept.push_back(dims[axis]);
     else if (dims[axis].isConstant() && !dims[axis].isConstant(1))
-      return makeError(ErrorCode::E0304, "dim ", axis, " is ", dims[axis].print(),
-                       "; only a dim of 1 can be squeezed");
+      return makeError(ErrorCode::E0304, "dim ", axis, " is ", dims[axis].print(), "; only a dim of 1 can be squeezed");
   }
   return node.setResult(node.reshape(x, kept));
 }
@@ -89,8 +87,7 @@ Status unsqueeze(NodeImport &node) {
   KILN_ASSIGN(Ints axes, node.normalizeAxes(*given, int64_t(dims.size() + given->size())));
   size_t next = 0;
   for (size_t axis = 0; axis < dims.size() + axes.size(); ++axis)
-    result.push_back(std::binary_search(axes.begin(), axes.end(), int64_t(axis)) ? SizeExpr(1)
-                                                                                 : dims[next++]);
+    result.push_back(std::binary_search(axes.begin(), axes.end(), int64_t(axis)) ? SizeExpr(1) : dims[next++]);
   return node.setResult(node.reshape(x, result));
 }
 
@@ -104,8 +101,8 @@ Status flatten(NodeImport &node) {
   if (axis != rank) {
     KILN_ASSIGN(axis, node.normalizeAxis(axis, rank));
   }
-  return node.setResult(node.reshape(
-      x, {productOf(dims, 0, size_t(axis)), productOf(dims, size_t(axis), dims.size())}));
+  return node.setResult(
+      node.reshape(x, {productOf(dims, 0, size_t(axis)), productOf(dims, size_t(axis), dims.size())}));
 }
 
 Status transpose(NodeImport &node) {
@@ -166,16 +163,14 @@ Status slice(NodeImport &node) {
     if (!axes) {
       count = starts->size();
       if (count > all.size())
-        return makeError(ErrorCode::E0404, "starts has ", count, " entries for an operand of rank ",
-                         all.size());
+        return makeError(ErrorCode::E0404, "starts has ", count, " entries for an operand of rank ", all.size());
       axes = Ints(all.begin(), all.begin() + count);
     }
     if (!steps)
       steps = Ints(count, 1);
     if (starts->size() != count || ends->size() != count || steps->size() != count)
-      return makeError(ErrorCode::E0404, "starts, ends, axes and steps have ", starts->size(), ", ",
-                       ends->size(), ", ", count, " and ", steps->size(),
-                       " entries; they must be as many");
+      return makeError(ErrorCode::E0404, "starts, ends, axes and steps have ", starts->size(), ", ", ends->size(), ", ",
+                       count, " and ", steps->size(), " entries; they must be as many");
     for (int64_t step : *steps)
       if (step == 0)
         return makeError(ErrorCode::E0311, "a step is 0");
@@ -189,10 +184,8 @@ Status slice(NodeImport &node) {
   if (axes || node.has(4)) {
     if (!axes) {
       Dims lengths = node.dims(node.operand(1));
-      if (lengths.size() != 1 || !lengths[0].isConstant() ||
-          uint64_t(lengths[0].constant()) > all.size())
-        return makeError(ErrorCode::E0208,
-                         "the number of sliced dims must be known when compiling");
+      if (lengths.size() != 1 || !lengths[0].isConstant() || uint64_t(lengths[0].constant()) > all.size())
+        return makeError(ErrorCode::E0208, "the number of sliced dims must be known when compiling");
       axes = Ints(all.begin(), all.begin() + lengths[0].constant());
     }
     operands.push_back(node.intsConstant(*axes));
@@ -264,8 +257,7 @@ Status split(NodeImport &node) {
   if (node.hasAttribute("num_outputs")) {
     KILN_ASSIGN(int64_t wanted, node.intAttribute("num_outputs", 0));
     if (wanted != int64_t(parts))
-      return makeError(ErrorCode::E0306, "num_outputs is ", wanted, ", but the node has ", parts,
-                       " outputs");
+      return makeError(ErrorCode::E0306, "num_outputs is ", wanted, ", but the node has ", parts, " outputs");
   }
   if (!sizes) {
     if (!size.isConstant())
@@ -274,15 +266,14 @@ Status split(NodeImport &node) {
       return Status();
     int64_t chunk = size.constant() / int64_t(parts) + (size.constant() % int64_t(parts) != 0);
     if (node.opset() < 18 && chunk * int64_t(parts) != size.constant())
-      return makeError(ErrorCode::E0304, "dim ", axis, " is ", size.print(),
-                       ", which does not split into ", parts, " equal parts");
+      return makeError(ErrorCode::E0304, "dim ", axis, " is ", size.print(), ", which does not split into ", parts,
+                       " equal parts");
     sizes.emplace();
     for (size_t i = 0; i < parts; ++i)
       sizes->push_back(std::clamp<int64_t>(size.constant() - int64_t(i) * chunk, 0, chunk));
   }
   if (sizes->size() != parts)
-    return makeError(ErrorCode::E0306, "split has ", sizes->size(), " entries, but the node has ",
-                     parts, " outputs");
+    return makeError(ErrorCode::E0306, "split has ", sizes->size(), " entries, but the node has ", parts, " outputs");
   int64_t total = 0;
   for (int64_t part : *sizes) {
     if (part < 0 || !checkedAdd(total, part))
@@ -323,8 +314,7 @@ Status gatherNd(NodeImport &node) {
   if (!dims.empty() && !dims.back().isConstant() && rank) {
     int64_t selected = node.rank(indices) - 1 + node.rank(x) - batch - *rank;
     if (selected < 1 || selected > node.rank(x))
-      return makeError(ErrorCode::E0310, "the declared rank ", *rank,
-                       " does not follow from the operands");
+      return makeError(ErrorCode::E0310, "the declared rank ", *rank, " does not follow from the operands");
     KILN_TRY(node.requireEqual(dims.back(), selected));
     dims.back() = selected;
     KILN_ASSIGN(indices, node.reshape(indices, dims));
@@ -343,8 +333,7 @@ Status padAxesDynamic(NodeImport &node, const Ints &axes, const Attributes &attr
   for (size_t i = 0; i < count; ++i) {
     KILN_ASSIGN(int64_t axis, node.normalizeAxis(axes[i], int64_t(rank)));
     KILN_ASSIGN(pieces[size_t(axis)], node.slice(pads, 0, int64_t(i), int64_t(i) + 1));
-    KILN_ASSIGN(pieces[rank + size_t(axis)],
-                node.slice(pads, 0, int64_t(count + i), int64_t(count + i) + 1));
+    KILN_ASSIGN(pieces[rank + size_t(axis)], node.slice(pads, 0, int64_t(count + i), int64_t(count + i) + 1));
   }
   Attributes along;
   along.set("axis", 0);
@@ -381,8 +370,7 @@ Status pad(NodeImport &node) {
       if (!pads)
         return padAxesDynamic(node, axes, attributes);
       if (pads->size() != 2 * axes.size())
-        return makeError(ErrorCode::E0404, "pads has ", pads->size(), " entries for ", axes.size(),
-                         " axes");
+        return makeError(ErrorCode::E0404, "pads has ", pads->size(), " entries for ", axes.size(), " axes");
       Ints full(2 * rank, 0);
       for (size_t i = 0; i < axes.size(); ++i) {
         KILN_ASSIGN(int64_t axis, node.normalizeAxis(axes[i], int64_t(rank)));
@@ -393,8 +381,7 @@ Status pad(NodeImport &node) {
     }
   }
   if (pads && pads->size() != 2 * rank)
-    return makeError(ErrorCode::E0404, "pads has ", pads->size(), " entries; rank ", rank,
-                     " needs ", 2 * rank);
+    return makeError(ErrorCode::E0404, "pads has ", pads->size(), " entries; rank ", rank, " needs ", 2 * rank);
   if (pads && value) {
     attributes.set("pads", *pads);
     attributes.set("value", *value);
@@ -411,8 +398,7 @@ Status pad(NodeImport &node) {
 Result<Value> shapeOfRank(NodeImport &node, Value shape, int64_t rank) {
   Attributes along;
   along.set("axis", 0);
-  KILN_ASSIGN(Value padded,
-              node.emit("concat", {node.intsConstant(Ints(size_t(rank), 1)), shape}, along));
+  KILN_ASSIGN(Value padded, node.emit("concat", {node.intsConstant(Ints(size_t(rank), 1)), shape}, along));
   KILN_ASSIGN(Value last, node.slice(padded, 0, -rank, kToTheEnd));
   return node.reshape(last, {SizeExpr(rank)});
 }
@@ -456,9 +442,7 @@ Status shape(NodeImport &node) {
   int64_t rank = node.rank(node.operand(0));
   KILN_ASSIGN(int64_t start, node.intAttribute("start", 0));
   KILN_ASSIGN(int64_t end, node.intAttribute("end", kToTheEnd));
-  auto clampAxis = [&](int64_t axis) {
-    return std::clamp<int64_t>(axis < 0 ? axis + rank : axis, 0, rank);
-  };
+  auto clampAxis = [&](int64_t axis) { return std::clamp<int64_t>(axis < 0 ? axis + rank : axis, 0, rank); };
   Attributes attributes;
   attributes.set("start", clampAxis(start));
   if (node.hasAttribute("end") && clampAxis(end) != rank)
@@ -499,16 +483,14 @@ Status depthToSpace(NodeImport &node) {
   if (mode != "DCR" && mode != "CRD")
     return makeError(ErrorCode::E0411, "mode is \"", mode, "\"; expected \"DCR\" or \"CRD\"");
   if (block < 1 || block > 65536 || (d[1].isConstant() && d[1].constant() % (block * block) != 0))
-    return makeError(ErrorCode::E0304, d[1].print(), " channels do not split into blocks of ",
-                     block, " x ", block);
+    return makeError(ErrorCode::E0304, d[1].print(), " channels do not split into blocks of ", block, " x ", block);
   SizeExpr channels = SizeExpr::floorDiv(d[1], block * block);
   KILN_TRY(node.requireEqual(channels * (block * block), d[1]));
   bool depthFirst = mode == "DCR";
-  Dims blocks = depthFirst ? Dims{d[0], block, block, channels, d[2], d[3]}
-                           : Dims{d[0], channels, block, block, d[2], d[3]};
+  Dims blocks =
+      depthFirst ? Dims{d[0], block, block, channels, d[2], d[3]} : Dims{d[0], channels, block, block, d[2], d[3]};
   KILN_ASSIGN(Value split, node.reshape(x, blocks));
-  KILN_ASSIGN(Value moved,
-              node.transpose(split, depthFirst ? Ints{0, 3, 4, 1, 5, 2} : Ints{0, 1, 4, 2, 5, 3}));
+  KILN_ASSIGN(Value moved, node.transpose(split, depthFirst ? Ints{0, 3, 4, 1, 5, 2} : Ints{0, 1, 4, 2, 5, 3}));
   return node.setResult(node.reshape(moved, {d[0], channels, d[2] * block, d[3] * block}));
 }
 Status spaceToDepth(NodeImport &node) {
@@ -523,8 +505,8 @@ Status spaceToDepth(NodeImport &node) {
     return makeError(ErrorCode::E0411, "blocksize is ", block);
   for (int axis : {2, 3})
     if (d[axis].isConstant() && d[axis].constant() % block != 0)
-      return makeError(ErrorCode::E0304, "dim ", axis, " is ", d[axis].print(),
-                       ", which is no multiple of blocksize ", block);
+      return makeError(ErrorCode::E0304, "dim ", axis, " is ", d[axis].print(), ", which is no multiple of blocksize ",
+                       block);
   SizeExpr h = SizeExpr::floorDiv(d[2], block), w = SizeExpr::floorDiv(d[3], block);
   KILN_TRY(node.requireEqual(h * block, d[2]));
   KILN_TRY(node.requireEqual(w * block, d[3]));

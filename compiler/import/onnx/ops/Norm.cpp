@@ -16,8 +16,7 @@ Result<Value> meanOver(NodeImport &node, Value x, const Ints &axes, bool keepDim
 }
 
 /// The mean of squared deviations from `mean`.
-Result<Value> varianceOver(NodeImport &node, Value x, Value mean, const Ints &axes,
-                           bool keepDims = true) {
+Result<Value> varianceOver(NodeImport &node, Value x, Value mean, const Ints &axes, bool keepDims = true) {
   KILN_ASSIGN(Value deviation, node.emit("sub", {x, mean}));
   KILN_ASSIGN(Value squares, node.emit("mul", {deviation, deviation}));
   return meanOver(node, squares, axes, keepDims);
@@ -96,8 +95,7 @@ Result<Value> emitBatchNorm(NodeImport &node, Value mean, Value variance) {
   attributes.set("channel_axis", 1);
   std::vector<Value> operands{node.operand(0), node.operand(1), node.operand(2), mean, variance};
   DType dtype = node.dtype(operands[0]);
-  for (size_t i = 1; i < operands.size();
-       ++i) { // opset 14 and 15 let the statistics have types of their own
+  for (size_t i = 1; i < operands.size(); ++i) { // opset 14 and 15 let the statistics have types of their own
     KILN_ASSIGN(operands[i], node.cast(operands[i], dtype));
   }
   return node.emit("batch_norm", operands, attributes);
@@ -120,8 +118,7 @@ Status batchNorm(NodeImport &node) {
     return makeError(ErrorCode::E0205, "spatial=0 is not supported");
   KILN_ASSIGN(int64_t training, node.intAttribute("training_mode", 0));
   if (node.rank(node.operand(0)) < 2)
-    return makeError(ErrorCode::E0207, "expected a channel dim, got rank ",
-                     node.rank(node.operand(0)));
+    return makeError(ErrorCode::E0207, "expected a channel dim, got rank ", node.rank(node.operand(0)));
   if (!training) {
     for (size_t i = 1; i < node.resultCount(); ++i)
       if (node.wants(i))
@@ -140,8 +137,7 @@ Status batchNorm(NodeImport &node) {
   Value current[] = {mean, variance};
   for (size_t i = 1; i <= 2; ++i)
     if (node.wants(i)) {
-      KILN_ASSIGN(Value updated,
-                  updateRunning(node, node.operand(i + 2), current[i - 1], momentum));
+      KILN_ASSIGN(Value updated, updateRunning(node, node.operand(i + 2), current[i - 1], momentum));
       node.setResult(i, updated);
     }
   return Status();
@@ -149,8 +145,7 @@ Status batchNorm(NodeImport &node) {
 
 Status expectSpatial(NodeImport &node) {
   if (node.rank(node.operand(0)) < 3)
-    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ",
-                     node.rank(node.operand(0)));
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(node.operand(0)));
   return Status();
 }
 
@@ -211,8 +206,8 @@ Status groupNorm(NodeImport &node) {
   KILN_ASSIGN(int64_t groups, node.intAttribute("num_groups", 1));
   SizeExpr channels = node.dims(node.operand(0))[1];
   if (groups < 1 || (channels.isConstant() && channels.constant() % groups != 0))
-    return makeError(ErrorCode::E0411, "num_groups is ", groups, ", which does not divide ",
-                     channels.print(), " channels");
+    return makeError(ErrorCode::E0411, "num_groups is ", groups, ", which does not divide ", channels.print(),
+                     " channels");
   Value parameters[] = {node.operand(1), node.operand(2)};
   SizeExpr perGroup = SizeExpr::floorDiv(channels, groups);
   if (node.opset() < 21)

@@ -6,8 +6,7 @@
 namespace kiln::onnx {
 namespace {
 
-Result<Value> emitReduce(NodeImport &node, Value x, const char *kind, const Ints &axes,
-                         bool keepDims) {
+Result<Value> emitReduce(NodeImport &node, Value x, const char *kind, const Ints &axes, bool keepDims) {
   Attributes attributes;
   attributes.set("kind", kind);
   attributes.set("axes", axes);
@@ -69,8 +68,7 @@ Result<Value> hardmaxAlong(NodeImport &node, Value x, int64_t axis) {
   attributes.set("axis", axis);
   KILN_ASSIGN(Value best, node.emit("argmax", {x}, attributes));
   KILN_ASSIGN(Value size, node.sizeOf(x, axis));
-  KILN_ASSIGN(Value positions,
-              node.emit("range", {node.scalar(0, DType::I64), size, node.scalar(1, DType::I64)}));
+  KILN_ASSIGN(Value positions, node.emit("range", {node.scalar(0, DType::I64), size, node.scalar(1, DType::I64)}));
   Dims dims(size_t(node.rank(x)), SizeExpr(1));
   dims[size_t(axis)] = node.dims(positions)[0];
   KILN_ASSIGN(positions, node.reshape(positions, dims));
@@ -117,8 +115,7 @@ Status globalPool(NodeImport &node, const char *kind) {
   KILN_TRY(node.expectOperands(1, 1));
   Value x = node.operand(0);
   if (node.rank(x) < 3)
-    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ",
-                     node.rank(x));
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(x));
   Ints axes(size_t(node.rank(x) - 2));
   std::iota(axes.begin(), axes.end(), 2);
   return node.setResult(emitReduce(node, x, kind, axes, true));

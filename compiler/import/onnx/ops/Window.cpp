@@ -51,8 +51,7 @@ void resolveSame(Window &window, const Dims &dims, bool upper) {
 /// is unknown.
 Result<Window> readWindow(NodeImport &node, Value x, Ints kernel) {
   if (node.rank(x) < 3)
-    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ",
-                     node.rank(x));
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(x));
   size_t spatial = size_t(node.rank(x) - 2);
   Window window;
   window.kernel = std::move(kernel);
@@ -80,8 +79,8 @@ Status conv(NodeImport &node) {
   KILN_TRY(node.expectOperands(2, 3));
   Value x = node.operand(0), w = node.operand(1);
   if (node.rank(w) != node.rank(x))
-    return makeError(ErrorCode::E0304, "the input has rank ", node.rank(x), ", the weight ",
-                     node.rank(w), "; they must be equal");
+    return makeError(ErrorCode::E0304, "the input has rank ", node.rank(x), ", the weight ", node.rank(w),
+                     "; they must be equal");
   Ints kernel;
   Dims weightDims = node.dims(w);
   for (size_t i = 2; i < weightDims.size() && weightDims[i].isConstant(); ++i)
