@@ -2,6 +2,7 @@
 
 #include "dialects/kiln/Dialect.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 

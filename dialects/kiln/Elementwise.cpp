@@ -3,6 +3,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/ShapeRules.h"
 #include "mlir/IR/OpImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 

@@ -5,6 +5,8 @@
 #include "dialects/kiln/Movement.h"
 #include "dialects/kiln/ShapeRules.h"
 
+#include "mlir/IR/TypeUtilities.h"
+
 using namespace mlir;
 
 namespace kiln {

@@ -9,6 +9,7 @@
 #include "passes/Rewrite.h"
 #include "passes/graph/Match.h"
 #include "passes/graph/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
 

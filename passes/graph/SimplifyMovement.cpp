@@ -2,6 +2,7 @@
 // where they meet another.
 #include "passes/graph/Match.h"
 #include "passes/graph/Simplify.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 

@@ -18,9 +18,9 @@ std::vector<char> objectOf(const char *ir) {
   llvm::SMDiagnostic diagnostic;
   std::unique_ptr<llvm::Module> module = llvm::parseAssemblyString(ir, diagnostic, context);
   REQUIRE(module);
-  TargetInfo target = TargetInfo::parse("x86-64-v3").take();
-  module = cpu::optimizeForTarget(std::move(module), target).take();
-  return cpu::emitObject(*module, target).take();
+  TargetInfo target = TargetInfo::parse("x86-64-v3").value();
+  module = cpu::optimizeForTarget(std::move(module), target).value();
+  return cpu::emitObject(*module, target).value();
 }
 
 // A function with a constant table (a relocation into .rodata) and a call of another function.

@@ -1,5 +1,6 @@
 #include "codegen/families/conv/WinogradEmission.h"
 
+#include "codegen/families/common/Launches.h"
 #include "codegen/families/conv/PixelRows.h"
 #include "codegen/families/conv/WinogradTransforms.h"
 #include "codegen/families/gemm/Epilogue.h"
