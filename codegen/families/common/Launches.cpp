@@ -47,8 +47,8 @@ Launch beginLaunch(cpu::Emitter &e, const Problem &problem, std::string symbol, 
 
 Emission finishLaunch(cpu::Emitter &e, Launch launch) {
   Emission emission;
-  SizeExpr grid = launch.grid;
-  endLaunch(e, emission, std::move(launch), std::move(grid));
+  SizeExpr grid = launch.grid, scratchBytes = launch.scratchBytes;
+  endLaunch(e, emission, std::move(launch), std::move(grid), std::move(scratchBytes));
   emission.module = e.take();
   return emission;
 }

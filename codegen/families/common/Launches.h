@@ -19,7 +19,7 @@ struct BasePointers {
 };
 BasePointers basePointers(cpu::Emitter &e, const Problem &problem);
 
-/// For emissions of one launch over allBuffers(problem) that needs no scratch.
+/// For emissions of one launch over allBuffers(problem); the caller sets its scratchBytes in between.
 Launch beginLaunch(cpu::Emitter &e, const Problem &problem, std::string symbol, SizeExpr grid);
 Emission finishLaunch(cpu::Emitter &e, Launch launch);
 
