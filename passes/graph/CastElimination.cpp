@@ -2,7 +2,8 @@
 //
 //   %1 = kiln.cast %0 {to = "f64"}; %2 = kiln.cast %1 {to = "f32"}   with %0 : f32   ->   %0
 //
-// A pair that narrows first stays: it rounds, and rounding is part of the model.
+// A pair that narrows first stays: it rounds, and rounding is part of the model. So does an integer cast to an integer
+// type that cannot hold it by way of a floating-point type: that saturates, where one cast would wrap.
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Ops.h"
 #include "passes/Rewrite.h"
@@ -51,10 +52,13 @@ struct MergeCasts : OpRewritePattern<CastOp> {
     if (!inner)
       return failure();
     auto from = dtypeOf(elementTypeOf(inner.getX())), middle = dtypeOf(elementTypeOf(op.getX()));
-    if (!from || !middle || !isLossless(*from, *middle))
+    auto to = dtypeOf(elementTypeOf(op.getResult()));
+    if (!from || !middle || !to || !isLossless(*from, *middle))
       return failure();
-    // What saturates or wraps at the end must do so alike from either type: values are the same, so it does, except
-    // that an integer read as unsigned first would not be negative any more; isLossless refuses that.
+    // Both casts are of the same value, but out of range a floating-point number saturates and an integer wraps.
+    bool otherRule = isInteger(*from) && isFloat(*middle) && isInteger(*to);
+    if (otherRule && !isLossless(*from, *to))
+      return failure();
     rewriter.modifyOpInPlace(op, [&] { op->setOperand(0, inner.getX()); });
     return success();
   }
