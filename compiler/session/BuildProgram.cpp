@@ -70,17 +70,10 @@ private:
         .Case([&](BindShapeOp bind) {
           std::string name = bind.getSymbol().str();
           auto input = static_cast<int32_t>(program.buffers[program.views[views[bind.getInput()]].buffer].index);
-          program.symbols.push_back({name, input, static_cast<int32_t>(bind.getDim()), SizeExpr(),
-                                     static_cast<int64_t>(bind.getLow()),
-                                     static_cast<int64_t>(bind.getHigh().value_or(INT64_MAX))});
-          if (bind.getDivisor() != 1)
-            program.checks.push_back({SizeExpr::mod(SizeExpr::symbol(name), static_cast<int64_t>(bind.getDivisor())), 0,
-                                      "size " + name + " must be a multiple of " + std::to_string(bind.getDivisor())});
-          return Status::success();
+          return addSymbol(bind, {name, input, static_cast<int32_t>(bind.getDim()), SizeExpr()});
         })
         .Case([&](DefineOp define) {
-          program.symbols.push_back({define.getSymbol().str(), -1, -1, sizeOf(define.getValue())});
-          return Status::success();
+          return addSymbol(define, {define.getSymbol().str(), -1, -1, sizeOf(define.getValue())});
         })
         .Case([&](CheckOp check) {
           SizeExpr a = sizeOf(check.getLhs()), b = sizeOf(check.getRhs());
@@ -132,6 +125,17 @@ private:
           return makeError(ErrorCode::E0313, "unexpected ", other->getName().getStringRef().str(),
                            " in a plan.program");
         });
+  }
+
+  /// With the range and divisor that the op states.
+  template <typename OpT> Status addSymbol(OpT op, ProgramSymbol symbol) {
+    symbol.low = static_cast<int64_t>(op.getLow());
+    symbol.high = static_cast<int64_t>(op.getHigh().value_or(INT64_MAX));
+    if (auto divisor = static_cast<int64_t>(op.getDivisor()); divisor != 1)
+      built.program.checks.push_back({SizeExpr::mod(SizeExpr::symbol(symbol.name), divisor), 0,
+                                      "size " + symbol.name + " must be a multiple of " + std::to_string(divisor)});
+    built.program.symbols.push_back(std::move(symbol));
+    return Status::success();
   }
 
   Status addConstant(plan_ir::ConstantOp op) {

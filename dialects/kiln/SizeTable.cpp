@@ -3,8 +3,11 @@
 #include "dialects/kiln/Dialect.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Operation.h"
+#include "runtime/base/Tensor.h"
 
 #include <charconv>
+#include <numeric>
+#include <utility>
 
 using namespace mlir;
 
@@ -59,9 +62,7 @@ namespace {
 
 std::string printSymbol(const SizeTable::Symbol &s) {
   std::string text = s.name;
-  if (s.definition)
-    return text + " = " + s.definition->print();
-  if (s.dataDependent)
+  if (s.dataDependent && !s.definition)
     return text + " <= " + (s.upperBound ? s.upperBound->print() : std::string("?"));
   if (s.low != 0 || s.high != SizeTable::unbounded) {
     text += " in " + std::to_string(s.low) + "..";
@@ -70,6 +71,8 @@ std::string printSymbol(const SizeTable::Symbol &s) {
   }
   if (s.divisor != 1)
     text += " % " + std::to_string(s.divisor);
+  if (s.definition)
+    text += " = " + s.definition->print();
   return text;
 }
 
@@ -87,12 +90,10 @@ Result<SizeExpr> parseExpr(StringRef text) {
 
 Result<SizeTable::Symbol> parseSymbol(StringRef text) {
   SizeTable::Symbol symbol;
-  if (auto [name, definition] = text.split(" = "); name.size() != text.size()) {
-    symbol.name = name.trim().str();
+  if (auto [known, definition] = text.split(" = "); known.size() != text.size()) {
     KILN_ASSIGN(symbol.definition, parseExpr(definition));
-    return symbol;
-  }
-  if (auto [name, bound] = text.split(" <= "); name.size() != text.size()) {
+    text = known;
+  } else if (auto [name, bound] = text.split(" <= "); name.size() != text.size()) {
     symbol.name = name.trim().str();
     symbol.dataDependent = true;
     if (bound.trim() != "?") {
@@ -208,13 +209,33 @@ Status SizeTable::constrain(StringRef name, int64_t low, int64_t high, int64_t d
   Symbol &symbol = *findMutable(*declare(name).asSymbol());
   symbol.low = std::max(symbol.low, low);
   symbol.high = std::min(symbol.high, high);
-  if (divisor > 1)
-    symbol.divisor = symbol.divisor % divisor == 0   ? symbol.divisor
-                     : divisor % symbol.divisor == 0 ? divisor
-                                                     : symbol.divisor * divisor;
+  auto multiple = checkedMul(symbol.divisor / std::gcd(symbol.divisor, divisor), divisor);
+  if (!multiple)
+    return makeError(ErrorCode::E0308, "size ", symbol.name, " must be a multiple of ", symbol.divisor, " and of ",
+                     divisor, ", which no size is");
+  symbol.divisor = *multiple;
   if (symbol.low > symbol.high)
     return makeError(ErrorCode::E0304, "size ", symbol.name, " has the empty range ", symbol.low, "..", symbol.high);
-  return Status();
+  return settle(symbol);
+}
+
+/// What is known of a defined symbol moves to what it is: a constant is checked here, another symbol inherits it. Of an
+/// expression it stays with the symbol, and is checked when inputs are bound.
+Status SizeTable::settle(Symbol &symbol) {
+  if (!symbol.definition)
+    return Status();
+  auto size = symbol.definition->asConstant();
+  auto name = symbol.definition->asSymbol();
+  if (size && (*size < symbol.low || *size > symbol.high || *size % symbol.divisor)) {
+    symbol.definition.reset();
+    return makeError(ErrorCode::E0304, "size ", symbol.name, " cannot be ", *size, ": ", printSymbol(symbol));
+  }
+  const Symbol *target = name ? find(*name) : nullptr;
+  if (!size && (!target || target->dataDependent))
+    return Status();
+  int64_t low = std::exchange(symbol.low, 0), high = std::exchange(symbol.high, unbounded),
+          divisor = std::exchange(symbol.divisor, 1);
+  return target ? constrain(target->name, low, high, divisor) : Status();
 }
 
 Status SizeTable::define(StringRef name, const SizeExpr &value) {
@@ -232,13 +253,15 @@ Status SizeTable::define(StringRef name, const SizeExpr &value) {
     return expanded == SizeExpr::symbol(symbol.name)
                ? Status()
                : makeError(ErrorCode::E0304, "size ", symbol.name, " cannot be defined as ", expanded.print());
-  if (auto size = expanded.asConstant(); size && (*size < symbol.low || *size > symbol.high || *size % symbol.divisor))
-    return makeError(ErrorCode::E0304, "size ", symbol.name, " cannot be ", *size, ": ", printSymbol(symbol));
   symbol.definition = expanded;
   std::map<std::string, SizeExpr> replacement{{symbol.name, expanded}};
   for (Symbol &other : table) {
-    if (other.definition && other.name != symbol.name)
+    if (other.definition && other.name != symbol.name) {
       other.definition = other.definition->substitute(replacement);
+      if (other.definition->isInvalid())
+        return makeError(ErrorCode::E0907, "with size ", symbol.name, " = ", expanded.print(),
+                         " the expression of size ", other.name, " becomes too large");
+    }
     if (other.upperBound)
       other.upperBound = other.upperBound->substitute(replacement);
   }
@@ -249,6 +272,8 @@ Status SizeTable::define(StringRef name, const SizeExpr &value) {
       definitions.insert_or_assign(other.name, *other.definition);
       byDefinition.try_emplace(other.definition->print(), other.name);
     }
+  for (Symbol &other : table)
+    KILN_TRY(settle(other));
   return Status();
 }
 
@@ -357,25 +382,27 @@ Status SizeTable::requireEqual(const SizeExpr &a, const SizeExpr &b) {
     KILN_TRY(define(first->name, right));
     ++merges;
   } else {
-    merge(left, right);
+    KILN_TRY(merge(left, right));
   }
   return Status();
 }
 
 /// Lets one symbol stand for both expressions, which are over the same input-bound symbols, and has the equality
 /// checked.
-void SizeTable::merge(const SizeExpr &a, const SizeExpr &b) {
+Status SizeTable::merge(const SizeExpr &a, const SizeExpr &b) {
   SizeExpr target = b.asSymbol() ? b : intern(a), other = b.asSymbol() ? a : b;
   std::string text = other.print();
   if (auto it = byDefinition.find(text); it != byDefinition.end())
     if (Symbol *symbol = findMutable(it->second); symbol && SizeExpr::symbol(symbol->name) != target) {
       symbol->definition = expand(target);
       definitions.insert_or_assign(symbol->name, *symbol->definition);
+      KILN_TRY(settle(*symbol));
     }
   if (auto name = target.asSymbol())
     byDefinition.insert_or_assign(text, *name);
   addCheck({Check::Equal, target, other});
   ++merges;
+  return Status();
 }
 
 void SizeTable::dropUnused(Operation *function) {
@@ -392,6 +419,10 @@ void SizeTable::dropUnused(Operation *function) {
         for (Type type : block.getArgumentTypes())
           note(type);
   });
+  // What must hold of a defined symbol holds whether or not a type names it.
+  for (const Symbol &symbol : table)
+    if (symbol.definition && symbol.isConstrained())
+      used.insert(symbol.name);
   std::set<std::string> roots;
   for (const Symbol &symbol : table) {
     if (symbol.definition && used.count(symbol.name))
@@ -399,6 +430,16 @@ void SizeTable::dropUnused(Operation *function) {
     if (symbol.upperBound && used.count(symbol.name))
       symbol.upperBound->collectSymbols(roots);
   }
+  // A size from data that no type has any more was one before other sizes were known: nothing is left to check.
+  llvm::erase_if(checkList, [&](const Check &check) {
+    std::set<std::string> names;
+    check.a.collectSymbols(names);
+    check.b.collectSymbols(names);
+    return llvm::any_of(names, [&](const std::string &name) {
+      const Symbol *symbol = find(name);
+      return symbol && symbol->dataDependent && !used.count(name) && !roots.count(name);
+    });
+  });
   for (Check &check : checkList) {
     check.a.collectSymbols(roots);
     check.b.collectSymbols(roots);

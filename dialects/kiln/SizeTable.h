@@ -4,11 +4,12 @@
 // In the IR a dim is an integer or one symbol (`tensor<?x3xf32, #kiln.dims<[N, 3]>>`). The function's attribute
 // `kiln.sizes` lists the symbols and facts, one string each:
 //
-//   "N in 1..64 % 8"       a symbol bound by the inputs, with its range and divisor (both optional; an open end is left
-//   out) "d0 = (H+1) floordiv 2" a symbol computed from others; definitions use input-bound and data-dependent symbols
-//   only "u0 <= N*S"            a data-dependent symbol with its upper bound (optional) "check N == M"         must
-//   hold when sizes are bound "check N ~ M"          must be equal, or one of them 1 (a broadcast that stayed
-//   ambiguous)
+// - "N in 1..64 % 8": a symbol bound by the inputs, with its range and divisor (both optional; an open end is left out)
+// - "d0 = (H+1) floordiv 2": a symbol computed from others, over input-bound and data-dependent symbols only
+// - "N in 1..64 % 8 = H*2": one that must be in a range as well, because a model or caller said so of it
+// - "u0 <= N*S": a data-dependent symbol with its upper bound (optional)
+// - "check N == M": must hold when sizes are bound
+// - "check N ~ M": must be equal, or one of them 1 (a broadcast that stayed ambiguous)
 #pragma once
 
 #include "mlir/IR/BuiltinTypes.h"
@@ -40,7 +41,10 @@ public:
     std::optional<SizeExpr> definition; ///< over symbols without a definition
     std::optional<SizeExpr> upperBound; ///< data-dependent symbols
     bool dataDependent = false;
+    /// Of an input-bound symbol, or of one whose definition does not imply it.
     int64_t low = 0, high = unbounded, divisor = 1;
+
+    bool isConstrained() const { return low > 0 || high != unbounded || divisor != 1; }
   };
   struct Check {
     enum Kind { Equal, Broadcast } kind;
@@ -58,10 +62,10 @@ public:
   /// The symbol of that name, added as an input-bound one if it is new. Any text will do as a name
   /// (SizeExpr::symbolName).
   SizeExpr declare(llvm::StringRef name);
-  /// Narrows what is known of an input-bound symbol; an empty range is an error.
+  /// Narrows what is known of a symbol that does not depend on data; an empty range is an error.
   Status constrain(llvm::StringRef name, int64_t low, int64_t high, int64_t divisor = 1);
-  /// Gives an input-bound symbol a value or definition (`shapes=` overrides); types that name it are rewritten by
-  /// InferShapes.
+  /// Gives an input-bound symbol a value or definition (`shapes=` overrides), which then has to be in the symbol's
+  /// range too; types that name it are rewritten by InferShapes.
   Status define(llvm::StringRef name, const SizeExpr &value);
   /// A constant or one symbol equal to `expr`: equal expressions get the same symbol, a new one gets a definition.
   SizeExpr intern(const SizeExpr &expr);
@@ -96,7 +100,8 @@ private:
   Symbol &add(Symbol symbol);
   std::string freshName(char prefix);
   void addCheck(Check check);
-  void merge(const SizeExpr &a, const SizeExpr &b);
+  Status merge(const SizeExpr &a, const SizeExpr &b);
+  Status settle(Symbol &symbol);
 
   std::vector<Symbol> table;
   std::vector<Check> checkList;

@@ -68,9 +68,10 @@ def Plan_BindShapeOp : Plan_Op<"bind_shape", [Plan_InProgram]> {
 }
 
 def Plan_DefineOp : Plan_Op<"define", [Plan_InProgram]> {
-  let summary = "Defines a symbol by an expression over earlier symbols";
-  let arguments = (ins StrAttr:$symbol, StrAttr:$value);
-  let assemblyFormat = "$symbol `=` $value attr-dict";
+  let summary = "Defines a symbol by an expression over earlier symbols, and checks what must hold of it";
+  let arguments = (ins StrAttr:$symbol, StrAttr:$value, DefaultValuedAttr<PlainI64, "0">:$low, OptionalAttr<PlainI64>:$high,
+                       DefaultValuedAttr<PlainI64, "1">:$divisor);
+  let assemblyFormat = "$symbol `=` $value (`low` $low^)? (`high` $high^)? (`divisor` $divisor^)? attr-dict";
   let hasVerifier = 1;
 }
 

@@ -98,11 +98,17 @@ private:
         KILN_TRY(bind(symbol));
     for (const SizeTable::Symbol &symbol : sizes.symbols())
       if (symbol.definition)
-        b.create<plan_ir::DefineOp>(loc, symbol.name, symbol.definition->print());
+        b.create<plan_ir::DefineOp>(loc, b.getStringAttr(symbol.name), b.getStringAttr(symbol.definition->print()),
+                                    b.getI64IntegerAttr(symbol.low), highOf(symbol),
+                                    b.getI64IntegerAttr(symbol.divisor));
     for (const SizeTable::Check &check : sizes.checks())
       b.create<plan_ir::CheckOp>(loc, check.kind == SizeTable::Check::Equal ? "equal" : "broadcast", check.a.print(),
                                  check.b.print());
     return Status::success();
+  }
+
+  IntegerAttr highOf(const SizeTable::Symbol &symbol) {
+    return symbol.high == SizeTable::unbounded ? IntegerAttr() : b.getI64IntegerAttr(symbol.high);
   }
 
   /// Finds the input dim that is the symbol.
@@ -112,9 +118,8 @@ private:
     for (Value argument : block.getArguments())
       for (auto [dim, size] : llvm::enumerate(getDims(argument)))
         if (size.asSymbol() == symbol.name) {
-          auto high = symbol.high == SizeTable::unbounded ? IntegerAttr() : b.getI64IntegerAttr(symbol.high);
           b.create<plan_ir::BindShapeOp>(function.getLoc(), b.getStringAttr(symbol.name), views[argument],
-                                         b.getI64IntegerAttr(dim), b.getI64IntegerAttr(symbol.low), high,
+                                         b.getI64IntegerAttr(dim), b.getI64IntegerAttr(symbol.low), highOf(symbol),
                                          b.getI64IntegerAttr(symbol.divisor));
           return Status::success();
         }

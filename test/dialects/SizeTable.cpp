@@ -97,3 +97,40 @@ TEST_CASE("names that are no identifiers") {
   CHECK(sizes.expand(m).isConstant(4));
   CHECK(sizes.symbols().size() == 2);
 }
+
+TEST_CASE("a symbol that becomes another one hands it what is known of it") {
+  SizeTable sizes;
+  SizeExpr a = sizes.declare("A"), n = sizes.declare("N");
+  REQUIRE(sizes.constrain("A", 2, 100, 6).ok());
+  REQUIRE(sizes.constrain("N", 1, 8, 4).ok());
+  REQUIRE(sizes.requireEqual(a, n).ok());
+  CHECK(sizes.expand(n) == a);
+  CHECK(sizes.find("A")->low == 2);
+  CHECK(sizes.find("A")->high == 8);
+  CHECK(sizes.find("A")->divisor == 12);
+  CHECK_FALSE(sizes.find("N")->isConstrained());
+  // Both ranges count from then on, for constants too.
+  CHECK_FALSE(sizes.define("A", SizeExpr(6)).ok());
+
+  SizeTable disjoint;
+  a = disjoint.declare("A"), n = disjoint.declare("N");
+  REQUIRE(disjoint.constrain("A", 10, 20).ok());
+  REQUIRE(disjoint.constrain("N", 1, 8).ok());
+  CHECK_FALSE(disjoint.requireEqual(a, n).ok());
+}
+
+TEST_CASE("a symbol that becomes an expression stays in its range") {
+  SizeTable sizes;
+  SizeExpr a = sizes.declare("A"), n = sizes.declare("N");
+  REQUIRE(sizes.constrain("N", 1, 8, 4).ok());
+  REQUIRE(sizes.define("N", a * 2).ok());
+  CHECK(sizes.find("N")->high == 8);
+  CHECK(sizes.find("N")->divisor == 4);
+  CHECK_FALSE(sizes.find("A")->isConstrained());
+  CHECK_FALSE(SizeTable(sizes).define("A", SizeExpr(5)).ok());
+  CHECK_FALSE(SizeTable(sizes).define("A", SizeExpr(3)).ok());
+  CHECK(sizes.define("A", SizeExpr(4)).ok());
+  CHECK(sizes.expand(n).isConstant(8));
+  // What is a constant needs no check at run time.
+  CHECK_FALSE(sizes.find("N")->isConstrained());
+}

@@ -13,7 +13,10 @@ plan.program @main {
   %y = plan.output "y" : !plan.view<"f32[2*N,2]">
   // CHECK: plan.bind_shape "N" = %[[X]][0] low 1 high 64 divisor 2
   plan.bind_shape "N" = %x[0] low 1 high 64 divisor 2 : !plan.view<"f32[N,4]">
+  // CHECK: plan.define "M" = "N*2"{{$}}
   plan.define "M" = "N*2"
+  // CHECK: plan.define "K" = "N*3" low 1 high 8 divisor 4
+  plan.define "K" = "N*3" low 1 high 8 divisor 4
   plan.check "equal" "M", "2*N"
   %c = plan.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32> recipe "reshape[1,4]" : !plan.view<"f32[1,4]">
   // CHECK: plan.alloc "arena" offset 64 : !plan.view<"f32[N,4]">

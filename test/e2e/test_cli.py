@@ -150,6 +150,17 @@ def test_opt_limit_stops_rewrites(tmp_path):
     assert counts == [0, 2]
 
 
+def test_ranges_hold_of_sizes_that_became_one(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(graph([("MatMul", ["x", "y"], ["z"], {})], {"x": (F, [2, "A"]), "y": (F, ["N", 3])}, {"z": (F, [2, 3])}))
+    kiln("compile", path, "-o", tmp_path / "m.kiln", "--shape", "y=1..8x3")
+    for size, code in ((8, 0), (9, 1)):
+        np.save(tmp_path / "x.npy", np.ones((2, size), F))
+        np.save(tmp_path / "y.npy", np.ones((size, 3), F))
+        done = kiln("run", tmp_path / "m.kiln", "--input", f"x=@{tmp_path / 'x.npy'}", "--input", f"y=@{tmp_path / 'y.npy'}", code=code)
+    assert "A is 9, allowed is 1..8" in done.stderr and "[KILN-E0507]" in done.stderr
+
+
 # ---- errors: exact texts
 
 def refused(*args, code):

@@ -19,6 +19,19 @@ func.func @main(%x: tensor<?x4xf32, #kiln.dims<[N, 4]>> {kiln.name = "x"}) -> (t
 
 // -----
 
+// The range and divisor of a size that follows from others are checked like those of one that is bound.
+// CHECK-LABEL: plan.program @defined_range
+// CHECK: plan.bind_shape "A" = %{{.+}}[0] low 0 divisor 1
+// CHECK: plan.define "N" = "{{.+}}" low 1 high 8 divisor 4
+func.func @defined_range(%x: tensor<?x2xf32, #kiln.dims<[A, 2]>>, %z: tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>>
+    attributes {kiln.sizes = ["A", "N in 1..8 % 4 = A*2"]} {
+  %a = kiln.reshape %x : (tensor<?x2xf32, #kiln.dims<[A, 2]>>) -> tensor<?xf32, #kiln.dims<[N]>>
+  %b = kiln.add %a, %z : (tensor<?xf32, #kiln.dims<[N]>>, tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>>
+  return %b : tensor<?xf32, #kiln.dims<[N]>>
+}
+
+// -----
+
 // An input, a constant and a value returned twice are copied.
 // CHECK-LABEL: plan.program @copies
 // CHECK-DAG: %[[X:.+]] = plan.input "input0"

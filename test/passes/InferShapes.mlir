@@ -39,6 +39,19 @@ func.func @joined(%x: tensor<?x4xf32, #kiln.dims<[A, 4]>>, %w: tensor<?x?xf32, #
 
 // -----
 
+// What is known of two sizes that become one holds of that one; of a size that becomes an expression it stays.
+// CHECK-LABEL: @joined_ranges
+// CHECK-SAME: kiln.sizes = ["A in 2..8 % 4", "B", "M in 1..10 = B*2"]
+func.func @joined_ranges(%x: tensor<3x?xf32, #kiln.dims<[3, A]>>, %w: tensor<?x?xf32, #kiln.dims<[N, B]>>, %z: tensor<?x5xf32, #kiln.dims<[M, 5]>>) -> (tensor<3x?xf32>, tensor<3x5xf32>)
+    attributes {kiln.sizes = ["A in 2..", "N in 1..8 % 4", "B", "M in 1..10"]} {
+  %r = kiln.matmul %x, %w : (tensor<3x?xf32, #kiln.dims<[3, A]>>, tensor<?x?xf32, #kiln.dims<[N, B]>>) -> tensor<3x?xf32>
+  %c = kiln.concat %r, %r {axis = 1 : i64} : (tensor<3x?xf32>, tensor<3x?xf32>) -> tensor<3x?xf32>
+  %m = kiln.matmul %c, %z : (tensor<3x?xf32>, tensor<?x5xf32, #kiln.dims<[M, 5]>>) -> tensor<3x5xf32>
+  return %r, %m : tensor<3x?xf32>, tensor<3x5xf32>
+}
+
+// -----
+
 // Must not fire: a broadcast of two unknown sizes stays ambiguous, with a check; a reshape to sizes from data keeps its operand.
 // CHECK-LABEL: @ambiguous
 // CHECK-SAME: "check A ~ B"
