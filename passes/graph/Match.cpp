@@ -1,12 +1,25 @@
 #include "passes/graph/Match.h"
 
+#include <cmath>
+
 using namespace mlir;
 
 namespace kiln {
 
-bool isSplat(Value value, double expected, double tolerance) {
+bool isSplat(Value value, double expected) {
   auto constant = splatValue(value);
-  return constant && closeTo(*constant, expected, tolerance);
+  return constant && *constant == expected;
+}
+
+bool isConstantFor(double value, double expected, Type element) {
+  auto closeTo = [](double a, double b) { return std::fabs(a - b) <= 1e-5 * std::fabs(b); };
+  auto rounded = [&](double number) {
+    bool inexact;
+    APFloat result(number);
+    result.convert(cast<FloatType>(element).getFloatSemantics(), APFloat::rmNearestTiesToEven, &inexact);
+    return result.convertToDouble();
+  };
+  return closeTo(value, expected) || closeTo(value, rounded(expected)) || closeTo(1 / value, rounded(1 / expected));
 }
 
 std::optional<WithConstant> scaledBy(Value value) {

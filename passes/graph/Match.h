@@ -16,8 +16,8 @@ inline mlir::RankedTensorType tensorTypeOf(mlir::Value value) {
 inline mlir::Type elementOf(mlir::Value value) { return tensorTypeOf(value).getElementType(); }
 inline bool isFloatTensor(mlir::Value value) { return mlir::isa<mlir::FloatType>(elementOf(value)); }
 
-/// Whether `value` is a constant with all elements equal to `expected`, up to `tolerance` relative error.
-bool isSplat(mlir::Value value, double expected, double tolerance = 0);
+/// Whether `value` is a constant with all elements equal to `expected`.
+bool isSplat(mlir::Value value, double expected);
 
 /// The other operand of a commutative `OpT` one of whose operands is the given one; null if `value` is no such op.
 template <typename OpT> mlir::Value otherOperand(mlir::Value value, mlir::Value known) {
@@ -48,10 +48,9 @@ std::optional<WithConstant> scaledBy(mlir::Value value);
 /// x of x * x, pow(x, 2).
 mlir::Value squareOf(mlir::Value value);
 
-inline bool closeTo(double value, double expected, double tolerance) {
-  double error = value - expected, scale = expected < 0 ? -expected : expected;
-  return error <= tolerance * scale && -error <= tolerance * scale;
-}
+/// Whether `value`, an attribute, a constant or a product of constants in a model, stands for `expected`: that number,
+/// or it or its reciprocal as the element type holds it, up to the last of the digits that exporters write.
+bool isConstantFor(double value, double expected, mlir::Type element);
 
 /// `perm` swaps the last two dims and leaves the others.
 bool swapsLastTwo(llvm::ArrayRef<int64_t> perm);

@@ -64,18 +64,16 @@ Product productOf(Value value, Value leaf) {
   return product;
 }
 
-constexpr double tolerance = 1e-3; // of the constants, which some exporters round to a few digits
-
 /// Whether `value` is constant * x^power.
 bool isPowerOf(Value value, Value x, double constant, int power) {
   Product product = productOf(value, x);
-  return closeTo(product.constant, constant, tolerance) && product.take(x, power) && product.factors.empty();
+  return isConstantFor(product.constant, constant, elementOf(x)) && product.take(x, power) && product.factors.empty();
 }
 
 /// Whether `value` is sqrt(2/pi) * (x + 0.044715 x^3) or sqrt(2/pi) * x * (1 + 0.044715 x^2).
 bool isTanhArgument(Value value, Value x) {
   Product product = productOf(value, x);
-  if (!closeTo(product.constant, 0.7978845608028654, tolerance))
+  if (!isConstantFor(product.constant, 0.7978845608028654, elementOf(x)))
     return false;
   if (product.factors.size() == 2 && product.take(x, 1)) {
     auto sum = withConstant<AddOp>(product.factors[0]);
@@ -106,14 +104,14 @@ struct Activation {
 std::optional<Activation> activationOf(Value root) {
   auto isProduct = [&](Value x, Value peculiar, double constant) {
     Product product = productOf(root, x);
-    return closeTo(product.constant, constant, tolerance) && product.take(x, 1) && product.take(peculiar, 1) &&
-           product.factors.empty();
+    return isConstantFor(product.constant, constant, elementOf(root)) && product.take(x, 1) &&
+           product.take(peculiar, 1) && product.factors.empty();
   };
   for (Value factor : productOf(root, {}).factors) {
     if (auto sum = withConstant<AddOp>(factor); sum && sum->constant == 1) {
       if (auto erf = sum->x.getDefiningOp<ErfOp>())
         if (auto scaled = scaledBy(erf.getX()))
-          if (closeTo(scaled->constant, 0.7071067811865476, tolerance) && isProduct(scaled->x, factor, 0.5))
+          if (isConstantFor(scaled->constant, 0.7071067811865476, elementOf(root)) && isProduct(scaled->x, factor, 0.5))
             return Activation{scaled->x, "gelu", {}};
       if (auto tanh = sum->x.getDefiningOp<TanhOp>())
         for (Value x : tanhCandidates(tanh.getX()))
@@ -124,8 +122,8 @@ std::optional<Activation> activationOf(Value root) {
       if (isProduct(sigmoid.getX(), factor, 1))
         return Activation{sigmoid.getX(), "silu", {}};
     if (auto hard = factor.getDefiningOp<HardSigmoidOp>())
-      if (closeTo(hard.getAlpha().convertToDouble(), 1.0 / 6, 1e-6) && hard.getBeta().convertToDouble() == 0.5 &&
-          isProduct(hard.getX(), factor, 1))
+      if (isConstantFor(hard.getAlpha().convertToDouble(), 1.0 / 6, elementOf(root)) &&
+          hard.getBeta().convertToDouble() == 0.5 && isProduct(hard.getX(), factor, 1))
         return Activation{hard.getX(), "hard_swish", {}};
     if (auto top = withConstant<MinOp>(factor); top && top->constant == 6) {
       auto bottom = withConstant<MaxOp>(top->x);
