@@ -40,15 +40,25 @@ struct ConstantToTheRight : RewritePattern {
   }
 };
 
-/// x + 0, x - 0, x * 1, x / 1, pow(x, 1), x and true, x or false.
+/// pow of an integer by a floating-point number is computed in floating point, which rounds and saturates.
+bool isIntegerPowerOfFloat(PowOp op) { return !isFloatTensor(op.getX()) && isFloatTensor(op.getY()); }
+
+/// x + 0, x - 0, x * 1, x / 1, pow(x, 1), x and true, x or false. Floating-point zeros have a sign: -0 + 0 is 0, so -0
+/// is what adds nothing, and 0 what subtracts nothing.
 struct NeutralElement : RewritePattern {
   explicit NeutralElement(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
     std::optional<double> neutral = llvm::TypeSwitch<Operation *, std::optional<double>>(op)
-                                        .Case<AddOp, SubOp, OrOp>([](auto) { return 0.0; })
+                                        .Case<AddOp>([](AddOp add) { return isFloatTensor(add.getY()) ? -0.0 : 0.0; })
+                                        .Case<SubOp, OrOp>([](auto) { return 0.0; })
                                         .Case<MulOp, DivOp, PowOp, AndOp>([](auto) { return 1.0; })
                                         .Default([](Operation *) { return std::nullopt; });
-    if (!neutral || op->getOperand(0).getType() != op->getResult(0).getType() || !isSplat(op->getOperand(1), *neutral))
+    if (!neutral || op->getOperand(0).getType() != op->getResult(0).getType())
+      return failure();
+    auto constant = splatValue(op->getOperand(1));
+    if (!constant || *constant != *neutral || std::signbit(*constant) != std::signbit(*neutral))
+      return failure();
+    if (auto pow = dyn_cast<PowOp>(op); pow && isIntegerPowerOfFloat(pow))
       return failure();
     rewriter.replaceOp(op, op->getOperand(0));
     return success();
@@ -60,7 +70,7 @@ struct SmallPower : OpRewritePattern<PowOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(PowOp op, PatternRewriter &rewriter) const override {
     Value x = op.getX();
-    if (x.getType() != op.getType())
+    if (x.getType() != op.getType() || isIntegerPowerOfFloat(op))
       return failure();
     if (isSplat(op.getY(), 2)) {
       rewriter.replaceOp(op, buildOp(rewriter, op.getType(), op.getLoc(), "mul", {x, x}));

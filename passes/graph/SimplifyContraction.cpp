@@ -3,6 +3,8 @@
 #include "passes/graph/Match.h"
 #include "passes/graph/Simplify.h"
 
+#include <cmath>
+
 using namespace mlir;
 
 namespace kiln {
@@ -28,24 +30,34 @@ struct TransposeIntoMatMul : OpRewritePattern<MatMulOp> {
   }
 };
 
+/// Whether a factor may move from an operand of a product to its result: not in a 16-bit type, whose range is what
+/// models scale operands for, nor when it is lost or subnormal in the type.
+bool mayScaleResult(double factor, Type element) {
+  if (element.isF64())
+    return std::isnormal(factor);
+  return element.isF32() && std::isnormal(float(factor));
+}
+
 /// matmul(q * c, k * d) -> matmul(q, k) * (c d) for two computed operands: one factor on the result, where it joins
 /// whatever follows. (Before a product with weights the scalar joins what computes the operand.)
 struct ScalarBehindMatMul : OpRewritePattern<MatMulOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const override {
-    if (!isFloatTensor(op.getResult()) || isConstant(op.getA()) || isConstant(op.getB()))
+    if (isConstant(op.getA()) || isConstant(op.getB()))
       return failure();
+    Type element = elementOf(op.getResult());
     double factor = 1;
     Value operands[2] = {op.getA(), op.getB()};
     for (Value &operand : operands)
-      if (auto scaled = withConstant<MulOp>(operand); scaled && operand.hasOneUse()) {
+      if (auto scaled = withConstant<MulOp>(operand);
+          scaled && operand.hasOneUse() && mayScaleResult(scaled->constant, element)) {
         operand = scaled->x;
         factor *= scaled->constant;
       }
-    if (operands[0] == op.getA() && operands[1] == op.getB())
+    if ((operands[0] == op.getA() && operands[1] == op.getB()) || !mayScaleResult(factor, element))
       return failure();
     Value product = buildOp(rewriter, op.getType(), op.getLoc(), "matmul", operands, toAttributes(op));
-    Value constant = makeScalar(rewriter, op.getLoc(), elementOf(product), factor);
+    Value constant = makeScalar(rewriter, op.getLoc(), element, factor);
     rewriter.replaceOp(op, buildOp(rewriter, op.getType(), op.getLoc(), "mul", {product, constant}));
     return success();
   }
@@ -57,7 +69,7 @@ struct ScalarBehindTranspose : OpRewritePattern<TransposeOp> {
   LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
     auto scaled = withConstant<MulOp>(op.getX());
     if (!scaled || !op.getX().hasOneUse() || !op->hasOneUse() || !isa<MatMulOp>(*op->user_begin()) ||
-        !isFloatTensor(op.getX()))
+        !mayScaleResult(scaled->constant, elementOf(op.getX())))
       return failure();
     Value moved = buildOp(rewriter, op.getType(), op.getLoc(), "transpose", scaled->x, toAttributes(op));
     Value constant = makeScalar(rewriter, op.getLoc(), elementOf(moved), scaled->constant);

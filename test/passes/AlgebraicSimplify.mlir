@@ -4,9 +4,11 @@
 // CHECK-NEXT: return %arg0
 func.func @identities(%x: tensor<4xf32>) -> tensor<4xf32> {
   %zero = kiln.constant {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+  %minus = kiln.constant {value = dense<-0.0> : tensor<f32>} : () -> tensor<f32>
   %one = kiln.constant {value = dense<1.0> : tensor<4xf32>} : () -> tensor<4xf32>
-  %a = kiln.add %zero, %x : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
-  %b = kiln.mul %a, %one : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %a = kiln.add %minus, %x : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %s = kiln.sub %a, %zero : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %b = kiln.mul %s, %one : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   %c = kiln.slice %b {starts = array<i64: 0>, ends = array<i64: 100>, axes = array<i64: 0>, steps = array<i64: 1>} : (tensor<4xf32>) -> tensor<4xf32>
   %d = kiln.expand %c : (tensor<4xf32>) -> tensor<4xf32>
   return %d : tensor<4xf32>
@@ -134,4 +136,85 @@ func.func @shared_conv(%x: tensor<1x1x4x4xf32>) -> (tensor<1x1x4x4xf32>, tensor<
   %c = kiln.conv %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x4x4xf32>, tensor<1x1x1x1xf32>) -> tensor<1x1x4x4xf32>
   %n = kiln.batch_norm %c, %two, %two, %two, %two : (tensor<1x1x4x4xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<1x1x4x4xf32>
   return %n, %c : tensor<1x1x4x4xf32>, tensor<1x1x4x4xf32>
+}
+
+// -----
+
+// Must not fire: x is -0 and the zero is not, or the other way round: the result is 0.
+// CHECK-LABEL: @signed_zeros
+// CHECK: kiln.add %arg0
+// CHECK: kiln.sub %arg0
+func.func @signed_zeros(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %zero = kiln.constant {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+  %minus = kiln.constant {value = dense<-0.0> : tensor<f32>} : () -> tensor<f32>
+  %a = kiln.add %x, %zero : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %b = kiln.sub %x, %minus : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %a, %b : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @integers
+// CHECK-NEXT: %[[S:.*]] = kiln.mul %arg0, %arg0
+// CHECK-NEXT: %[[F:.*]] = kiln.mul %arg1, %arg1
+// CHECK-NEXT: return %arg0, %arg0, %[[S]], %[[F]]
+func.func @integers(%x: tensor<4xi64>, %f: tensor<4xf32>) -> (tensor<4xi64>, tensor<4xi64>, tensor<4xi64>, tensor<4xf32>) {
+  %zero = kiln.constant {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %one = kiln.constant {value = dense<1> : tensor<i64>} : () -> tensor<i64>
+  %two = kiln.constant {value = dense<2> : tensor<i64>} : () -> tensor<i64>
+  %a = kiln.add %x, %zero : (tensor<4xi64>, tensor<i64>) -> tensor<4xi64>
+  %b = kiln.pow %x, %one : (tensor<4xi64>, tensor<i64>) -> tensor<4xi64>
+  %c = kiln.pow %x, %two : (tensor<4xi64>, tensor<i64>) -> tensor<4xi64>
+  %d = kiln.pow %f, %two : (tensor<4xf32>, tensor<i64>) -> tensor<4xf32>
+  return %a, %b, %c, %d : tensor<4xi64>, tensor<4xi64>, tensor<4xi64>, tensor<4xf32>
+}
+
+// -----
+
+// Must not fire: a power in floating point rounds and saturates, a product of integers wraps.
+// CHECK-LABEL: @integer_powers
+// CHECK: kiln.pow
+// CHECK: kiln.pow
+// CHECK: kiln.pow
+func.func @integer_powers(%x: tensor<4xi32>, %y: tensor<4xi64>) -> (tensor<4xi32>, tensor<4xi32>, tensor<4xi64>) {
+  %one = kiln.constant {value = dense<1.0> : tensor<f32>} : () -> tensor<f32>
+  %two = kiln.constant {value = dense<2.0> : tensor<f32>} : () -> tensor<f32>
+  %three = kiln.constant {value = dense<3.0> : tensor<f32>} : () -> tensor<f32>
+  %a = kiln.pow %x, %two : (tensor<4xi32>, tensor<f32>) -> tensor<4xi32>
+  %b = kiln.pow %x, %three : (tensor<4xi32>, tensor<f32>) -> tensor<4xi32>
+  %c = kiln.pow %y, %one : (tensor<4xi64>, tensor<f32>) -> tensor<4xi64>
+  return %a, %b, %c : tensor<4xi32>, tensor<4xi32>, tensor<4xi64>
+}
+
+// -----
+
+// Must not fire: in f16 the factor before the product keeps it from overflowing. The transpose still becomes a flag.
+// CHECK-LABEL: @half_scores
+// CHECK: %[[A:.*]] = kiln.mul %arg0
+// CHECK: %[[B:.*]] = kiln.mul %arg1
+// CHECK: %[[P:.*]] = kiln.matmul %[[A]], %[[B]] {transpose_b = 1 : i64}
+// CHECK-NEXT: return %[[P]]
+func.func @half_scores(%q: tensor<2x4x8xf16>, %k: tensor<2x4x8xf16>) -> tensor<2x4x4xf16> {
+  %c = kiln.constant {value = dense<0.125> : tensor<f16>} : () -> tensor<f16>
+  %a = kiln.mul %q, %c : (tensor<2x4x8xf16>, tensor<f16>) -> tensor<2x4x8xf16>
+  %b = kiln.mul %k, %c : (tensor<2x4x8xf16>, tensor<f16>) -> tensor<2x4x8xf16>
+  %t = kiln.transpose %b {perm = array<i64: 0, 2, 1>} : (tensor<2x4x8xf16>) -> tensor<2x8x4xf16>
+  %p = kiln.matmul %a, %t : (tensor<2x4x8xf16>, tensor<2x8x4xf16>) -> tensor<2x4x4xf16>
+  return %p : tensor<2x4x4xf16>
+}
+
+// -----
+
+// Must not fire: the product of the two factors is 0 in f32.
+// CHECK-LABEL: @lost_factor
+// CHECK: kiln.mul %arg0
+// CHECK: kiln.mul %arg1
+// CHECK: kiln.matmul
+// CHECK-NEXT: return
+func.func @lost_factor(%q: tensor<4x8xf32>, %k: tensor<8x4xf32>) -> tensor<4x4xf32> {
+  %c = kiln.constant {value = dense<1.0e-30> : tensor<f32>} : () -> tensor<f32>
+  %a = kiln.mul %q, %c : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+  %b = kiln.mul %k, %c : (tensor<8x4xf32>, tensor<f32>) -> tensor<8x4xf32>
+  %p = kiln.matmul %a, %b : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>
+  return %p : tensor<4x4xf32>
 }
