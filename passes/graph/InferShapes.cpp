@@ -65,13 +65,15 @@ public:
     if (failed(overrideInputs(function, *table)))
       return signalPassFailure();
     // Each round may find sizes equal; all types then change to the one symbol. Every round but the last merges
-    // symbols, so this ends.
-    for (int round = 0;; ++round) {
-      size_t merges = table->mergeCount();
+    // symbols. Types between two rounds do not agree, so they are no result.
+    size_t merges = 0;
+    for (int round = 0; round == 0 || table->mergeCount() != merges; ++round) {
+      if (round == maxRounds)
+        return fail(function.getLoc(), makeError(ErrorCode::E0906, "kiln-infer-shapes still finds sizes equal after ",
+                                                 maxRounds, " rounds"));
+      merges = table->mergeCount();
       if (failed(inferAll(function, *table)))
         return signalPassFailure();
-      if (table->mergeCount() == merges || round == maxRounds)
-        break;
     }
     SmallVector<Type> results;
     function.walk([&](func::ReturnOp op) { results.assign(op.getOperandTypes().begin(), op.getOperandTypes().end()); });
@@ -84,7 +86,8 @@ public:
   }
 
 private:
-  static constexpr int maxRounds = 8;
+  /// Models need two or three; each round costs a walk over the function.
+  static constexpr int maxRounds = 32;
 
   void fail(Location loc, const Status &status) {
     emitError(loc, status);
