@@ -15,8 +15,8 @@ static Result<RegionProblem> problemOfOne(mlir::Operation *op, Precision precisi
 }
 
 std::optional<std::string> CodegenOracle::claim(llvm::ArrayRef<mlir::Operation *> ops,
-                                                llvm::ArrayRef<mlir::Value> outputs) {
-  Result<RegionProblem> region = problemOf(ops, outputs, nullptr, precision);
+                                                llvm::ArrayRef<mlir::Value> outputs, const SizeTable &sizes) {
+  Result<RegionProblem> region = problemOf(ops, outputs, &sizes, precision);
   if (!region.ok())
     return std::nullopt;
   const KernelFamily *family = claimingFamily(region->problem, options.families);

@@ -11,7 +11,8 @@ public:
   explicit CodegenOracle(ChooseOptions options, Precision precision = Precision::Default)
       : options(std::move(options)), precision(precision) {}
 
-  std::optional<std::string> claim(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs) override;
+  std::optional<std::string> claim(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs,
+                                   const SizeTable &sizes) override;
   bool isLiteral(mlir::Value constant) override;
   std::optional<std::string> layoutPreference(mlir::Operation *op) override;
   std::optional<double> cost(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs) override;

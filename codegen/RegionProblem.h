@@ -26,7 +26,7 @@ bool isLiteralConstant(mlir::Value constant);
 
 /// The problem of `ops` (in topological order) that computes `outputs`. With `table`, result sizes are related to the
 /// inputs' as far as its definitions tell, and ranges are carried; without it that is left out, which is enough to ask
-/// a family whether it claims.
+/// about one op by itself.
 Result<RegionProblem> problemOf(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs,
                                 const SizeTable *table = nullptr, Precision precision = Precision::Default);
 /// The problem of a kiln.kernel's body; `inputs` are operands of the kernel.

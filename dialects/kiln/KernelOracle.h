@@ -15,6 +15,8 @@
 
 namespace kiln {
 
+class SizeTable;
+
 /// The implementation of one kernel.
 struct KernelChoice {
   std::string family;
@@ -32,9 +34,9 @@ public:
   virtual ~KernelOracle() = default;
 
   /// The family that would run `ops` (in topological order, not nested) as one kernel that computes `outputs` (results
-  /// of `ops`), or nothing.
-  virtual std::optional<std::string> claim(llvm::ArrayRef<mlir::Operation *> ops,
-                                           llvm::ArrayRef<mlir::Value> outputs) = 0;
+  /// of `ops`), or nothing. `sizes` is the table of the function, by which `choose` will see the same problem.
+  virtual std::optional<std::string> claim(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs,
+                                           const SizeTable &sizes) = 0;
   /// Whether a constant (result of kiln.constant) stands in the kernel's problem text as a literal instead of being a
   /// kernel operand: single elements and short lists of integers. Kernel forming moves those into the region.
   virtual bool isLiteral(mlir::Value constant) = 0;

@@ -24,7 +24,9 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/KernelOracle.h"
+#include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/Structure.h"
+#include "passes/Rewrite.h"
 #include "passes/graph/KernelGroups.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -77,7 +79,8 @@ namespace {
 
 class Former {
 public:
-  Former(mlir::Block &block, KernelOracle &oracle) : graph(block), oracle(oracle) {}
+  Former(mlir::Block &block, KernelOracle &oracle, const SizeTable &sizes)
+      : graph(block), oracle(oracle), sizes(sizes) {}
   void run();
 
 private:
@@ -89,18 +92,25 @@ private:
   /// Adds `op` and, if need be, a few of its consumers; true when the family claims the result, which `group` then is.
   bool tryAdd(Group &group, Operation *op, llvm::StringRef family, bool asProducer);
   bool claimed(const Group &group, llvm::StringRef family);
+  std::optional<std::string> claimant(const Group &group) {
+    return oracle.claim(graph.members(group), graph.outputs(group), sizes);
+  }
+  bool takeFuel() { return kiln::takeFuel(graph.body().getParentOp()->getContext()); }
+  /// `group` without the reshapes at its border.
+  Group peeled(Group group) const;
   SmallVector<Operation *> consumers(const Group &group) const;
   SmallVector<std::pair<Operation *, bool>> producers(const Group &group) const;
 
   KernelGraph graph;
   KernelOracle &oracle;
+  const SizeTable &sizes;
   llvm::DenseSet<Operation *> refused; // during the growth of one group
 };
 
 } // namespace
 
 bool Former::claimed(const Group &group, llvm::StringRef family) {
-  std::optional<std::string> by = oracle.claim(graph.members(group), graph.outputs(group));
+  std::optional<std::string> by = claimant(group);
   return by && *by == family;
 }
 
@@ -152,6 +162,8 @@ bool Former::tryAdd(Group &group, Operation *op, llvm::StringRef family, bool co
     if (trial.size() > maxGroupOps || graph.dependsOnItself(trial))
       return false;
     if (claimed(trial, family)) {
+      if (!takeFuel())
+        return false;
       group = std::move(trial);
       return true;
     }
@@ -203,24 +215,31 @@ void Former::formAt(Operation *seed) {
   Group group;
   group.owned.insert(seed);
   group.anchor = seed;
-  std::optional<std::string> family = oracle.claim(graph.members(group), graph.outputs(group));
-  if (!family)
+  std::optional<std::string> family = claimant(group);
+  if (!family || !takeFuel())
     return;
   // What was refused may fit once the group has grown on the other side.
   do
     refused.clear();
   while (growConsumers(group, *family) | growProducers(group, *family));
-  // Reshapes at the border are the host's.
-  for (bool peeled = true; peeled;) {
-    peeled = false;
+  // Reshapes at the border are the host's, unless the family needs them to see how the dims on both sides relate.
+  Group smaller = peeled(group);
+  if (smaller.size() != group.size() && claimed(smaller, *family))
+    group = std::move(smaller);
+  graph.commit(std::move(group), *family);
+}
+
+Former::Group Former::peeled(Group group) const {
+  for (bool changed = true; changed;) {
+    changed = false;
     for (Operation *op : graph.members(group))
       if (isView(op) && !group.contains(op->getOperand(0).getDefiningOp())) {
         group.owned.remove(op);
         group.copied.remove(op);
-        peeled = true;
+        changed = true;
       }
   }
-  graph.commit(std::move(group), *family);
+  return group;
 }
 
 void Former::run() {
@@ -239,8 +258,13 @@ struct FormKernels : impl::FormKernelsBase<FormKernels> {
     auto *dialect = getContext().getLoadedDialect<KilnDialect>();
     if (!dialect || !dialect->oracle)
       return;
+    Result<SizeTable> sizes = SizeTable::read(getOperation());
+    if (!sizes.ok()) {
+      emitError(getOperation().getLoc(), sizes.status());
+      return signalPassFailure();
+    }
     for (mlir::Block &block : getOperation().getBody())
-      Former(block, *dialect->oracle).run();
+      Former(block, *dialect->oracle, *sizes).run();
   }
 };
 } // namespace

@@ -81,6 +81,11 @@ public:
     KernelOracle *oracle = getContext().getLoadedDialect<KilnDialect>()->oracle;
     if (!oracle && !assumeClaimed)
       return;
+    Result<SizeTable> sizes = SizeTable::read(getOperation());
+    if (!sizes.ok()) {
+      emitError(getOperation().getLoc(), sizes.status());
+      return signalPassFailure();
+    }
     SmallVector<MatMulOp> products;
     getOperation().walk([&](MatMulOp op) { products.push_back(op); });
     for (MatMulOp product : products) {
@@ -94,7 +99,7 @@ public:
       Value result = buildOp(builder, product.getType(), product.getLoc(), "attention", operands,
                              attribute("scale", attention->scale));
       Operation *op = result.getDefiningOp();
-      if ((!assumeClaimed && !oracle->claim(op, result)) || !takeFuel(&getContext())) {
+      if ((!assumeClaimed && !oracle->claim(op, result, *sizes)) || !takeFuel(&getContext())) {
         op->erase();
         continue;
       }
@@ -104,7 +109,7 @@ public:
     // What the raised ops replaced, or a refused one left behind.
     for (Block &block : getOperation().getBody())
       for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-        if (isa<SoftmaxOp, AddOp, MulOp, DivOp, MatMulOp, TransposeOp>(op) && op.use_empty())
+        if (isa<SoftmaxOp, AddOp, MulOp, DivOp, MatMulOp, TransposeOp>(op) && op.use_empty() && takeFuel(&getContext()))
           op.erase();
   }
 };

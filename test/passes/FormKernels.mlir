@@ -134,3 +134,21 @@ func.func @one_output(%x: tensor<1x8x8x4xf32>, %w: tensor<1x4x1x1xf32>) -> tenso
   %0 = kiln.conv %x, %w, %b {layout = "nhwc", strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x8x8x4xf32>, tensor<1x4x1x1xf32>, tensor<1xf32>) -> tensor<1x8x8x1xf32>
   return %0 : tensor<1x8x8x1xf32>
 }
+
+// -----
+
+// A reshape at the border stays in the kernel where the family does not claim it without (this one: two transposes only beside a reshape).
+// CHECK-LABEL: func.func @needed_border
+// CHECK: kiln.kernel %arg1, %arg0
+// CHECK: kiln.transpose
+// CHECK: kiln.reshape
+// CHECK: kiln.transpose
+// CHECK: kiln.matmul
+// CHECK: kiln.yield
+func.func @needed_border(%x: tensor<6x2x2xf32>, %w: tensor<5x6xf32>) -> tensor<4x5xf32> {
+  %0 = kiln.transpose %w {perm = array<i64: 1, 0>} : (tensor<5x6xf32>) -> tensor<6x5xf32>
+  %1 = kiln.reshape %x : (tensor<6x2x2xf32>) -> tensor<6x4xf32>
+  %2 = kiln.transpose %1 {perm = array<i64: 1, 0>} : (tensor<6x4xf32>) -> tensor<4x6xf32>
+  %3 = kiln.matmul %2, %0 : (tensor<4x6xf32>, tensor<6x5xf32>) -> tensor<4x5xf32>
+  return %3 : tensor<4x5xf32>
+}

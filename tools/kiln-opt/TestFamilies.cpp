@@ -53,13 +53,17 @@ struct ContractionFamily : TestFamily {
     const Problem::Op *op = anchor(problem, {"matmul", "conv", "attention"}, {"transpose", "slice", "reshape"});
     if (!op)
       return false;
-    // Elementwise ops come after it, at its dims; transposes and slices before it.
+    // Elementwise ops come after it, at its dims; transposes and slices before it, two transposes only beside a
+    // reshape.
+    int transposes = 0, reshapes = 0;
     for (const Problem::Op &other : problem.ops) {
+      transposes += other.mnemonic == "transpose";
+      reshapes += other.mnemonic == "reshape";
       if (isPointwise(other) &&
           (other.result < op->result || !(problem.value(other.result).dims == problem.value(op->result).dims)))
         return false;
     }
-    return true;
+    return transposes < 2 || reshapes > 0;
   }
   std::optional<std::string> layoutPreference(const Problem &problem) const override {
     return isOneOf(problem.ops[0].mnemonic, {"conv", "max_pool", "avg_pool"}) ? std::optional<std::string>("nhwc")
