@@ -41,11 +41,15 @@ RewriteBudget &budgetOf(MLIRContext *context) { return context->getOrLoadDialect
 
 } // namespace
 
-bool takeFuel(MLIRContext *context) {
+bool hasFuel(MLIRContext *context) {
   RewriteBudget &budget = budgetOf(context);
-  if (budget.limit >= 0 && budget.used >= budget.limit)
+  return budget.limit < 0 || budget.used < budget.limit;
+}
+
+bool takeFuel(MLIRContext *context) {
+  if (!hasFuel(context))
     return false;
-  ++budget.used;
+  ++budgetOf(context).used;
   return true;
 }
 

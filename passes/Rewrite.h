@@ -14,5 +14,7 @@ llvm::LogicalResult runPatterns(mlir::Operation *root, mlir::RewritePatternSet p
 
 /// For passes that rewrite by themselves: whether one more rewrite may be done. Counts it.
 bool takeFuel(mlir::MLIRContext *context);
+/// Whether takeFuel would say yes; counts nothing.
+bool hasFuel(mlir::MLIRContext *context);
 
 } // namespace kiln

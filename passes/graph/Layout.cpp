@@ -19,6 +19,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/KernelOracle.h"
+#include "passes/Rewrite.h"
 #include "runtime/base/Recipe.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -454,11 +455,17 @@ void LayoutRewriter::run() {
     SmallVector<Operation *> ops;
     for (Operation &op : block)
       ops.push_back(&op);
-    for (Operation *op : ops)
+    for (Operation *op : ops) {
+      if (!hasFuel(op->getContext()))
+        break;
+      size_t before = converted.size();
       visit(op);
+      if (converted.size() != before)
+        takeFuel(op->getContext());
+    }
   }
   finish();
-  // Transposes and constants that lost their last user.
+  // Transposes and constants that lost their last user, whoever took it.
   for (mlir::Block &block : function.getBody())
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
       if (mlir::isOpTriviallyDead(&op))

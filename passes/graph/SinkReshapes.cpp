@@ -15,6 +15,7 @@
 
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
+#include "passes/Rewrite.h"
 
 namespace kiln {
 
@@ -103,6 +104,8 @@ static bool sink(Operation *op, mlir::OpBuilder &builder) {
                             [&](Value other) { return other == operand || fits(other, outer, inner, afterAnchor); });
     if (!all)
       continue;
+    if (!takeFuel(op->getContext()))
+      return false;
     builder.setInsertionPoint(op);
     llvm::SmallVector<Value> operands;
     for (Value other : op->getOperands())
