@@ -5,11 +5,13 @@ include "dialects/kiln/KilnBase.td"
 def Kiln_KernelOp : Kiln_Op<"kernel", Role_Structure, 0, [IsolatedFromAbove, SingleBlock]> {
   let summary = "one kernel-to-be: operands are the entry block's arguments, results what kiln.yield names";
   let description = [{
-    `family` names the kernel family that claimed the body, `problem` is its text and `config` the chosen implementation (both from stage `configured` on),
-    `packed` lists the recipes of packed constants. The body is unfused kiln ops.
+    `family` names the kernel family that claimed the body. From stage `configured` on, `problem` is its text, `config` the chosen implementation, `source`
+    who chose it (forced, cache or default), `sizes` the values of the problem's symbols, `packed` the recipes of packed constants and `plan` the launches.
+    The body is unfused kiln ops.
   }];
   let arguments = (ins Variadic<AnyRankedTensor>:$inputs, OptionalAttr<StrAttr>:$family, OptionalAttr<StrAttr>:$problem,
-                       OptionalAttr<StrAttr>:$config, OptionalAttr<ArrayAttr>:$packed);
+                       OptionalAttr<StrAttr>:$config, OptionalAttr<StrAttr>:$source, OptionalAttr<StrArrayAttr>:$sizes,
+                       OptionalAttr<ArrayAttr>:$packed, OptionalAttr<DictionaryAttr>:$plan);
   let results = (outs Variadic<AnyRankedTensor>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "operands attr-dict-with-keyword `:` functional-type(operands, results) $body";
