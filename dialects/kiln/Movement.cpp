@@ -40,6 +40,13 @@ static SizeExpr invalid() { return SizeExpr::invalid(); }
 
 // --- reshape
 
+static SizeExpr totalOf(SizeTable &sizes, ArrayRef<SizeExpr> dims) {
+  SizeExpr total(1);
+  for (const SizeExpr &dim : dims)
+    total = total * sizes.expand(dim);
+  return total;
+}
+
 Result<ResultTypes> ReshapeOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX());
   if (!getShape()) {
@@ -47,6 +54,10 @@ Result<ResultTypes> ReshapeOp::inferShapes(ShapeContext &context) {
     auto to = cast<RankedTensorType>(carried[0]), from = cast<RankedTensorType>(getX().getType());
     if (to.hasStaticShape() && from.hasStaticShape() && countOf(to) != countOf(from))
       return makeError(ErrorCode::E0304, "cannot reshape ", printDims(x), " to ", printDims(getDims(to)));
+    SizeTable &sizes = context.sizes();
+    Dims result = getDims(to);
+    KILN_TRY(sizes.requireEqual(totalOf(sizes, x), totalOf(sizes, result))
+                 .withContext("cannot reshape " + printDims(x) + " to " + printDims(result) + ": "));
     return carried;
   }
   KILN_ASSIGN(int64_t rank, staticLength(getShape(), "shape"));
@@ -74,9 +85,7 @@ Result<ResultTypes> ReshapeOp::inferShapes(ShapeContext &context) {
     known = known * sizes.expand(dim);
     dims.push_back(dim);
   }
-  SizeExpr total(1);
-  for (const SizeExpr &dim : x)
-    total = total * sizes.expand(dim);
+  SizeExpr total = totalOf(sizes, x);
   if (inferred) {
     if (known.isConstant(0))
       return makeError(ErrorCode::E0311, "-1 in a shape without elements");
@@ -85,6 +94,8 @@ Result<ResultTypes> ReshapeOp::inferShapes(ShapeContext &context) {
                        " elements do not divide into ", known.print());
     // Dims that appear on both sides cancel, which keeps the names of the others.
     dims[*inferred] = total.isInvalid() || known.isInvalid() ? invalid() : SizeExpr::floorDiv(total, known);
+    KILN_TRY(sizes.requireEqual(dims[*inferred] * known, total)
+                 .withContext("cannot reshape " + printDims(x) + " to " + printDims(dims) + ": "));
   } else {
     KILN_TRY(sizes.requireEqual(total, known)
                  .withContext("cannot reshape " + printDims(x) + " to " + printDims(dims) + ": "));

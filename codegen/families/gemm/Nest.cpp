@@ -45,6 +45,8 @@ Value Nest::tableOf(Value tileInBlock) {
 }
 
 void Nest::emit(const Operands &operands, Epilogue &epilogue) {
+  if (panelCount().isConstant(0))
+    return; // no results; the grid is 0 too
   Value tiles = e.size(tileCount()), groups = e.size(groupCount()), panels = e.size(panelCount());
   Value rowBlocks = e.size(SizeExpr::ceilDiv(tileCount(), plan.blockTiles));
   Value groupBlocks = e.size(SizeExpr::ceilDiv(groupCount(), plan.blockGroups));

@@ -67,7 +67,8 @@ std::optional<Product> Product::of(const Problem &problem) {
   size_t rank = static_cast<size_t>(out.rank());
   p.rows = out.dims[rank - 2];
   p.columns = out.dims[rank - 1];
-  p.depth = *(a.dims.end() - (p.transposeA ? 2 : 1));
+  // The two depths are equal; of a constant B it is a number, of A perhaps an expression of the model's sizes.
+  p.depth = p.constantB ? *(b.dims.end() - (p.transposeB ? 1 : 2)) : *(a.dims.end() - (p.transposeA ? 2 : 1));
   p.batch = batchDims(out, rank - 2);
   p.batchA = batchDims(a, rank - 2);
   p.batchB = batchDims(b, rank - 2);

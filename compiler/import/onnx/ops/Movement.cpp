@@ -71,8 +71,9 @@ Status squeeze(NodeImport &node) {
   for (size_t axis = 0; axis < dims.size(); ++axis) {
     if (!std::binary_search(axes.begin(), axes.end(), int64_t(axis)))
       kept.push_back(dims[axis]);
-    else if (dims[axis].isConstant() && !dims[axis].isConstant(1))
-      return makeError(ErrorCode::E0304, "dim ", axis, " is ", dims[axis].print(), "; only a dim of 1 can be squeezed");
+    else
+      KILN_TRY(node.requireEqual(dims[axis], SizeExpr(1))
+                   .withContext("only a dim of 1 can be squeezed; dim " + std::to_string(axis) + ": "));
   }
   return node.setResult(node.reshape(x, kept));
 }

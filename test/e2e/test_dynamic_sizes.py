@@ -1,0 +1,36 @@
+"""Sizes that only the inputs of a run tell: what must hold between them is checked, and never assumed."""
+import kiln
+import numpy as np
+import pytest
+
+from conftest import graph
+
+
+def test_reshape_of_a_size_that_does_not_divide():
+    model = kiln.compile(graph([("Reshape", ["x", "s"], ["y"], {})], {"x": ("float32", ["N", 3])},
+                               {"y": ("float32", None)}, {"s": np.array([-1, 2])}))
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    assert (model.run({"x": x})["y"] == x.reshape(-1, 2)).all()
+    with pytest.raises(kiln.Error, match="KILN-E0508"):
+        model.run({"x": x[:3]})
+
+
+def test_squeeze_of_a_size_that_is_not_1():
+    model = kiln.compile(graph([("Squeeze", ["x", "axes"], ["y"], {})], {"x": ("float32", ["A", "B"])},
+                               {"y": ("float32", None)}, {"axes": np.array([0])}))
+    x = np.arange(3, dtype=np.float32)
+    assert (model.run({"x": x[None]})["y"] == x).all()
+    with pytest.raises(kiln.Error, match="dim 0 is 2, expected 1"):
+        model.run({"x": np.ones((2, 3), np.float32)})
+
+
+def test_product_over_a_computed_size():
+    """The classifier of a convolutional network whose images may have any size, but for its weights."""
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal((10, 36), np.float32)
+    model = kiln.compile(graph([("Flatten", ["x"], ["f"], {}), ("Gemm", ["f", "w"], ["y"], {"transB": 1})],
+                               {"x": ("float32", ["N", 4, "H", "W"])}, {"y": ("float32", None)}, {"w": w}))
+    x = rng.standard_normal((2, 4, 3, 3), np.float32)
+    np.testing.assert_allclose(model.run({"x": x})["y"], x.reshape(2, 36) @ w.T, rtol=1e-4, atol=1e-4)
+    with pytest.raises(kiln.Error, match="KILN-E0508"):
+        model.run({"x": x[:, :, :2]})
