@@ -34,3 +34,11 @@ def test_product_over_a_computed_size():
     np.testing.assert_allclose(model.run({"x": x})["y"], x.reshape(2, 36) @ w.T, rtol=1e-4, atol=1e-4)
     with pytest.raises(kiln.Error, match="KILN-E0508"):
         model.run({"x": x[:, :, :2]})
+
+
+@pytest.mark.parametrize("k", [-2**63, -5, -1, 0, 1, 5, 2**63 - 1])
+def test_diagonals_far_out(k):
+    x = np.arange(12, dtype=np.float32).reshape(3, 4) + 1
+    model = kiln.compile(graph([("Trilu", ["x", "k"], ["y"], {})], {"x": ("float32", [3, 4]), "k": ("int64", [])},
+                               {"y": ("float32", None)}))
+    assert (model.run({"x": x, "k": np.array(k)})["y"] == np.triu(x, min(max(k, -9), 9))).all()

@@ -101,6 +101,29 @@ TEST_CASE("everything that is not supported is listed at once") {
         "opset 14 [KILN-E0205]");
 }
 
+TEST_CASE("what is not supported is listed beside operators that are unknown, as far as it does not depend on them") {
+  CHECK(errorOf(ModelBuilder(11)
+                    .input("x", {dim(1), dim(1), dim(4)})
+                    .node("NonZero", {"x"}, {"z"}, {}, "z")
+                    .node("MaxPool", {"x"}, {"a", "i"}, {{"kernel_shape", Ints{2}}}, "p")
+                    .node("Add", {"a", "z"}, {"b"})
+                    .output("b")) ==
+        "model.onnx: 2 nodes are not supported: NonZero (opset 11)\n"
+        "  NonZero (opset 11), 1 node: \"z\"\n"
+        "  node \"p\" (MaxPool, opset 11): the output of indices is not supported [KILN-E0201]");
+}
+
+TEST_CASE("Gemm: C broadcasts to the product, and not the product to C") {
+  CHECK_THAT(errorOf(ModelBuilder(13)
+                         .input("a", {dim(1), dim(3)})
+                         .input("b", {dim(3), dim(1)})
+                         .input("c", {dim(4)})
+                         .node("Gemm", {"a", "b", "c"}, {"y"}, {}, "g")
+                         .output("y")),
+             Catch::Contains("node \"g\" (Gemm, opset 13): operand C does not broadcast to the product: ") &&
+                 Catch::Contains("[KILN-E0304]"));
+}
+
 TEST_CASE("types") {
   CHECK(errorOf(ModelBuilder(13).input("x", {dim(2)}, OnnxType::String).node("Identity", {"x"}, {"y"}).output("y")) ==
         "model.onnx: input \"x\" has element type string, which is not supported [KILN-E0203]");

@@ -56,11 +56,12 @@ private:
   // import
   Status importNodes(const std::vector<NodeProto> &nodes, Scope &scope);
   Status importNode(const NodeProto &node, Scope &scope);
-  Status convert(const NodeProto &node, Scope &scope, std::vector<Value> operands);
+  Status convert(Converter converter, const NodeProto &node, Scope &scope, std::vector<Value> operands);
   Status inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope,
                     const std::vector<Value> &operands);
   Result<Value> lookup(std::string_view name, Scope &scope);
   Status importOutputs(mlir::func::FuncOp function, Scope &scope);
+  Status importGraph(const GraphProto &graph);
 
   ImportState &state;
   const ModelProto &model;
@@ -229,7 +230,10 @@ Status ModelImport::importNodes(const std::vector<NodeProto> &nodes, Scope &scop
 Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
   if (++imported > kMaxNodes)
     return makeError(ErrorCode::E0107, "the model has more than ", kMaxNodes, " nodes once its functions are inlined");
-  bool skip = false;
+  const FunctionProto *function = functionOf(node);
+  Converter converter =
+      function ? nullptr : findConverter(node.domain, node.opType, opsetOf(node.domain, *scope.opsets));
+  bool skip = !function && !converter; // scan has listed it
   for (std::string_view input : node.inputs)
     skip |= scope.skipped.count(input) > 0;
   Status status;
@@ -248,10 +252,10 @@ Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
       operands.push_back(operand);
     }
     if (status.ok()) {
-      if (const FunctionProto *function = functionOf(node))
+      if (function)
         status = inlineCall(node, *function, scope, operands);
       else
-        status = convert(node, scope, std::move(operands)).withContext(contextOf(node, scope));
+        status = convert(converter, node, scope, std::move(operands)).withContext(contextOf(node, scope));
     }
   }
   if (!status.ok() && isUnsupported(status.code())) {
@@ -266,14 +270,10 @@ Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
   return status;
 }
 
-Status ModelImport::convert(const NodeProto &node, Scope &scope, std::vector<Value> operands) {
-  int64_t opset = opsetOf(node.domain, *scope.opsets);
-  Converter converter = findConverter(node.domain, node.opType, opset);
-  if (!converter)
-    return makeError(ErrorCode::E0201, "the operator is not supported");
+Status ModelImport::convert(Converter converter, const NodeProto &node, Scope &scope, std::vector<Value> operands) {
   state.location = mlir::NameLoc::get(state.builder.getStringAttr(labelOf(node, scope.prefix)));
   state.inFunction = scope.depth > 0;
-  NodeImport view(state, node, opset, std::move(operands));
+  NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), std::move(operands));
   KILN_TRY(converter(view));
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     if (node.outputs[i].empty())
@@ -379,9 +379,14 @@ Status ModelImport::run() {
   KILN_TRY(scan(graph.nodes, model.opsets, "", 0));
   if (graph.hasSparseInitializer)
     unsupported.addFeature(makeError(ErrorCode::E0204, "sparse initializers are not supported"));
-  if (!unsupported.empty())
-    return unsupported.error();
+  // Operators that are not supported are known by now; what else is not shows in the nodes that do not depend on them.
+  Status status = importGraph(graph);
+  if (!status.ok() && isUnsupported(status.code()))
+    unsupported.addFeature(status);
+  return unsupported.empty() ? status : unsupported.error();
+}
 
+Status ModelImport::importGraph(const GraphProto &graph) {
   Scope scope;
   scope.opsets = &model.opsets;
   for (const TensorProto &tensor : graph.initializers)
@@ -412,7 +417,7 @@ Status ModelImport::run() {
         state.declaredRanks.emplace(info.name, int64_t(info.dims.size()));
   KILN_TRY(importNodes(graph.nodes, scope));
   if (!unsupported.empty())
-    return unsupported.error();
+    return Status();
   KILN_TRY(importOutputs(function, scope));
   state.sizes.write(function);
   return Status();

@@ -34,6 +34,10 @@ Status trilu(NodeImport &node) {
   KILN_ASSIGN(Value columns, positions(node, width));
   if (node.has(1)) {
     KILN_ASSIGN(Value diagonal, node.reshape(node.operand(1), {}));
+    // Diagonals further out are all alike; within these ends the sum cannot wrap.
+    KILN_ASSIGN(Value lowest, node.emit("neg", {height}));
+    KILN_ASSIGN(diagonal, node.emit("max", {diagonal, lowest}));
+    KILN_ASSIGN(diagonal, node.emit("min", {diagonal, width}));
     KILN_ASSIGN(rows, node.emit("add", {rows, diagonal}));
   }
   KILN_ASSIGN(Value kept, node.emit(upper ? "greater_equal" : "less_equal", {columns, rows}));

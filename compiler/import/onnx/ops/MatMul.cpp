@@ -51,7 +51,13 @@ Status gemm(NodeImport &node) {
     if (beta != 1.0) {
       KILN_ASSIGN(c, node.emit("mul", {c, node.scalar(beta, node.dtype(c))}));
     }
+    Dims dims = node.dims(result);
     KILN_ASSIGN(result, node.emit("add", {result, c}));
+    if (node.dims(result).size() != dims.size())
+      return makeError(ErrorCode::E0304, "operand C has rank ", node.rank(c), "; expected at most 2");
+    for (size_t i = 0; i < dims.size(); ++i) // C broadcasts to the product, not the product to C
+      KILN_TRY(node.requireEqual(node.dims(result)[i], dims[i])
+                   .withContext("operand C does not broadcast to the product: "));
   }
   return node.setResult(result);
 }

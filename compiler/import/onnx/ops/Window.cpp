@@ -25,7 +25,7 @@ Status expectLength(std::string_view name, const Ints &list, size_t length, int6
     return makeError(ErrorCode::E0404, name, " has ", list.size(), " entries; expected ", length);
   for (int64_t value : list)
     if (value < least || value > INT32_MAX)
-      return makeError(ErrorCode::E0411, name, " holds ", value, "; expected at least ", least);
+      return makeError(ErrorCode::E0411, name, " holds ", value, "; expected ", least, " to ", INT32_MAX);
   return Status();
 }
 
