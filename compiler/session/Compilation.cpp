@@ -1,6 +1,6 @@
 #include "compiler/session/Compilation.h"
 
-#include "compiler/session/AtomicFile.h"
+#include "runtime/base/AtomicFile.h"
 #include "dialects/kiln/Dialect.h"
 #include "passes/graph/WorkShare.h"
 #include "passes/plan/KernelPlan.h"
@@ -99,7 +99,7 @@ Status Compilation::dump(const std::string &name, const std::string &text) {
   std::filesystem::create_directories(path.parent_path(), error);
   if (error)
     return makeError(ErrorCode::E0106, path.parent_path().string(), ": cannot be made: ", error.message());
-  return writeFile(path.string(), text);
+  return writeFile(path.string(), std::as_bytes(std::span(text)));
 }
 
 Status Compilation::run(std::unique_ptr<Pass> pass) {

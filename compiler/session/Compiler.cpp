@@ -1,7 +1,7 @@
 #include "compiler/session/Compiler.h"
 
 #include "compiler/pipeline/Pipeline.h"
-#include "compiler/session/AtomicFile.h"
+#include "runtime/base/AtomicFile.h"
 #include "runtime/plan/Artifact.h"
 
 #include <filesystem>
@@ -24,7 +24,18 @@ static Status writeText(Compilation &c, const CompileOutput &output) {
   }
   if (c.hasDerivedWeights())
     KILN_TRY(c.writeDerivedWeights(output.path));
-  return writeFile(output.path, text);
+  return writeFile(output.path, std::as_bytes(std::span(text)));
+}
+
+/// A file that the model or its weights were read from is not to be replaced by what is made of it.
+static Status keepInputs(Compilation &c, const std::string &path) {
+  std::vector<std::string> read = c.weights().fileIds();
+  read.push_back(c.input.path);
+  for (const std::string &file : read)
+    if (isSameFile(path, file))
+      return makeError(ErrorCode::E0703, path,
+                       ": the model is read from this file; choose another name for the output");
+  return Status();
 }
 
 Status kiln::compileModel(const CompileInput &input, const CompileOptions &given, const CompileOutput &output) {
@@ -33,6 +44,7 @@ Status kiln::compileModel(const CompileInput &input, const CompileOptions &given
     options.stopAfter.reset();
   KILN_ASSIGN(std::unique_ptr<Compilation> c, Compilation::create(options, input));
   KILN_TRY(runPipeline(*c));
+  KILN_TRY(keepInputs(*c, output.path));
   if (c->stopped())
     return writeText(*c, output);
   if (output.path.empty()) {

@@ -2,7 +2,7 @@
 
 #include "codegen/cpu/Lowering.h"
 #include "compiler/import/onnx/ExternalData.h"
-#include "compiler/session/AtomicFile.h"
+#include "runtime/base/AtomicFile.h"
 #include "compiler/session/Compilation.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
@@ -153,5 +153,5 @@ Status Compilation::writeDerivedWeights(const std::string &path) {
     std::memcpy(bytes.data() + weight.getOffset(), view->data, size);
   });
   KILN_TRY(status);
-  return writeFile(path + ".weights", bytes);
+  return writeFile(path + ".weights", std::as_bytes(std::span(bytes)));
 }

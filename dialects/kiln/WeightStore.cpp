@@ -18,6 +18,14 @@ bool WeightStore::hasFile(std::string_view id) const {
   return id == derivedId || files.find(id) != files.end();
 }
 
+std::vector<std::string> WeightStore::fileIds() const {
+  std::lock_guard<std::mutex> lock(mutex);
+  std::vector<std::string> ids;
+  for (const auto &[id, file] : files)
+    ids.push_back(id);
+  return ids;
+}
+
 Result<std::span<const std::byte>> WeightStore::bytes(std::string_view id, uint64_t offset, uint64_t size) const {
   std::lock_guard lock(mutex);
   if (id == derivedId) {

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kiln {
 
@@ -24,6 +25,7 @@ public:
   /// Registers the bytes of a file; `owner` keeps them alive. An id can be registered once.
   Status addFile(std::string id, std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
   bool hasFile(std::string_view id) const;
+  std::vector<std::string> fileIds() const;
   /// `size` bytes at `offset`; an unknown file or a span outside of it is an error.
   Result<std::span<const std::byte>> bytes(std::string_view id, uint64_t offset, uint64_t size) const;
 

@@ -278,6 +278,17 @@ def test_output_that_cannot_be_written(tmp_path):
     assert refused("compile", DIGITS, "-o", path, code=1) == f"kiln: {path}: cannot be written: No such file or directory [KILN-E0106]\n"
 
 
+def test_the_model_is_not_replaced_by_its_artifact(tmp_path):
+    path = model(tmp_path / "m.onnx")
+    data = path.read_bytes()
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    for output in (path, link):
+        assert refused("compile", path, "-o", output, code=2) == (
+            f"kiln: {output}: the model is read from this file; choose another name for the output [KILN-E0703]\n")
+    assert path.read_bytes() == data
+
+
 def test_interrupting_leaves_nothing_behind(tmp_path):
     (tmp_path / "m.kiln").write_text("old")
     for delay in (0.02, 0.05, 0.1, 0.2):

@@ -1,0 +1,39 @@
+// A file that appears whole or not at all: written beside its place under a name of its own, then moved there.
+#pragma once
+
+#include "runtime/base/Status.h"
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace kiln {
+
+class AtomicFile {
+public:
+  AtomicFile() = default;
+  AtomicFile(const AtomicFile &) = delete;
+  AtomicFile &operator=(const AtomicFile &) = delete;
+  /// Removes what was not committed.
+  ~AtomicFile();
+
+  /// Opens an empty file that is to become `path`, or what a link there points to. E0106 when that cannot be, also when
+  /// something else than a regular file (a folder, a device) is there.
+  Status open(const std::string &path);
+  int descriptor() const { return fd; }
+  /// Puts the file, on the disk by then, in its place; it keeps the mode of the one that was there.
+  Status commit();
+
+private:
+  std::string path;    // as given, for messages
+  std::string target;  // links resolved
+  std::string partial; // being written
+  int fd = -1;
+};
+
+/// Writes a file whole.
+Status writeFile(const std::string &path, std::span<const std::byte> contents);
+/// Whether both paths exist and name one file.
+bool isSameFile(const std::string &a, const std::string &b);
+
+} // namespace kiln
