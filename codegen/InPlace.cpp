@@ -6,30 +6,24 @@
 
 namespace kiln {
 
-/// Whether `op` sweeps rows of operand 0 and gives rows of the same dims.
-static bool isSweep(const Problem::Op &op) {
-  return op.mnemonic == "softmax" || op.mnemonic == "log_softmax" || op.mnemonic == "layer_norm" ||
-         op.mnemonic == "rms_norm";
-}
-
 /// Whether what is computed from input `id` stays at its position (or row).
 static bool staysInPlace(const Problem &problem, Problem::ValueId id) {
   std::vector<char> derived(problem.values.size(), 0);
   derived[id] = 1;
   int sweeps = 0;
   for (const Problem::Op &op : problem.ops) {
+    const OpInfo *info = findOp(op.mnemonic);
+    bool sweep = info && info->rowwise;
     bool reads = false;
     for (size_t i = 0; i < op.operands.size(); ++i) {
       if (op.operands[i] == Problem::absent || !derived[op.operands[i]])
         continue;
       reads = true;
-      if (isSweep(op) && i > 0)
+      if (sweep && i > 0)
         return false;
     }
     if (!reads)
       continue;
-    const OpInfo *info = findOp(op.mnemonic);
-    bool sweep = isSweep(op);
     if (!info || (!info->elementwise && !sweep))
       return false;
     if (!(problem.value(op.result).dims == problem.value(id).dims))

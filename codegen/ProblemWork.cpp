@@ -1,33 +1,13 @@
 // How much work a problem is: floating-point operations and bytes, as expressions over its symbols.
 #include "codegen/Problem.h"
 
+#include "dialects/kiln/OpTable.h"
+
 #include <algorithm>
-#include <string_view>
 
 namespace kiln {
 
 SizeExpr elementCount(std::span<const SizeExpr> dims) { return SizeExpr::product(dims); }
-
-/// Ops that move or select elements and compute nothing.
-static bool isMovement(std::string_view op) {
-  static constexpr std::string_view names[] = {
-      "argmax", "argmin",  "cast",  "concat", "constant", "expand",    "gather", "gather_elements", "gather_nd", "pad",
-      "range",  "reshape", "shape", "slice",  "tile",     "transpose", "where"};
-  return std::find(std::begin(names), std::end(names), op) != std::end(names);
-}
-
-/// Floating-point operations per element of operand 0, for the composites that sweep it.
-static int sweepFlops(std::string_view op) {
-  if (op == "softmax" || op == "log_softmax") // max, subtract, exp, sum, divide
-    return 5;
-  if (op == "layer_norm" || op == "group_norm") // sum, subtract, square, sum, scale twice, shift, root shared
-    return 7;
-  if (op == "rms_norm")
-    return 4;
-  if (op == "reduce")
-    return 1;
-  return 0;
-}
 
 SizeExpr opFlops(const Problem &problem, const Problem::Op &op) {
   auto operand = [&](size_t i) -> const Problem::Value * {
@@ -37,7 +17,8 @@ SizeExpr opFlops(const Problem &problem, const Problem::Op &op) {
   const Problem::Value *first = operand(0);
   SizeExpr count = elementCount(result.dims);
   bool real = isFloat(result.dtype) || (first && isFloat(first->dtype));
-  if (!real || isMovement(op.mnemonic))
+  const OpInfo *info = findOp(op.mnemonic);
+  if (!real || !info)
     return 0;
 
   if (op.mnemonic == "matmul" && first && first->rank() >= 2) {
@@ -61,11 +42,8 @@ SizeExpr opFlops(const Problem &problem, const Problem::Op &op) {
     SizeExpr scores = elementCount(q.first(q.size() - 1)) * operand(1)->dims[operand(1)->dims.size() - 2];
     return scores * (q.back() * 2 + operand(2)->dims.back() * 2 + 6 + (operand(3) ? 1 : 0));
   }
-  if (op.mnemonic == "batch_norm")
-    return count * 2;
-  if (int perElement = sweepFlops(op.mnemonic))
-    return first ? elementCount(first->dims) * perElement : SizeExpr(0);
-  return count;
+  bool perOperand = info->role == "Reduction" && first;
+  return (perOperand ? elementCount(first->dims) : count) * std::max(info->flops, 0);
 }
 
 SizeExpr flops(const Problem &problem) {

@@ -27,15 +27,40 @@ def Role_Structure   : FusionRole<"Structure">;
 class Default<Attr attr, string value> : DefaultValuedAttr<attr, value>;
 class DefaultStr<string value> : DefaultValuedStrAttr<StrAttr, value>;
 
+// The element types (of the first operand) for which a scalar body computes what the op means; see ScalarBody in OpTable.h.
+class ElementTypes<string name> { string cppName = name; }
+def Types_Any      : ElementTypes<"Any">; // booleans too
+def Types_Numbers  : ElementTypes<"Numbers">;
+def Types_Floats   : ElementTypes<"Floats">;
+def Types_Integers : ElementTypes<"Integers">;
+
+// The result element of an elementwise op in terms of operand and attribute names: a Python expression over the scalar functions that
+// tools/gen/op_tables.py lists. A literal takes the type of the first operand that is not boolean. `cost` is in instructions per vector, roughly: 1 for an
+// addition, tens for transcendental functions.
+class Body<string expression_, ElementTypes types_, int cost_, int flops_ = 1> {
+  string expression = expression_;
+  string types = types_.cppName;
+  int cost = cost_;
+  int flops = flops_;
+}
+
 class Kiln_Op<string mnemonic, FusionRole role_, bit sizeValues = 0, list<Trait> traits = []>
     : Op<Kiln_Dialect, mnemonic, traits # [NoMemoryEffect, KilnOpInterface]> {
   FusionRole role = role_;
   // Names where the op maps one to one (operands and attributes in the same order and meaning); empty otherwise.
   string onnxName = "";
   string atenName = "";
-  // Elementwise ops: the result in terms of operand and attribute names, a Python expression over the scalar functions that
-  // tools/gen/op_tables.py lists. A literal takes the type of the first operand that is not boolean.
+  // Elementwise ops: from Body.
   string body = "";
+  string bodyTypes = "None";
+  int bodyCost = 0;
+  // Floating-point operations per element: of the result for elementwise ops, of the first operand for reductions. Those that move elements do none;
+  // contractions and windows have formulas (codegen/ProblemWork.cpp).
+  int flops = -1;
+  // Computes row after row of the first operand, giving rows of the same dims; other operands are read for every row. So it may overwrite that operand.
+  bit rowwise = 0;
+  // With one operand the result is a strided view of it: cheaper read through than stored.
+  bit stridedView = 0;
   // The importer and the reference kernels leave this op out: it exists between passes only.
   bit structural = 0;
 

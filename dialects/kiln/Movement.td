@@ -3,6 +3,7 @@ include "dialects/kiln/KilnBase.td"
 
 def Kiln_ReshapeOp : Kiln_Op<"reshape", Role_View, 1> {
   let summary = "the same elements in row-major order under other dims";
+  let stridedView = 1;
   let description = [{
     With `shape`: -1 is inferred (once), 0 copies the operand's dim unless `allow_zero`. Without it the result type says the dims: the form after shape
     inference.
@@ -11,6 +12,7 @@ def Kiln_ReshapeOp : Kiln_Op<"reshape", Role_View, 1> {
 }
 def Kiln_TransposeOp : Kiln_Op<"transpose", Role_Movement> {
   let summary = "dim i of the result is dim perm[i] of x";
+  let stridedView = 1;
   let arguments = (ins AnyRankedTensor:$x, DenseI64ArrayAttr:$perm);
 }
 def Kiln_ConcatOp : Kiln_Op<"concat", Role_Movement, 1> {
@@ -19,6 +21,7 @@ def Kiln_ConcatOp : Kiln_Op<"concat", Role_Movement, 1> {
 }
 def Kiln_SliceOp : Kiln_Op<"slice", Role_Movement, 1> {
   let summary = "elements start, start + step, ... before end, per axis; negative positions count from the end, out-of-range ones are clamped";
+  let stridedView = 1;
   let description = [{
     Static form: the attributes, no further operands. Dynamic form: operands starts, ends and optionally axes, steps (1-D integer tensors) and no attributes.
   }];
@@ -43,6 +46,7 @@ def Kiln_GatherNdOp : Kiln_Op<"gather_nd", Role_Movement> {
 }
 def Kiln_ExpandOp : Kiln_Op<"expand", Role_Movement, 1> {
   let summary = "x broadcast against `shape`, in both directions; without it the result type says the dims";
+  let stridedView = 1;
   let arguments = (ins AnyRankedTensor:$x, Optional<AnyRankedTensor>:$shape);
   let onnxName = "Expand";
 }

@@ -31,6 +31,21 @@ Attribute AttributeInfo::defaultValue() const {
   return int64_t(0);
 }
 
+bool ScalarBody::takes(DType dtype) const {
+  switch (types) {
+  case Types::None: return false;
+  case Types::Any: return true;
+  case Types::Numbers: return dtype != DType::Bool;
+  case Types::Floats: return isFloat(dtype);
+  case Types::Integers: return isInteger(dtype);
+  }
+  return false;
+}
+
+std::span<const std::string_view> ScalarBody::calls(const Attributes &attributes) const {
+  return !flag.empty() && attributes.getBool(flag) ? functionsIf : functions;
+}
+
 const AttributeInfo *OpInfo::findAttribute(std::string_view attribute) const {
   for (const AttributeInfo &info : attributes)
     if (info.name == attribute)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/base/Attributes.h"
+#include "runtime/base/DType.h"
 
 #include <span>
 #include <string_view>
@@ -22,6 +23,20 @@ struct AttributeInfo {
   Attribute defaultValue() const;
 };
 
+/// What code generation asks about the scalar body of an elementwise op; the body itself is codegen/ScalarBodies.inc.
+struct ScalarBody {
+  enum class Types { None, Any, Numbers, Floats, Integers };
+  Types types = Types::None;
+  int cost = 0; ///< instructions per vector, roughly
+  /// The scalar functions that the body calls; `functionsIf` when the attribute `flag` is set.
+  std::string_view flag = {};
+  std::span<const std::string_view> functions = {}, functionsIf = {};
+
+  /// Whether the body computes what the op means where the first operand is of this type.
+  bool takes(DType dtype) const;
+  std::span<const std::string_view> calls(const Attributes &attributes) const;
+};
+
 struct OpInfo {
   std::string_view name;
   std::string_view role;     ///< enumerator of FusionRole
@@ -31,7 +46,15 @@ struct OpInfo {
   int maxOperands; ///< -1: any number
   bool structural; ///< exists between passes only: no reference kernel, no import
   bool elementwise;
+  /// Gives rows of the first operand's dims one by one, so it may overwrite that operand.
+  bool rowwise;
+  /// With one operand: its elements under other strides.
+  bool stridedView;
+  /// Floating-point operations per element of the result, of the first operand for reductions; -1: opFlops has a
+  /// formula (codegen/Problem.h).
+  int flops;
   std::span<const AttributeInfo> attributes; ///< sorted by name
+  ScalarBody body;                           ///< of elementwise ops
 
   const AttributeInfo *findAttribute(std::string_view attribute) const;
 };

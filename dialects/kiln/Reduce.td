@@ -7,9 +7,11 @@ def Kiln_ReduceOp : Kiln_Op<"reduce", Role_Reduction, 1> {
     `kind` is one of sum, mean, max, min, prod, l1, l2, sum_square, log_sum, log_sum_exp. No axes: every element is its own group.
   }];
   let arguments = (ins AnyRankedTensor:$x, StrAttr:$kind, DenseI64ArrayAttr:$axes, Default<I64Attr, "1">:$keepdims);
+  let flops = 1;
 }
 
 class Kiln_ArgReduce<string mnemonic, string what> : Kiln_Op<mnemonic, Role_Reduction> {
+  let flops = 0; // comparisons
   let summary = "i64 position of the " # what # " along `axis`; the last of equals if `select_last`";
   let arguments = (ins AnyRankedTensor:$x, Default<I64Attr, "0">:$axis, Default<I64Attr, "1">:$keepdims,
                        Default<I64Attr, "0">:$select_last);
@@ -21,6 +23,8 @@ def Kiln_ArgMaxOp : Kiln_ArgReduce<"argmax", "maximum">;
 def Kiln_ArgMinOp : Kiln_ArgReduce<"argmin", "minimum">;
 
 class Kiln_SoftmaxLike<string mnemonic> : Kiln_Op<mnemonic, Role_Reduction> {
+  let flops = 5; // max, subtract, exp, sum, divide
+  let rowwise = 1;
   let arguments = (ins AnyRankedTensor:$x, I64Attr:$axis);
   let shapeCode = [{
     Result<ResultTypes> $cppClass::inferShapes(ShapeContext &context) { return inferSoftmax(getOperation(), context); }

@@ -67,8 +67,8 @@ static bool mayBeInKernel(Operation *op) {
 
 /// Moves elements of its one operand and computes nothing: cheaper read through than stored.
 static bool mayBeCopied(Operation *op) {
-  llvm::StringRef name = mnemonicOf(op);
-  return (name == "transpose" || name == "expand" || name == "slice" || name == "reshape") && op->getNumOperands() == 1;
+  const OpInfo *info = findOp(mnemonicOf(op));
+  return info && info->stridedView && op->getNumOperands() == 1;
 }
 
 static bool isView(Operation *op) {

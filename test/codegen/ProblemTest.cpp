@@ -1,6 +1,8 @@
 #include "codegen/Problem.h"
 #include "codegen/ProblemInterpreter.h"
 
+#include "dialects/kiln/OpTable.h"
+
 #include <catch2/catch.hpp>
 
 using namespace kiln;
@@ -137,6 +139,25 @@ TEST_CASE("work is counted") {
             .first == "d0*d1*448");
   CHECK(count("v1 default; %0 = in f32[9,d0]; %1 = transpose(%0){perm=[1,0]} f32[d0,9]; out %1").first == "0");
   CHECK(count("v1 default; %0 = in i64[9]; %1 = neg(%0) i64[9]; out %1").first == "0");
+}
+
+TEST_CASE("every op that computes counts as work") {
+  for (const OpInfo &op : allOps()) {
+    if (op.structural)
+      continue;
+    INFO(op.name);
+    Problem p;
+    std::vector<SizeExpr> dims(4, SizeExpr(2));
+    std::vector<Problem::ValueId> operands;
+    for (int i = 0; i < std::max(op.minOperands, 1); ++i)
+      operands.push_back(p.addInput(DType::F32, dims));
+    Attributes attributes;
+    for (const AttributeInfo &info : op.attributes)
+      if (info.kind == AttributeInfo::Kind::Ints)
+        attributes.set(info.name, std::vector<int64_t>{1, 1});
+    p.addOp(std::string(op.name), operands, attributes, DType::F32, dims);
+    CHECK(opFlops(p, p.ops[0]).isConstant(0) == (op.flops == 0));
+  }
 }
 
 static Tensor floats(std::vector<int64_t> dims, std::vector<float> values) {

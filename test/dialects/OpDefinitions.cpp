@@ -125,6 +125,42 @@ TEST_CASE("every op has a reference kernel") {
     }
 }
 
+TEST_CASE("every op says what code generation needs to know of it") {
+  for (const OpInfo &op : allOps()) {
+    INFO(op.name);
+    bool formula = op.role == "Contraction" || op.role == "Window";
+    CHECK((op.flops >= 0) != formula);
+    CHECK((op.body.types != ScalarBody::Types::None) == op.elementwise);
+    CHECK((op.body.cost > 0) == op.elementwise);
+    if (op.role == "Movement" || op.role == "View" || op.role == "Source")
+      CHECK(op.flops == 0);
+    if (op.rowwise)
+      CHECK(op.role == "Reduction");
+    if (op.stridedView)
+      CHECK((op.role == "Movement" || op.role == "View"));
+  }
+}
+
+TEST_CASE("scalar bodies name their element types and functions") {
+  using Names = std::vector<std::string_view>;
+  auto calls = [](std::string_view op, const Attributes &attributes = {}) {
+    auto names = findOp(op)->body.calls(attributes);
+    return Names(names.begin(), names.end());
+  };
+  CHECK(calls("add") == Names{});
+  CHECK(calls("silu") == Names{"sigmoid"});
+  CHECK(calls("softplus") == Names{"abs", "exp", "log1p", "maximum"});
+  CHECK(calls("gelu") == Names{"normal_cdf"});
+  CHECK(calls("gelu", {{"tanh", int64_t(1)}}) == Names{"sigmoid"});
+
+  auto takes = [](std::string_view op, DType dtype) { return findOp(op)->body.takes(dtype); };
+  CHECK((takes("where", DType::Bool) && takes("where", DType::I8)));
+  CHECK((!takes("add", DType::Bool) && takes("add", DType::I8) && takes("add", DType::F16)));
+  CHECK((!takes("exp", DType::I8) && takes("exp", DType::F64)));
+  CHECK((!takes("bitwise_or", DType::Bool) && takes("bitwise_or", DType::I8) && !takes("bitwise_or", DType::F32)));
+  CHECK_FALSE(takes("softmax", DType::F32));
+}
+
 TEST_CASE("scalar bodies compute what the reference kernels do") {
   const double points[] = {-7.5, -3, -1, -0.4, 0, 0.25, 1, 2.5, 6};
   for (const OpInfo &op : allOps()) {

@@ -33,7 +33,15 @@ class Op:
         self.summary = record["summary"]
         self.role = records[record["role"]["def"]]["cppName"]
         self.onnx, self.aten, self.body = record["onnxName"], record["atenName"], record["body"]
+        self.types, self.cost, self.flops = record["bodyTypes"], record["bodyCost"], record["flops"]
+        self.rowwise, self.strided_view = bool(record["rowwise"]), bool(record["stridedView"])
         self.structural = bool(record["structural"])
+        if self.body and self.cost <= 0:
+            raise SystemExit(f"kiln.{self.name}: the scalar body needs a cost")
+        if self.role in ("Movement", "View", "Source", "Structure"):
+            self.flops = 0
+        elif self.flops < 0 and self.role not in ("Contraction", "Window"):
+            raise SystemExit(f"kiln.{self.name}: state its floating-point operations per element (flops)")
         self.operands, self.attributes = [], []
         for (argument, name) in record["arguments"]["args"]:
             argument = records[argument["def"]]
@@ -79,12 +87,24 @@ class Body:
     def fail(self, why):
         raise SystemExit(f"kiln.{self.op.name}: scalar body '{self.op.body}': {why}")
 
-    def translate(self):
-        """The statements of the function's body: one call each, so that the order of emission is fixed."""
+    def branches(self):
+        """The attribute that decides between two expressions, the one for when it is set, and the other; or "", None and the only one."""
         tree = ast.parse(self.op.body, mode="eval").body
         if isinstance(tree, ast.IfExp) and isinstance(tree.test, ast.Name) and tree.test.id in self.attributes:
-            return [f"  if ({self.attribute(tree.test.id)}) {{", *self.block(tree.body, "    "), "  }", *self.block(tree.orelse, "  ")]
+            return tree.test.id, tree.body, tree.orelse
+        return "", None, tree
+
+    def translate(self):
+        """The statements of the function's body: one call each, so that the order of emission is fixed."""
+        flag, chosen, tree = self.branches()
+        if flag:
+            return [f"  if ({self.attribute(flag)}) {{", *self.block(chosen, "    "), "  }", *self.block(tree, "  ")]
         return self.block(tree, "  ")
+
+    @staticmethod
+    def functions(tree):
+        """The scalar functions that an expression calls."""
+        return sorted({node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call)}) if tree else []
 
     def block(self, tree, indent):
         self.lines = []
@@ -150,13 +170,23 @@ def op_table(ops):
                 value = ""
             lines.append(f'    {{"{name}", Kind::{kind or "String"}, {str(required).lower()}{value}}},')
         lines.append("};")
-    lines.append("constexpr OpInfo opTable[] = {")
+    rows = []
     for op in ops:
         low, high = op.operand_count()
         attributes = f"{op.name}Attributes" if op.attributes else "{}"
-        lines.append(f'    {{"{op.name}", "{op.role}", "{op.onnx}", "{op.aten}", {low}, {high}, {str(op.structural).lower()}, '
-                     f"{str(bool(op.body)).lower()}, {attributes}}},")
-    lines.append("};")
+        body = "{}"
+        if op.body:
+            flag, chosen, other = Body(op).branches()
+            lists = []
+            for suffix, tree in (("", other), ("If", chosen)):
+                names = Body.functions(tree)
+                lists.append(f"{op.name}Functions{suffix}" if names else "{}")
+                if names:
+                    lines.append(f"constexpr std::string_view {lists[-1]}[] = {{" + ", ".join(f'"{name}"' for name in names) + "};")
+            body = f'{{ScalarBody::Types::{op.types}, {op.cost}, "{flag}", {", ".join(lists)}}}'
+        flags = ", ".join(str(flag).lower() for flag in (op.structural, bool(op.body), op.rowwise, op.strided_view))
+        rows.append(f'    {{"{op.name}", "{op.role}", "{op.onnx}", "{op.aten}", {low}, {high}, {flags}, {op.flops}, {attributes}, {body}}},')
+    lines += ["constexpr OpInfo opTable[] = {", *rows, "};"]
     return "\n".join(lines) + "\n"
 
 
