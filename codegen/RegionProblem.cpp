@@ -112,29 +112,30 @@ private:
 
 } // namespace
 
-/// A spatial dim of a convolution or pool, over its operand's dim.
+/// A dim of a convolution's or pool's result over its operands' dims: what its shape rule says.
 std::optional<SizeExpr> Converter::windowDim(Operation *op, size_t i) const {
-  llvm::StringRef name = mnemonicOf(op);
-  bool conv = name == "conv";
-  if (!conv && name != "max_pool" && name != "avg_pool")
+  auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
+  if (!kilnOp || (kilnOp.getFusionRole() != FusionRole::Window && mnemonicOf(op) != "conv"))
     return std::nullopt;
   Attributes attributes = toAttributes(op);
   if (!attributes.getString("auto_pad").empty() || attributes.getBool("ceil_mode"))
     return std::nullopt;
-  const Problem::Value &x = problem.value(ids.find(op->getOperand(0))->second);
-  bool channelsLast = attributes.getString("layout") == "nhwc";
-  size_t first = channelsLast ? 1 : 2, spatial = x.dims.size() - 2;
-  if (i < first || i >= first + spatial)
+  std::map<std::string, SizeExpr> known; // dims of operands as the problem has them
+  for (Value operand : op->getOperands())
+    for (auto [type, dim] : llvm::zip_equal(getDims(operand), problem.value(ids.find(operand)->second).dims))
+      if (std::optional<std::string> symbol = type.asSymbol())
+        known[*symbol] = dim;
+  SizeTable scratch;
+  ShapeContext context(scratch, /*withValues=*/false);
+  Result<ResultTypes> types = kilnOp.inferShapes(context);
+  if (!types.ok())
     return std::nullopt;
-  size_t d = i - first;
-  SizeExpr window = conv ? getDims(op->getOperand(1))[2 + d] : SizeExpr(attributes.getInts("kernel").at(d));
-  std::vector<int64_t> pads = attributes.getInts("pads"), strides = attributes.getInts("strides"),
-                       dilations = attributes.getInts("dilations");
-  if (pads.size() != 2 * spatial || strides.size() != spatial || dilations.size() != spatial)
+  SizeExpr dim = scratch.expand(getDims(types->front())[i]);
+  std::set<std::string> used;
+  dim.collectSymbols(used);
+  if (!llvm::all_of(used, [&](const std::string &name) { return known.count(name); }))
     return std::nullopt;
-  SizeExpr padded = x.dims[i] + SizeExpr(pads[d] + pads[d + spatial]);
-  SizeExpr reach = SizeExpr(dilations[d]) * (window - SizeExpr(1)) + SizeExpr(1);
-  return SizeExpr::floorDiv(padded - reach, SizeExpr(strides[d])) + SizeExpr(1);
+  return dim.substitute(known);
 }
 
 /// A dim of a result over atoms where that is known; else its symbol becomes one more size that the host passes.
