@@ -8,7 +8,7 @@ using kiln::test::claimant;
 TEST_CASE("attention of unknown sizes, with and without masks") {
   const std::string operands = "v1 default; %0 = in f32[d0,d1,d2]; %1 = in f32[d0,d3,d2]; %2 = in f32[d0,d3,d4]; ";
   checkFamily("attention", operands + "%3 = attention(%0,%1,%2){scale=0.25} f32[d0,d1,d4]; out %3",
-              {{1, 1, 1, 1, 1}, {2, 7, 8, 13, 5}, {3, 29, 31, 37, 17}, {1, 0, 4, 3, 2}});
+              {{1, 1, 1, 1, 1}, {2, 7, 8, 13, 5}, {3, 29, 31, 37, 17}, {1, 0, 4, 3, 2}, {2, 7, 8, 0, 5}});
   checkFamily("attention",
               operands + "%3 = in f32[1,d1,d3]; %4 = attention(%0,%1,%2,%3){scale=0.5} f32[d0,d1,d4]; out %4",
               {{2, 7, 8, 13, 5}, {1, 16, 16, 32, 16}});
@@ -70,4 +70,12 @@ TEST_CASE("what attention does not claim") {
   CHECK(claimant(
             "v1 default; %0 = in f32[2,4,8]; %1 = relu(%0) f32[2,4,8]; %2 = attention(%1,%0,%0) f32[2,4,8]; out %2") ==
         nullptr);
+}
+
+TEST_CASE("attention refuses to write over what it reads") {
+  const std::string body = "v1 default; %0 = in f32[2,8,8]; %1 = in f32[2,8,8]; %2 = in f32[2,8,8]; "
+                           "%3 = attention(%0,%1,%2){scale=0.5} f32[2,8,8]; out %3";
+  CHECK(claimant(body) != nullptr);
+  for (const char *operand : {"%0", "%1", "%2"})
+    CHECK(claimant(body + "; inplace %3=" + operand) == nullptr);
 }

@@ -117,7 +117,7 @@ AttentionPlan planOf(const Attention &a, const TilePlan &product) {
 class AttentionFamily final : public KernelFamily {
 public:
   std::string_view name() const override { return "attention"; }
-  int version() const override { return 2; }
+  int version() const override { return 3; }
   bool claims(const Problem &problem) const override { return Attention::of(problem).has_value(); }
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
     Attention a = *Attention::of(problem);
@@ -375,8 +375,10 @@ void AttentionEmission::emitSoftmax(Value batch, Value row0, Value rows) {
       e.store(p, at);
       return Values{e.add(in[0], p)};
     });
-    Value total = e.reduceAdd(sum[0]);
-    e.store(e.div(e.constant(e.f32(), 1.0), total), e.offset(rowScales, i, 4));
+    // The maximum's own exponential is 1, so that a total of 0 means that there are no keys: the result is 0.
+    Value total = e.reduceAdd(sum[0]), none = e.constant(e.f32(), 0.0);
+    Value inverse = e.div(e.constant(e.f32(), 1.0), total);
+    e.store(e.select(e.cmp(Cmp::eq, total, none), none, inverse), e.offset(rowScales, i, 4));
   });
 }
 
