@@ -243,16 +243,4 @@ void Emitter::ifThen(Value condition, VoidBranch then) {
   then();
 }
 
-Values Emitter::doWhile(ValueRange init, llvm::function_ref<Values(ValueRange)> body) {
-  auto op = b_.create<scf::WhileOp>(
-      loc_, mlir::TypeRange(init), init,
-      [&](mlir::OpBuilder &, mlir::Location, ValueRange state) {
-        Values next = body(state);
-        Value condition = next.pop_back_val();
-        b_.create<scf::ConditionOp>(loc_, condition, next);
-      },
-      [&](mlir::OpBuilder &, mlir::Location, ValueRange state) { b_.create<scf::YieldOp>(loc_, state); });
-  return Values(op.getResults());
-}
-
 } // namespace kiln::cpu

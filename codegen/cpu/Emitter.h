@@ -109,8 +109,6 @@ public:
   Values ifElse(Value condition, llvm::ArrayRef<Type> results, Branch then, Branch otherwise);
   void ifElse(Value condition, VoidBranch then, VoidBranch otherwise);
   void ifThen(Value condition, VoidBranch then);
-  // do { state = body(state) } while (condition); the body returns the new state, its condition last.
-  Values doWhile(ValueRange init, llvm::function_ref<Values(ValueRange)> body);
 
   // --- Memory ------------------------------------------------------------------------------------------------------
   Value offset(Value pointer, Value elements, int64_t elementBytes); // pointer + elements * elementBytes
@@ -120,8 +118,6 @@ public:
   Value maskedLoad(Type vectorType, Value pointer, Value mask, Value passThrough = {}); // default pass-through: zero
   void maskedStore(Value value, Value pointer, Value mask);
   Value gather(Type vectorType, Value base, Value indices, Value mask = {}); // base[indices], in elements
-  void scatter(Value value, Value base, Value indices, Value mask = {});
-  void streamStore(Value value, Value pointer); // non-temporal; pointer aligned to the whole vector
   void prefetch(Value pointer, int locality = 3, bool write = false);
   Value stackBuffer(int64_t bytes, int64_t alignBytes = 64);
   // By storage type: converts between memory and register form. lanes == 0: a scalar. `mask` may be null.
@@ -140,8 +136,6 @@ public:
   Value reduceMul(Value vector);
   Value reduceMin(Value vector); // NaN anywhere: some lane's value or NaN
   Value reduceMax(Value vector);
-  Value reduceAnd(Value vector);
-  Value reduceOr(Value vector);
 
   // --- Arithmetic --------------------------------------------------------------------------------------------------
   Value add(Value a, Value b);

@@ -1,6 +1,8 @@
 // Emitter: constants and arithmetic.
 #include "codegen/cpu/Emitter.h"
 
+#include "runtime/base/Tensor.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -72,15 +74,16 @@ bool Emitter::isConstant(Value v, double *value) {
 }
 
 static bool isIndexConstant(Value v, int64_t &value) {
-  double d = 0;
-  if (!v.getType().isInteger(64) || !Emitter::isConstant(v, &d) || std::abs(d) > 9e15)
+  llvm::APInt constant;
+  if (!v.getType().isInteger(64) || !mlir::matchPattern(v, mlir::m_ConstantInt(&constant)))
     return false;
-  value = int64_t(d);
+  value = constant.getSExtValue();
   return true;
 }
 
 // --- Arithmetic ----------------------------------------------------------------------------------------------------
-// Index arithmetic on constants is folded here: it keeps the emitted code short enough to read.
+// Index arithmetic on constants is folded here: it keeps the emitted code short enough to read. The constants may be a
+// model's data too: what would overflow is left to the code, which wraps.
 
 static arith::FastMathFlagsAttr contract(mlir::OpBuilder &b) {
   return arith::FastMathFlagsAttr::get(b.getContext(), arith::FastMathFlags::contract);
@@ -89,8 +92,8 @@ static arith::FastMathFlagsAttr contract(mlir::OpBuilder &b) {
 Value Emitter::add(Value a, Value b) {
   int64_t x, y;
   bool ca = isIndexConstant(a, x), cb = isIndexConstant(b, y);
-  if (ca && cb)
-    return index(x + y);
+  if (std::optional<int64_t> sum = ca && cb ? checkedAdd(x, y) : std::nullopt)
+    return index(*sum);
   if (ca && x == 0)
     return b;
   if (cb && y == 0)
@@ -103,8 +106,8 @@ Value Emitter::add(Value a, Value b) {
 Value Emitter::sub(Value a, Value b) {
   int64_t x, y;
   bool ca = isIndexConstant(a, x), cb = isIndexConstant(b, y);
-  if (ca && cb)
-    return index(x - y);
+  if (std::optional<int64_t> difference = ca && cb ? checkedSub(x, y) : std::nullopt)
+    return index(*difference);
   if (cb && y == 0)
     return a;
   if (isFloat(a.getType()))
@@ -115,8 +118,8 @@ Value Emitter::sub(Value a, Value b) {
 Value Emitter::mul(Value a, Value b) {
   int64_t x, y;
   bool ca = isIndexConstant(a, x), cb = isIndexConstant(b, y);
-  if (ca && cb)
-    return index(x * y);
+  if (std::optional<int64_t> product = ca && cb ? checkedMul(x, y) : std::nullopt)
+    return index(*product);
   if ((ca && x == 1) || (cb && y == 0))
     return b;
   if ((cb && y == 1) || (ca && x == 0))

@@ -1,9 +1,12 @@
 // Emitter: memory and whole-vector operations.
 #include "codegen/cpu/Emitter.h"
 
+#include "runtime/base/Tensor.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 
 #include <cassert>
 
@@ -21,9 +24,10 @@ static unsigned elementAlign(Type type) {
 }
 
 Value Emitter::offset(Value pointer, Value elements, int64_t elementBytes) {
-  double known = 0;
-  if (isConstant(elements, &known))
-    return offset(pointer, int64_t(known) * elementBytes);
+  llvm::APInt known;
+  if (mlir::matchPattern(elements, mlir::m_ConstantInt(&known)))
+    if (std::optional<int64_t> bytes = checkedMul(known.getSExtValue(), elementBytes))
+      return offset(pointer, *bytes);
   // A typed gep keeps the scale for the addressing mode; other sizes are multiplied out.
   if (elementBytes == 1 || elementBytes == 2 || elementBytes == 4 || elementBytes == 8)
     return b_.create<LLVM::GEPOp>(loc_, ptr(), integer(unsigned(elementBytes * 8)), pointer, ValueRange{elements});
@@ -63,20 +67,6 @@ Value Emitter::gather(Type vectorType, Value base, Value indices, Value mask) {
     mask = constant(vec(i1(), n), 1);
   return b_.create<LLVM::masked_gather>(loc_, vectorType, addresses, mask, ValueRange{constant(vectorType, 0)},
                                         elementAlign(vectorType));
-}
-
-void Emitter::scatter(Value value, Value base, Value indices, Value mask) {
-  int64_t n = lanesOf(value.getType());
-  Type pointers = LLVM::LLVMFixedVectorType::get(ptr(), unsigned(n));
-  Value addresses = b_.create<LLVM::GEPOp>(loc_, pointers, elementOf(value.getType()), base, ValueRange{indices});
-  if (!mask)
-    mask = constant(vec(i1(), n), 1);
-  b_.create<LLVM::masked_scatter>(loc_, value, addresses, mask, elementAlign(value.getType()));
-}
-
-void Emitter::streamStore(Value value, Value pointer) {
-  unsigned bytes = bitsOf(value.getType()) / 8 * unsigned(std::max<int64_t>(1, lanesOf(value.getType())));
-  b_.create<LLVM::StoreOp>(loc_, value, pointer, bytes, /*isVolatile=*/false, /*isNonTemporal=*/true);
 }
 
 void Emitter::prefetch(Value pointer, int locality, bool write) {
@@ -195,12 +185,6 @@ Value Emitter::reduceMin(Value v) {
 }
 Value Emitter::reduceMax(Value v) {
   return reduceTree(*this, v, [&](Value a, Value b) { return max(a, b); });
-}
-Value Emitter::reduceAnd(Value v) {
-  return reduceTree(*this, v, [&](Value a, Value b) { return bitAnd(a, b); });
-}
-Value Emitter::reduceOr(Value v) {
-  return reduceTree(*this, v, [&](Value a, Value b) { return bitOr(a, b); });
 }
 
 } // namespace kiln::cpu
