@@ -34,6 +34,8 @@ struct CostEstimate {
 struct Exactness {
   double relative = 0;
   double scaled = 0;
+  /// Whether infinities and NaN appear where the interpreter has them, and nowhere else.
+  bool nonFinite = true;
   bool bitwise() const { return relative == 0 && scaled == 0; }
 };
 

@@ -1,5 +1,7 @@
 #include "codegen/TargetInfo.h"
 
+#include "runtime/device/HostCpu.h"
+
 namespace kiln {
 
 namespace {
@@ -92,34 +94,16 @@ std::string TargetInfo::llvmFeatures() const {
   return text;
 }
 
-bool TargetInfo::runsOn(const TargetInfo &host) const {
-  if (vectorBits > host.vectorBits)
-    return false;
-  for (const std::string &feature : features)
-    if (!host.has(feature))
-      return false;
-  return true;
-}
+bool TargetInfo::runsHere() const { return checkHostRuns(print()).ok(); }
 
 Result<TargetInfo> hostTarget() {
   TargetInfo target;
-#if defined(__x86_64__) && defined(__GNUC__)
-  __builtin_cpu_init();
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2"))
-    return makeError(ErrorCode::E0206, "this machine is below x86-64-v3 (AVX2, FMA and BMI2 are needed)");
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+  if (!hostHas(target.level))
+    return makeError(ErrorCode::E0206, "this machine is below ", target.level, " (AVX2, FMA and BMI2 are needed)");
+  if (hostHas("x86-64-v4"))
     target.level = "x86-64-v4";
-    if (__builtin_cpu_supports("avx512bf16"))
-      target.features.insert("bf16");
-    if (__builtin_cpu_supports("avx512vnni"))
-      target.features.insert("vnni");
-  }
   KILN_TRY(derive(target));
   return target;
-#else
-  return makeError(ErrorCode::E0206, "only x86-64 hosts are supported");
-#endif
 }
 
 } // namespace kiln

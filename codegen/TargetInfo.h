@@ -35,11 +35,12 @@ struct TargetInfo {
   std::string llvmCpu() const { return level; }
   std::string llvmFeatures() const;
 
-  /// Whether code for this target runs on `host`.
-  bool runsOn(const TargetInfo &host) const;
+  /// Whether code for this target runs on this machine.
+  bool runsHere() const;
 };
 
-/// What this machine has, by cpuid; an error below x86-64-v3.
+/// The best level that this machine has; an error below x86-64-v3. It names no feature: no family has use for one yet,
+/// and a feature that is named keeps an artifact from machines without it.
 Result<TargetInfo> hostTarget();
 
 } // namespace kiln

@@ -4,6 +4,7 @@
 #include "codegen/cpu/KernelImage.h"
 #include "codegen/cpu/Lowering.h"
 #include "codegen/harness/GuardedBuffer.h"
+#include "runtime/device/FloatMode.h"
 
 #include "kiln/kernel_abi.h"
 
@@ -124,15 +125,6 @@ std::vector<int64_t> orderOf(int64_t grid, GridOrder order) {
   return ids;
 }
 
-Result<std::vector<int64_t>> dimsOf(const Problem &problem, Problem::ValueId id, const SymbolValues &symbols) {
-  std::vector<int64_t> dims;
-  for (const SizeExpr &dim : problem.value(id).dims) {
-    KILN_ASSIGN(int64_t size, dim.evaluate(symbols));
-    dims.push_back(size);
-  }
-  return dims;
-}
-
 Result<std::vector<GuardedBuffer>> makePacked(const std::vector<PackedInput> &packed,
                                               std::span<const TensorView> inputs, BufferPlacement placement) {
   std::vector<GuardedBuffer> buffers;
@@ -159,7 +151,7 @@ Result<std::vector<Tensor>> CompiledProblem::run(std::span<const TensorView> inp
   KILN_ASSIGN(buffers.packed, makePacked(s.packed, inputs, placement));
   std::vector<Tensor> outputs;
   for (Problem::ValueId id : s.problem.outputs) {
-    KILN_ASSIGN(std::vector<int64_t> dims, dimsOf(s.problem, id, symbols));
+    KILN_ASSIGN(std::vector<int64_t> dims, valueDims(s.problem, id, symbols));
     DType dtype = s.problem.value(id).dtype;
     KILN_ASSIGN(Tensor tensor, Tensor::create(dtype, dims));
     buffers.outputs.emplace_back(tensor.bytes(), placement, dtypeBytes(dtype));
@@ -175,8 +167,11 @@ Result<std::vector<Tensor>> CompiledProblem::run(std::span<const TensorView> inp
     for (const BufferRef &ref : s.launches[l].buffers)
       table.push_back(buffers.at(ref).data());
     kiln_kernel_args_v1 args{table.data(), sizes.sizes.data(), scratch.data(), buffers.workspace.data(), &status};
-    for (int64_t id : orderOf(sizes.grid, order))
-      s.entry(l)(&args, id, sizes.grid);
+    {
+      KernelFloatMode mode; // as the runtime calls kernels
+      for (int64_t id : orderOf(sizes.grid, order))
+        s.entry(l)(&args, id, sizes.grid);
+    }
     if (!scratch.intact())
       return makeError(ErrorCode::E0901, "launch ", l, " wrote outside its scratch memory");
   }
@@ -203,7 +198,7 @@ Result<double> CompiledProblem::time(std::span<const TensorView> inputs, int rep
   KILN_ASSIGN(SymbolValues symbols, bindSymbols(s.problem, inputs));
   std::vector<Tensor> outputs, packed;
   for (Problem::ValueId id : s.problem.outputs) {
-    KILN_ASSIGN(std::vector<int64_t> dims, dimsOf(s.problem, id, symbols));
+    KILN_ASSIGN(std::vector<int64_t> dims, valueDims(s.problem, id, symbols));
     KILN_ASSIGN(Tensor tensor, Tensor::zeros(s.problem.value(id).dtype, dims));
     outputs.push_back(std::move(tensor));
   }
@@ -234,6 +229,7 @@ Result<double> CompiledProblem::time(std::span<const TensorView> inputs, int rep
   }
   int32_t status = 0;
   double best = 1e30;
+  KernelFloatMode mode;
   for (int r = 0; r <= repeats; ++r) {
     auto begin = Clock::now();
     for (size_t l = 0; l < calls.size(); ++l) {

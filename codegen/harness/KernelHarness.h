@@ -47,18 +47,36 @@ private:
   std::unique_ptr<State> state_;
 };
 
-/// Inputs for `problem` at the given sizes, from a seed: normal numbers for floats, small integers, booleans.
-Result<std::vector<Tensor>> makeInputs(const Problem &problem, const SymbolValues &sizes, uint64_t seed = 1);
+enum class InputValues {
+  Ordinary, ///< normally distributed numbers, small integers, booleans
+  Special,  ///< the same, with infinities, NaN, zeros, subnormal and large numbers strewn in
+};
+
+/// Inputs for `problem` at the given sizes, from a seed.
+Result<std::vector<Tensor>> makeInputs(const Problem &problem, const SymbolValues &sizes,
+                                       InputValues values = InputValues::Ordinary, uint64_t seed = 1);
 
 /// Compares with what the interpreter gave; an error names the output, the element and both values.
 Status compareOutputs(const Problem &problem, std::span<const Tensor> actual, std::span<const Tensor> expected,
                       const Exactness &exactness);
 
-/// The whole check at one set of sizes: both placements, three grid orders, every in-place fact made use of, against
-/// the interpreter.
+/// Inputs with what the interpreter makes of them.
+struct CheckCase {
+  InputValues values = InputValues::Ordinary;
+  std::vector<Tensor> inputs, expected;
+  std::vector<TensorView> views() const;
+};
+/// What to check a kernel on at one set of sizes: ordinary inputs first, special ones where they are not all integers.
+Result<std::vector<CheckCase>> makeCases(const Problem &problem, const SymbolValues &sizes, uint64_t seed = 1);
+
+/// Both placements, three grid orders, every in-place fact made use of. Special values are for kernels whose exactness
+/// covers them.
+Status checkCase(const CompiledProblem &kernel, const Problem &problem, const Exactness &exactness,
+                 const CheckCase &inputs);
+/// checkCase on all of makeCases.
 Status checkAt(const CompiledProblem &kernel, const Problem &problem, const Exactness &exactness,
                const SymbolValues &sizes, uint64_t seed = 1);
-/// The same on inputs of the caller's choice.
+/// The same runs on inputs of the caller's choice.
 Status checkOn(const CompiledProblem &kernel, const Problem &problem, const Exactness &exactness,
                std::span<const TensorView> inputs);
 

@@ -4,6 +4,7 @@
 #include "dialects/kiln/Dialect.h"
 #include "passes/graph/WorkShare.h"
 #include "passes/plan/KernelPlan.h"
+#include "runtime/device/HostCpu.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
@@ -11,15 +12,9 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <sched.h>
 
 using namespace mlir;
 using namespace kiln;
-
-static size_t usableCpus() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<size_t>(CPU_COUNT(&set)) : 1;
-}
 
 Compilation::Compilation(CompileOptions givenOptions, CompileInput givenInput)
     : options(std::move(givenOptions)), input(std::move(givenInput)), context(MLIRContext::Threading::DISABLED),
@@ -34,7 +29,7 @@ Result<std::unique_ptr<Compilation>> Compilation::create(CompileOptions options,
 }
 
 Status Compilation::prepare() {
-  threads = options.threads ? options.threads : usableCpus();
+  threads = options.threads ? options.threads : static_cast<size_t>(availableCpus());
   std::optional<Precision> level = parsePrecision(options.precision);
   if (!level)
     return makeError(ErrorCode::E0701, "precision \"", options.precision, "\" is unknown; use strict, default or fast");

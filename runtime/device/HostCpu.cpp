@@ -19,26 +19,26 @@ int quotaCpus() {
   return fields == 2 && quota > 0 && period > 0 ? int(std::min<long long>((quota + period - 1) / period, 4096)) : 0;
 }
 
-bool hostHas(std::string_view name) {
+} // namespace
+
+bool hostHas(std::string_view part) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512vl");
-  if (name == "x86-64-v3")
+  if (part == "x86-64-v3")
     return v3;
-  if (name == "x86-64-v4")
+  if (part == "x86-64-v4")
     return v4;
-  if (name == "bf16")
+  if (part == "bf16")
     return __builtin_cpu_supports("avx512bf16");
-  if (name == "vnni")
+  if (part == "vnni")
     return __builtin_cpu_supports("avx512vnni");
 #endif
   return false;
 }
-
-} // namespace
 
 Status checkHostRuns(std::string_view target) {
   if (target == "interpreter")

@@ -1,7 +1,7 @@
 #include "runtime/exec/ExecutionContext.h"
 
+#include "runtime/device/FloatMode.h"
 #include "runtime/device/HostCpu.h"
-#include "runtime/exec/FloatMode.h"
 
 #include <algorithm>
 #include <atomic>

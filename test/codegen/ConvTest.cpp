@@ -2,6 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
 using kiln::test::checkFamily;
 using kiln::test::claimant;
 
@@ -89,4 +93,53 @@ TEST_CASE("what convolution families do not claim") {
       claimant(
           "v1 default; %0 = in f32[8,1,1,8]; %1 = const f32[8,8,1,1]; %2 = conv(%0,%1){layout=\"nhwc\"} f32[8,1,1,8]; "
           "%3 = reduce(%1){axes=[0],keepdims=1,kind=\"sum\"} f32[1,8,1,1]; out %2,%3") == nullptr);
+}
+
+TEST_CASE("convolutions refuse to write over what they read") {
+  const std::string body = "%1 = const f32[8,8,1,1]; %2 = conv(%0,%1){layout=\"nhwc\"} f32[1,4,4,8]; ";
+  CHECK(claimant("v1 default; %0 = in f32[1,4,4,8]; " + body + "out %2; inplace %2=%0") == nullptr);
+  CHECK(claimant("v1 default; %0 = in f32[1,4,4,8]; " + body + "out %2") != nullptr);
+  CHECK(
+      claimant("v1 default; %0 = in f32[1,4,4,8]; %1 = const f32[8,1,1,1]; %2 = conv(%0,%1){groups=8,layout=\"nhwc\"} "
+               "f32[1,4,4,8]; out %2; inplace %2=%0") == nullptr);
+}
+
+TEST_CASE("minimal filtering spreads an infinity over its tiles and no further") {
+  using namespace kiln;
+  constexpr int64_t size = 23, channels = 32, y = 9, x = 13, reach = 4; // see docs/semantics.md
+  Problem problem =
+      *Problem::parse("v1 default; %0 = in f32[1,23,23,32]; %1 = const f32[32,32,3,3]; "
+                      "%2 = conv(%0,%1){layout=\"nhwc\",pads=[1,1,1,1],strides=[1,1]} f32[1,23,23,32]; out %2");
+  std::vector<Tensor> inputs = *makeInputs(problem, {});
+  std::vector<TensorView> views = {inputs[0].view(), inputs[1].view()};
+  const float clean = inputs[0].as<float>()[(y * size + x) * channels + 5];
+  const KernelFamily *family = claimant(problem.print());
+  REQUIRE(family);
+  int kernels = 0;
+  for (const TargetInfo &target : test::allTargets())
+    for (const Config &config : family->candidates(problem, target)) {
+      if (!config.contains("winograd") || !target.runsHere())
+        continue;
+      INFO(target.print() << " " << config.print());
+      CHECK(!family->exactness(problem, config).nonFinite);
+      auto kernel = CompiledProblem::compile(*family, problem, config, target);
+      REQUIRE(kernel.ok());
+      ++kernels;
+      inputs[0].as<float>()[(y * size + x) * channels + 5] = clean;
+      std::vector<Tensor> without = *kernel->run(views);
+      for (float value : {INFINITY, -INFINITY, NAN}) {
+        inputs[0].as<float>()[(y * size + x) * channels + 5] = value;
+        std::vector<Tensor> with = *kernel->run(views);
+        bool hidden = false, spread = false;
+        for (int64_t i = 0; i < with[0].size(); ++i) {
+          const int64_t away = std::max(std::abs(i / channels / size - y), std::abs(i / channels % size - x));
+          const float got = with[0].as<float>()[i];
+          hidden |= away <= 1 && std::isfinite(got);
+          spread |= away > reach && got != without[0].as<float>()[i];
+        }
+        CHECK(!hidden);
+        CHECK(!spread);
+      }
+    }
+  CHECK((kernels > 0 || !TargetInfo::parse("x86-64-v3")->runsHere()));
 }

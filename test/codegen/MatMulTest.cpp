@@ -78,3 +78,10 @@ TEST_CASE("what matmul does not claim") {
             "v1 default; %0 = in f32[4,4]; %1 = const f32[4,4]; %2 = matmul(%0,%1) f32[4,4]; out %2; inplace %2=%0") ==
         nullptr);
 }
+
+TEST_CASE("products refuse to write over what they read") {
+  const std::string body = "v1 default; %0 = in f32[8,8]; %1 = in f32[8,8]; %2 = matmul(%0,%1) f32[8,8]; out %2";
+  CHECK(claimant(body) != nullptr);
+  CHECK(claimant(body + "; inplace %2=%0") == nullptr);
+  CHECK(claimant(body + "; inplace %2=%1") == nullptr);
+}

@@ -83,7 +83,7 @@ TEST_CASE("gather checks its indices") {
     for (const TargetInfo &target : test::allTargets()) {
       auto kernel = CompiledProblem::compile(*family, problem, {}, target);
       REQUIRE(kernel.ok());
-      if (!target.runsOn(*hostTarget()))
+      if (!target.runsHere())
         continue;
       for (int64_t width : {1, 19, 100}) {
         std::vector<float> table(size_t(10 * width));
@@ -110,4 +110,9 @@ TEST_CASE("what the movement family does not claim") {
   CHECK(claimant(
             "v1 default; %0 = in f32[4,4]; %1 = transpose(%0){perm=[1,0]} f32[4,4]; %2 = relu(%1) f32[4,4]; out %2") ==
         nullptr);
+}
+
+TEST_CASE("movement refuses to write over what it reads") {
+  CHECK(claimant(move("transpose", "8,8", "8,8", "{perm=[1,0]}")) != nullptr);
+  CHECK(claimant(move("transpose", "8,8", "8,8", "{perm=[1,0]}") + "; inplace %1=%0") == nullptr);
 }

@@ -55,3 +55,10 @@ TEST_CASE("work after a pool") {
 TEST_CASE("what the pooling family does not claim") {
   CHECK(claimant(pool("max_pool", "1,3,8", "1,3,8", "auto_pad=\"same_upper\", kernel=[3], strides=[1]")) == nullptr);
 }
+
+TEST_CASE("pools refuse to write over what they read") {
+  const std::string body = pool("max_pool", "1,8,8,16", "1,8,8,16",
+                                "dilations=[1,1], kernel=[3,3], layout=\"nhwc\", pads=[1,1,1,1], strides=[1,1]");
+  CHECK(claimant(body) != nullptr);
+  CHECK(claimant(body + "; inplace %1=%0") == nullptr);
+}

@@ -51,7 +51,7 @@ static void checkFunction(const std::string &op, const std::string &attributes, 
   const KernelFamily *family = test::claimant(problem.print());
   REQUIRE(family);
   for (const TargetInfo &target : test::allTargets()) {
-    if (!target.runsOn(*hostTarget()))
+    if (!target.runsHere())
       continue;
     Result<CompiledProblem> kernel =
         CompiledProblem::compile(*family, problem, family->defaultConfig(problem, target), target);
@@ -113,7 +113,7 @@ static void runOn(const std::string &op, DType dtype, const std::vector<std::vec
   for (const Tensor &t : tensors)
     views.push_back(t.view());
   for (const TargetInfo &target : test::allTargets()) {
-    if (!target.runsOn(*hostTarget()))
+    if (!target.runsHere())
       continue;
     auto kernel = CompiledProblem::compile(*family, problem, family->defaultConfig(problem, target), target);
     REQUIRE(kernel.ok());

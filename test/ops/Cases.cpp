@@ -1,5 +1,6 @@
 #include "test/ops/Cases.h"
 
+#include "codegen/harness/Close.h"
 #include "runtime/base/Float16.h"
 
 #include <algorithm>
@@ -265,13 +266,7 @@ double sampleOf(DType dtype, const std::string &text) {
 }
 
 bool close(double got, double want, Bound bound) {
-  if (std::isnan(want) || std::isnan(got))
-    return std::isnan(want) && std::isnan(got);
-  if (got == want)
-    return true;
-  if (std::isinf(want) || std::isinf(got))
-    return false;
-  return std::fabs(got - want) <= bound.absolute + bound.relative * std::fabs(want);
+  return isClose(got, want, bound.absolute + bound.relative * std::fabs(want));
 }
 
 /// "[1,0,3]" of a flat index.

@@ -1,7 +1,6 @@
 // kiln-sweep: for each problem text, every candidate configuration of the family that claims it is compiled, checked
 // against the interpreter (guard pages and canaries around every buffer, workgroups in several orders), timed and
 // listed.
-#include "codegen/ProblemInterpreter.h"
 #include "codegen/harness/KernelHarness.h"
 #include "tools/sweep/FmaPeak.h"
 
@@ -9,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 using namespace kiln;
@@ -85,14 +85,13 @@ Result<Options> parseArguments(int argc, char **argv) {
   return options;
 }
 
-/// One set of sizes with its inputs and expected outputs.
-struct Case {
-  std::vector<Tensor> inputs, expected;
-  std::vector<TensorView> views;
-  double flops = 0;
+/// What candidates are checked on, and timed on: the first of `cases`.
+struct Cases {
+  std::vector<CheckCase> cases;
+  double flops = 0; ///< of the first
 };
 
-Result<std::vector<Case>> makeCases(const Problem &problem, const Options &options) {
+Result<Cases> makeCases(const Problem &problem, const Options &options) {
   std::vector<std::string> symbols = problem.symbols();
   std::vector<SymbolValues> bindings;
   for (const std::vector<int64_t> &sizes : options.sizes) {
@@ -114,29 +113,18 @@ Result<std::vector<Case>> makeCases(const Problem &problem, const Options &optio
       bindings.push_back(ones);
     }
   }
-  std::vector<Case> cases;
+  Cases all;
+  KILN_ASSIGN(int64_t count, flops(problem).evaluate(bindings[0]));
+  all.flops = double(count);
+  if (!options.check) {
+    KILN_ASSIGN(all.cases.emplace_back().inputs, makeInputs(problem, bindings[0]));
+    return all;
+  }
   for (const SymbolValues &values : bindings) {
-    Case c;
-    KILN_ASSIGN(c.inputs, makeInputs(problem, values));
-    for (const Tensor &input : c.inputs)
-      c.views.push_back(input.view());
-    if (options.check) {
-      KILN_ASSIGN(c.expected, interpret(problem, c.views));
-    }
-    KILN_ASSIGN(int64_t count, flops(problem).evaluate(values));
-    c.flops = double(count);
-    cases.push_back(std::move(c));
+    KILN_ASSIGN(std::vector<CheckCase> some, kiln::makeCases(problem, values));
+    std::move(some.begin(), some.end(), std::back_inserter(all.cases));
   }
-  return cases;
-}
-
-Status checkCase(const CompiledProblem &kernel, const Problem &problem, const Exactness &exactness, const Case &c) {
-  for (auto [placement, order] : {std::pair(BufferPlacement::AtEnd, GridOrder::Shuffled),
-                                  std::pair(BufferPlacement::AtStart, GridOrder::Reverse)}) {
-    KILN_ASSIGN(std::vector<Tensor> actual, kernel.run(c.views, placement, order));
-    KILN_TRY(compareOutputs(problem, actual, c.expected, exactness));
-  }
-  return Status();
+  return all;
 }
 
 struct Row {
@@ -146,7 +134,7 @@ struct Row {
 };
 
 Row sweepConfig(const KernelFamily &family, const Problem &problem, const Config &config, const TargetInfo &target,
-                const Options &options, const std::vector<Case> &cases, bool runs) {
+                const Options &options, const std::vector<CheckCase> &cases, bool runs) {
   Row row;
   row.config = config.print();
   Result<CompiledProblem> kernel = CompiledProblem::compile(family, problem, config, target);
@@ -158,13 +146,13 @@ Row sweepConfig(const KernelFamily &family, const Problem &problem, const Config
   if (!runs)
     return row;
   if (options.check)
-    for (const Case &c : cases)
+    for (const CheckCase &c : cases)
       if (Status status = checkCase(*kernel, problem, family.exactness(problem, config), c); !status.ok()) {
         row.error = formatError(status);
         return row;
       }
   row.peak = measureFmaPeak(target);
-  Result<double> seconds = kernel->time(cases[0].views, options.repeats);
+  Result<double> seconds = kernel->time(cases[0].views(), options.repeats);
   row.peak = std::max(row.peak, measureFmaPeak(target));
   if (seconds.ok())
     row.seconds = *seconds;
@@ -189,10 +177,10 @@ Result<int> sweep(const std::string &text, const Options &options, const TargetI
     KILN_ASSIGN(Config config, Attributes::parse(options.config));
     configs = {config};
   }
-  KILN_ASSIGN(std::vector<Case> cases, makeCases(problem, options));
+  KILN_ASSIGN(Cases checked, makeCases(problem, options));
   std::vector<Row> rows;
   for (const Config &config : configs) {
-    rows.push_back(sweepConfig(*family, problem, config, target, options, cases, runs));
+    rows.push_back(sweepConfig(*family, problem, config, target, options, checked.cases, runs));
     rows.back().isDefault = config == byDefault;
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row &a, const Row &b) { return a.seconds < b.seconds; });
@@ -201,7 +189,7 @@ Result<int> sweep(const std::string &text, const Options &options, const TargetI
               std::string(family->name()).c_str(), target.print().c_str());
   for (const Row &row : rows) {
     const char *verdict = !row.error.empty() ? "WRONG" : !runs ? "compiled" : options.check ? "right" : "unchecked";
-    double rate = row.seconds > 0 ? cases[0].flops / row.seconds : 0;
+    double rate = row.seconds > 0 ? checked.flops / row.seconds : 0;
     std::printf("  %-10s %10.2f %9.1f %6.0f%% %6.0f ms  %s%s\n", verdict, row.seconds * 1e6, rate * 1e-9,
                 row.peak > 0 ? 100 * rate / row.peak : 0.0, row.compileSeconds * 1e3, row.config.c_str(),
                 row.isDefault ? "  (default)" : "");
@@ -218,11 +206,10 @@ int main(int argc, char **argv) {
   Result<Options> options = parseArguments(argc, argv);
   if (!options.ok())
     return fail(options.status());
-  Result<TargetInfo> host = hostTarget();
-  Result<TargetInfo> target = options->target == "host" ? host : TargetInfo::parse(options->target);
+  Result<TargetInfo> target = options->target == "host" ? hostTarget() : TargetInfo::parse(options->target);
   if (!target.ok())
     return fail(target.status());
-  bool runs = host.ok() && target->runsOn(*host);
+  bool runs = target->runsHere();
   if (!runs)
     std::printf("this machine cannot run %s: candidates are compiled only\n", target->print().c_str());
   int wrong = 0;
