@@ -35,17 +35,6 @@ std::optional<std::string> CodegenOracle::layoutPreference(mlir::Operation *op) 
   return std::nullopt;
 }
 
-std::optional<double> CodegenOracle::cost(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs) {
-  Result<RegionProblem> region = problemOf(ops, outputs, nullptr, precision);
-  if (!region.ok())
-    return std::nullopt;
-  const KernelFamily *family = claimingFamily(region->problem, options.families);
-  if (!family)
-    return std::nullopt;
-  Config config = family->defaultConfig(region->problem, options.target);
-  return family->cost(region->problem, config, options.target).seconds;
-}
-
 double CodegenOracle::flops(mlir::Operation *op) {
   if (mnemonicOf(op).empty() || op->getNumResults() != 1 || op->getNumOperands() == 0)
     return 0;

@@ -15,7 +15,6 @@ public:
                                    const SizeTable &sizes) override;
   bool isLiteral(mlir::Value constant) override;
   std::optional<std::string> layoutPreference(mlir::Operation *op) override;
-  std::optional<double> cost(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs) override;
   double flops(mlir::Operation *op) override;
   Result<KernelChoice> choose(mlir::Operation *kernel) override;
 

@@ -22,13 +22,6 @@ struct Emission;
 /// How a problem is to be implemented: tile sizes, algorithm, loop order ... Only the family understands it.
 using Config = Attributes;
 
-/// What a family expects of a configuration at nominal sizes.
-struct CostEstimate {
-  double seconds = 0;
-  double bytes = 0;
-  double flops = 0;
-};
-
 /// How results are compared with the interpreter's: bitwise when both are 0, else
 /// |x - ref| <= relative * |ref| + scaled * max |ref| over the output.
 struct Exactness {
@@ -59,7 +52,6 @@ public:
   virtual Config defaultConfig(const Problem &problem, const TargetInfo &target) const = 0;
   /// Whether `config` (from a cache, or forced) is one that emit accepts.
   virtual bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const;
-  virtual CostEstimate cost(const Problem &problem, const Config &config, const TargetInfo &target) const;
 
   /// The code. Sees nothing but its arguments; the context is its own.
   virtual Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
@@ -72,7 +64,7 @@ std::span<const KernelFamily *const> cpuFamilies();
 /// The family of that name; null when there is none.
 const KernelFamily *findFamily(std::span<const KernelFamily *const> families, std::string_view name);
 
-/// Sizes for estimates: each symbol's known range clamps a middling value (128).
+/// Sizes for estimates: nominalSize of each symbol.
 SymbolValues nominalSizes(const Problem &problem);
 
 } // namespace kiln

@@ -28,13 +28,28 @@ Result<KernelJob> jobOf(kiln::KernelOp op) {
   return job;
 }
 
+/// Families and planning passes do not know each other's kinds of buffers; a new one must be mapped before this
+/// compiles.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wswitch"
+KernelPlan::Buffer::Kind kindOf(BufferRef::Kind kind) {
+  switch (kind) {
+  case BufferRef::Kind::Input: return KernelPlan::Buffer::Kind::Input;
+  case BufferRef::Kind::Packed: return KernelPlan::Buffer::Kind::Packed;
+  case BufferRef::Kind::Output: return KernelPlan::Buffer::Kind::Output;
+  case BufferRef::Kind::Workspace: break;
+  }
+  return KernelPlan::Buffer::Kind::Workspace;
+}
+#pragma GCC diagnostic pop
+
 /// The plan of one kernel from its emission.
 Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface, kiln::KernelOp op) {
   KernelPlan plan;
   for (const Launch &launch : interface.launches) {
     KernelPlan::Launch out;
     for (const BufferRef &buffer : launch.buffers)
-      out.buffers.push_back({static_cast<KernelPlan::Buffer::Kind>(buffer.kind), buffer.index});
+      out.buffers.push_back({kindOf(buffer.kind), buffer.index});
     out.sizes = launch.sizes;
     out.grid = launch.grid;
     out.scratch = launch.scratchBytes;

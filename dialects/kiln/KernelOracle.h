@@ -42,8 +42,6 @@ public:
   virtual bool isLiteral(mlir::Value constant) = 0;
   /// The layout ("nhwc") that a convolution or pool in another one would run better in, if any.
   virtual std::optional<std::string> layoutPreference(mlir::Operation *op) = 0;
-  /// Seconds that the kernel would take, roughly, at nominal sizes; nothing when no family claims it.
-  virtual std::optional<double> cost(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs) = 0;
   /// Floating-point operations of one op at nominal sizes.
   virtual double flops(mlir::Operation *op) = 0;
   /// Problem and implementation of a formed kernel (a kiln.kernel with its family set).

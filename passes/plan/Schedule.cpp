@@ -10,6 +10,7 @@
 #include "passes/plan/Passes.h"
 #include "passes/plan/Tensors.h"
 
+#include "dialects/kiln/Build.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
 
@@ -40,13 +41,13 @@ struct Graph {
   std::vector<Step> steps;
 };
 
-Graph build(Block &block) {
+Graph build(Block &block, const SizeTable &sizes) {
   Graph graph;
   DenseMap<Value, int> pieceOf;
   DenseMap<Operation *, int> stepOf;
   auto newPiece = [&](Value value, bool counted) {
     pieceOf[value] = static_cast<int>(graph.pieces.size());
-    graph.pieces.push_back({counted ? nominalBytes(value.getType()) : 0, counted, 0});
+    graph.pieces.push_back({counted ? nominalBytes(value.getType(), sizes) : 0, counted, 0});
     return pieceOf[value];
   };
   for (Value argument : block.getArguments())
@@ -157,7 +158,12 @@ class Schedule : public impl::ScheduleBase<Schedule> {
     if (getOperation().isExternal())
       return;
     Block &block = getOperation().getBody().front();
-    Graph graph = build(block);
+    Result<SizeTable> sizes = SizeTable::read(getOperation());
+    if (!sizes.ok()) {
+      emitError(getOperation().getLoc(), sizes.status());
+      return signalPassFailure();
+    }
+    Graph graph = build(block, *sizes);
     Meter asWritten(graph);
     for (const Step &step : graph.steps)
       asWritten.run(step);

@@ -1,6 +1,8 @@
 #include "passes/plan/Tensors.h"
 
 #include "dialects/kiln/Build.h"
+#include "runtime/base/NominalSize.h"
+#include "runtime/base/Tensor.h"
 
 namespace kiln {
 
@@ -9,10 +11,15 @@ plan_ir::ViewType viewOf(mlir::Type tensor) {
   return plan_ir::ViewType::get(tensor.getContext(), *dtypeOf(type.getElementType()), getDims(type));
 }
 
-int64_t nominalBytes(mlir::Type tensor) {
+int64_t nominalBytes(mlir::Type tensor, const SizeTable &sizes) {
+  constexpr int64_t most = int64_t(1) << 50; // so that sums of them stay in range
   int64_t bytes = dtypeBytes(*dtypeOf(mlir::cast<mlir::RankedTensorType>(tensor).getElementType()));
-  for (const SizeExpr &dim : getDims(tensor))
-    bytes *= dim.asConstant().value_or(128);
+  for (const SizeExpr &dim : getDims(tensor)) {
+    std::optional<std::string> symbol = dim.asSymbol();
+    const SizeTable::Symbol *known = symbol ? sizes.find(*symbol) : nullptr;
+    int64_t size = known ? nominalSize(known->low, known->high) : dim.asConstant().value_or(nominalSize());
+    bytes = std::min(checkedMul(bytes, size).value_or(most), most);
+  }
   return bytes;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dialects/kiln/Ops.h"
+#include "dialects/kiln/SizeTable.h"
 #include "dialects/plan/PlanDialect.h"
 
 namespace kiln {
@@ -16,8 +17,8 @@ inline constexpr llvm::StringLiteral nameAttrName = "kiln.name";
 /// The view of memory that holds a tensor.
 plan_ir::ViewType viewOf(mlir::Type tensor);
 
-/// Bytes with every symbol at a nominal value; for heuristics.
-int64_t nominalBytes(mlir::Type tensor);
+/// Bytes with every symbol of `sizes` at its nominal size; for heuristics.
+int64_t nominalBytes(mlir::Type tensor, const SizeTable &sizes);
 
 /// Whether the op's result is its first operand's memory under other dims.
 bool isView(mlir::Operation *op);

@@ -45,3 +45,30 @@ func.func @views(%x: tensor<1xf32>, %y: tensor<1xf32>) -> tensor<1x1xf32> {
   %r = kiln.add %sa, %sb : (tensor<1x1xf32>, tensor<1x1xf32>) -> tensor<1x1xf32>
   return %r : tensor<1x1xf32>
 }
+
+// A size that is known to be small makes small tensors, one that may be anything makes middling ones.
+// CHECK-LABEL: func.func @small_size
+func.func @small_size(%x: tensor<?xf32, #kiln.dims<[N]>>, %y: tensor<100xf32>) -> tensor<1xf32>
+    attributes {kiln.sizes = ["N in 1..2"]} {
+  // CHECK: kiln.exp %arg0
+  // CHECK: kiln.exp %arg1
+  %b = kiln.exp %y : (tensor<100xf32>) -> tensor<100xf32>
+  %a = kiln.exp %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>>
+  %sb = kiln.reduce %b {kind = "sum", axes = array<i64: 0>, keepdims = 1 : i64} : (tensor<100xf32>) -> tensor<1xf32>
+  %sa = kiln.reduce %a {kind = "sum", axes = array<i64: 0>, keepdims = 1 : i64} : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1xf32>
+  %r = kiln.add %sa, %sb : (tensor<1xf32>, tensor<1xf32>) -> tensor<1xf32>
+  return %r : tensor<1xf32>
+}
+
+// CHECK-LABEL: func.func @any_size
+func.func @any_size(%x: tensor<?xf32, #kiln.dims<[N]>>, %y: tensor<100xf32>) -> tensor<1xf32>
+    attributes {kiln.sizes = ["N"]} {
+  // CHECK: kiln.exp %arg1
+  // CHECK: kiln.exp %arg0
+  %b = kiln.exp %y : (tensor<100xf32>) -> tensor<100xf32>
+  %a = kiln.exp %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>>
+  %sb = kiln.reduce %b {kind = "sum", axes = array<i64: 0>, keepdims = 1 : i64} : (tensor<100xf32>) -> tensor<1xf32>
+  %sa = kiln.reduce %a {kind = "sum", axes = array<i64: 0>, keepdims = 1 : i64} : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1xf32>
+  %r = kiln.add %sa, %sb : (tensor<1xf32>, tensor<1xf32>) -> tensor<1xf32>
+  return %r : tensor<1xf32>
+}
