@@ -311,7 +311,9 @@ Result<Case> parseCase(std::string_view line) {
     } else if (token == "only=reference") {
       c.referenceOnly = true;
     } else if (token.starts_with("error=")) {
-      c.error = token.substr(6);
+      const size_t slash = token.find('/');
+      c.error = token.substr(6, slash == token.npos ? slash : slash - 6);
+      c.compileError = slash == token.npos ? c.error : token.substr(slash + 1);
     } else if (token.starts_with("sizes=")) {
       KILN_ASSIGN(c.rounds, parseSizes(std::string_view(token).substr(6)));
     } else {

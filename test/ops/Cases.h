@@ -14,7 +14,7 @@
 // attributes: as runtime/base/Attributes.h prints them.
 // seed=N      default 0.
 // error=E0513 the kernel must refuse the operands with this code when asked for a result
-// out=type[dims].
+// out=type[dims]; error=E0513/E0311 where the compiler finds it under another code.
 // only=reference  the case is not for generated code; a comment says why.
 //
 // Text from `#` to the end of the line is a comment. What the results must be is stored in
@@ -51,7 +51,8 @@ struct Case {
   std::vector<OperandSpec> operands;
   Attributes attributes;
   uint64_t seed = 0;
-  std::string error; ///< "E0513", or empty
+  std::string error;        ///< "E0513", or empty
+  std::string compileError; ///< the same, or what was given behind a slash
   bool referenceOnly = false;
   OperandSpec result;        ///< type and dims of the result, given for error cases only
   std::vector<Sizes> rounds; ///< at least one; empty sizes where the case has no letters
