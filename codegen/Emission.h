@@ -2,7 +2,7 @@
 // to call them.
 #pragma once
 
-#include "codegen/Problem.h"
+#include "codegen/problem/Problem.h"
 #include "runtime/base/Recipe.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -37,8 +37,8 @@ struct Launch {
   std::string symbol;             ///< function of the module
   SizeExpr grid;                  ///< workgroups, over the problem's symbols; never a function of the thread count
   std::vector<BufferRef> buffers; ///< `args->buffers[i]`
-  std::vector<SizeExpr> sizes;    ///< `args->sizes[i]`; the problem's symbols in order, unless the family says otherwise
-  SizeExpr scratchBytes;          ///< per worker, 64-byte aligned
+  std::vector<SizeExpr> sizes; ///< `args->sizes[i]`; the problem's symbols in order, unless the family says otherwise
+  SizeExpr scratchBytes;       ///< per worker, 64-byte aligned
 };
 
 struct Emission {

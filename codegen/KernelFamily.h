@@ -2,8 +2,8 @@
 // kernels compile in parallel contexts and equal problems share code.
 #pragma once
 
-#include "codegen/Problem.h"
-#include "codegen/TargetInfo.h"
+#include "codegen/problem/Problem.h"
+#include "codegen/problem/TargetInfo.h"
 
 #include <optional>
 #include <span>

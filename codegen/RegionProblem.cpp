@@ -1,6 +1,6 @@
 #include "codegen/RegionProblem.h"
 
-#include "codegen/InPlace.h"
+#include "codegen/problem/InPlace.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/Structure.h"

@@ -3,7 +3,7 @@
 // survive.
 #pragma once
 
-#include "codegen/Problem.h"
+#include "codegen/problem/Problem.h"
 
 #include "mlir/IR/Operation.h"
 #include "mlir/IR/Value.h"

@@ -11,7 +11,7 @@
 //   - generated code calls nothing outside its own image.
 #pragma once
 
-#include "codegen/TargetInfo.h"
+#include "codegen/problem/TargetInfo.h"
 #include "runtime/base/DType.h"
 #include "runtime/base/SizeExpr.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "codegen/Emission.h"
-#include "codegen/TargetInfo.h"
+#include "codegen/problem/TargetInfo.h"
 #include "runtime/base/Status.h"
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Lowering of an emitted module to LLVM IR, and of LLVM IR to an object file in memory.
 #pragma once
 
-#include "codegen/TargetInfo.h"
+#include "codegen/problem/TargetInfo.h"
 #include "runtime/base/Status.h"
 
 #include "mlir/IR/BuiltinOps.h"

@@ -1,7 +1,7 @@
 // Inputs for checks, and the comparison with the interpreter.
-#include "codegen/ProblemInterpreter.h"
 #include "codegen/harness/Close.h"
 #include "codegen/harness/KernelHarness.h"
+#include "codegen/problem/ProblemInterpreter.h"
 #include "runtime/base/Float16.h"
 
 #include <algorithm>

@@ -1,9 +1,9 @@
 #include "codegen/harness/KernelHarness.h"
 
-#include "codegen/ProblemInterpreter.h"
 #include "codegen/cpu/KernelImage.h"
 #include "codegen/cpu/Lowering.h"
 #include "codegen/harness/GuardedBuffer.h"
+#include "codegen/problem/ProblemInterpreter.h"
 #include "runtime/device/FloatMode.h"
 
 #include "kiln/kernel_abi.h"

@@ -55,7 +55,7 @@ class Kiln_Op<string mnemonic, FusionRole role_, bit sizeValues = 0, list<Trait>
   string bodyTypes = "None";
   int bodyCost = 0;
   // Floating-point operations per element: of the result for elementwise ops, of the first operand for reductions. Those that move elements do none;
-  // contractions and windows have formulas (codegen/ProblemWork.cpp).
+  // contractions and windows have formulas (codegen/problem/ProblemWork.cpp).
   int flops = -1;
   // Computes row after row of the first operand, giving rows of the same dims; other operands are read for every row. So it may overwrite that operand.
   bit rowwise = 0;

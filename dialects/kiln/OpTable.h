@@ -51,7 +51,7 @@ struct OpInfo {
   /// With one operand: its elements under other strides.
   bool stridedView;
   /// Floating-point operations per element of the result, of the first operand for reductions; -1: opFlops has a
-  /// formula (codegen/Problem.h).
+  /// formula (codegen/problem/Problem.h).
   int flops;
   std::span<const AttributeInfo> attributes; ///< sorted by name
   ScalarBody body;                           ///< of elementwise ops

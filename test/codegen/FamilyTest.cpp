@@ -1,6 +1,6 @@
 #include "FamilyTest.h"
 
-#include "codegen/InPlace.h"
+#include "codegen/problem/InPlace.h"
 
 #include <catch2/catch.hpp>
 

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "codegen/ProblemInterpreter.h"
+#include "codegen/problem/ProblemInterpreter.h"
 
 using kiln::test::checkFamily;
 using kiln::test::claimant;

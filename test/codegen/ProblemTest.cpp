@@ -1,5 +1,5 @@
-#include "codegen/Problem.h"
-#include "codegen/ProblemInterpreter.h"
+#include "codegen/problem/Problem.h"
+#include "codegen/problem/ProblemInterpreter.h"
 
 #include "dialects/kiln/OpTable.h"
 

@@ -1,4 +1,4 @@
-#include "codegen/TargetInfo.h"
+#include "codegen/problem/TargetInfo.h"
 
 #include <catch2/catch.hpp>
 

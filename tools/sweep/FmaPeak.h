@@ -1,7 +1,7 @@
 // The arithmetic ceiling of one core, measured: independent fused multiply-adds in registers.
 #pragma once
 
-#include "codegen/TargetInfo.h"
+#include "codegen/problem/TargetInfo.h"
 
 namespace kiln {
 

@@ -1,8 +1,8 @@
 // BufferAccess: reads and writes a dense buffer at points of an iteration space that it broadcasts into.
 #pragma once
 
-#include "codegen/Problem.h"
 #include "codegen/cpu/Emitter.h"
+#include "codegen/problem/Problem.h"
 
 #include <span>
 

@@ -2,7 +2,7 @@
 // numpy.
 #pragma once
 
-#include "codegen/Problem.h"
+#include "codegen/problem/Problem.h"
 
 #include <optional>
 

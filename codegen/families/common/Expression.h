@@ -1,8 +1,8 @@
 // Expression: evaluates the elementwise ops of a problem at one point (or vector of points) of an iteration space.
 #pragma once
 
-#include "codegen/Problem.h"
 #include "codegen/cpu/ScalarEmitter.h"
+#include "codegen/problem/Problem.h"
 
 #include <functional>
 #include <map>

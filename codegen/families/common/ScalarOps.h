@@ -1,8 +1,8 @@
 // Elementwise ops as code: which ones generated kernels know, for which element types, and their emission.
 #pragma once
 
-#include "codegen/Problem.h"
 #include "codegen/cpu/ScalarEmitter.h"
+#include "codegen/problem/Problem.h"
 
 namespace kiln {
 

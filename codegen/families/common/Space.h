@@ -2,9 +2,9 @@
 // the walk over the rows of one workgroup.
 #pragma once
 
-#include "codegen/Problem.h"
 #include "codegen/cpu/Emitter.h"
 #include "codegen/families/common/Access.h"
+#include "codegen/problem/Problem.h"
 
 #include <functional>
 

@@ -2,7 +2,7 @@
 // computed.
 #pragma once
 
-#include "codegen/Problem.h"
+#include "codegen/problem/Problem.h"
 
 #include <optional>
 #include <vector>

@@ -1,7 +1,7 @@
 // A problem's convolution, taken apart; shared by the families that implement one.
 #pragma once
 
-#include "codegen/Problem.h"
+#include "codegen/problem/Problem.h"
 
 #include <optional>
 #include <vector>

@@ -4,8 +4,8 @@
 // written, once).
 #pragma once
 
-#include "codegen/Problem.h"
 #include "codegen/cpu/Emitter.h"
+#include "codegen/problem/Problem.h"
 
 #include <functional>
 #include <map>

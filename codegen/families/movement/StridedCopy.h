@@ -2,8 +2,8 @@
 // part of a larger tensor.
 #pragma once
 
-#include "codegen/Problem.h"
 #include "codegen/cpu/Emitter.h"
+#include "codegen/problem/Problem.h"
 
 #include <optional>
 

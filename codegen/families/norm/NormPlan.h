@@ -1,8 +1,8 @@
 // What the norm family makes of a problem before it emits anything.
 #pragma once
 
-#include "codegen/Problem.h"
 #include "codegen/families/common/Space.h"
+#include "codegen/problem/Problem.h"
 
 #include <optional>
 

@@ -1,8 +1,8 @@
 // What the reduction family makes of a problem before it emits anything.
 #pragma once
 
-#include "codegen/Problem.h"
 #include "codegen/families/common/Access.h"
+#include "codegen/problem/Problem.h"
 
 #include <optional>
 

@@ -1,4 +1,4 @@
-#include "codegen/Problem.h"
+#include "codegen/problem/Problem.h"
 
 #include "runtime/base/Float16.h"
 

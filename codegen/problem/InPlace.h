@@ -2,7 +2,7 @@
 // dead by then is for buffer assignment to see, and a family must emit code that is right either way.
 #pragma once
 
-#include "codegen/Problem.h"
+#include "codegen/problem/Problem.h"
 
 namespace kiln {
 

@@ -1,4 +1,4 @@
-#include "codegen/ProblemInterpreter.h"
+#include "codegen/problem/ProblemInterpreter.h"
 
 #include "runtime/base/Float16.h"
 #include "runtime/base/Recipe.h"

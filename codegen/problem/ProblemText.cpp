@@ -1,5 +1,5 @@
 // The one-line text form of a Problem: printer and parser. The grammar stands in Problem.h.
-#include "codegen/Problem.h"
+#include "codegen/problem/Problem.h"
 
 #include "runtime/base/Float16.h"
 

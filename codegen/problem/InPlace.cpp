@@ -1,4 +1,4 @@
-#include "codegen/InPlace.h"
+#include "codegen/problem/InPlace.h"
 
 #include "dialects/kiln/OpTable.h"
 

@@ -1,5 +1,5 @@
 // How much work a problem is: floating-point operations and bytes, as expressions over its symbols.
-#include "codegen/Problem.h"
+#include "codegen/problem/Problem.h"
 
 #include "dialects/kiln/OpTable.h"
 

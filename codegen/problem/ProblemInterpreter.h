@@ -1,7 +1,7 @@
 // Runs a Problem op by op on the reference kernels: the oracle that every family's kernels are checked against.
 #pragma once
 
-#include "codegen/Problem.h"
+#include "codegen/problem/Problem.h"
 #include "runtime/base/Tensor.h"
 
 #include <span>
