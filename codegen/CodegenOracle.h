@@ -17,6 +17,8 @@ public:
   std::optional<std::string> layoutPreference(mlir::Operation *op) override;
   double flops(mlir::Operation *op) override;
   Result<KernelChoice> choose(mlir::Operation *kernel) override;
+  /// The families that it asks, in order of preference.
+  std::span<const KernelFamily *const> families() const { return options.families; }
 
 private:
   ChooseOptions options;

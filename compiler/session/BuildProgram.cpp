@@ -13,7 +13,7 @@ namespace {
 
 class ProgramBuilder {
 public:
-  explicit ProgramBuilder(ModuleOp module) : module(module) {}
+  ProgramBuilder(ModuleOp module, std::span<const KernelFamily *const> families) : module(module), families(families) {}
 
   Result<BuiltProgram> run() {
     ProgramOp program;
@@ -37,7 +37,7 @@ private:
   Status addKernel(plan_ir::KernelOp op) {
     kernels[op.getSymName()] = static_cast<KernelId>(built.kernels.size());
     KernelJob job;
-    job.family = findFamily(cpuFamilies(), std::string_view(op.getFamily()));
+    job.family = findFamily(families, std::string_view(op.getFamily()));
     if (!job.family)
       return makeError(ErrorCode::E0806, "kernel @", op.getSymName().str(), ": there is no family ",
                        op.getFamily().str());
@@ -76,12 +76,11 @@ private:
           return addSymbol(define, {define.getSymbol().str(), -1, -1, sizeOf(define.getValue())});
         })
         .Case([&](CheckOp check) {
-          SizeExpr a = sizeOf(check.getLhs()), b = sizeOf(check.getRhs());
-          if (check.getKind() == "equal")
-            program.checks.push_back({a, b, "sizes " + a.print() + " and " + b.print() + " must be equal"});
-          else
-            program.checks.push_back({(a - b) * (a - 1) * (b - 1), 0,
-                                      "sizes " + a.print() + " and " + b.print() + " must be equal, or one of them 1"});
+          using Relation = Condition::Relation;
+          program.checks.push_back({sizeOf(check.getLhs()), sizeOf(check.getRhs()),
+                                    check.getKind() == "equal"       ? Relation::Equal
+                                    : check.getKind() == "broadcast" ? Relation::Broadcast
+                                                                     : Relation::AtMost});
           return Status::success();
         })
         .Case([&](InputOp input) {
@@ -132,8 +131,7 @@ private:
     symbol.low = static_cast<int64_t>(op.getLow());
     symbol.high = static_cast<int64_t>(op.getHigh().value_or(INT64_MAX));
     if (auto divisor = static_cast<int64_t>(op.getDivisor()); divisor != 1)
-      built.program.checks.push_back({SizeExpr::mod(SizeExpr::symbol(symbol.name), divisor), 0,
-                                      "size " + symbol.name + " must be a multiple of " + std::to_string(divisor)});
+      built.program.checks.push_back({SizeExpr::symbol(symbol.name), divisor, Condition::Relation::MultipleOf});
     built.program.symbols.push_back(std::move(symbol));
     return Status::success();
   }
@@ -223,6 +221,7 @@ private:
   }
 
   ModuleOp module;
+  std::span<const KernelFamily *const> families;
   BuiltProgram built;
   llvm::StringMap<KernelId> kernels;
   DenseMap<Value, ViewId> views;
@@ -233,4 +232,6 @@ private:
 
 std::string kiln::kernelCodeName(plan_ir::KernelOp kernel) { return kernel.getSymName().str() + "_code"; }
 
-Result<BuiltProgram> kiln::buildProgram(ModuleOp module) { return ProgramBuilder(module).run(); }
+Result<BuiltProgram> kiln::buildProgram(ModuleOp module, std::span<const KernelFamily *const> families) {
+  return ProgramBuilder(module, families).run();
+}

@@ -27,7 +27,7 @@ struct BuiltProgram {
 std::string kernelCodeName(plan_ir::KernelOp kernel);
 
 /// Reads the one plan.program of `module`. IR that a user wrote may be wrong in any way that the
-/// verifier lets through: that is an error.
-Result<BuiltProgram> buildProgram(mlir::ModuleOp module);
+/// verifier lets through: that is an error. Kernels name their families by name, of `families`.
+Result<BuiltProgram> buildProgram(mlir::ModuleOp module, std::span<const KernelFamily *const> families);
 
 } // namespace kiln

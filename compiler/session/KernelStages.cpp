@@ -17,10 +17,10 @@ using namespace kiln;
 
 namespace {
 
-Result<KernelJob> jobOf(kiln::KernelOp op) {
+Result<KernelJob> jobOf(kiln::KernelOp op, std::span<const KernelFamily *const> families) {
   KernelJob job;
   auto text = [&](StringRef name) { return op->getAttrOfType<StringAttr>(name).getValue(); };
-  job.family = findFamily(cpuFamilies(), std::string_view(text("family")));
+  job.family = findFamily(families, std::string_view(text("family")));
   if (!job.family)
     return makeError(ErrorCode::E0806, "there is no kernel family ", text("family").str());
   KILN_ASSIGN(job.problem, Problem::parse(std::string_view(text("problem"))));
@@ -88,6 +88,10 @@ Status Compilation::describeKernels() {
   std::map<std::string, size_t> known;
   Status status;
   module->walk([&](kiln::KernelOp op) {
+    if (interpreted()) {
+      status = kernelsInterpreted();
+      return WalkResult::interrupt();
+    }
     std::string key;
     for (StringRef name : {"family", "problem", "config"})
       if (auto text = op->getAttrOfType<StringAttr>(name))
@@ -98,7 +102,7 @@ Status Compilation::describeKernels() {
       return WalkResult::interrupt();
     auto [it, added] = known.try_emplace(key, jobs.size());
     if (added) {
-      Result<KernelJob> job = jobOf(op);
+      Result<KernelJob> job = jobOf(op, families());
       if (!job.ok()) {
         status = job.status();
         return WalkResult::interrupt();
@@ -162,7 +166,7 @@ Status Compilation::showKernels() {
   if (!wanted || interpreted())
     return Status::success();
   cpu::loadKernelDialects(context);
-  KILN_ASSIGN(BuiltProgram built, buildProgram(*module));
+  KILN_ASSIGN(BuiltProgram built, buildProgram(*module, families()));
   auto names = module->getOps<plan_ir::KernelOp>().begin();
   for (const KernelJob &job : built.kernels) {
     KILN_ASSIGN(Emission emission, job.family->emit(job.problem, job.config, *target, context));

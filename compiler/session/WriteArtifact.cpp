@@ -26,13 +26,13 @@ static std::vector<std::byte> joinCode(std::span<const CompiledKernel> kernels, 
 }
 
 Status Compilation::writeArtifact(ByteSink &sink) {
-  KILN_ASSIGN(BuiltProgram built, buildProgram(*module));
+  if (interpreted() && !module->getOps<plan_ir::KernelOp>().empty())
+    return kernelsInterpreted();
+  KILN_ASSIGN(BuiltProgram built, buildProgram(*module, families()));
   Program &program = built.program;
   program.producer = "kiln " KILN_VERSION;
   program.target = target ? target->print() : "interpreter";
   program.precision = precisionName(precision);
-  if (interpreted() && !built.kernels.empty())
-    return makeError(ErrorCode::E0703, "the module holds kernels, which target \"interpreter\" cannot run");
 
   bool dump = !options.dumpDirectory.empty();
   std::vector<CompiledKernel> kernels;

@@ -125,8 +125,8 @@ LogicalResult BindShapeOp::verify() {
 LogicalResult DefineOp::verify() { return verifySize(*this, getValue()); }
 
 LogicalResult CheckOp::verify() {
-  if (getKind() != "equal" && getKind() != "broadcast")
-    return emitOpError() << "kind must be \"equal\" or \"broadcast\", not \"" << getKind() << "\"";
+  if (getKind() != "equal" && getKind() != "broadcast" && getKind() != "at_most")
+    return emitOpError() << "kind must be \"equal\", \"broadcast\" or \"at_most\", not \"" << getKind() << "\"";
   return success(succeeded(verifySize(*this, getLhs())) && succeeded(verifySize(*this, getRhs())));
 }
 

@@ -76,7 +76,7 @@ def Plan_DefineOp : Plan_Op<"define", [Plan_InProgram]> {
 }
 
 def Plan_CheckOp : Plan_Op<"check", [Plan_InProgram]> {
-  let summary = "Refuses the bound inputs unless two sizes are `equal`, or `broadcast` (equal, or one of them 1)";
+  let summary = "Refuses the bound inputs unless two sizes are `equal`, `broadcast` (equal, or one of them 1), or the first is `at_most` the second";
   let arguments = (ins StrAttr:$kind, StrAttr:$lhs, StrAttr:$rhs);
   let assemblyFormat = "$kind $lhs `,` $rhs attr-dict";
   let hasVerifier = 1;
@@ -110,7 +110,7 @@ def Plan_ConstantOp : Plan_Op<"constant", [Plan_InProgram]> {
 def Plan_AllocOp : Plan_Op<"alloc", [Plan_InProgram]> {
   let summary = "A buffer for intermediate results";
   let description = [{
-    `place` is "arena" (device memory, packed with the others by live interval), "workspace" (the same, used inside one launch only) or
+    `place` is "arena" (device memory, packed with the others by live interval), "workspace" (the same, for the launches of one kernel call) or
     "host" (small integer and bool values that host steps compute with). `offset` is its byte offset in the arena, present once assigned;
     buffers of unknown size are packed when inputs are bound.
   }];

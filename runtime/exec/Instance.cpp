@@ -233,10 +233,8 @@ Result<CompiledProgram> CompiledProgram::compile(const Program &p) {
   };
   for (const ProgramSymbol &s : p.symbols)
     c.symbolValues.push_back(size(s.isBound() ? SizeExpr(0) : s.value));
-  for (const ProgramCheck &check : p.checks) {
-    c.checkLhs.push_back(size(check.lhs));
-    c.checkRhs.push_back(size(check.rhs));
-  }
+  for (const Condition &check : p.checks)
+    c.checks.push_back({size(check.lhs), size(check.rhs)});
   for (const Buffer &b : p.buffers)
     c.bufferBytes.push_back(size(b.bytes));
   for (const View &v : p.views) {

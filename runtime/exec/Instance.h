@@ -16,7 +16,7 @@ namespace kiln {
 
 /// The program's size expressions, compiled over the indices of its symbols.
 struct CompiledProgram {
-  struct Guard {
+  struct Sides { ///< of a Condition
     CompiledSize lhs, rhs;
   };
   struct LaunchSizes {
@@ -25,11 +25,11 @@ struct CompiledProgram {
   };
   std::vector<std::string> symbolNames;
   std::vector<CompiledSize> symbolValues; // of defined symbols; constant 0 for bound ones
-  std::vector<CompiledSize> checkLhs, checkRhs;
+  std::vector<Sides> checks;
   std::vector<CompiledSize> bufferBytes;
   std::vector<CompiledSize> viewOffsets;
   std::vector<std::vector<CompiledSize>> viewDims;
-  std::vector<std::vector<Guard>> guards; // of each step
+  std::vector<std::vector<Sides>> guards; // of each step
   std::vector<LaunchSizes> launches;      // one per step; empty for others
   std::vector<CompiledSize> flops, bytes;
   std::vector<ref::Kernel> hostKernels; // one per step; null for others

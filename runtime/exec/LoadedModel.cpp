@@ -79,6 +79,44 @@ Result<std::vector<int64_t>> LoadedModel::bindSymbols(std::span<const InputShape
   return values;
 }
 
+/// In the words of the signature where it names the sizes: `dim 0 of "a" is 2 (N) and dim 0 of "b" is 3 (K); they must
+/// be equal`.
+Status LoadedModel::checkFailure(const Condition &check, std::optional<int64_t> lhs, std::optional<int64_t> rhs) const {
+  const Program &p = program();
+  auto number = [](std::optional<int64_t> v) { return v ? std::to_string(*v) : std::string("no number"); };
+  auto describe = [&](const SizeExpr &size, std::optional<int64_t> value) {
+    if (std::optional<std::string> name = size.asSymbol())
+      for (const ProgramSymbol &s : p.symbols)
+        if (s.name == *name && s.isBound())
+          return "dim " + std::to_string(s.dim) + " of \"" + p.inputs[size_t(s.input)].name + "\" is " + number(value) +
+                 " (" + s.name + ")";
+    return "size " + size.print() + (size.isConstant() ? "" : " is " + number(value));
+  };
+  using Relation = Condition::Relation;
+  auto symmetric = [&](const std::string &extra) {
+    // A side that is a number is what the other one must be.
+    if (check.lhs.isConstant() || check.rhs.isConstant()) {
+      bool left = check.lhs.isConstant();
+      return describe(left ? check.rhs : check.lhs, left ? rhs : lhs) + "; it must be " + number(left ? lhs : rhs) +
+             (extra.empty() ? "" : " or 1");
+    }
+    return describe(check.lhs, lhs) + " and " + describe(check.rhs, rhs) + "; they must be equal" + extra;
+  };
+  switch (check.relation) {
+  case Relation::Equal: return makeError(ErrorCode::E0508, symmetric(""));
+  case Relation::Broadcast: return makeError(ErrorCode::E0508, symmetric(", or one of them 1"));
+  case Relation::AtMost:
+    return check.lhs.isConstant()
+               ? makeError(ErrorCode::E0508, describe(check.rhs, rhs), "; it must be at least ", number(lhs))
+               : makeError(ErrorCode::E0508, describe(check.lhs, lhs), "; it must be at most ", number(rhs));
+  case Relation::MultipleOf:
+    return makeError(ErrorCode::E0508, describe(check.lhs, lhs), "; it must be a multiple of ", number(rhs));
+  case Relation::NotEqual:
+  case Relation::Above: break;
+  }
+  return makeError(ErrorCode::E0508, describe(check.lhs, lhs), "; the model needs ", check.print());
+}
+
 Status LoadedModel::checkInputs(std::span<const InputShape> inputs, std::span<const int64_t> symbols) const {
   const Program &p = program();
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -103,12 +141,10 @@ Status LoadedModel::checkInputs(std::span<const InputShape> inputs, std::span<co
     }
   }
   for (size_t k = 0; k < p.checks.size(); ++k) {
-    std::optional<int64_t> lhs = compiled.checkLhs[k].evaluate(symbols), rhs = compiled.checkRhs[k].evaluate(symbols);
-    if (lhs && rhs && *lhs == *rhs)
-      continue;
-    auto text = [](std::optional<int64_t> v) { return v ? std::to_string(*v) : std::string("no number"); };
-    return makeError(ErrorCode::E0508, p.checks[k].message, " (", p.checks[k].lhs.print(), " = ", text(lhs), ", ",
-                     p.checks[k].rhs.print(), " = ", text(rhs), ")");
+    std::optional<int64_t> lhs = compiled.checks[k].lhs.evaluate(symbols),
+                           rhs = compiled.checks[k].rhs.evaluate(symbols);
+    if (!lhs || !rhs || !p.checks[k].holds(*lhs, *rhs))
+      return checkFailure(p.checks[k], lhs, rhs);
   }
   return Status();
 }

@@ -45,6 +45,7 @@ private:
   LoadedModel() = default;
   Result<std::vector<int64_t>> bindSymbols(std::span<const InputShape> inputs) const;
   Status checkInputs(std::span<const InputShape> inputs, std::span<const int64_t> symbols) const;
+  Status checkFailure(const Condition &check, std::optional<int64_t> lhs, std::optional<int64_t> rhs) const;
   Status inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const;
 
   std::shared_ptr<const Artifact> theArtifact;

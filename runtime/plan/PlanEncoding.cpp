@@ -141,7 +141,7 @@ public:
   }
   void field(Condition::Relation &v) {
     uint64_t n = number();
-    if (n > uint64_t(Condition::Relation::Above))
+    if (n > uint64_t(Condition::Relation::MultipleOf))
       fail();
     v = failed ? Condition::Relation::Equal : Condition::Relation(n);
   }
@@ -241,9 +241,6 @@ template <typename A> void transfer(A &a, typename A::template Of<int64_t> &v) {
 
 template <typename A> void transfer(A &a, typename A::template Of<ProgramSymbol> &v) {
   a.field(v.name), a.field(v.input), a.field(v.dim), a.field(v.value), a.field(v.low), a.field(v.high);
-}
-template <typename A> void transfer(A &a, typename A::template Of<ProgramCheck> &v) {
-  a.field(v.lhs), a.field(v.rhs), a.field(v.message);
 }
 template <typename A> void transfer(A &a, typename A::template Of<Buffer> &v) {
   a.field(v.place), a.field(v.index), a.field(v.bytes), a.field(v.firstStep), a.field(v.lastStep), a.field(v.offset);

@@ -80,7 +80,7 @@ private:
         return inconsistent("symbol '", s.name, "' has an empty range");
       defined.insert(s.name);
     }
-    for (const ProgramCheck &c : p.checks) {
+    for (const Condition &c : p.checks) {
       KILN_TRY(checkSize(c.lhs));
       KILN_TRY(checkSize(c.rhs));
     }
@@ -91,7 +91,7 @@ private:
     if (size.isConstant())
       return Status();
     if (size.isInvalid())
-      return inconsistent("a size is invalid");
+      return makeError(ErrorCode::E0308, "a size of the program exceeds 64 bits, whatever the inputs are");
     std::set<std::string> used;
     size.collectSymbols(used);
     for (const std::string &name : used)
@@ -218,7 +218,6 @@ private:
     return checkOperand(index, copy.target, true);
   }
 
-  static constexpr size_t maxRank = 64;
   const Program &p;
   uint64_t codeBytes;
   std::set<std::string> defined;

@@ -24,6 +24,8 @@ namespace kiln {
 using ViewId = uint32_t;
 using BufferId = uint32_t;
 using KernelId = uint32_t;
+/// Most dims of a view.
+inline constexpr size_t maxRank = 64;
 /// An absent optional operand.
 inline constexpr ViewId noView = UINT32_MAX;
 
@@ -42,10 +44,32 @@ struct ProgramSymbol {
   bool isBound() const { return input >= 0; }
 };
 
-/// lhs must equal rhs for the bound sizes; else the run is refused with `message`.
-struct ProgramCheck {
+/// A relation between bound sizes: a check, which must hold or the run is refused, or the guard of a step.
+struct Condition {
+  enum class Relation : uint8_t {
+    Equal,
+    NotEqual,
+    AtMost,
+    Above,
+    Broadcast, ///< equal, or one of them 1
+    MultipleOf ///< of a positive rhs
+  };
   SizeExpr lhs, rhs;
-  std::string message;
+  Relation relation = Relation::Equal;
+
+  bool holds(int64_t l, int64_t r) const {
+    switch (relation) {
+    case Relation::Equal: return l == r;
+    case Relation::NotEqual: return l != r;
+    case Relation::AtMost: return l <= r;
+    case Relation::Above: return l > r;
+    case Relation::Broadcast: return l == r || l == 1 || r == 1;
+    case Relation::MultipleOf: return r > 0 && l % r == 0;
+    }
+    return false;
+  }
+  /// "N == M"; a broadcast is "N ~ M", a multiple "N % 8".
+  std::string print() const;
 };
 
 struct Buffer {
@@ -127,23 +151,6 @@ struct CopyStep {
   ViewId source = 0, target = 0; ///< of equal byte counts
 };
 
-/// A relation between bound sizes.
-struct Condition {
-  enum class Relation : uint8_t { Equal, NotEqual, AtMost, Above };
-  SizeExpr lhs, rhs;
-  Relation relation = Relation::Equal;
-
-  bool holds(int64_t l, int64_t r) const {
-    switch (relation) {
-    case Relation::Equal: return l == r;
-    case Relation::NotEqual: return l != r;
-    case Relation::AtMost: return l <= r;
-    case Relation::Above: return l > r;
-    }
-    return false;
-  }
-};
-
 struct Step {
   std::variant<LaunchStep, HostCallStep, CopyStep> action;
   std::string node; ///< name of the model node (of the main one of a fused kernel); for errors and profiles
@@ -162,7 +169,7 @@ struct Program {
   std::string precision; ///< "default", "strict", "fast"
 
   std::vector<ProgramSymbol> symbols;
-  std::vector<ProgramCheck> checks;
+  std::vector<Condition> checks;
   std::vector<Buffer> buffers;
   std::vector<View> views;
   std::vector<Port> inputs, outputs;

@@ -15,8 +15,8 @@ public:
     os << "\n";
     for (const ProgramSymbol &s : p.symbols)
       printSymbol(s);
-    for (const ProgramCheck &c : p.checks)
-      os << "check " << c.lhs.print() << " == " << c.rhs.print() << " else " << printAttribute(c.message) << "\n";
+    for (const Condition &check : p.checks)
+      os << "check " << check.print() << "\n";
     for (const Port &port : p.inputs)
       os << "input " << printAttribute(port.name) << " " << type(port.view) << "\n";
     for (const Port &port : p.outputs)
@@ -109,10 +109,8 @@ private:
   void printStep(size_t index) {
     const Step &step = p.steps[index];
     os << "step " << index << " " << printAttribute(step.node) << " ";
-    static constexpr const char *relations[] = {" == ", " != ", " <= ", " > "};
     for (const Condition &guard : step.guards)
-      os << (&guard == &step.guards[0] ? "if " : "and ") << guard.lhs.print() << relations[size_t(guard.relation)]
-         << guard.rhs.print() << " ";
+      os << (&guard == &step.guards[0] ? "if " : "and ") << guard.print() << " ";
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
       os << "launch @" << launch->kernel << "[" << launch->entry << "](";
       for (size_t i = 0; i < launch->buffers.size(); ++i)
@@ -146,6 +144,11 @@ private:
 };
 
 } // namespace
+
+std::string Condition::print() const {
+  static constexpr const char *signs[] = {" == ", " != ", " <= ", " > ", " ~ ", " % "};
+  return lhs.print() + signs[size_t(relation)] + rhs.print();
+}
 
 std::string printProgram(const Program &program) { return Printer(program).run(); }
 

@@ -82,9 +82,9 @@ TEST_CASE("other files and other versions are told apart") {
   CHECK(loadError({}) == ErrorCode::E0601);
   std::vector<std::byte> bytes = sampleProgram().bytes();
   auto newer = bytes;
-  newer[8] = std::byte(2);
+  newer[8] = std::byte(artifactVersion + 1);
   CHECK(loadError(newer) == ErrorCode::E0602);
-  newer[8] = std::byte(0);
+  newer[8] = std::byte(artifactOldestVersion - 1);
   CHECK(loadError(newer) == ErrorCode::E0607);
 }
 

@@ -88,11 +88,46 @@ TEST_CASE("inputs that do not fit are named") {
 }
 
 TEST_CASE("constraints are checked when inputs are bound") {
-  ProgramBuilder b = sampleProgram();
-  b.p.checks.push_back({*SizeExpr::parse("N mod 2"), 0, "the batch must be even"});
+  auto failure = [](const char *lhs, Condition::Relation relation, const char *rhs) {
+    ProgramBuilder b = sampleProgram();
+    b.p.checks.push_back({*SizeExpr::parse(lhs), *SizeExpr::parse(rhs), relation});
+    ExecutionContext context(load(b), 1);
+    Tensor x = iota({5, 3});
+    return runError(context, {x.view(), x.view()});
+  };
+  using Relation = Condition::Relation;
+  CHECK(failure("N", Relation::MultipleOf, "5") == "ok");
+  CHECK(failure("N", Relation::MultipleOf, "2") == "dim 0 of \"x\" is 5 (N); it must be a multiple of 2 [KILN-E0508]");
+  CHECK(failure("N", Relation::MultipleOf, "N-5") ==
+        "dim 0 of \"x\" is 5 (N); it must be a multiple of 0 [KILN-E0508]");
+  CHECK(failure("N", Relation::Equal, "6") == "dim 0 of \"x\" is 5 (N); it must be 6 [KILN-E0508]");
+  CHECK(failure("M", Relation::Equal, "N") ==
+        "size M is 10 and dim 0 of \"x\" is 5 (N); they must be equal [KILN-E0508]");
+  CHECK(failure("7", Relation::AtMost, "N") == "dim 0 of \"x\" is 5 (N); it must be at least 7 [KILN-E0508]");
+  CHECK(failure("M", Relation::AtMost, "N") == "size M is 10; it must be at most 5 [KILN-E0508]");
+  CHECK(failure("N", Relation::AtMost, "M") == "ok");
+  CHECK(failure("N", Relation::Broadcast, "4") == "dim 0 of \"x\" is 5 (N); it must be 4 or 1 [KILN-E0508]");
+  CHECK(failure("N", Relation::Above, "M") == "dim 0 of \"x\" is 5 (N); the model needs N > M [KILN-E0508]");
+}
+
+TEST_CASE("sizes that meet in a broadcast may be large") {
+  ProgramBuilder b;
+  b.symbol("N", 0, 0);
+  b.symbol("K", 1, 0);
+  ViewId x = b.input("a", DType::I8, {"N"}), y = b.input("b", DType::I8, {"K"});
+  ViewId out = b.output("out", DType::I8, {"max(N,K)"});
+  b.call("add", {x, y}, {out});
+  b.p.checks.push_back({*SizeExpr::parse("N"), *SizeExpr::parse("K"), Condition::Relation::Broadcast});
   ExecutionContext context(load(b), 1);
-  Tensor x = iota({5, 3});
-  CHECK(runError(context, {x.view(), x.view()}) == "the batch must be even ((N mod 2) = 1, 0 = 0) [KILN-E0508]");
+  auto run = [&](int64_t n, int64_t k) {
+    Tensor first = *Tensor::zeros(DType::I8, std::vector<int64_t>{n}),
+           second = *Tensor::zeros(DType::I8, std::vector<int64_t>{k});
+    return runError(context, {first.view(), second.view()});
+  };
+  CHECK(run(3000000, 3000000) == "ok");
+  CHECK(run(3000000, 1) == "ok");
+  CHECK(run(2, 3) ==
+        "dim 0 of \"a\" is 2 (N) and dim 0 of \"b\" is 3 (K); they must be equal, or one of them 1 [KILN-E0508]");
 }
 
 TEST_CASE("outputs are bound or allocated") {

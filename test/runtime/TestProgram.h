@@ -181,7 +181,7 @@ inline ProgramBuilder sampleProgram() {
   ViewId flat = b.view(b.p.views[t].buffer, DType::F32, b.dims({"N*3"}));
   copy.action = CopyStep{flat, twice};
   b.p.steps.push_back(copy);
-  b.p.checks.push_back({*SizeExpr::parse("N mod 1"), 0, "N must be whole"});
+  b.p.checks.push_back({*SizeExpr::parse("N"), 1, Condition::Relation::MultipleOf});
   return b;
 }
 
