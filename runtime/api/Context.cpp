@@ -13,10 +13,14 @@ Result<TensorView> viewOf(const kiln_value &value, const std::string &what) {
     return makeError(value.kind == KILN_NONE ? ErrorCode::E0502 : ErrorCode::E0511, what,
                      value.kind == KILN_NONE ? " is missing" : " is not a tensor");
   const kiln_tensor &t = value.u.tensor;
+  if (t.space != KILN_HOST)
+    return makeError(ErrorCode::E0704, what, " lies in the unknown memory space ", t.space);
+  if (t.reserved != 0 || value.reserved != 0)
+    return makeError(ErrorCode::E0704, what, " has a reserved field that is not 0");
   std::optional<DType> dtype = dtypeFromCode(uint64_t(int64_t(t.dtype)));
   if (!dtype)
     return makeError(ErrorCode::E0704, what, " has the unknown element type ", t.dtype);
-  if (t.rank < 0 || t.rank > 64 || (t.rank > 0 && !t.dims))
+  if (t.rank < 0 || t.rank > int32_t(maxRank) || (t.rank > 0 && !t.dims))
     return makeError(ErrorCode::E0704, what, " has no valid dims");
   return TensorView{t.data, *dtype, {t.dims, size_t(t.rank)}};
 }
@@ -25,9 +29,10 @@ void releaseTensor(kiln_value *value) { delete static_cast<Tensor *>(value->owne
 
 kiln_value giveTensor(Tensor tensor) {
   auto *owned = new Tensor(std::move(tensor));
-  kiln_value value = {};
+  kiln_value value = KILN_VALUE_INIT;
   value.kind = KILN_TENSOR;
-  value.u.tensor = {owned->data(), owned->dims().data(), int32_t(owned->dims().size()), int32_t(owned->dtype())};
+  value.u.tensor = {
+      owned->data(), owned->dims().data(), int32_t(owned->dims().size()), int32_t(owned->dtype()), KILN_HOST, 0};
   value.release = releaseTensor;
   value.owner = owned;
   return value;
@@ -108,8 +113,12 @@ void kiln_context_release(kiln_context *context) {
 }
 
 int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,
-                     size_t output_count, kiln_status *status) {
+                     size_t output_count, const kiln_run_options *options, kiln_status *status) {
   return guarded(status, [&]() -> Status {
+    kiln_run_options full = KILN_RUN_OPTIONS_INIT;
+    KILN_TRY(takeSized(options, full, sizeof full));
+    if (full.stream)
+      return makeError(ErrorCode::E0704, "a stream is given; runs on the host have none");
     if (!context || (!inputs && input_count > 0) || (!outputs && output_count > 0))
       return nullArgument(!context ? "context" : !inputs ? "inputs" : "outputs");
     return runContext(context, {inputs, input_count}, {outputs, output_count});
@@ -149,7 +158,7 @@ int kiln_context_get_info(const kiln_context *context, kiln_context_info *info, 
     std::shared_ptr<const Instance> instance = c.lastInstance();
     if (!instance)
       return makeError(ErrorCode::E0704, "there was no run yet");
-    kiln_context_info full = {};
+    kiln_context_info full = KILN_CONTEXT_INFO_INIT;
     full.threads = c.threads();
     full.arena_bytes = instance->arenaBytes;
     full.scratch_bytes = instance->scratchBytes * c.threads();
@@ -168,7 +177,7 @@ int kiln_set_thread_pool(const kiln_thread_pool *pool, kiln_status *status) {
       ThreadPool::replace(nullptr);
       return Status();
     }
-    kiln_thread_pool full = {};
+    kiln_thread_pool full = KILN_THREAD_POOL_INIT;
     KILN_TRY(takeSized(pool, full, sizeof full));
     if (!full.parallel_for)
       return nullArgument("parallel_for");

@@ -26,14 +26,13 @@ int main(int argc, char **argv) {
   kiln_context *context = NULL;
   float x[6] = {1, 2, 3, 4, 5, 6}, y[6] = {1, 1, 1, 1, 1, 1};
   int64_t dims[2] = {2, 3};
-  kiln_value inputs[2] = {{KILN_TENSOR, 0, {{x, dims, 2, KILN_F32}}, NULL, NULL},
-                          {KILN_TENSOR, 0, {{y, dims, 2, KILN_F32}}, NULL, NULL}};
-  kiln_value outputs[2] = {{KILN_NONE, 0, {{0}}, NULL, NULL}, {KILN_NONE, 0, {{0}}, NULL, NULL}};
+  kiln_value inputs[2] = {KILN_TENSOR_INIT(x, dims, 2, KILN_F32), KILN_TENSOR_INIT(y, dims, 2, KILN_F32)};
+  kiln_value outputs[2] = {KILN_VALUE_INIT, KILN_VALUE_INIT};
   if (argc != 2)
     return 2;
   if (kiln_model_load_file(argv[1], &model, &status) ||
       kiln_context_create(model, NULL, &context, &status) ||
-      kiln_context_run(context, inputs, 2, outputs, 2, &status)) {
+      kiln_context_run(context, inputs, 2, outputs, 2, NULL, &status)) {
     fprintf(stderr, "%s\n", status.message);
     return 1;
   }

@@ -33,23 +33,21 @@ struct Model {
 kiln_value tensor(void *data, const std::vector<int64_t> &dims, int dtype = KILN_F32) {
   kiln_value v = {};
   v.kind = KILN_TENSOR;
-  v.u.tensor = {data, dims.data(), int32_t(dims.size()), dtype};
+  v.u.tensor = {data, dims.data(), int32_t(dims.size()), dtype, KILN_HOST, 0};
   return v;
 }
 } // namespace
 
 TEST_CASE("a model's signature") {
   Model m(sampleProgram().bytes());
-  kiln_model_info info = {};
-  info.size = sizeof info;
+  kiln_model_info info = KILN_MODEL_INFO_INIT;
   REQUIRE(kiln_model_get_info(m.model, &info, nullptr) == 0);
   CHECK(info.input_count == 2);
   CHECK(info.output_count == 2);
   CHECK(info.step_count == 3);
   CHECK(info.arena_bytes == -1);
   CHECK(std::string(info.target) == "interpreter");
-  kiln_port_info port = {};
-  port.size = sizeof port;
+  kiln_port_info port = KILN_PORT_INFO_INIT;
   REQUIRE(kiln_model_get_input(m.model, 1, &port, nullptr) == 0);
   CHECK(std::string(port.name) == "y");
   CHECK(port.dtype == KILN_F32);
@@ -60,14 +58,12 @@ TEST_CASE("a model's signature") {
   REQUIRE(kiln_model_get_output(m.model, 1, &port, nullptr) == 0);
   CHECK(std::string(port.dims[0].text) == "N*3");
   CHECK(kiln_model_get_output(m.model, 2, &port, nullptr) == 501);
-  kiln_symbol_info symbol = {};
-  symbol.size = sizeof symbol;
+  kiln_symbol_info symbol = KILN_SYMBOL_INFO_INIT;
   REQUIRE(kiln_model_get_symbol(m.model, 0, &symbol, nullptr) == 0);
   CHECK((symbol.low == 1 && symbol.high == 64 && symbol.input == 0 && symbol.dim == 0 && !symbol.expression));
   REQUIRE(kiln_model_get_symbol(m.model, 1, &symbol, nullptr) == 0);
   CHECK(std::string(symbol.expression) == "N*2");
-  kiln_step_info step = {};
-  step.size = sizeof step;
+  kiln_step_info step = KILN_STEP_INFO_INIT;
   REQUIRE(kiln_model_get_step(m.model, 1, &step, nullptr) == 0);
   CHECK(std::string(step.node) == "node_mul_1");
   CHECK(std::string(step.operation) == "mul");
@@ -86,7 +82,7 @@ TEST_CASE("running through the C API") {
   for (kiln_value &v : in)
     v.u.tensor.dims = dims.data();
   out[0] = tensor(bound.data(), dims);
-  REQUIRE(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 0);
+  REQUIRE(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 0);
   CHECK(bound[5] == 48);
   REQUIRE(out[1].kind == KILN_TENSOR);
   CHECK(out[1].u.tensor.dims[0] == 6);
@@ -96,13 +92,12 @@ TEST_CASE("running through the C API") {
   kiln_value_release(&out[1]); // harmless
 
   REQUIRE(kiln_context_set_profiling(m.context, 1, nullptr) == 0);
-  REQUIRE(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 0);
+  REQUIRE(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 0);
   kiln_step_profile profile[3];
   REQUIRE(kiln_context_get_profile(m.context, profile, 3, nullptr) == 0);
   CHECK(profile[0].flops == 6);
   CHECK(kiln_context_get_profile(m.context, profile, 2, nullptr) == 704);
-  kiln_context_info info = {};
-  info.size = sizeof info;
+  kiln_context_info info = KILN_CONTEXT_INFO_INIT;
   REQUIRE(kiln_context_get_info(m.context, &info, nullptr) == 0);
   CHECK(info.threads == 2);
   CHECK(info.arena_bytes == 64);
@@ -114,18 +109,34 @@ TEST_CASE("errors of the C API carry number and text") {
   std::vector<float> x(6);
   std::vector<int64_t> dims{2, 3};
   kiln_value in[2] = {tensor(x.data(), dims), {}}, out[2] = {};
-  CHECK(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 502);
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 502);
   CHECK(m.status.code == 502);
   CHECK(std::string(m.status.message) == "input \"y\" is missing [KILN-E0502]");
   in[1].kind = KILN_SEQUENCE;
-  CHECK(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 511);
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 511);
   in[1] = tensor(x.data(), dims, 77);
-  CHECK(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 704);
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 704);
   in[1] = tensor(x.data(), dims);
   in[1].u.tensor.rank = -1;
-  CHECK(kiln_context_run(m.context, in, 2, out, 2, &m.status) == 704);
-  CHECK(kiln_context_run(nullptr, in, 2, out, 2, &m.status) == 704);
-  CHECK(kiln_context_run(m.context, in, 1, out, 2, &m.status) == 502);
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 704);
+  in[1].u.tensor.rank = 2;
+  in[1].u.tensor.space = 1;
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 704);
+  CHECK(std::string(m.status.message) == "input \"y\" lies in the unknown memory space 1 [KILN-E0704]");
+  in[1].u.tensor.space = KILN_HOST;
+  in[1].u.tensor.reserved = 1;
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 704);
+  in[1].u.tensor.reserved = 0;
+  kiln_run_options options = KILN_RUN_OPTIONS_INIT;
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, &options, &m.status) == 0);
+  for (kiln_value &v : out)
+    kiln_value_release(&v);
+  options.stream = &options;
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, &options, &m.status) == 704);
+  options = {};
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, &options, &m.status) == 706);
+  CHECK(kiln_context_run(nullptr, in, 2, out, 2, nullptr, &m.status) == 704);
+  CHECK(kiln_context_run(m.context, in, 1, out, 2, nullptr, &m.status) == 502);
   CHECK(out[0].kind == KILN_NONE);
   kiln_model_info unsized = {};
   CHECK(kiln_model_get_info(m.model, &unsized, &m.status) == 706);

@@ -60,7 +60,8 @@ std::string Port::type() const {
 kiln_value Value::view() const {
   kiln_value value = {};
   value.kind = KILN_TENSOR;
-  value.u.tensor = {const_cast<std::byte *>(data.data()), dims.data(), static_cast<int32_t>(dims.size()), dtype};
+  value.u.tensor = {
+      const_cast<std::byte *>(data.data()), dims.data(), static_cast<int32_t>(dims.size()), dtype, KILN_HOST, 0};
   return value;
 }
 

@@ -87,7 +87,7 @@ int runCommand(const RunArguments &arguments) {
   Context context(raw);
   std::vector<Port> ports = outputsOf(model.get());
   std::vector<kiln_value> outputs(ports.size());
-  kiln_context_run(raw, values.data(), values.size(), outputs.data(), outputs.size(), &status);
+  kiln_context_run(raw, values.data(), values.size(), outputs.data(), outputs.size(), nullptr, &status);
   check(status);
 
   std::string error;

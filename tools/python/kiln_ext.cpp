@@ -137,8 +137,8 @@ public:
       auto known = dtypes().find(dtype);
       values[i] = {};
       values[i].kind = KILN_TENSOR;
-      values[i].u.tensor = {reinterpret_cast<void *>(address), dims.data(), int32_t(dims.size()),
-                            known == dtypes().end() ? 0 : known->second};
+      values[i].u.tensor = {reinterpret_cast<void *>(address),           dims.data(), int32_t(dims.size()),
+                            known == dtypes().end() ? 0 : known->second, KILN_HOST,   0};
     }
     std::vector<kiln_value> results(outputCount);
     Status status;
@@ -147,7 +147,8 @@ public:
       nb::gil_scoped_release unlocked;
       kiln_context *context = acquire(failed, status);
       if (!failed) {
-        failed = kiln_context_run(context, values.data(), values.size(), results.data(), results.size(), &status);
+        failed =
+            kiln_context_run(context, values.data(), values.size(), results.data(), results.size(), nullptr, &status);
         std::lock_guard lock(mutex);
         idle.push_back(context);
       }

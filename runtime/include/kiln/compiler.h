@@ -17,7 +17,7 @@ typedef enum kiln_severity { KILN_NOTE = 0, KILN_WARNING = 1 } kiln_severity;
 typedef struct kiln_compile_options {
   size_t size;
   const char *target;        /* "host"; "x86-64-v3", "x86-64-v4+bf16+vnni", "interpreter" */
-  const char *precision;     /* "default"; "strict", "fast" */
+  const char *precision;     /* "default"; there is no other level so far */
   const char *const *shapes; /* sizes of inputs, one text per input: "x=1x3x224x224", "x=Nx3x224x224" (any, N is one
                               size everywhere), "x=1..64x3x224x224"; dims may also be separated by commas */
   size_t shape_count;

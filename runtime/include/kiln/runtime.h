@@ -4,8 +4,7 @@
  * Conventions
  * - Functions that can fail return 0, or the number of an error (412 for KILN-E0412), and describe it in `status` where
  * that is not null. No function throws or aborts for what a caller can get wrong.
- * - Structures that may grow begin with `size`: set it to sizeof the structure before passing it (the *_INIT macros
- * do). Fields that a caller's older structure does not have keep their defaults; unknown ones of a newer caller must be
+ * - Structures that may grow begin with `size`: start them from their *_INIT macro, which sets it to the structure's size. Fields that a caller's older structure does not have keep their defaults; unknown ones of a newer caller must be
  * zero.
  * - Strings are UTF-8, end in NUL, and belong to the object they were asked of.
  * - Models may be used from several threads at once, contexts from one at a time. */
@@ -66,12 +65,19 @@ typedef enum kiln_dtype {
 KILN_API const char *kiln_dtype_name(int32_t dtype);
 KILN_API size_t kiln_dtype_bytes(int32_t dtype);
 
+/* Where a tensor's elements lie. */
+typedef enum kiln_memory_space {
+  KILN_HOST = 0 /* the only one so far; any other is refused */
+} kiln_memory_space;
+
 /* A dense row-major tensor. */
 typedef struct kiln_tensor {
   void *data;          /* aligned to its element size; not looked at when there are no elements */
   const int64_t *dims; /* `rank` of them */
   int32_t rank;
   int32_t dtype;
+  int32_t space;    /* a kiln_memory_space */
+  int32_t reserved; /* 0 */
 } kiln_tensor;
 
 typedef enum kiln_value_kind {
@@ -84,7 +90,7 @@ typedef enum kiln_value_kind {
  * with kiln_value_release. */
 typedef struct kiln_value {
   uint32_t kind;
-  uint32_t reserved;
+  uint32_t reserved; /* 0 */
   union {
     kiln_tensor tensor;
     struct {
@@ -96,6 +102,10 @@ typedef struct kiln_value {
   void (*release)(struct kiln_value *value); /* null when the library owns nothing of it */
   void *owner;
 } kiln_value;
+#define KILN_VALUE_INIT {KILN_NONE, 0, {{NULL, NULL, 0, 0, KILN_HOST, 0}}, NULL, NULL}
+/* A tensor in host memory that the caller owns. */
+#define KILN_TENSOR_INIT(data, dims, rank, dtype) \
+  {KILN_TENSOR, 0, {{data, dims, rank, dtype, KILN_HOST, 0}}, NULL, NULL}
 /* Frees what the library owns and makes the value KILN_NONE. */
 KILN_API void kiln_value_release(kiln_value *value);
 
@@ -138,6 +148,7 @@ typedef struct kiln_model_info {
   uint64_t artifact_bytes, code_bytes, weights_bytes;
   int64_t arena_bytes; /* intermediate results and kernel workspaces; -1 when it depends on the inputs */
 } kiln_model_info;
+#define KILN_MODEL_INFO_INIT {sizeof(kiln_model_info), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 KILN_API int kiln_model_get_info(const kiln_model *model, kiln_model_info *info, kiln_status *status);
 
 typedef struct kiln_dim {
@@ -152,6 +163,7 @@ typedef struct kiln_port_info {
   int32_t rank;
   const kiln_dim *dims;
 } kiln_port_info;
+#define KILN_PORT_INFO_INIT {sizeof(kiln_port_info), NULL, 0, 0, NULL}
 KILN_API int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
 KILN_API int kiln_model_get_output(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
 
@@ -163,6 +175,7 @@ typedef struct kiln_symbol_info {
   int32_t input, dim;     /* -1 when computed */
   const char *expression; /* null when bound */
 } kiln_symbol_info;
+#define KILN_SYMBOL_INFO_INIT {sizeof(kiln_symbol_info), NULL, 0, 0, 0, 0, NULL}
 KILN_API int kiln_model_get_symbol(const kiln_model *model, size_t index, kiln_symbol_info *info, kiln_status *status);
 
 typedef enum kiln_step_kind {
@@ -180,6 +193,7 @@ typedef struct kiln_step_info {
   const char *problem;   /* what a launch computes, as text; "" for others */
   const char *config;    /* how: the configuration that was chosen; "" for others */
 } kiln_step_info;
+#define KILN_STEP_INFO_INIT {sizeof(kiln_step_info), 0, 0, NULL, NULL, NULL, NULL}
 KILN_API int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *info, kiln_status *status);
 
 /* ---- Running
@@ -198,11 +212,17 @@ KILN_API int kiln_context_create(kiln_model *model, const kiln_context_options *
                                  kiln_status *status);
 KILN_API void kiln_context_release(kiln_context *context);
 
+typedef struct kiln_run_options {
+  size_t size;
+  void *stream; /* null: reserved for the queue of a device; anything else is refused */
+} kiln_run_options;
+#define KILN_RUN_OPTIONS_INIT {sizeof(kiln_run_options), NULL}
+
 /* Runs the model. Inputs and outputs stand in the signature's order. Inputs are read in place. An output that is
  * KILN_NONE is allocated, to be freed with kiln_value_release; one that is a tensor is written in place, and its type
- * and dims must be those of the result. Bound outputs must not overlap inputs or each other. */
+ * and dims must be those of the result. Bound outputs must not overlap inputs or each other. `options` may be null. */
 KILN_API int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,
-                              size_t output_count, kiln_status *status);
+                              size_t output_count, const kiln_run_options *options, kiln_status *status);
 
 /* With profiling on, runs measure each step. */
 KILN_API int kiln_context_set_profiling(kiln_context *context, int on, kiln_status *status);
@@ -226,6 +246,7 @@ typedef struct kiln_context_info {
   int64_t scratch_bytes;         /* of all threads */
   double flops, generated_flops; /* of the program, and the part in generated code */
 } kiln_context_info;
+#define KILN_CONTEXT_INFO_INIT {sizeof(kiln_context_info), 0, 0, 0, 0, 0}
 KILN_API int kiln_context_get_info(const kiln_context *context, kiln_context_info *info, kiln_status *status);
 
 /* ---- Threads
@@ -244,6 +265,7 @@ typedef struct kiln_thread_pool {
   void *context;
   void (*parallel_for)(void *context, int64_t n, int32_t threads, kiln_parallel_body body, void *argument);
 } kiln_thread_pool;
+#define KILN_THREAD_POOL_INIT {sizeof(kiln_thread_pool), NULL, NULL}
 /* Uses `pool` (copied; its context must live on) for all later runs of the process; null: Kiln's own again. */
 KILN_API int kiln_set_thread_pool(const kiln_thread_pool *pool, kiln_status *status);
 
