@@ -7,30 +7,20 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 
-#include <mutex>
+#include <atomic>
 
 using namespace kiln;
 
 namespace {
 
-/// Runs fn(i, context) for every kernel; the error of the lowest index wins, so that it does not
-/// depend on the threads.
+/// Runs fn(i, context) for every kernel, each thread with a context of its own.
 template <typename Fn> Status forEachKernel(size_t count, size_t threads, Fn fn) {
   std::vector<std::unique_ptr<mlir::MLIRContext>> contexts(threads);
-  std::vector<Status> failures(count);
-  std::atomic<bool> stop{false};
-  parallelFor(count, threads, [&](size_t i, size_t worker) {
-    if (stop)
-      return;
+  return parallelFor(count, threads, [&](size_t i, size_t worker) -> Status {
     if (!contexts[worker])
       contexts[worker] = cpu::makeContext();
-    failures[i] = fn(i, *contexts[worker]);
-    if (!failures[i].ok())
-      stop = true;
+    return fn(i, *contexts[worker]);
   });
-  for (Status &failure : failures)
-    KILN_TRY(failure);
-  return Status::success();
 }
 
 Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target, mlir::MLIRContext &context) {

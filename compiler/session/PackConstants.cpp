@@ -1,11 +1,11 @@
 #include "compiler/session/PackConstants.h"
 
+#include "compiler/session/Parallel.h"
 #include "dialects/kiln/Build.h"
 
 #include <condition_variable>
-#include <map>
 #include <mutex>
-#include <thread>
+#include <optional>
 
 using namespace kiln;
 
@@ -25,28 +25,30 @@ public:
   explicit Packer(const BuiltProgram &built) : built(built) {
     for (const Constant &constant : built.program.constants)
       sizes.push_back(byteCount(constant.dtype, constant.dims).value_or(0));
+    ready.resize(sizes.size());
   }
 
   Bytes pack(size_t i) const {
     Bytes result;
-    result.status = pack(i, result);
+    result.status = noThrow([&] { return pack(i, result); });
     if (!result.status.ok())
       result.status =
           result.status.withContext("constant " + std::to_string(i) + " (" + built.program.constants[i].name + "): ");
     return result;
   }
 
-  /// Packs on `threads` threads while `use` takes the results in order.
+  /// Packs on `threads` threads while `use` takes the results in order. Without a thread they are packed as they are
+  /// taken.
   Status run(size_t threads, const std::function<Status(const ConstantBytes &)> &use) {
     Bytes current;
-    std::vector<std::thread> workers;
-    for (size_t t = 0; t < threads; ++t)
-      workers.emplace_back([this] { work(); });
-    Status status = use([&](size_t i) -> Result<std::span<const std::byte>> {
-      current = take(i);
-      if (!current.status.ok())
-        return current.status;
-      return current.span;
+    std::vector<std::thread> workers = startThreads(0, threads, [this](size_t) { work(); });
+    Status status = noThrow([&] {
+      return use([&](size_t i) -> Result<std::span<const std::byte>> {
+        current = workers.empty() ? pack(i) : take(i);
+        if (!current.status.ok())
+          return current.status;
+        return current.span;
+      });
     });
     {
       std::lock_guard lock(mutex);
@@ -89,15 +91,16 @@ private:
       lock.unlock();
       Bytes bytes = pack(i);
       lock.lock();
-      ready.emplace(i, std::move(bytes));
+      ready[i] = std::move(bytes);
       changed.notify_all();
     }
   }
 
   Bytes take(size_t i) {
     std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return ready.count(i) != 0; });
-    Bytes bytes = std::move(ready.extract(i).mapped());
+    changed.wait(lock, [&] { return ready[i].has_value(); });
+    Bytes bytes = *std::move(ready[i]);
+    ready[i].reset();
     ahead -= sizes[i];
     changed.notify_all();
     return bytes;
@@ -107,7 +110,7 @@ private:
   std::vector<int64_t> sizes;
   std::mutex mutex;
   std::condition_variable changed;
-  std::map<size_t, Bytes> ready;
+  std::vector<std::optional<Bytes>> ready; // nothing that may fail happens between packing and taking
   size_t next = 0;
   int64_t ahead = 0;
   bool stop = false;

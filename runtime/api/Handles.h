@@ -4,13 +4,13 @@
 
 #include "kiln/runtime.h"
 
+#include "runtime/base/NoThrow.h"
 #include "runtime/exec/ExecutionContext.h"
 
 #include <atomic>
 #include <cstring>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -39,17 +39,8 @@ namespace kiln::api {
 /// Stores the outcome of an entry point and gives its number.
 int report(kiln_status *status, const Status &result);
 
-/// Runs the body of an entry point; memory that runs out becomes an error, since no exception may
-/// leave the library.
-template <typename F> int guarded(kiln_status *status, F &&body) {
-  try {
-    return report(status, body());
-  } catch (const std::bad_alloc &) {
-    return report(status, Status(ErrorCode::E0510, "out of memory"));
-  } catch (const std::exception &e) {
-    return report(status, makeError(ErrorCode::E0901, "internal error: ", e.what()));
-  }
-}
+/// Runs the body of an entry point; no exception may leave the library.
+template <typename F> int guarded(kiln_status *status, F &&body) { return report(status, noThrow(body)); }
 
 /// Copies what the caller's version of a sized structure holds; `firstSize` is the structure's size
 /// in API version 1.
