@@ -1,5 +1,7 @@
 #include "runtime/base/Status.h"
 
+#include "runtime/base/Text.h"
+
 namespace kiln {
 namespace {
 
@@ -49,7 +51,7 @@ int errorNumber(ErrorCode code) {
 std::string formatError(const Status &status) {
   if (status.ok())
     return "";
-  return status.message() + " [KILN-" + std::string(errorCodeName(status.code())) + "]";
+  return printable(status.message()) + " [KILN-" + std::string(errorCodeName(status.code())) + "]";
 }
 
 } // namespace kiln
