@@ -38,8 +38,8 @@ struct Windows {
     return Status();
   }
 
-  /// Number of window positions in spatial dim i.
-  Result<SizeExpr> positions(size_t i, const SizeExpr &size, const SizeExpr &kernel) const {
+  /// Number of window positions in spatial dim i, at least one. Of a symbolic size that is checked at run time.
+  Result<SizeExpr> positions(SizeTable &sizes, size_t i, const SizeExpr &size, const SizeExpr &kernel) const {
     if (size.isInvalid() || kernel.isInvalid())
       return SizeExpr::invalid();
     SizeExpr stride(strides[i]);
@@ -55,6 +55,10 @@ struct Windows {
                        " does not fit into size ", size.print(), " with pads ", before, ", ", after);
     if (auto count = result.asConstant(); count && *count < 0)
       return SizeExpr(0);
+    SizeExpr least = size - room + (ceilMode ? 1 - strides[i] : 0); // that fits one window
+    const SizeTable::Symbol *symbol = size.asSymbol() ? sizes.find(*size.asSymbol()) : nullptr;
+    if (symbol && !symbol->dataDependent && least.isConstant() && least.constant() > 1)
+      KILN_TRY(sizes.constrain(*size.asSymbol(), least.constant(), SizeTable::unbounded));
     return result;
   }
 };
@@ -87,7 +91,7 @@ Result<ResultTypes> ConvOp::inferShapes(ShapeContext &context) {
   dims[channel] = w[0];
   for (size_t i = 0; i + 2 < x.size(); ++i) {
     size_t d = windows.firstSpatial() + i;
-    KILN_ASSIGN(dims[d], windows.positions(i, x[d], w[2 + i]));
+    KILN_ASSIGN(dims[d], windows.positions(context.sizes(), i, x[d], w[2 + i]));
   }
   return one(context.tensor(dims, elementTypeOf(getX())));
 }
@@ -111,7 +115,7 @@ Result<ResultTypes> inferPool(Operation *op, ShapeContext &context) {
     if (kernel[i] < 1)
       return makeError(ErrorCode::E0411, "kernel must be positive");
     SizeExpr &dim = dims[windows.firstSpatial() + i];
-    KILN_ASSIGN(dim, windows.positions(i, dim, SizeExpr(kernel[i])));
+    KILN_ASSIGN(dim, windows.positions(context.sizes(), i, dim, SizeExpr(kernel[i])));
   }
   return one(context.tensor(dims, elementTypeOf(x)));
 }
