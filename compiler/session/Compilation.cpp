@@ -1,9 +1,11 @@
 #include "compiler/session/Compilation.h"
 
-#include "runtime/base/AtomicFile.h"
+#include "compiler/session/TensorSizes.h"
 #include "dialects/kiln/Dialect.h"
+#include "dialects/kiln/WeightStore.h"
 #include "passes/graph/WorkShare.h"
 #include "passes/plan/KernelPlan.h"
+#include "runtime/base/AtomicFile.h"
 #include "runtime/device/HostCpu.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -32,7 +34,11 @@ Status Compilation::prepare() {
   threads = options.threads ? options.threads : static_cast<size_t>(availableCpus());
   std::optional<Precision> level = parsePrecision(options.precision);
   if (!level)
-    return makeError(ErrorCode::E0701, "precision \"", options.precision, "\" is unknown; use strict, default or fast");
+    return makeError(ErrorCode::E0701, "precision \"", options.precision, "\" is unknown; use default");
+  // The names are reserved; what they would promise is not built.
+  if (*level != Precision::Default)
+    return makeError(ErrorCode::E0701, "precision \"", options.precision,
+                     "\" is not supported yet; only \"default\" is supported so far");
   precision = *level;
   context.loadDialect<KilnDialect, func::FuncDialect, plan_ir::PlanDialect>();
   if (options.target == "interpreter")
@@ -52,6 +58,10 @@ Status Compilation::prepare() {
   oracle = std::make_unique<CodegenOracle>(std::move(choose), precision);
   context.getLoadedDialect<KilnDialect>()->oracle = oracle.get();
   return Status::success();
+}
+
+Status Compilation::kernelsInterpreted() {
+  return makeError(ErrorCode::E0703, "the module holds kernels, which target \"interpreter\" cannot run");
 }
 
 WeightStore &Compilation::weights() { return context.getLoadedDialect<KilnDialect>()->weights(); }
@@ -76,6 +86,8 @@ Status Compilation::end(Stage stage) {
   setStage(*module, stage);
   reached = stage;
   KILN_TRY(checkStage(*module, stage));
+  if (stage <= Stage::Canonical)
+    KILN_TRY(checkTensorSizes(*module).withContext(std::filesystem::path(input.path).filename().string() + ": "));
   if (!progress(stageName(stage), 1, 1))
     return interrupted();
   if (options.dumpDirectory.empty())

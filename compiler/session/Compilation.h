@@ -18,6 +18,8 @@ class Pass;
 
 namespace kiln {
 
+class WeightStore;
+
 class Compilation {
 public:
   /// Checks the options and prepares the context.
@@ -56,6 +58,10 @@ public:
   Status writeArtifact(ByteSink &sink);
 
   bool interpreted() const { return !target.has_value(); }
+  /// The kernel families of the target; none when interpreted.
+  std::span<const KernelFamily *const> families() const {
+    return oracle ? oracle->families() : std::span<const KernelFamily *const>();
+  }
   WeightStore &weights();
 
   CompileOptions options;
@@ -70,10 +76,19 @@ public:
 private:
   Compilation(CompileOptions options, CompileInput input);
   Status prepare();
-  Status readText(llvm::StringRef text);
+  /// The bytes of the input, which the module may go on referring to.
+  struct Source {
+    std::span<const std::byte> bytes;
+    std::shared_ptr<const void> owner; // null: the caller
+    std::string directory;             // of files that the input names; empty: none are allowed
+  };
+  Status readText(const Source &source);
+  Status readOnnx(const Source &source);
   Status openWeightFiles();
   Status dump(const std::string &name, const std::string &text);
   Status dumpKernels(const BuiltProgram &built, std::span<const CompiledKernel> kernels);
+  /// The error of a module with kernels for target "interpreter".
+  static Status kernelsInterpreted();
   void message(Severity severity, const std::string &text) const;
   bool progress(std::string_view stage, size_t done, size_t total);
 

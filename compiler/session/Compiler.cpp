@@ -1,6 +1,7 @@
 #include "compiler/session/Compiler.h"
 
 #include "compiler/pipeline/Pipeline.h"
+#include "dialects/kiln/WeightStore.h"
 #include "runtime/base/AtomicFile.h"
 #include "runtime/plan/Artifact.h"
 

@@ -1,13 +1,13 @@
-// Reading and printing of a compilation's module, and the files that its weights lie in.
+// A compilation's module as text, read and printed, and the files that its weights lie in.
 
 #include "codegen/cpu/Lowering.h"
-#include "compiler/import/onnx/ExternalData.h"
-#include "runtime/base/AtomicFile.h"
+#include "compiler/import/MappedFile.h"
 #include "compiler/session/Compilation.h"
+#include "compiler/session/TensorSizes.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/WeightStore.h"
-#include "runtime/plan/Artifact.h"
+#include "runtime/base/AtomicFile.h"
 
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/Parser/Parser.h"
@@ -21,14 +21,6 @@ using namespace kiln;
 
 namespace fs = std::filesystem;
 
-static bool looksLikeText(StringRef bytes) {
-  StringRef start = bytes.take_front(64).ltrim();
-  for (StringRef word : {"module", "//", "#", "func.func", "!", "plan."})
-    if (start.starts_with(word))
-      return true;
-  return false;
-}
-
 /// Calls `use` for every weight reference of the module.
 static void forEachWeight(ModuleOp module, llvm::function_ref<void(WeightAttr)> use) {
   AttrTypeWalker walker;
@@ -36,31 +28,8 @@ static void forEachWeight(ModuleOp module, llvm::function_ref<void(WeightAttr)> 
   module->walk([&](Operation *op) { walker.walk(op->getAttrDictionary()); });
 }
 
-Status Compilation::read() {
-  progress("imported", 0, 0);
-  if (input.bytes) {
-    StringRef text(reinterpret_cast<const char *>(input.bytes->data()), input.bytes->size());
-    if (Artifact::looksLike(*input.bytes))
-      return makeError(ErrorCode::E0109, input.path, ": is a compiled artifact already");
-    if (looksLikeText(text))
-      return readText(text);
-    KILN_ASSIGN(module,
-                importOnnx(context, weights(), *input.bytes, nullptr, {options.shapes, input.directory}, input.path));
-  } else {
-    Result<std::shared_ptr<const onnx::MappedFile>> file = onnx::MappedFile::open(input.path);
-    KILN_TRY(file.status());
-    StringRef text(reinterpret_cast<const char *>((*file)->bytes().data()), (*file)->bytes().size());
-    if (Artifact::looksLike(std::as_bytes((*file)->bytes())))
-      return makeError(ErrorCode::E0109, input.path, ": is a compiled artifact already");
-    if (StringRef(input.path).ends_with(".mlir") || looksLikeText(text))
-      return readText(text);
-    KILN_ASSIGN(module, importOnnx(context, weights(), input.path, {options.shapes}));
-  }
-  KILN_TRY(diagnostics.take(ErrorCode::E0901));
-  return end(Stage::Imported);
-}
-
-Status Compilation::readText(StringRef text) {
+Status Compilation::readText(const Source &source) {
+  StringRef text(reinterpret_cast<const char *>(source.bytes.data()), source.bytes.size());
   if (text.contains("llvm.") || text.contains("vector."))
     cpu::loadKernelDialects(context); // code of kernels
   llvm::SourceMgr sources;
@@ -79,6 +48,14 @@ Status Compilation::readText(StringRef text) {
   Status legal = checkStage(*module, reached);
   if (!legal.ok())
     return Status(ErrorCode::E0313, input.path + ": " + legal.message());
+  if (!options.shapes.empty()) {
+    if (reached != Stage::Imported)
+      return makeError(ErrorCode::E0703, input.path, ": shapes are given, but the sizes of IR at stage ",
+                       stageName(reached), " are settled; give them with the model, or with IR at stage imported");
+    KILN_TRY(applyShapes(options.shapes, *module).withContext(input.path + ": "));
+  }
+  if (reached <= Stage::Kernels)
+    KILN_TRY(checkTensorSizes(*module).withContext(input.path + ": "));
   return openWeightFiles();
 }
 
@@ -94,11 +71,11 @@ Status Compilation::openWeightFiles() {
     // Names are relative to the text's folder, or else as they stand.
     fs::path beside = fs::path(input.path).parent_path() / name;
     std::error_code error;
-    Result<std::shared_ptr<const onnx::MappedFile>> file =
-        onnx::MappedFile::open(fs::exists(beside, error) ? beside.string() : name);
+    Result<std::shared_ptr<const MappedFile>> file =
+        MappedFile::open(fs::exists(beside, error) ? beside.string() : name);
     if (!file.ok())
       return file.status().withContext(input.path + ": weights: ");
-    KILN_TRY(weights().addFile(name, std::as_bytes((*file)->bytes()), *file));
+    KILN_TRY(weights().addFile(name, (*file)->bytes(), *file));
   }
   return Status::success();
 }

@@ -2,11 +2,10 @@
 
 #pragma once
 
-#include "compiler/import/onnx/Importer.h"
+#include "compiler/import/ShapeOverrides.h"
 #include "passes/Stages.h"
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,15 +16,15 @@ enum class Severity { Note, Warning };
 
 struct CompileOptions {
   std::string target = "host";       ///< "host", a target's text, or "interpreter"
-  std::string precision = "default"; ///< "strict", "default", "fast"
+  std::string precision = "default"; ///< the only level so far
   std::string cache;                 ///< path of a tuning cache, read-only; empty: none
-  std::map<std::string, std::vector<DimOverride>> shapes;
-  size_t threads = 0;             ///< compile threads; 0: the CPUs this process may use. Never changes a byte
-                                  ///< of the artifact
-  bool requireCompiled = false;   ///< refuse models that need reference kernels (E0209)
-  std::optional<Stage> stopAfter; ///< print the IR after this stage instead of writing an artifact
-  std::string dumpDirectory;      ///< write every stage and every kernel there; empty: no
-  int64_t rewriteLimit = -1;      ///< let the passes do only so many rewrites; -1: no limit
+  ShapeOverrides shapes;             ///< sizes of inputs
+  size_t threads = 0;                ///< compile threads; 0: the CPUs this process may use. Never changes a byte
+                                     ///< of the artifact
+  bool requireCompiled = false;      ///< refuse models that need reference kernels (E0209)
+  std::optional<Stage> stopAfter;    ///< print the IR after this stage instead of writing an artifact
+  std::string dumpDirectory;         ///< write every stage and every kernel there; empty: no
+  int64_t rewriteLimit = -1;         ///< let the passes do only so many rewrites; -1: no limit
 
   /// Called with notes and warnings, on the calling thread.
   std::function<void(Severity, const std::string &)> message;

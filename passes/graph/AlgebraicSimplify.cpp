@@ -1,7 +1,7 @@
 // AlgebraicSimplify: replaces expressions by cheaper ones that mean the same.
 //
 // Laws: each rewrite lowers a cost (ops, bytes moved, or the rank at which elementwise work is done), so none undoes
-// another; a result may differ by rounding only, as precision `default` allows it (docs/kernels.md). One canonical
+// another; a result may differ by rounding only, as precision `default` allows it (docs/semantics.md). One canonical
 // form each: a constant is the second operand of a commutative op; a matmul with a matrix of weights has a matrix on
 // its other side too; reshapes sit as late as possible.
 #include "passes/graph/Simplify.h"

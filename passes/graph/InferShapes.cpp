@@ -5,9 +5,8 @@
 // becomes, with the size table saying d0 = N*3,
 //   %1 = kiln.reshape %0 : (tensor<?x6xf32, #kiln.dims<[N, 6]>>) -> tensor<2x?xf32, #kiln.dims<[2, d0]>>
 //
-// It runs first, since everything after asks for dims, and again after rewrites that made more sizes known. `shapes=`
-// overrides the dims of inputs. Sizes that turn out to be equal (an elementwise op joins them) become one symbol, which
-// may need another round.
+// It runs first, since everything after asks for dims, and again after rewrites that made more sizes known. Sizes that
+// turn out to be equal (an elementwise op joins them) become one symbol, which may need another round.
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Ops.h"
 #include "passes/graph/Passes.h"
@@ -21,38 +20,6 @@ namespace kiln {
 
 namespace {
 
-/// One dim of an override: "3", "N" or "1..8" (the high end may be left out).
-Status overrideDim(SizeTable &sizes, SizeExpr &dim, StringRef text) {
-  int64_t low, high = SizeTable::unbounded;
-  if (!text.getAsInteger(10, low)) {
-    if (low < 0)
-      return makeError(ErrorCode::E0701, "size ", low, " is negative");
-    if (dim.isConstant() && !dim.isConstant(low))
-      return makeError(ErrorCode::E0304, "the model fixes the size to ", dim.print());
-    if (auto name = dim.asSymbol())
-      return sizes.define(*name, SizeExpr(low));
-    dim = SizeExpr(low);
-    return Status();
-  }
-  if (dim.isInvalid())
-    dim = sizes.intern(sizes.fresh());
-  if (auto [from, to] = text.split(".."); from.size() != text.size()) {
-    if (from.getAsInteger(10, low) || (!to.empty() && to.getAsInteger(10, high)) || low < 0 || low > high)
-      return makeError(ErrorCode::E0701, "'", text.str(), "' is no range of sizes");
-    if (auto name = dim.asSymbol())
-      return sizes.constrain(*name, low, high);
-    if (dim.constant() < low || dim.constant() > high)
-      return makeError(ErrorCode::E0304, "the model fixes the size to ", dim.print());
-    return Status();
-  }
-  if (text.empty() || text == "?")
-    return Status();
-  SizeExpr symbol = sizes.declare(text);
-  if (auto name = dim.asSymbol())
-    return *name == *symbol.asSymbol() ? Status() : sizes.define(*name, symbol);
-  return makeError(ErrorCode::E0304, "the model fixes the size to ", dim.print());
-}
-
 class InferShapesPass : public impl::InferShapesBase<InferShapesPass> {
 public:
   using InferShapesBase::InferShapesBase;
@@ -62,8 +29,6 @@ public:
     Result<SizeTable> table = SizeTable::read(function);
     if (!table.ok())
       return fail(function.getLoc(), table.status());
-    if (failed(overrideInputs(function, *table)))
-      return signalPassFailure();
     // Each round may find sizes equal; all types then change to the one symbol. Every round but the last merges
     // symbols. Types between two rounds do not agree, so they are no result.
     size_t merges = 0;
@@ -92,33 +57,6 @@ private:
   void fail(Location loc, const Status &status) {
     emitError(loc, status);
     signalPassFailure();
-  }
-
-  LogicalResult overrideInputs(func::FuncOp function, SizeTable &sizes) {
-    for (StringRef text : shapes) {
-      auto [name, dims] = text.rsplit('=');
-      std::optional<unsigned> index;
-      for (unsigned i = 0; i < function.getNumArguments(); ++i)
-        if (auto known = function.getArgAttrOfType<StringAttr>(i, "kiln.name"); known && known.getValue() == name)
-          index = i;
-      if (!index)
-        return emitError(function.getLoc(), makeError(ErrorCode::E0501, "shapes names the input '", name.str(),
-                                                      "', which the model does not have"));
-      SmallVector<StringRef> parts;
-      if (!dims.empty())
-        dims.split(parts, 'x');
-      BlockArgument argument = function.getArgument(*index);
-      Dims have = getDims(argument);
-      if (parts.size() != have.size())
-        return emitError(function.getLoc(),
-                         makeError(ErrorCode::E0304, "shapes gives ", parts.size(), " dims for the input '", name.str(),
-                                   "', which has ", have.size()));
-      for (auto [dim, part] : llvm::zip(have, parts))
-        if (Status status = overrideDim(sizes, dim, part); !status.ok())
-          return emitError(function.getLoc(), status.withContext("shapes of input '" + name.str() + "': "));
-      argument.setType(sizes.tensorType(have, elementTypeOf(argument)));
-    }
-    return success();
   }
 
   static Type elementTypeOf(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }

@@ -16,8 +16,6 @@ def SetOptLimit : Pass<"kiln-opt-limit", "::mlir::ModuleOp"> {
 
 def InferShapes : GraphPass<"kiln-infer-shapes"> {
   let summary = "gives every value its dims over symbols, and shape operands that became known their static form";
-  let options = [ListOption<"shapes", "shapes", "std::string",
-                            "overrides of input dims: NAME=1x3xHx2..8, a number, symbol or range per dim">];
 }
 def ConstantFold : GraphPass<"kiln-constant-fold"> {
   let summary = "evaluates ops of constants with the reference kernels, within a budget of bytes and work";

@@ -1,4 +1,5 @@
 // Whole models: signature, names, order, constants, functions.
+#include "compiler/import/MappedFile.h"
 #include "test/import/ImportTesting.h"
 
 #include <filesystem>
@@ -84,17 +85,19 @@ TEST_CASE("external data is mapped from beside the model") {
   std::ofstream(directory / "m.onnx", std::ios::binary) << model;
   mlir::MLIRContext context;
   WeightStore weights;
-  auto module = importOnnx(context, weights, (directory / "m.onnx").string());
+  auto file = MappedFile::open((directory / "m.onnx").string());
+  REQUIRE(file.ok());
+  ImportOptions options;
+  options.directory = directory.string();
+  auto module = importOnnx(context, weights, (*file)->bytes(), *file, options, (*file)->path());
   REQUIRE(module.status().message() == "");
-  std::string file = fs::canonical(directory / "w.bin").string();
-  REQUIRE(weights.hasFile(file));
-  auto bytes = weights.bytes(file, 0, 4000);
+  std::string external = fs::canonical(directory / "w.bin").string();
+  REQUIRE(weights.hasFile(external));
+  auto bytes = weights.bytes(external, 0, 4000);
   REQUIRE(bytes.ok());
   CHECK(std::memcmp(bytes->data(), values.data(), 4000) == 0);
 
   // The same model from memory needs to be told the directory.
-  ImportOptions options;
-  options.directory = directory.string();
   CHECK(Imported(model, options).error() == "");
   CHECK_THAT(Imported(model).error(), Contains("the model came as bytes, without a directory"));
   fs::remove_all(directory);
@@ -200,6 +203,6 @@ TEST_CASE("the caller's shapes") {
   CHECK(Imported(build(), options).error() ==
         "model.onnx: shape of input \"a\": 1 dims are given; the model has 3 [KILN-E0701]");
   options.shapes = {{"c", {int64_t(4)}}};
-  CHECK(Imported(build(), options).error() ==
-        "model.onnx: a shape is given for \"c\", which is no input of the model [KILN-E0501]");
+  CHECK(Imported(build(), options).error() == "model.onnx: a shape is given for \"c\", which is no input of the model; "
+                                              "its inputs are \"a\", \"b\" [KILN-E0501]");
 }

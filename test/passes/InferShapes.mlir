@@ -1,7 +1,4 @@
 // RUN: kiln-opt %s --split-input-file --kiln-infer-shapes --kiln-dead-code | FileCheck %s
-// RUN: kiln-opt %S/Inputs/shapes-override.mlir "--kiln-infer-shapes=shapes=x=Bx3x224x64..128" | FileCheck %s --check-prefix=OVERRIDE
-// RUN: not kiln-opt %S/Inputs/shapes-override.mlir "--kiln-infer-shapes=shapes=x=1x4x224x224" 2>&1 | FileCheck %s --check-prefix=FIXED
-// RUN: not kiln-opt %S/Inputs/shapes-override.mlir "--kiln-infer-shapes=shapes=z=1" 2>&1 | FileCheck %s --check-prefix=NAME
 
 // A chain of shape arithmetic gives the reshape its dims, under the names of the input's.
 // CHECK-LABEL: @chain
@@ -62,8 +59,3 @@ func.func @ambiguous(%x: tensor<?xf32, #kiln.dims<[A]>>, %y: tensor<?xf32, #kiln
   %r = kiln.reshape %a, %shape : (tensor<?xf32>, tensor<2xi64>) -> tensor<?x?xf32>
   return %r : tensor<?x?xf32>
 }
-
-// OVERRIDE: @main(%arg0: tensor<?x3x224x?xf32, #kiln.dims<[B, 3, 224, W]>>
-// OVERRIDE-SAME: kiln.sizes = ["B", "W in 64..128"]
-// FIXED: shapes of input 'x': the model fixes the size to 3 [KILN-E0304]
-// NAME: shapes names the input 'z', which the model does not have [KILN-E0501]

@@ -2,7 +2,7 @@
 // leave it: no absolute path, no "..", no symbolic link that leads outside.
 #pragma once
 
-#include "compiler/import/onnx/WireReader.h"
+#include "compiler/import/MappedFile.h"
 #include "runtime/base/Status.h"
 
 #include <map>
@@ -10,25 +10,6 @@
 #include <string>
 
 namespace kiln::onnx {
-
-/// A read-only private mapping of a whole regular file.
-class MappedFile {
-public:
-  static Result<std::shared_ptr<const MappedFile>> open(const std::string &path);
-  ~MappedFile();
-  MappedFile(const MappedFile &) = delete;
-  MappedFile &operator=(const MappedFile &) = delete;
-
-  ByteSpan bytes() const { return {data, size}; }
-  const std::string &path() const { return name; }
-
-private:
-  MappedFile(std::string name, const uint8_t *data, size_t size) : name(std::move(name)), data(data), size(size) {}
-
-  std::string name;
-  const uint8_t *data;
-  size_t size;
-};
 
 class ExternalData {
 public:

@@ -16,6 +16,9 @@ namespace {
 
 using Names = std::unordered_set<std::string_view>;
 
+/// Of the default domain: the newest whose changes to the imported operators are known.
+constexpr int64_t newestOpset = 27;
+
 /// The nodes of one graph or function body, with what their names mean.
 struct Scope {
   std::unordered_map<std::string_view, Value> values;
@@ -104,6 +107,15 @@ const FunctionProto *ModelImport::functionOf(const NodeProto &node) const {
 }
 
 // --- what is not supported
+
+/// An operator may mean something else in a version that the importer does not know.
+static Status checkOpsets(const std::vector<OpsetImport> &opsets) {
+  for (const OpsetImport &import : opsets)
+    if (import.domain.empty() && (import.version < 1 || import.version > newestOpset))
+      return makeError(ErrorCode::E0202, "opset ", import.version, " is not supported; versions 1 to ", newestOpset,
+                       " are");
+  return Status();
+}
 
 Status ModelImport::scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets,
                          const std::string &prefix, unsigned depth) {
@@ -348,7 +360,10 @@ Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &funct
 Status ModelImport::importOutputs(mlir::func::FuncOp function, Scope &scope) {
   std::vector<Value> results;
   std::vector<mlir::Type> types;
+  Names names; // results are asked for by name
   for (const ValueInfoProto &output : model.graph->outputs) {
+    if (!names.insert(output.name).second)
+      return makeError(ErrorCode::E0303, "output \"", output.name, "\" of the graph is listed twice");
     auto value = lookup(output.name, scope);
     if (!value.ok())
       return makeError(ErrorCode::E0302, "output \"", output.name, "\" of the graph is not defined");
@@ -376,6 +391,9 @@ Status ModelImport::run() {
   const GraphProto &graph = *model.graph;
   for (const FunctionProto &function : model.functions)
     functions.emplace(std::tuple(function.domain, function.name, function.overload), &function);
+  KILN_TRY(checkOpsets(model.opsets));
+  for (const FunctionProto &function : model.functions)
+    KILN_TRY(checkOpsets(function.opsets));
   KILN_TRY(scan(graph.nodes, model.opsets, "", 0));
   if (graph.hasSparseInitializer)
     unsupported.addFeature(makeError(ErrorCode::E0204, "sparse initializers are not supported"));
@@ -419,6 +437,7 @@ Status ModelImport::importGraph(const GraphProto &graph) {
   if (!unsupported.empty())
     return Status();
   KILN_TRY(importOutputs(function, scope));
+  state.sizes.dropUnused(function); // names that the caller's shapes replaced
   state.sizes.write(function);
   return Status();
 }

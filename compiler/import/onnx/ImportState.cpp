@@ -30,7 +30,7 @@ Result<mlir::Value> ImportState::constant(const TensorProto &proto, mlir::Locati
   std::string file = modelId;
   ByteSpan whole = modelBytes;
   if (data.file) {
-    whole = data.file->bytes();
+    whole = byteSpan(data.file->bytes());
     auto known = externalIds.find(data.file.get());
     if (known == externalIds.end()) {
       KILN_ASSIGN(std::string id, addFile(whole, data.file->path(), data.file));

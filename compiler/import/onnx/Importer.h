@@ -12,41 +12,26 @@
 // supported are collected over the whole model and reported at once (E02xx).
 #pragma once
 
+#include "compiler/import/ShapeOverrides.h"
 #include "dialects/kiln/WeightStore.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "runtime/base/Status.h"
 
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
-#include <variant>
-#include <vector>
 
 namespace kiln {
 
-/// What a caller says about one dim of an input: a size, a symbol's name, or a range of sizes.
-struct SizeRange {
-  int64_t low, high;
-};
-using DimOverride = std::variant<int64_t, std::string, SizeRange>;
-
 struct ImportOptions {
-  /// Input name -> one entry per dim. An override of a named dim holds for every input that shares
-  /// the name.
-  std::map<std::string, std::vector<DimOverride>> shapes = {};
-  /// Where the external data of a model from memory lies; empty: none is allowed. A file's lies
-  /// beside it.
+  ShapeOverrides shapes = {};
+  /// Where the model's external data lies; empty: none is allowed.
   std::string directory = {};
 };
 
-/// Imports the model in a file; its external data is looked for beside it.
-Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context, WeightStore &weights,
-                                                     const std::string &path, const ImportOptions &options = {});
-
-/// Imports a model from memory. `owner` keeps the bytes alive (the module refers to them); `name`
-/// stands for the file in errors and locations.
+/// Imports the bytes of a model. `owner` keeps them alive (the module refers to them); `name` is the file's path, or
+/// what stands for it in errors and locations.
 Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context, WeightStore &weights,
                                                      std::span<const std::byte> bytes,
                                                      std::shared_ptr<const void> owner,

@@ -6,19 +6,6 @@ namespace kiln::onnx {
 
 namespace {
 
-std::string print(const DimOverride &override) {
-  if (const auto *size = std::get_if<int64_t>(&override))
-    return std::to_string(*size);
-  if (const auto *name = std::get_if<std::string>(&override))
-    return "\"" + *name + "\"";
-  SizeRange range = std::get<SizeRange>(override);
-  return "(" + std::to_string(range.low) + ", " + std::to_string(range.high) + ")";
-}
-
-Status overrideError(const ValueInfoProto &input, size_t axis, const std::string &why) {
-  return makeError(ErrorCode::E0701, "shape of input \"", input.name, "\", dim ", axis, ": ", why);
-}
-
 /// A dim that is neither a size nor a name; exporters also write -1.
 bool isUnknown(const Dim &dim) {
   return dim.kind == Dim::Unknown || (dim.kind == Dim::Value && dim.value < 0) ||
@@ -28,60 +15,26 @@ bool isUnknown(const Dim &dim) {
 } // namespace
 
 Result<std::vector<mlir::Type>> Signature::inputTypes(const std::vector<const ValueInfoProto *> &inputs) {
-  KILN_TRY(collect(inputs));
-  std::vector<mlir::Type> types;
-  for (const ValueInfoProto *input : inputs) {
-    auto type = inputType(*input);
-    if (!type.ok())
-      return type.status();
-    types.push_back(*type);
-  }
-  return types;
-}
-
-/// Checks the overrides and takes the names that unnamed dims must not get.
-Status Signature::collect(const std::vector<const ValueInfoProto *> &inputs) {
-  std::map<std::string, const ValueInfoProto *, std::less<>> byName;
-  for (const ValueInfoProto *input : inputs) {
-    byName.emplace(input->name, input);
+  for (const ValueInfoProto *input : inputs)
     for (const Dim &dim : input->dims)
       if (dim.kind == Dim::Param)
         names.emplace(dim.param);
+  for (const auto &[input, dims] : options.shapes)
+    for (const DimOverride &dim : dims)
+      if (const auto *name = std::get_if<std::string>(&dim))
+        names.insert(*name);
+  std::vector<DeclaredInput> declared;
+  std::vector<mlir::Type> elementTypes, types;
+  for (const ValueInfoProto *input : inputs) {
+    KILN_ASSIGN(mlir::Type type, elementType(*input));
+    elementTypes.push_back(type);
+    KILN_ASSIGN(Dims dims, declaredDims(*input));
+    declared.push_back({std::string(input->name), std::move(dims)});
   }
-  for (const auto &[name, dims] : options.shapes) {
-    auto found = byName.find(name);
-    if (found == byName.end())
-      return makeError(ErrorCode::E0501, "a shape is given for \"", name, "\", which is no input of the model");
-    const ValueInfoProto &input = *found->second;
-    if (input.hasShape && input.dims.size() != dims.size())
-      return makeError(ErrorCode::E0701, "shape of input \"", name, "\": ", dims.size(),
-                       " dims are given; the model has ", input.dims.size());
-    for (size_t axis = 0; axis < dims.size(); ++axis) {
-      const DimOverride &override = dims[axis];
-      if (const auto *size = std::get_if<int64_t>(&override); size && *size < 0)
-        return overrideError(input, axis, print(override) + " is negative");
-      if (const auto *range = std::get_if<SizeRange>(&override); range && (range->low < 0 || range->low > range->high))
-        return overrideError(input, axis, print(override) + " is no range of sizes");
-      if (const auto *symbol = std::get_if<std::string>(&override)) {
-        if (symbol->empty())
-          return overrideError(input, axis, "the name is empty");
-        names.insert(*symbol);
-      }
-      if (input.hasShape && input.dims[axis].kind == Dim::Param && !isUnknown(input.dims[axis]))
-        KILN_TRY(bindName(input, axis, input.dims[axis].param, override));
-    }
-  }
-  return Status();
-}
-
-Status Signature::bindName(const ValueInfoProto &input, size_t axis, std::string_view name,
-                           const DimOverride &override) {
-  auto [known, added] = bindings.emplace(std::string(name), override);
-  if (!added && print(known->second) != print(override))
-    return overrideError(input, axis,
-                         print(override) + " contradicts " + print(known->second) + ", given for the same name \"" +
-                             std::string(name) + "\"");
-  return Status();
+  KILN_TRY(applyShapes(options.shapes, declared, sizes));
+  for (size_t i = 0; i < inputs.size(); ++i)
+    types.push_back(sizes.tensorType(declared[i].dims, elementTypes[i]));
+  return types;
 }
 
 std::string Signature::freshName(const ValueInfoProto &input, size_t axis) {
@@ -91,18 +44,7 @@ std::string Signature::freshName(const ValueInfoProto &input, size_t axis) {
   return name;
 }
 
-Result<SizeExpr> Signature::apply(const DimOverride &override, const std::string &name) {
-  if (const auto *size = std::get_if<int64_t>(&override))
-    return SizeExpr(*size);
-  if (const auto *symbol = std::get_if<std::string>(&override))
-    return sizes.declare(*symbol);
-  SizeRange range = std::get<SizeRange>(override);
-  SizeExpr symbol = sizes.declare(name);
-  KILN_TRY(sizes.constrain(name, range.low, range.high));
-  return symbol;
-}
-
-Result<mlir::Type> Signature::inputType(const ValueInfoProto &input) {
+Result<mlir::Type> Signature::elementType(const ValueInfoProto &input) {
   if (input.kind == ValueInfoProto::Missing)
     return makeError(ErrorCode::E0301, "input \"", input.name, "\" has no type");
   if (input.kind != ValueInfoProto::Tensor)
@@ -112,42 +54,26 @@ Result<mlir::Type> Signature::inputType(const ValueInfoProto &input) {
   if (!dtype)
     return makeError(ErrorCode::E0203, "input \"", input.name, "\" has element type ", onnxTypeName(input.elemType),
                      ", which is not supported");
+  return elementTypeOf(context, *dtype);
+}
+
+Result<Dims> Signature::declaredDims(const ValueInfoProto &input) {
   auto given = options.shapes.find(std::string(input.name));
-  const std::vector<DimOverride> *overrides = given == options.shapes.end() ? nullptr : &given->second;
-  if (!input.hasShape && !overrides)
-    return makeError(ErrorCode::E0207, "input \"", input.name, "\" has no declared rank; give its shape");
+  if (!input.hasShape && given == options.shapes.end())
+    return makeError(ErrorCode::E0207, "input \"", input.name, "\" has no declared rank; give its shape with --shape ",
+                     input.name, "=...");
   Dims dims;
-  size_t rank = input.hasShape ? input.dims.size() : overrides->size();
+  size_t rank = input.hasShape ? input.dims.size() : given->second.size();
   for (size_t axis = 0; axis < rank; ++axis) {
     Dim dim = input.hasShape ? input.dims[axis] : Dim();
-    if (isUnknown(dim)) {
-      std::string name = freshName(input, axis);
-      if (overrides) {
-        KILN_ASSIGN(SizeExpr size, apply((*overrides)[axis], name));
-        dims.push_back(size);
-      } else {
-        dims.push_back(sizes.declare(name));
-      }
-    } else if (dim.kind == Dim::Param) {
-      std::string name(dim.param);
-      if (auto bound = bindings.find(name); bound != bindings.end()) {
-        KILN_ASSIGN(SizeExpr size, apply(bound->second, name));
-        dims.push_back(size);
-      } else {
-        dims.push_back(sizes.declare(name));
-      }
-    } else {
-      if (overrides) {
-        const auto *size = std::get_if<int64_t>(&(*overrides)[axis]);
-        const auto *range = std::get_if<SizeRange>(&(*overrides)[axis]);
-        if (size ? *size != dim.value : !range || dim.value < range->low || dim.value > range->high)
-          return overrideError(
-              input, axis, print((*overrides)[axis]) + " is given; the model fixes it to " + std::to_string(dim.value));
-      }
+    if (isUnknown(dim))
+      dims.push_back(sizes.declare(freshName(input, axis)));
+    else if (dim.kind == Dim::Param)
+      dims.push_back(sizes.declare(llvm::StringRef(dim.param.data(), dim.param.size())));
+    else
       dims.push_back(SizeExpr(dim.value));
-    }
   }
-  return mlir::Type(sizes.tensorType(dims, elementTypeOf(context, *dtype)));
+  return dims;
 }
 
 } // namespace kiln::onnx

@@ -18,17 +18,14 @@ public:
   Result<std::vector<mlir::Type>> inputTypes(const std::vector<const ValueInfoProto *> &inputs);
 
 private:
-  Status collect(const std::vector<const ValueInfoProto *> &inputs);
-  Status bindName(const ValueInfoProto &input, size_t axis, std::string_view name, const DimOverride &override);
-  Result<mlir::Type> inputType(const ValueInfoProto &input);
-  Result<SizeExpr> apply(const DimOverride &override, const std::string &name);
+  Result<mlir::Type> elementType(const ValueInfoProto &input);
+  Result<Dims> declaredDims(const ValueInfoProto &input);
   std::string freshName(const ValueInfoProto &input, size_t axis);
 
   mlir::MLIRContext *context;
   SizeTable &sizes;
   const ImportOptions &options;
-  std::set<std::string, std::less<>> names;                 // taken
-  std::map<std::string, DimOverride, std::less<>> bindings; // dim_param -> what the caller said
+  std::set<std::string, std::less<>> names; // taken
 };
 
 } // namespace kiln::onnx

@@ -91,7 +91,7 @@ Status Reader::readExternal() {
   if (bytes == 0)
     return Status();
   KILN_ASSIGN(data.file, external.open(location));
-  ByteSpan whole = data.file->bytes();
+  ByteSpan whole = byteSpan(data.file->bytes());
   if (offset > whole.size() || whole.size() - offset < bytes)
     return makeError(ErrorCode::E0104, what(), " needs bytes ", offset, "..", offset + bytes, " of external data \"",
                      location, "\", which has ", whole.size());

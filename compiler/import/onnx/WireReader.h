@@ -14,6 +14,9 @@
 namespace kiln::onnx {
 
 using ByteSpan = std::span<const uint8_t>;
+inline ByteSpan byteSpan(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()};
+}
 
 enum class WireType : uint8_t { Varint = 0, Fixed64 = 1, Bytes = 2, Fixed32 = 5 };
 

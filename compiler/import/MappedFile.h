@@ -1,0 +1,32 @@
+// A file's bytes, mapped.
+#pragma once
+
+#include "runtime/base/Status.h"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace kiln {
+
+/// A read-only private mapping of a whole regular file.
+class MappedFile {
+public:
+  static Result<std::shared_ptr<const MappedFile>> open(const std::string &path);
+  ~MappedFile();
+  MappedFile(const MappedFile &) = delete;
+  MappedFile &operator=(const MappedFile &) = delete;
+
+  std::span<const std::byte> bytes() const { return {data, size}; }
+  const std::string &path() const { return name; }
+
+private:
+  MappedFile(std::string name, const std::byte *data, size_t size) : name(std::move(name)), data(data), size(size) {}
+
+  std::string name;
+  const std::byte *data;
+  size_t size;
+};
+
+} // namespace kiln

@@ -1,0 +1,58 @@
+#include "compiler/session/TensorSizes.h"
+
+#include "compiler/session/Diagnostics.h"
+#include "dialects/kiln/Build.h"
+#include "runtime/base/Tensor.h"
+#include "runtime/plan/Program.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+using namespace kiln;
+
+/// No machine has more; below it, counts of elements, bytes and operations per element fit 64 bits.
+static constexpr int64_t mostBytes = int64_t(1) << 47;
+
+static Status checkType(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  std::optional<DType> dtype = tensor ? dtypeOf(tensor.getElementType()) : std::nullopt;
+  if (!dtype)
+    return Status::success();
+  if (size_t(tensor.getRank()) > maxRank)
+    return makeError(ErrorCode::E0207, "a tensor of ", tensor.getRank(), " dims; at most ", maxRank, " are supported");
+  // The known dims alone may be too many already. One that is 0 makes the tensor small, but not its strides.
+  std::vector<int64_t> dims;
+  for (int64_t size : tensor.getShape())
+    if (!ShapedType::isDynamic(size) && size != 0)
+      dims.push_back(size);
+  std::optional<int64_t> bytes = byteCount(*dtype, dims);
+  if (bytes && *bytes <= mostBytes)
+    return Status::success();
+  std::string text;
+  for (const SizeExpr &dim : getDims(type))
+    text += (text.empty() ? "" : ",") + (dim.isInvalid() ? std::string("?") : dim.print());
+  return makeError(ErrorCode::E0308, "a tensor ", dtypeName(*dtype), "[", text, "] is larger than any memory");
+}
+
+Status kiln::checkTensorSizes(ModuleOp module) {
+  Status status;
+  auto check = [&](Type type, auto where) {
+    status = checkType(type);
+    if (!status.ok())
+      status = status.withContext(where());
+    return status.ok();
+  };
+  for (auto function : module.getOps<func::FuncOp>()) {
+    for (BlockArgument argument : function.getArguments())
+      if (!check(argument.getType(), [&] {
+            auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "kiln.name");
+            return "input \"" + (name ? name.getValue().str() : std::to_string(argument.getArgNumber())) + "\": ";
+          }))
+        return status;
+    for (Operation &op : function.getBody().front())
+      for (Type type : op.getResultTypes())
+        if (!check(type, [&] { return "node \"" + nodeName(op.getLoc()) + "\": "; }))
+          return status;
+  }
+  return Status::success();
+}
