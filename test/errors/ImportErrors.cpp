@@ -1,4 +1,5 @@
 // What a user sees when a model cannot be imported: the exact texts.
+#include "compiler/import/MappedFile.h"
 #include "test/import/ImportTesting.h"
 
 using namespace kiln;
@@ -137,8 +138,6 @@ TEST_CASE("files that are no models") {
   CHECK(Imported("").error() == "model.onnx: the model has no graph; is it an ONNX model? [KILN-E0301]");
   CHECK(Imported("hello").error() ==
         "model.onnx: byte 3: a field has an unknown wire type (in ModelProto) [KILN-E0103]");
-  mlir::MLIRContext context;
-  WeightStore weights;
-  CHECK(formatError(importOnnx(context, weights, "/nonexistent/m.onnx").status()) ==
+  CHECK(formatError(MappedFile::open("/nonexistent/m.onnx").status()) ==
         "/nonexistent/m.onnx: No such file or directory [KILN-E0101]");
 }
