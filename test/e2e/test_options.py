@@ -135,3 +135,19 @@ def test_opsets_that_are_not_known(tmp_path, version):
     with pytest.raises(kiln.UnsupportedError) as caught:
         kiln.compile(graph([("Relu", ["x"], ["y"], {})], {"x": (F, [2])}, {"y": (F, [2])}, opset=version))
     assert f"opset {version} is not supported; versions 1 to 27 are [KILN-E0202]" in str(caught.value)
+
+
+@pytest.mark.parametrize("name, shown", [(b"a\0b\x01c", r"a\x00b\x01c"), (b"caf\xe9", r"caf\xe9"), ("größe_漢字".encode(), "größe_漢字"), (b"n" * 100_000, "nnn...(")])
+def test_names_of_any_bytes_in_errors(tmp_path, name, shown):
+    mark = b"Q" * len(name)
+    model = graph([("Reshape", ["x", "s"], ["y"], {})], {"x": (F, [2, 3])}, {"y": (F, None)}, {"s": np.array([4])})
+    import onnx
+    proto = onnx.load_from_string(model)
+    proto.graph.node[0].name = mark.decode()
+    path = tmp_path / "m.onnx"
+    path.write_bytes(proto.SerializeToString().replace(mark, name))
+    with pytest.raises(kiln.Error) as caught:
+        kiln.compile(path)
+    text = str(caught.value)
+    assert shown in text and text.endswith("[KILN-E0304]") and len(text) < 1000
+    assert shown in refused("compile", path, "-o", tmp_path / "m.kiln", code=1)
