@@ -10,13 +10,18 @@ namespace kiln {
 
 namespace {
 
-/// Counts how often each pattern succeeded.
+/// Counts how often each pattern succeeded, and notes the last success.
 class PatternCounter : public RewriterBase::Listener {
 public:
+  explicit PatternCounter(RewriteBudget &budget) : budget(budget) {}
+
+  void notifyPatternBegin(const Pattern &, Operation *op) override { place = op->getLoc(); }
   void notifyPatternEnd(const Pattern &pattern, LogicalResult status) override {
     if (succeeded(status)) {
       ++hits[pattern.getDebugName()];
       ++count;
+      budget.last = pattern.getDebugName();
+      budget.lastPlace = place;
     }
   }
   int64_t total() const { return count; }
@@ -33,6 +38,8 @@ public:
   }
 
 private:
+  RewriteBudget &budget;
+  std::optional<Location> place; // of the op under rewrite, which may be gone at the end
   llvm::MapVector<StringRef, int64_t> hits;
   int64_t count = 0;
 };
@@ -46,10 +53,13 @@ bool hasFuel(MLIRContext *context) {
   return budget.limit < 0 || budget.used < budget.limit;
 }
 
-bool takeFuel(MLIRContext *context) {
-  if (!hasFuel(context))
+bool takeFuel(Operation *op, StringRef what) {
+  if (!hasFuel(op->getContext()))
     return false;
-  ++budgetOf(context).used;
+  RewriteBudget &budget = budgetOf(op->getContext());
+  ++budget.used;
+  budget.last = what;
+  budget.lastPlace = op->getLoc();
   return true;
 }
 
@@ -60,7 +70,7 @@ LogicalResult runPatterns(Operation *root, RewritePatternSet patterns, StringRef
   int64_t cap = rewritesPerOp * ops + extraRewrites;
 
   RewriteBudget &budget = budgetOf(root->getContext());
-  PatternCounter counter;
+  PatternCounter counter(budget);
   FrozenRewritePatternSet frozen(std::move(patterns));
   // One iteration at a time: the driver's own limit counts rewrites within an iteration only.
   for (int64_t round = 0; round < rounds; ++round) {

@@ -12,8 +12,8 @@ namespace kiln {
 /// the number of ops stops patterns that never end; that is an error naming the patterns that fired most.
 llvm::LogicalResult runPatterns(mlir::Operation *root, mlir::RewritePatternSet patterns, llvm::StringRef passName);
 
-/// For passes that rewrite by themselves: whether one more rewrite may be done. Counts it.
-bool takeFuel(mlir::MLIRContext *context);
+/// For passes that rewrite by themselves: whether `what` may rewrite `op`. Counts it.
+bool takeFuel(mlir::Operation *op, llvm::StringRef what);
 /// Whether takeFuel would say yes; counts nothing.
 bool hasFuel(mlir::MLIRContext *context);
 

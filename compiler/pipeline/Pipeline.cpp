@@ -76,5 +76,6 @@ Status kiln::runPipeline(Compilation &c) {
     KILN_TRY(c.showKernels());
     KILN_TRY(c.end(Stage::Lowered));
   }
+  c.reportRewrites();
   return Status::success();
 }

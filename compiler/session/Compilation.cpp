@@ -92,12 +92,16 @@ Status Compilation::end(Stage stage) {
     return interrupted();
   if (options.dumpDirectory.empty())
     return Status::success();
-  char number[8];
-  std::snprintf(number, sizeof number, "%02d-", static_cast<int>(stage));
-  std::string name = number + std::string(stageName(stage)) + ".mlir";
+  std::string name = dumpName(stage);
   if (hasDerivedWeights())
     KILN_TRY(writeDerivedWeights(options.dumpDirectory + "/" + name));
   return dump(name, printModule(name + ".weights"));
+}
+
+std::string Compilation::dumpName(Stage stage) {
+  char number[8];
+  std::snprintf(number, sizeof number, "%02d-", static_cast<int>(stage));
+  return number + std::string(stageName(stage)) + ".mlir";
 }
 
 Status Compilation::dump(const std::string &name, const std::string &text) {
@@ -121,6 +125,19 @@ Status Compilation::run(std::unique_ptr<Pass> pass) {
   if (ok)
     return Status::success();
   return status.ok() ? makeError(ErrorCode::E0901, "pass ", name, " failed") : status;
+}
+
+void Compilation::reportRewrites() {
+  if (options.rewriteLimit < 0)
+    return;
+  const RewriteBudget &rewrites = context.getLoadedDialect<KilnDialect>()->rewrites;
+  std::string text = "rewrites: " + std::to_string(rewrites.used);
+  if (rewrites.used > 0)
+    text += "; last: " + rewrites.last;
+  if (rewrites.used > 0 && rewrites.lastPlace)
+    if (std::string node = nodeName(*rewrites.lastPlace); !node.empty())
+      text += " at node \"" + node + "\"";
+  message(Severity::Note, text);
 }
 
 void Compilation::countModelWork() {

@@ -40,9 +40,11 @@ public:
   Status describeKernels();
   /// Remembers the model's floating-point work, of which later reports are shares.
   void countModelWork();
-  /// Notes the estimated work of host steps; warns of what runs on reference kernels, or refuses
-  /// it.
+  /// Notes the estimated work of host steps; warns of what runs on reference kernels, or refuses it. Arithmetic on
+  /// sizes does not count: it belongs on the host.
   Status reportReferenceWork();
+  /// Says how many rewrites the passes did and which was the last, where there is a limit.
+  void reportRewrites();
   /// Adds the vector-level code of every kernel to the module, where somebody wants to see it.
   Status showKernels();
 
@@ -85,6 +87,10 @@ private:
   Status readText(const Source &source);
   Status readOnnx(const Source &source);
   Status openWeightFiles();
+  /// Removes the files that an earlier dump into the same directory wrote of kernels and of stages after `read`, and
+  /// no other file.
+  Status removeOldDump(Stage read);
+  static std::string dumpName(Stage stage); // "02-canonical.mlir"
   Status dump(const std::string &name, const std::string &text);
   Status dumpKernels(const BuiltProgram &built, std::span<const CompiledKernel> kernels);
   /// The error of a module with kernels for target "interpreter".

@@ -56,6 +56,7 @@ Status Compilation::readText(const Source &source) {
   }
   if (reached <= Stage::Kernels)
     KILN_TRY(checkTensorSizes(*module).withContext(input.path + ": "));
+  KILN_TRY(removeOldDump(reached));
   return openWeightFiles();
 }
 

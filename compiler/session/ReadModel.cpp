@@ -53,6 +53,7 @@ Status Compilation::read() {
 }
 
 Status Compilation::readOnnx(const Source &source) {
+  KILN_TRY(removeOldDump(Stage::None));
   KILN_ASSIGN(module, importOnnx(context, weights(), source.bytes, source.owner, {options.shapes, source.directory},
                                  input.path));
   KILN_TRY(diagnostics.take(ErrorCode::E0901));

@@ -5,9 +5,14 @@
 #include "compiler/session/PackConstants.h"
 
 #include <algorithm>
+#include <filesystem>
 
 using namespace mlir;
 using namespace kiln;
+
+// Where the dump directory holds the kernels, each in a folder k0, k1 ..., and the files there.
+constexpr const char *kernelsFolder = "kernels";
+constexpr const char *kernelFiles[] = {"problem.txt", "config.txt", "kernel.mlir", "kernel.ll", "kernel.s", "bench.sh"};
 
 /// Joins the images; each starts on a cache line.
 static std::vector<std::byte> joinCode(std::span<const CompiledKernel> kernels, Program &program) {
@@ -53,19 +58,49 @@ Status Compilation::writeArtifact(ByteSink &sink) {
   });
 }
 
+Status Compilation::removeOldDump(Stage read) {
+  namespace fs = std::filesystem;
+  if (options.dumpDirectory.empty())
+    return Status::success();
+  fs::path folder = options.dumpDirectory;
+  std::error_code error, ignored;
+  auto remove = [&](const fs::path &path) { // a folder only when it is empty
+    if (!error)
+      fs::remove(path, error);
+  };
+  for (const StageInfo &stage : allStages())
+    if (stage.stage > read) {
+      remove(folder / dumpName(stage.stage));
+      remove(folder / (dumpName(stage.stage) + ".weights"));
+    }
+  std::vector<fs::path> kernels;
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder / kernelsFolder, ignored))
+    if (std::string name = entry.path().filename().string();
+        name.size() > 1 && name[0] == 'k' && name.find_first_not_of("0123456789", 1) == std::string::npos)
+      kernels.push_back(entry.path());
+  for (const fs::path &kernel : kernels) {
+    for (const char *name : kernelFiles)
+      remove(kernel / name);
+    if (fs::is_empty(kernel, ignored))
+      remove(kernel);
+  }
+  if (error)
+    return makeError(ErrorCode::E0106, folder.string(), ": an earlier dump cannot be removed: ", error.message());
+  return Status::success();
+}
+
 Status Compilation::dumpKernels(const BuiltProgram &built, std::span<const CompiledKernel> kernels) {
   for (size_t i = 0; i < kernels.size(); ++i) {
     const KernelJob &job = built.kernels[i];
-    std::string folder = "kernels/k" + std::to_string(i) + "/", problem = job.problem.print();
-    KILN_TRY(dump(folder + "problem.txt", problem + "\n"));
-    KILN_TRY(dump(folder + "config.txt", std::string(job.family->name()) + " " + job.config.print() + "\n"));
-    KILN_TRY(dump(folder + "kernel.mlir", kernels[i].code));
-    KILN_TRY(dump(folder + "kernel.ll", kernels[i].llvmIr));
-    KILN_TRY(dump(folder + "kernel.s", kernels[i].assembly));
+    std::string problem = job.problem.print(), family(job.family->name()), config = job.config.print();
     // Everything is in quotes that the shell leaves alone: none of the texts holds a quote of this kind.
-    KILN_TRY(dump(folder + "bench.sh", "#!/bin/sh\nexec kiln-sweep --target='" + target->print() +
-                                           "' --family=" + std::string(job.family->name()) + " --config='" +
-                                           job.config.print() + "' \"$@\" '" + problem + "'\n"));
+    std::string bench = "#!/bin/sh\nexec kiln-sweep --target='" + target->print() + "' --family=" + family +
+                        " --config='" + config + "' \"$@\" '" + problem + "'\n";
+    const std::string texts[] = {problem + "\n",    family + " " + config + "\n", kernels[i].code,
+                                 kernels[i].llvmIr, kernels[i].assembly,          bench};
+    static_assert(std::size(texts) == std::size(kernelFiles));
+    for (size_t k = 0; k < std::size(texts); ++k)
+      KILN_TRY(dump(kernelsFolder + ("/k" + std::to_string(i) + "/") + kernelFiles[k], texts[k]));
   }
   return Status::success();
 }

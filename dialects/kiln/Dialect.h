@@ -10,6 +10,8 @@
 #include "mlir/IR/TensorEncoding.h"
 
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace kiln {
 class WeightStore;
@@ -19,6 +21,8 @@ class KernelOracle;
 struct RewriteBudget {
   int64_t limit = -1; ///< negative: no limit
   int64_t used = 0;
+  std::string last{}; ///< what did the last one, and where
+  std::optional<mlir::Location> lastPlace{};
 };
 } // namespace kiln
 

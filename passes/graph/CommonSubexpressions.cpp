@@ -40,7 +40,7 @@ class CommonSubexpressionsPass : public impl::CommonSubexpressionsBase<CommonSub
         if (!isa<KilnOpInterface>(op) || op.getNumRegions() > 0 || op.getNumResults() == 0)
           continue;
         auto [entry, isNew] = known.try_emplace(&op, &op);
-        if (isNew || !takeFuel(&getContext()))
+        if (isNew || !takeFuel(&op, "CommonSubexpressions"))
           continue;
         op.replaceAllUsesWith(entry->second);
         op.erase();

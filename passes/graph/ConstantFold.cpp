@@ -63,7 +63,7 @@ private:
     auto values = context.constantValues(result);
     auto type = cast<RankedTensorType>(result.getType());
     auto dtype = dtypeOf(type.getElementType());
-    if (!values || !dtype || int64_t(values->size()) != type.getNumElements() || !takeFuel(&getContext()))
+    if (!values || !dtype || int64_t(values->size()) != type.getNumElements() || !takeFuel(op, "ConstantFold"))
       return {};
     auto tensor = Tensor::create(*dtype, std::span<const int64_t>(type.getShape().data(), type.getRank()));
     if (!tensor.ok())
@@ -84,7 +84,7 @@ private:
     auto constant = isa<ReshapeOp>(op) ? op->getOperand(0).getDefiningOp<ConstantOp>() : ConstantOp();
     auto weight = constant ? dyn_cast<WeightAttr>(constant.getValue()) : WeightAttr();
     auto type = cast<RankedTensorType>(op->getResult(0).getType());
-    if (!weight || !takeFuel(&getContext()))
+    if (!weight || !takeFuel(op, "ConstantFold"))
       return {};
     OpBuilder builder(op);
     return builder.create<ConstantOp>(
@@ -101,7 +101,7 @@ private:
     for (Value operand : op->getOperands())
       operandBytes += byteSizeOf(operand.getType()).value_or(0);
     bool grows = resultBytes > inlineConstantBytes && resultBytes > 2 * operandBytes;
-    if (!kernel || work > workLeft || grows || !takeFuel(&getContext()))
+    if (!kernel || work > workLeft || grows || !takeFuel(op, "ConstantFold"))
       return {};
 
     size_t count = op->getNumOperands();

@@ -16,7 +16,7 @@ class DeadCodePass : public impl::DeadCodeBase<DeadCodePass> {
     for (Block &block : getOperation().getBody())
       for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
         // kiln ops have no effects but their results.
-        if (isa<KilnOpInterface>(op) && op.getNumResults() > 0 && op.use_empty() && takeFuel(&getContext()))
+        if (isa<KilnOpInterface>(op) && op.getNumResults() > 0 && op.use_empty() && takeFuel(&op, "DeadCode"))
           op.erase();
   }
 };

@@ -95,7 +95,6 @@ private:
   std::optional<std::string> claimant(const Group &group) {
     return oracle.claim(graph.members(group), graph.outputs(group), sizes);
   }
-  bool takeFuel() { return kiln::takeFuel(graph.body().getParentOp()->getContext()); }
   /// `group` without the reshapes at its border.
   Group peeled(Group group) const;
   SmallVector<Operation *> consumers(const Group &group) const;
@@ -162,7 +161,7 @@ bool Former::tryAdd(Group &group, Operation *op, llvm::StringRef family, bool co
     if (trial.size() > maxGroupOps || graph.dependsOnItself(trial))
       return false;
     if (claimed(trial, family)) {
-      if (!takeFuel())
+      if (!takeFuel(op, "FormKernels"))
         return false;
       group = std::move(trial);
       return true;
@@ -216,7 +215,7 @@ void Former::formAt(Operation *seed) {
   group.owned.insert(seed);
   group.anchor = seed;
   std::optional<std::string> family = claimant(group);
-  if (!family || !takeFuel())
+  if (!family || !takeFuel(seed, "FormKernels"))
     return;
   // What was refused may fit once the group has grown on the other side.
   do

@@ -461,7 +461,7 @@ void LayoutRewriter::run() {
       size_t before = converted.size();
       visit(op);
       if (converted.size() != before)
-        takeFuel(op->getContext());
+        takeFuel(op, "Layout");
     }
   }
   finish();

@@ -99,7 +99,7 @@ public:
       Value result = buildOp(builder, product.getType(), product.getLoc(), "attention", operands,
                              attribute("scale", attention->scale));
       Operation *op = result.getDefiningOp();
-      if ((!assumeClaimed && !oracle->claim(op, result, *sizes)) || !takeFuel(&getContext())) {
+      if ((!assumeClaimed && !oracle->claim(op, result, *sizes)) || !takeFuel(product, "RaiseAttention")) {
         op->erase();
         continue;
       }
@@ -109,7 +109,8 @@ public:
     // What the raised ops replaced, or a refused one left behind.
     for (Block &block : getOperation().getBody())
       for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-        if (isa<SoftmaxOp, AddOp, MulOp, DivOp, MatMulOp, TransposeOp>(op) && op.use_empty() && takeFuel(&getContext()))
+        if (isa<SoftmaxOp, AddOp, MulOp, DivOp, MatMulOp, TransposeOp>(op) && op.use_empty() &&
+            takeFuel(&op, "RaiseAttention"))
           op.erase();
   }
 };

@@ -12,7 +12,7 @@ namespace {
 class SetOptLimitPass : public impl::SetOptLimitBase<SetOptLimitPass> {
 public:
   using SetOptLimitBase::SetOptLimitBase;
-  void runOnOperation() override { getContext().getLoadedDialect<KilnDialect>()->rewrites = {limit, 0}; }
+  void runOnOperation() override { getContext().getLoadedDialect<KilnDialect>()->rewrites = {limit}; }
 };
 } // namespace
 } // namespace kiln

@@ -104,7 +104,7 @@ static bool sink(Operation *op, mlir::OpBuilder &builder) {
                             [&](Value other) { return other == operand || fits(other, outer, inner, afterAnchor); });
     if (!all)
       continue;
-    if (!takeFuel(op->getContext()))
+    if (!takeFuel(op, "SinkReshapes"))
       return false;
     builder.setInsertionPoint(op);
     llvm::SmallVector<Value> operands;

@@ -27,7 +27,9 @@
 #include "dialects/kiln/SizeTable.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <limits>
 
@@ -42,7 +44,10 @@ namespace {
 class Bufferizer {
 public:
   Bufferizer(func::FuncOp function, bool allowInPlace)
-      : function(function), block(function.getBody().front()), allowInPlace(allowInPlace), b(function.getContext()) {}
+      : place(function.getLoc()), function(function), block(function.getBody().front()), allowInPlace(allowInPlace),
+        b(function.getContext()) {}
+
+  Location place; ///< of an error
 
   /// Builds the program before the function. The function stays.
   Status run() {
@@ -111,10 +116,46 @@ private:
     return symbol.high == SizeTable::unbounded ? IntegerAttr() : b.getI64IntegerAttr(symbol.high);
   }
 
+  /// The error for a size that only running the model tells: which dim of which op, and which inputs decide it.
+  Status dependsOnData(const SizeTable::Symbol &symbol) {
+    for (Operation &op : block)
+      for (Value result : op.getResults())
+        for (auto [dim, size] : llvm::enumerate(getDims(result)))
+          if (size.asSymbol() == symbol.name) {
+            place = op.getLoc();
+            return makeError(ErrorCode::E0208, "dim ", dim, " of the result of ", mnemonicOf(&op).str(),
+                             " is computed from ", originOfSizes(op));
+          }
+    return makeError(ErrorCode::E0208, "size ", symbol.name, " is computed from data");
+  }
+
+  /// The inputs of the model that the integer operands of `op` are computed from, as a phrase with advice.
+  std::string originOfSizes(Operation &op) {
+    SmallVector<Value> work;
+    for (OpOperand &operand : op.getOpOperands()) // of most ops the first operand is the data
+      if ((operand.getOperandNumber() > 0 || isa<RangeOp>(op)) &&
+          isa<IntegerType>(getElementTypeOrSelf(operand.get().getType())))
+        work.push_back(operand.get());
+    llvm::SetVector<Value> seen(work.begin(), work.end());
+    for (size_t i = 0; i < seen.size(); ++i)
+      if (Operation *source = seen[i].getDefiningOp(); source && !isa<ShapeOp>(source))
+        for (Value operand : source->getOperands())
+          seen.insert(operand);
+    std::string names;
+    for (Value value : seen)
+      if (auto argument = dyn_cast<BlockArgument>(value))
+        if (auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), nameAttrName))
+          names += (names.empty() ? "\"" : ", \"") + name.getValue().str() + "\"";
+    if (names.empty())
+      return "values that are only known when the model runs; make it constant before exporting";
+    return (StringRef(names).contains(", ") ? "the values of inputs " : "the values of input ") + names + "; make " +
+           names + " a constant before exporting";
+  }
+
   /// Finds the input dim that is the symbol.
   Status bind(const SizeTable::Symbol &symbol) {
     if (symbol.dataDependent)
-      return makeError(ErrorCode::E0208, "size ", symbol.name, " depends on data");
+      return dependsOnData(symbol);
     for (Value argument : block.getArguments())
       for (auto [dim, size] : llvm::enumerate(getDims(argument)))
         if (size.asSymbol() == symbol.name) {
@@ -350,8 +391,9 @@ public:
 
   void runOnOperation() override {
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
-      if (Status status = Bufferizer(function, inPlace).run(); !status.ok()) {
-        emitError(function.getLoc(), status);
+      Bufferizer bufferizer(function, inPlace);
+      if (Status status = bufferizer.run(); !status.ok()) {
+        emitError(bufferizer.place, status);
         return signalPassFailure();
       }
       function.erase();

@@ -75,5 +75,9 @@ TEST_CASE("fuel ends rewriting without an error") {
   CHECK(succeeded(kiln::runPatterns(*f.module, std::move(patterns), "Test")));
   CHECK(f.count<kiln::ExpOp>() == 1);
   CHECK(f.count<kiln::LogOp>() == 1);
-  CHECK_FALSE(kiln::takeFuel(&f.context));
+  const kiln::RewriteBudget &budget = f.context.getLoadedDialect<kiln::KilnDialect>()->rewrites;
+  CHECK_THAT(budget.last, Catch::EndsWith("ExpToLog"));
+  CHECK(budget.lastPlace.has_value());
+  CHECK_FALSE(kiln::takeFuel(*f.module, "Test"));
+  CHECK_THAT(budget.last, Catch::EndsWith("ExpToLog"));
 }
