@@ -6,8 +6,10 @@
 #include "compiler/session/Compilation.h"
 #include "dialects/kiln/Build.h"
 #include "passes/plan/KernelPlan.h"
+#include "passes/plan/Tensors.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/TypeUtilities.h"
 
 #include <cstdio>
 #include <filesystem>
@@ -74,6 +76,26 @@ Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface
   return plan;
 }
 
+/// Arithmetic on sizes and indices: small integers from small integers, or the dims of a tensor. It is a step of the
+/// host by design; no kernel would be faster.
+bool isSizeArithmetic(Operation &op) {
+  auto place = op.getAttrOfType<StringAttr>(placeAttrName);
+  if (!place || place.getValue() != "host")
+    return false;
+  constexpr int64_t fewElements = 64;
+  return isa<ShapeOp>(op) || llvm::all_of(op.getOperandTypes(), [](Type type) {
+           auto tensor = dyn_cast<RankedTensorType>(type);
+           return !tensor || (isa<IntegerType>(tensor.getElementType()) && tensor.hasStaticShape() &&
+                              tensor.getNumElements() <= fewElements);
+         });
+}
+
+/// Ops of one name and element type that run on reference kernels.
+struct ReferenceOps {
+  size_t count = 0;
+  std::string firstNode;
+};
+
 std::string percent(double share) {
   char text[32];
   std::snprintf(text, sizeof text, share > 0 && share < 0.001 ? "%.2g %%" : "%.1f %%", share * 100);
@@ -125,7 +147,8 @@ Status Compilation::describeKernels() {
 
 Status Compilation::reportReferenceWork() {
   double work = 0;
-  std::map<std::string, int> ops; // on reference kernels, with counts
+  size_t count = 0;
+  std::map<std::pair<std::string, std::string>, ReferenceOps> ops; // by name and element type
   module->walk([&](func::FuncOp function) {
     Result<SizeTable> sizes = SizeTable::read(function);
     for (Operation &op : function.getBody().front()) {
@@ -142,22 +165,34 @@ Status Compilation::reportReferenceWork() {
           symbols.emplace(names[i], region->sizes[i]);
         writeWork(&op, flops(region->problem).substitute(symbols), bytes(region->problem).substitute(symbols));
       }
-      if (oracle && isa<FloatType>(getElementTypeOrSelf(op.getResult(0).getType()))) {
-        work += oracle->flops(&op);
-        ++ops[mnemonic.str()];
+      if (oracle && !isSizeArithmetic(op)) {
+        if (isa<FloatType>(getElementTypeOrSelf(op.getResult(0).getType())))
+          work += oracle->flops(&op);
+        DType dtype = dtypeOf(getElementTypeOrSelf(op.getOperand(0).getType())).value_or(DType::F32);
+        ReferenceOps &group = ops[{mnemonic.str(), std::string(dtypeName(dtype))}];
+        if (group.count++ == 0)
+          group.firstNode = nodeName(op.getLoc());
+        ++count;
       }
     }
   });
   if (interpreted() || ops.empty())
     return Status::success();
   std::string list;
-  for (auto &[op, count] : ops)
-    list += (list.empty() ? "" : ", ") + op + (count > 1 ? " x" + std::to_string(count) : "");
+  for (auto &[key, group] : ops) {
+    list += (list.empty() ? "" : ", ") + key.first + " x" + std::to_string(group.count) + " (" + key.second;
+    if (options.requireCompiled && !group.firstNode.empty())
+      list += std::string(group.count > 1 ? ", first" : "") + ", node \"" + group.firstNode + "\"";
+    list += ")";
+  }
   if (options.requireCompiled)
     return makeError(ErrorCode::E0209, std::filesystem::path(input.path).filename().string(),
-                     ": no compiled kernel for ", list);
-  double share = modelFlops > 0 ? work / modelFlops : 0;
-  message(Severity::Warning, percent(share) + " of the floating-point work runs on reference kernels: " + list);
+                     ": no compiled kernel for ", list, "; docs/kernels.md says which element types have kernels");
+  std::string share =
+      modelFlops > 0 && work > 0 ? ", " + percent(work / modelFlops) + " of the floating-point work," : "";
+  message(Severity::Warning, std::to_string(count) + (count == 1 ? " op" : " ops") + share +
+                                 (count == 1 ? " runs" : " run") + " on reference kernels: " + list + "; expect " +
+                                 (count == 1 ? "it" : "them") + " to be many times slower, see docs/kernels.md");
   return Status::success();
 }
 
