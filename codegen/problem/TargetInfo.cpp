@@ -41,7 +41,7 @@ Status derive(TargetInfo &target) {
   const Level *level = findRow(levels, target.level);
   if (!level)
     return makeError(ErrorCode::E0206, "target level \"", target.level,
-                     "\" is not known; expected x86-64-v3 or x86-64-v4");
+                     "\" is not known; expected host, x86-64-v3, x86-64-v4 (also with +bf16, +vnni) or interpreter");
   const Profile *profile = findRow(profiles, target.profile);
   if (!profile)
     return makeError(ErrorCode::E0206, "target profile \"", target.profile,

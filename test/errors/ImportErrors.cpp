@@ -2,6 +2,8 @@
 #include "compiler/import/MappedFile.h"
 #include "test/import/ImportTesting.h"
 
+#include <sstream>
+
 using namespace kiln;
 using namespace kiln::onnx;
 using namespace kiln::onnx::test;
@@ -87,9 +89,10 @@ TEST_CASE("everything that is not supported is listed at once") {
                     .node("NonZero", {"b"}, {"c"}, {}, "/roi/NonZero_1")
                     .node("Magic", {"c"}, {"y"}, {}, "/m", "com.acme")
                     .output("y")) ==
-        "model.onnx: 3 nodes are not supported: NonZero (opset 16), com.acme.Magic (opset 2)\n"
-        "  NonZero (opset 16), 2 nodes: \"/roi/NonZero\", \"/roi/NonZero_1\"\n"
-        "  com.acme.Magic (opset 2), 1 node: \"/m\" [KILN-E0201]");
+        "model.onnx: 3 nodes are not supported: NonZero (opset 16) x2, com.acme.Magic (opset 2) x1; "
+        "docs/onnx.md lists what is\n"
+        "  NonZero (opset 16): \"/roi/NonZero\", \"/roi/NonZero_1\"\n"
+        "  com.acme.Magic (opset 2): \"/m\" [KILN-E0201]");
   CHECK(errorOf(ModelBuilder(11)
                     .input("x", {dim(1), dim(1), dim(4)})
                     .node("MaxPool", {"x"}, {"a", "i"}, {{"kernel_shape", Ints{2}}}, "p")
@@ -109,8 +112,8 @@ TEST_CASE("what is not supported is listed beside operators that are unknown, as
                     .node("MaxPool", {"x"}, {"a", "i"}, {{"kernel_shape", Ints{2}}}, "p")
                     .node("Add", {"a", "z"}, {"b"})
                     .output("b")) ==
-        "model.onnx: 2 nodes are not supported: NonZero (opset 11)\n"
-        "  NonZero (opset 11), 1 node: \"z\"\n"
+        "model.onnx: 2 nodes are not supported: NonZero (opset 11) x1; docs/onnx.md lists what is\n"
+        "  NonZero (opset 11): \"z\"\n"
         "  node \"p\" (MaxPool, opset 11): the output of indices is not supported [KILN-E0201]");
 }
 
@@ -123,6 +126,20 @@ TEST_CASE("Gemm: C broadcasts to the product, and not the product to C") {
                          .output("y")),
              Catch::Contains("node \"g\" (Gemm, opset 13): operand C does not broadcast to the product: ") &&
                  Catch::Contains("[KILN-E0304]"));
+}
+
+TEST_CASE("many nodes that are not supported are listed in lines of readable length") {
+  ModelBuilder model(16);
+  model.input("x", {dim(2)});
+  for (int i = 0; i < 40; ++i)
+    model.node("NonZero", {"x"}, {"y" + std::to_string(i)}, {}, "/features/block/NonZero_" + std::to_string(i));
+  std::string text = errorOf(model.output("y0"));
+  CHECK_THAT(text, Catch::StartsWith("model.onnx: 40 nodes are not supported: NonZero (opset 16) x40; "));
+  for (int i = 0; i < 40; ++i)
+    CHECK_THAT(text, Catch::Contains("\"/features/block/NonZero_" + std::to_string(i) + "\""));
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);)
+    CHECK(line.size() < 130);
 }
 
 TEST_CASE("types") {

@@ -20,7 +20,7 @@ public:
   /// `status` says which node and why.
   void addFeature(Status status) { features.push_back(std::move(status)); }
 
-  /// The first line sums up, then a line per operator with all its nodes, and one per feature.
+  /// The first line sums up, then come each operator with all its nodes, and a line per feature.
   Status error() const;
 
 private:
