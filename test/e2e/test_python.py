@@ -103,9 +103,41 @@ def test_options_that_are_wrong(options):
         kiln.compile(add(), **options)
 
 
-def test_thread_counts_are_positive():
-    with pytest.raises(ValueError):
-        kiln.compile(add(), threads=0)
+def test_thread_counts():
+    ones = np.ones((2, 3), F)
+    assert (kiln.compile(add(), threads=0).run({"x": ones, "y": ones})["z"] == 2).all()  # as None: the cores there are
+    with pytest.raises(ValueError, match="threads must be 0 .* or more, not -1"):
+        kiln.compile(add(), threads=-1)
+
+
+def test_inputs_as_a_list_are_a_type_error():
+    model = kiln.compile(add())
+    with pytest.raises(TypeError, match=r"run takes one mapping of input names to arrays, such as \{'x': array\}, not a list"):
+        model.run([np.ones((2, 3), F)])
+
+
+def test_input_errors_of_the_package_carry_codes():
+    model = kiln.compile(add())
+    for inputs, code in (({}, 502), ({"x": 1, "y": 2, "w": 3}, 501), ({"x": np.array(["a"]), "y": np.ones((1, 3), F)}, 503)):
+        with pytest.raises(kiln.InputError, match=rf"\[KILN-E0{code}\]$") as caught:
+            model.run(inputs)
+        assert caught.value.code == code
+
+
+def test_a_shape_given_as_text_is_refused():
+    with pytest.raises(TypeError, match=r"shapes\['x'\] is a list of sizes such as \[1, 3, 224, 224\]"):
+        kiln.compile(add(), shapes={"x": "1x3"})
+
+
+def test_help_shows_inputs_and_outputs():
+    assert "inputs" in vars(kiln.Model) and kiln.Model.inputs.__doc__ and kiln.Model.outputs.__doc__
+
+
+def test_require_compiled_and_dumps(tmp_path):
+    x = np.ones((2, 3), F)
+    model = kiln.compile(add(), require_compiled=True, dump_dir=tmp_path / "dump")
+    assert (model.run({"x": x, "y": x})["z"] == 2).all()
+    assert (tmp_path / "dump" / "07-lowered.mlir").exists()
 
 
 def test_concurrent_runs(digits):

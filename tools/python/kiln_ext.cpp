@@ -221,6 +221,7 @@ template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &d
   auto precision = nb::cast<std::string>(dict["precision"]);
   auto shapes = nb::cast<std::vector<std::string>>(dict["shapes"]);
   auto cache = nb::cast<std::optional<std::string>>(dict["cache"]);
+  auto dumpDirectory = nb::cast<std::optional<std::string>>(dict["dump_dir"]);
   std::vector<const char *> shapeTexts;
   for (const std::string &shape : shapes)
     shapeTexts.push_back(shape.c_str());
@@ -232,6 +233,8 @@ template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &d
   options.shape_count = shapeTexts.size();
   options.cache = cache ? cache->c_str() : nullptr;
   options.threads = nb::cast<int32_t>(dict["threads"]);
+  options.require_compiled = nb::cast<bool>(dict["require_compiled"]);
+  options.dump_dir = dumpDirectory ? dumpDirectory->c_str() : nullptr;
   options.diagnostic = collectWarning;
   options.diagnostic_context = &warnings;
   Status status;

@@ -17,6 +17,11 @@ class InputError(Error, ValueError):
     """An input of a run is missing, unknown, or has another type or shape than the model takes."""
 
 
+def input_error(code, message):
+    """The InputError for a number, its message with the code as the library writes it."""
+    return InputError(f"{message} [KILN-E{code:04d}]", code)
+
+
 def make(code, message):
     """The exception for an error number (see docs/errors.md): 2xx unsupported, 5xx inputs of a run."""
     kind = {2: UnsupportedError, 5: InputError}.get(code // 100, Error)

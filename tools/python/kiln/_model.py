@@ -1,12 +1,13 @@
 """Compiling, loading and running models: the public functions over the extension `_kiln`, which wraps the C API."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from . import _kiln
-from ._errors import InputError
+from ._errors import input_error
 
 _NUMPY = {name: np.dtype(name if name != "bool" else bool) for name in (
     "float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")}
@@ -30,21 +31,25 @@ class Port:
     shape: tuple
 
 
-def compile(model, *, threads=None, target="host", shapes=None, cache=None, precision="default"):
+def compile(model, *, threads=None, target="host", shapes=None, cache=None, precision="default", require_compiled=False,
+            dump_dir=None):
     """Compile a model to run here and now.
 
     model: path of an ONNX file or of Kiln IR, or the bytes of one.
-    threads: used for compiling and running; default: the cores this process may use. Never changes results or artifact.
+    threads: used for compiling and running; None or 0: the cores this process may use. Never changes results or artifact.
     target: "host", an instruction-set level with features such as "x86-64-v4+bf16+vnni", or "interpreter" (reference kernels).
     shapes: {input: [size, ...]}, each size an int, a symbol's name, or a (low, high) range of an unknown size.
     cache: path of a tuning cache, read only.
     precision: "strict", "default" or "fast".
+    require_compiled: refuse a model of which anything would run on reference kernels.
+    dump_dir: directory to write every stage and kernel to.
 
     Raises UnsupportedError for a model that needs what Kiln does not have, Error otherwise.
     """
     options = {"threads": _thread_count(threads), "target": str(target), "precision": str(precision),
                "shapes": [f"{name}={_shape_text(name, sizes)}" for name, sizes in (shapes or {}).items()],
-               "cache": None if cache is None else os.fspath(cache)}
+               "cache": None if cache is None else os.fsdecode(os.fspath(cache)), "require_compiled": bool(require_compiled),
+               "dump_dir": None if dump_dir is None else os.fsdecode(os.fspath(dump_dir))}
     if isinstance(model, (bytes, bytearray, memoryview)):
         compiled = _kiln.compile_bytes(bytes(model), options)
     else:
@@ -53,20 +58,30 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
 
 
 def load(path, *, threads=None):
-    """Load an artifact. The file is mapped and must stay as it is while the model lives."""
+    """Load an artifact. The file is mapped and must stay as it is while the model lives. threads: as for compile."""
     return Model(_kiln.load_file(os.fsdecode(os.fspath(path))), _thread_count(threads))
 
 
 class Model:
-    """A compiled model. Immutable; may be run from several Python threads at once."""
+    """A compiled model, from kiln.compile or kiln.load. Immutable; may be run from several Python threads at once."""
 
     def __init__(self, handle, threads):
         self._handle = handle
         self._runner = _kiln.Runner(handle, threads)
-        self.inputs = tuple(_port(p) for p in handle.inputs())
-        self.outputs = tuple(_port(p) for p in handle.outputs())
-        self._input_names = [p.name for p in self.inputs]
-        self._output_types = [(p.name, p.dtype) for p in self.outputs]
+        self._inputs = tuple(_port(p) for p in handle.inputs())
+        self._outputs = tuple(_port(p) for p in handle.outputs())
+        self._input_names = [p.name for p in self._inputs]
+        self._output_types = [(p.name, p.dtype) for p in self._outputs]
+
+    @property
+    def inputs(self):
+        """The inputs, a tuple of Port (name, dtype, shape)."""
+        return self._inputs
+
+    @property
+    def outputs(self):
+        """The outputs, a tuple of Port (name, dtype, shape)."""
+        return self._outputs
 
     def run(self, inputs):
         """Run the model on {input name: array} and return {output name: array} in the graph's output order.
@@ -74,6 +89,9 @@ class Model:
         Arrays must have the model's element types (no silent casts) and sizes that agree with its symbols. Contiguous arrays
         are read in place. Raises InputError when an input does not fit.
         """
+        if not isinstance(inputs, Mapping):
+            raise TypeError(f"run takes one mapping of input names to arrays, such as {{{self._input_names[0] if self._input_names else 'name'!r}: array}}, "
+                            f"not a {type(inputs).__name__}")
         if len(inputs) != len(self._input_names) or any(name not in inputs for name in self._input_names):
             self._refuse_names(inputs)
         arrays = [np.asarray(inputs[name], order="C") for name in self._input_names]
@@ -95,7 +113,8 @@ class Model:
         unknown = [n for n in inputs if n not in self._input_names]
         problems = ([f"missing: {', '.join(map(repr, missing))}"] if missing else []) + \
                    ([f"unknown: {', '.join(map(repr, unknown))}"] if unknown else [])
-        raise InputError(f"inputs do not fit the model: {'; '.join(problems)}; it takes {', '.join(map(repr, self._input_names))}")
+        raise input_error(502 if missing else 501, f"inputs do not fit the model: {'; '.join(problems)}; it takes "
+                                                   f"{', '.join(map(repr, self._input_names)) or 'none'}")
 
 
 def _port(port):
@@ -105,22 +124,25 @@ def _port(port):
 
 def _dtype_name(array, name):
     if not array.dtype.isnative:
-        raise InputError(f"input {name!r} has byte-swapped elements ({array.dtype.str}); convert it to native byte order")
+        raise input_error(503, f"input {name!r} has byte-swapped elements ({array.dtype.str}); convert it to native byte order")
     if array.dtype.name not in _KNOWN:
-        raise InputError(f"input {name!r} has elements of type {array.dtype}, which no Kiln model takes")
+        raise input_error(503, f"input {name!r} has elements of type {array.dtype}, which no Kiln model takes")
     return array.dtype.name
 
 
 def _thread_count(threads):
     if threads is None:
         return 0
-    if int(threads) < 1:
-        raise ValueError(f"threads must be at least 1, not {threads}")
+    if int(threads) < 0:
+        raise ValueError(f"threads must be 0 (the cores this process may use) or more, not {threads}")
     return int(threads)
 
 
 def _shape_text(name, sizes):
     """One input's sizes as the compiler reads them: 1,3,224 or N,3 or 1..64,3."""
+    if isinstance(sizes, str):
+        raise TypeError(f"shapes[{name!r}] is a list of sizes such as [1, 3, 224, 224] or ['N', 3], not the text {sizes!r}")
+
     def one(size):
         if isinstance(size, str):
             return size
