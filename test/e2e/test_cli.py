@@ -75,8 +75,73 @@ def test_scalars_and_empty_tensors(tmp_path):
     assert np.load(tmp_path / "y.npy") == -2 and np.load(tmp_path / "f.npy").shape == (0, 2)
 
 
+def test_outputs_whose_names_are_alike_get_files_of_their_own(tmp_path):
+    path = tmp_path / "m.onnx"
+    names = ["a/b", "a_b", "a%b", ".a"]
+    nodes = [("Add", ["x", f"c{k}"], [name], {}) for k, name in enumerate(names)]
+    constants = {f"c{k}": np.array(k, F) for k in range(len(names))}
+    path.write_bytes(graph(nodes, {"x": (F, [2])}, {name: (F, [2]) for name in names}, constants))
+    np.save(tmp_path / "x.npy", np.zeros(2, F))
+    kiln("run", path, "--input", f"x=@{tmp_path / 'x.npy'}", "--output-dir", tmp_path / "out")
+    files = ["a%2Fb.npy", "a_b.npy", "a%25b.npy", "%2Ea.npy"]
+    assert {file.name for file in (tmp_path / "out").iterdir()} == set(files)
+    assert [np.load(tmp_path / "out" / file)[0] for file in files] == [0, 1, 2, 3]
+
+
+def test_files_in_fortran_order(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(graph([("Identity", ["x"], ["y"], {})], {"x": (F, [2, 3, 4])}, {"y": (F, [2, 3, 4])}))
+    x = np.arange(24, dtype=F).reshape(2, 3, 4)
+    np.save(tmp_path / "x.npy", np.asfortranarray(x))
+    kiln("run", path, "--input", f"x=@{tmp_path / 'x.npy'}", "--output-dir", tmp_path)
+    assert np.array_equal(np.load(tmp_path / "y.npy"), x)
+
+
+def test_sizes_that_are_not_given(tmp_path):
+    path, compiled = model(tmp_path / "m.onnx", dims=("batch", 3, "width")), tmp_path / "m.kiln"
+    kiln("compile", path, "-o", compiled)
+    warning = "warning: sizes not given are 1:"
+    for file in (path, compiled):
+        done = kiln("run", file)
+        assert f"{warning} batch=1 width=1; set them with --shape\n" in done.stderr
+        assert "note: made-up inputs: x f32[1,3,1]\n" in done.stderr
+        figures = json.loads(kiln("bench", file, "--runs", "3", "--shape", "x=2x3x5", "--json").stdout)
+        assert figures["inputs"] == [{"name": "x", "type": "f32[2,3,5]"}]
+        assert warning not in kiln("bench", file, "--runs", "3", "--shape", "x=2x3x5").stderr
+        assert "input  x f32[2,3,5]\n" in kiln("bench", file, "--runs", "3", "--shape", "x=2,3,5").stdout
+        assert f"{warning} batch=1 width=1;" in kiln("inspect", file).stderr
+    assert "memory, at batch = 2, width = 5\n" in kiln("inspect", compiled, "--shape", "x=2x3x5").stdout
+    assert f"{warning} batch=1 n=1;" in kiln("run", path, "--shape", "x=batch,3,n").stderr
+    assert "warning: sizes not given are the least allowed: batch=4;" in kiln("run", path, "--shape", "x=4..8x3x2").stderr
+    np.save(tmp_path / "x.npy", np.zeros((2, 3, 4), F))
+    assert kiln("run", compiled, "--input", f"x=@{tmp_path / 'x.npy'}").stderr == ""
+
+
+def test_a_size_given_for_one_input_holds_for_all(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(graph([("Add", ["x", "y"], ["z"], {})], {"x": (F, ["N", 3]), "y": (F, ["N", 3])}, {"z": (F, ["N", 3])}))
+    kiln("compile", path, "-o", tmp_path / "m.kiln")
+    assert kiln("run", tmp_path / "m.kiln", "--shape", "x=5x3").stdout.startswith("z f32[5,3]")
+
+
+@pytest.mark.parametrize("shape, text", [
+    ("x=Nx3", '--shape "x=Nx3": "N" is no number; names and ranges of sizes are given when compiling, and {} is compiled already [KILN-E0703]'),
+    ("x=1..4x3", '--shape "x=1..4x3": "1..4" is no number; names and ranges of sizes are given when compiling, and {} is compiled already [KILN-E0703]'),
+    ("q=1x3", '--shape: the model has no input "q"; its inputs are x [KILN-E0501]'),
+    ("x=1x4", '--shape "x=1x4": dim 1 is 3, fixed when compiling [KILN-E0505]'),
+    ("x=1", '--shape "x=1": 1 size for an input of type f32[N,3] [KILN-E0504]'),
+])
+def test_shapes_of_an_artifact_are_checked(tmp_path, shape, text):
+    path = tmp_path / "m.kiln"
+    kiln("compile", model(tmp_path / "m.onnx"), "-o", path)
+    for command in ("run", "bench", "inspect"):
+        assert refused(command, path, "--shape", shape, code=2) == f"kiln: {text.format(path)}\n"
+
+
 def test_bench_json(artifact):
     figures = json.loads(kiln("bench", artifact, "--seconds", "0.05", "--threads", "1", "--json").stdout)
+    assert figures["inputs"] == [{"name": "Input3", "type": "f32[1,1,28,28]"}]
+    assert figures["reference_steps"] == 0
     assert figures["threads"] == 1 and figures["runs"] >= 3
     assert 0 < figures["warm_ms"]["min"] <= figures["warm_ms"]["median"] <= figures["warm_ms"]["p99"]
     assert figures["load_and_first_beyond_warm_ms"] < 50
@@ -138,6 +203,17 @@ def test_dump_directory(tmp_path):
     kernel = tmp_path / "dump" / "kernels" / "k0"
     assert {p.name for p in kernel.iterdir()} == {"problem.txt", "config.txt", "kernel.mlir", "kernel.ll", "kernel.s", "bench.sh"}
     assert kernel.joinpath("problem.txt").read_text().startswith("v1 default; ")
+    # What an earlier dump left is gone, what somebody else put there stays.
+    stale, foreign = tmp_path / "dump" / "kernels" / "k99", tmp_path / "dump" / "kernels" / "k98" / "notes.txt"
+    stale.mkdir()
+    foreign.parent.mkdir()
+    (stale / "problem.txt").write_text("v1 default; ...")
+    foreign.write_text("mine")
+    kiln("compile", DIGITS, "--stop-after", "kernels", "--dump-dir", tmp_path / "dump")
+    assert foreign.exists() and not stale.exists() and not (tmp_path / "dump" / "05-configured.mlir").exists()
+    assert {p.name for p in (tmp_path / "dump" / "kernels").iterdir()} == {"k98"}
+    kiln("compile", tmp_path / "dump" / "04-kernels.mlir", "-o", tmp_path / "m.kiln", "--dump-dir", tmp_path / "dump")
+    assert (tmp_path / "dump" / "03-optimized.mlir").exists()
     assert "define" in kernel.joinpath("kernel.ll").read_text() and "vfmadd" in kernel.joinpath("kernel.s").read_text()
 
 
@@ -148,6 +224,19 @@ def test_opt_limit_stops_rewrites(tmp_path):
     counts = [kiln("compile", path, "--stop-after", "optimized", *limit).stdout.count("kiln.transpose")
               for limit in ((), ("--opt-limit", "0"))]
     assert counts == [0, 2]
+    done = kiln("compile", path, "--stop-after", "optimized", "-v").stderr
+    number = int(done.split("note: rewrites: ")[1].split(";")[0])
+    assert number >= 1 and '; last: ' in done
+    limited = kiln("compile", path, "--stop-after", "optimized", "--opt-limit", "1").stderr
+    assert 'note: rewrites: 1; last: ' in limited and 'at node "/transpose' in limited
+
+
+def test_verbose_says_how_long_each_stage_takes(tmp_path):
+    lines = kiln("compile", DIGITS, "-o", tmp_path / "m.kiln", "-v").stderr.splitlines()
+    table = [line.split() for line in lines[lines.index("stage         seconds"):]]
+    assert [row[0] for row in table[1:]] == ["start", *STAGES, "artifact", "total"]
+    seconds = [float(row[1]) for row in table[1:]]
+    assert sum(seconds[:-1]) == pytest.approx(seconds[-1], abs=0.05)
 
 
 def test_ranges_hold_of_sizes_that_became_one(tmp_path):
@@ -177,7 +266,7 @@ def test_usage():
     assert "[KILN-E0701]\nTry kiln --help.\n" in refused(code=2)
     assert "[KILN-E0701]\nTry kiln --help.\n" in refused("compile", code=2)
     assert "[KILN-E0701]\nTry kiln --help.\n" in refused("run", DIGITS, "--frobnicate", code=2)
-    assert refused("compile", DIGITS, code=2) == "kiln: compile: -o OUT is required, but with --stop-after [KILN-E0701]\n"
+    assert refused("compile", DIGITS, code=2) == "kiln: compile: -o OUT is required unless --stop-after names a stage before artifact [KILN-E0701]\n"
     assert refused("compile", DIGITS, "--stop-after", "soon", code=2) == (
         'kiln: stage "soon" is unknown; stages are imported, canonical, optimized, kernels, configured, planned, lowered, artifact [KILN-E0701]\n')
     assert refused("compile", DIGITS, "-o", "/dev/null", "--precision", "sloppy", code=2) == (
@@ -189,6 +278,7 @@ def test_usage():
     ("x=1x-3", 'shape "x=1x-3": "-3" is no size; use a number, a name, or a range such as 1..64'),
     ("x=1x4..2", 'shape "x=1x4..2": "4..2" is no range of sizes such as 1..64'),
     ("x=1x", 'shape "x=1x" ends in a separator'),
+    ("x=max_nx3", 'm.onnx: shape of input "x": 3 dims are given; the model has 2; in --shape, use commas where a name contains x'),
 ])
 def test_bad_shapes(tmp_path, shape, text):
     assert refused("compile", model(tmp_path / "m.onnx"), "-o", tmp_path / "m.kiln", "--shape", shape, code=2) == f"kiln: {text} [KILN-E0701]\n"
@@ -211,21 +301,40 @@ def test_inputs(artifact, tmp_path):
 
 
 @pytest.mark.parametrize("data, text", [
-    (b"", "is not a .npy file"),
-    (b"\x93NUMPY\x03\x00\x00\x00", "has .npy format version 3; versions 1 and 2 are read"),
-    (b"\x93NUMPY\x01\x00\x05\x00{", "ends inside its header"),
-    (b"\x93NUMPY\x01\x00\x02\x00{}", "has a header without descr, fortran_order or shape"),
+    (b"", "is not a .npy file [KILN-E0109]"),
+    (b"\x93NUMPY\x03\x00\x00\x00", "has .npy format version 3; versions 1 and 2 are read [KILN-E0109]"),
+    (b"\x93NUMPY\x01\x00\x05\x00{", "ends inside its header [KILN-E0102]"),
+    (b"\x93NUMPY\x01\x00\x02\x00{}", "has a header without descr, fortran_order or shape [KILN-E0108]"),
     (b"\x93NUMPY\x01\x00\x3f\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (999, 999), }".ljust(63),
-     "holds 0 bytes of data where its shape needs 3992004"),
+     "holds 0 bytes of data where its shape needs 3992004 [KILN-E0102]"),
     (b"\x93NUMPY\x01\x00\x3f\x00" + b"{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }".ljust(63),
-     "has element type '<c8', which is not supported"),
-    (b"\x93NUMPY\x01\x00\x3f\x00" + b"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }".ljust(63),
-     "is in Fortran order; save it with numpy.ascontiguousarray"),
+     "has element type '<c8', which is not supported [KILN-E0203]"),
 ])
 def test_bad_npy_files(artifact, tmp_path, data, text):
     path = tmp_path / "x.npy"
     path.write_bytes(data)
-    assert refused("run", artifact, "--input", f"Input3=@{path}", code=1) == f"kiln: {path}: {text} [KILN-E0101]\n"
+    assert refused("run", artifact, "--input", f"Input3=@{path}", code=1) == f"kiln: {path}: {text}\n"
+
+
+def test_options_that_an_artifact_cannot_heed(artifact, tmp_path):
+    for options in (["--target", "x86-64-v3"], ["--precision", "default"], ["--require-compiled"], ["--cache", "nope"],
+                    ["--dump-dir", tmp_path / "dd"], ["--opt-limit", "3"], ["-v"]):
+        name = {"-v": "--verbose"}.get(options[0], options[0])
+        for command in ("run", "bench", "inspect"):
+            assert refused(command, artifact, *options, code=2) == (
+                f"kiln: {artifact} is compiled already; {name} has no effect on an artifact [KILN-E0703]\n")
+    kiln("run", artifact, "--threads", "1")
+    kiln("run", DIGITS, "--target", "x86-64-v3")
+
+
+def test_help():
+    for command in ("run", "bench", "inspect"):
+        text = kiln(command, "--help").stdout
+        before, after = text.split("When MODEL is compiled here:")
+        assert "--shape" in before and "--threads" in before
+        assert all(option in after for option in ("--target", "--precision", "--cache", "--require-compiled", "--dump-dir", "--opt-limit"))
+    text = kiln("--help").stdout
+    assert "kiln COMMAND --help" in text and "Exit codes: 0 " in text
 
 
 def test_artifacts_are_not_compiled_again(artifact, tmp_path):
@@ -262,14 +371,69 @@ def test_ir_that_is_not_what_its_stage_says(tmp_path, body, text):
     assert refused("compile", path, "-o", tmp_path / "m.kiln", code=1) == f"kiln: {path}: {text} at stage canonical [KILN-E0313]\n"
 
 
+def without_kernels(path):
+    """A model whose one op, with a result of integers, has no kernel."""
+    path.write_bytes(graph([("ArgMax", ["x"], ["y"], {"axis": 1})], {"x": (F, [1, 1000])}, {"y": (np.int64, [1, 1])}))
+    return path
+
+
 def test_require_compiled_names_what_is_missing(tmp_path):
+    path = without_kernels(tmp_path / "m.onnx")
+    assert refused("compile", path, "-o", tmp_path / "n.kiln", "--require-compiled", code=3) == (
+        'kiln: m.onnx: no compiled kernel for argmax x1 (f32, node "/argmax0"); docs/kernels.md says which element types have kernels [KILN-E0209]\n')
+    path.write_bytes(graph([("Conv", ["x", "w"], ["y"], {})], {"x": (np.float16, [1, 2, 4, 4])}, {"y": (np.float16, [1, 2, 4, 4])},
+                           {"w": np.ones((2, 2, 1, 1), np.float16)}))
+    assert "no compiled kernel for conv x1 (f16, node " in refused("compile", path, "-o", tmp_path / "n.kiln", "--require-compiled", code=3)
+
+
+def test_arithmetic_on_sizes_is_not_missing_a_kernel(tmp_path):
+    nodes = [("Shape", ["x"], ["s"], {}), ("Gather", ["s", "k"], ["n"], {}), ("Unsqueeze", ["n", "zero"], ["m"], {}), ("Cast", ["m"], ["y"], {"to": 6})]
     path = tmp_path / "m.onnx"
-    nodes = [("GatherElements", ["x", "i"], ["y"], {"axis": 0})]
-    path.write_bytes(graph(nodes, {"x": (F, [3, 3]), "i": (np.int64, [3, 3])}, {"y": (F, [3, 3])}))
+    path.write_bytes(graph(nodes, {"x": (F, ["N", 3])}, {"y": (np.int32, [1])}, {"k": np.array(0), "zero": np.array([0])}))
+    assert kiln("compile", path, "-o", tmp_path / "m.kiln", "--require-compiled").stderr == ""
+
+
+def test_work_on_reference_kernels_is_reported(tmp_path):
+    path = without_kernels(tmp_path / "m.onnx")
     done = kiln("compile", path, "-o", tmp_path / "m.kiln")
-    if "reference kernels" in done.stderr:
-        text = refused("compile", path, "-o", tmp_path / "n.kiln", "--require-compiled", code=3)
-        assert text == "kiln: m.onnx: no compiled kernel for gather_elements [KILN-E0209]\n"
+    assert done.stderr == ("warning: 1 op runs on reference kernels: argmax x1 (f32); expect it to be many times slower, see docs/kernels.md\n")
+    text = kiln("bench", tmp_path / "m.kiln", "--runs", "3").stdout
+    assert "no floating-point work; 1 of 1 steps on reference kernels" in text and "in generated code" not in text
+    assert "no floating-point work; 1 of 1 steps on reference kernels" in kiln("inspect", tmp_path / "m.kiln").stdout
+    data = json.loads(kiln("inspect", tmp_path / "m.kiln", "--json").stdout)
+    assert data["generated_share"] is None and data["reference_steps"] == 1
+
+
+def test_sizes_that_depend_on_data(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(graph([("Reshape", ["x", "s"], ["y"], {})], {"x": (F, [2, 3]), "s": (np.int64, [2])}, {"y": (F, ["a", "b"])}))
+    assert refused("compile", path, "-o", tmp_path / "m.kiln", code=3) == (
+        'kiln: m.onnx: node "/reshape0": dim 0 of the result of reshape is computed from the values of input "s"; '
+        'make "s" a constant before exporting [KILN-E0208]\n')
+
+
+def test_sweep_arguments(tmp_path):
+    sweep = ROOT / "build" / "bin" / "kiln-sweep"
+    run = lambda *args: subprocess.run([str(sweep), *args], capture_output=True, text=True)
+    for flag in ("--help", "-h"):
+        done = run(flag)
+        assert done.returncode == 0 and "--repeats" in done.stdout
+    problem = "v1 default; %0 = in f32[64]; %1 = neg(%0) f32[64]; out %1"
+    for repeats in (["--repeats", "2"], ["--repeats=2"]):
+        done = run(*repeats, "--default", problem)
+        assert done.returncode == 0 and "0 candidates wrong" in done.stdout
+    assert run("--repeats", "0", problem).returncode == 2 and run().returncode == 2
+    assert '"v" is no size' in run("--sizes=v", problem).stderr
+
+
+def test_opt_shows_node_names_and_hides_llvm(tmp_path):
+    program = ROOT / "build" / "bin" / "kiln-opt"
+    kiln("compile", model(tmp_path / "m.onnx"), "--stop-after", "imported", "-o", tmp_path / "m.mlir")
+    shown = subprocess.run([str(program), "--kiln-infer-shapes", str(tmp_path / "m.mlir")], capture_output=True, text=True)
+    assert 'loc("/neg0")' in shown.stdout
+    text = subprocess.run([str(program), "--help"], capture_output=True, text=True).stdout
+    assert "--kiln-layout" in text and "--mlir-print-ir-after-all" in text and "--kiln-target" in text
+    assert "--amdgpu" not in text and "--enable-gvn-hoist" not in text
 
 
 def test_output_that_cannot_be_written(tmp_path):

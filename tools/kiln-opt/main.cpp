@@ -9,6 +9,7 @@
 #include "passes/plan/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
@@ -21,7 +22,24 @@ static llvm::cl::opt<std::string>
 static llvm::cl::opt<std::string> targetText("kiln-target", llvm::cl::init("x86-64-v3"),
                                              llvm::cl::desc("Target of the chosen implementations"));
 
+/// Only what is registered from here on, and this file's own options, are of use here; the rest came with LLVM.
+static void hideLlvmOptions() {
+  for (auto &[name, option] : llvm::cl::getRegisteredOptions())
+    if (option != &families && option != &targetText && name != "help" && name != "version")
+      option->setHiddenFlag(llvm::cl::Hidden);
+}
+
+/// IR is shown with the names of nodes unless --mlir-print-debuginfo=false.
+static void showNodeNames() {
+  mlir::registerAsmPrinterCLOptions();
+  auto option = llvm::cl::getRegisteredOptions().find("mlir-print-debuginfo");
+  if (option != llvm::cl::getRegisteredOptions().end())
+    static_cast<llvm::cl::opt<bool> *>(option->second)->setInitialValue(true);
+}
+
 int main(int argc, char **argv) {
+  hideLlvmOptions();
+  showNodeNames();
   mlir::DialectRegistry registry;
   registry.insert<mlir::func::FuncDialect, kiln::KilnDialect, kiln::plan_ir::PlanDialect>();
   mlir::registerCSEPass();

@@ -92,6 +92,7 @@ std::vector<Row> profile(const kiln_model *model, kiln_context *context, Runner 
 }
 
 struct Figures {
+  std::vector<std::pair<std::string, std::string>> inputs; // names and types
   double loadSeconds, firstSeconds, warmMean;
   std::vector<double> runs; // sorted
   kiln_context_info info;
@@ -107,6 +108,9 @@ struct Figures {
       total += row.seconds;
     return total;
   }
+  size_t referenceSteps() const {
+    return static_cast<size_t>(std::ranges::count(rows, std::string("reference"), &Row::kind));
+  }
   double referenceSeconds() const {
     double total = 0;
     for (const Row &row : rows)
@@ -117,6 +121,8 @@ struct Figures {
 
 void printText(const Figures &f, int top) {
   printf("target %s, %d thread%s\n", f.model.target, f.info.threads, f.info.threads == 1 ? "" : "s");
+  for (const auto &[name, type] : f.inputs)
+    printf("input  %s %s\n", name.c_str(), type.c_str());
   printf("load                        %9.3f ms\n", f.loadSeconds * 1e3);
   printf("first run                   %9.3f ms\n", f.firstSeconds * 1e3);
   printf("load + first beyond warm    %9.3f ms\n", f.coldStart() * 1e3);
@@ -125,9 +131,11 @@ void printText(const Figures &f, int top) {
     printf("                   %-7s  %9.3f ms\n", name, percentile(f.runs, p) * 1e3);
   printf("arithmetic                  %9.3f GFLOP, %.1f GFLOP/s\n", f.info.flops * 1e-9,
          f.info.flops * 1e-9 / f.median());
-  printf("in generated code           %9.2f %% of the work; reference kernels take %.2f %% of the "
-         "time\n",
-         100 * (f.info.flops > 0 ? f.info.generated_flops / f.info.flops : 1),
+  if (f.info.flops > 0)
+    printf("in generated code           %9.2f %% of the floating-point work\n",
+           100 * f.info.generated_flops / f.info.flops);
+  printf("%s%zu of %zu steps on reference kernels, %.2f %% of the time\n",
+         f.info.flops > 0 ? "" : "no floating-point work; ", f.referenceSteps(), f.rows.size(),
          f.profiledSeconds() > 0 ? 100 * f.referenceSeconds() / f.profiledSeconds() : 0.0);
   printf("memory                      %s arena, %s scratch, %s weights, %s code\n\n",
          printBytes(static_cast<double>(f.info.arena_bytes)).c_str(),
@@ -153,13 +161,17 @@ void printText(const Figures &f, int top) {
            row->kind.c_str(), row->operation.c_str(), row->node.c_str());
   }
   if (shown > top)
-    printf("%10.1f  %5.1f %%  %d more steps\n", rest * 1e6, 100 * rest / std::max(total, 1e-9), shown - top);
+    printf("%10.1f  %5.1f %%  %s\n", rest * 1e6, 100 * rest / std::max(total, 1e-9),
+           counted(static_cast<size_t>(shown - top), "more step").c_str());
 }
 
 nlohmann::ordered_json toJson(const Figures &f) {
   nlohmann::ordered_json json;
   json["target"] = f.model.target;
   json["threads"] = f.info.threads;
+  json["inputs"] = nlohmann::ordered_json::array();
+  for (const auto &[name, type] : f.inputs)
+    json["inputs"].push_back({{"name", name}, {"type", type}});
   json["load_ms"] = f.loadSeconds * 1e3;
   json["first_ms"] = f.firstSeconds * 1e3;
   json["load_and_first_beyond_warm_ms"] = f.coldStart() * 1e3;
@@ -176,6 +188,7 @@ nlohmann::ordered_json toJson(const Figures &f) {
   json["weights_bytes"] = f.model.weights_bytes;
   json["code_bytes"] = f.model.code_bytes;
   double total = std::max(f.profiledSeconds(), 1e-12);
+  json["reference_steps"] = f.referenceSteps();
   json["reference_time_share"] = f.referenceSeconds() / total;
   json["steps"] = nlohmann::ordered_json::array();
   for (const Row &row : f.rows)
@@ -201,7 +214,7 @@ int benchCommand(const BenchArguments &arguments) {
   kiln_status status = KILN_STATUS_INIT;
   Figures f = {};
   // A model is compiled first, so that the time to load is that of an artifact either way.
-  bool artifact = isArtifact(arguments.compile.model);
+  bool artifact = isArtifact(arguments.compile);
   kiln_bytes bytes = artifact ? kiln_bytes(KILN_BYTES_INIT) : compile(arguments.compile, "");
 
   auto start = Clock::now();
@@ -220,8 +233,10 @@ int benchCommand(const BenchArguments &arguments) {
   Context context(rawContext);
   f.loadSeconds = secondsSince(start);
 
-  Runner runner(rawContext, makeInputs(rawModel, arguments.inputs, arguments.compile.shapes),
-                outputsOf(rawModel).size());
+  std::vector<Value> inputs = makeInputs(rawModel, arguments.compile, arguments.inputs);
+  for (const Value &input : inputs)
+    f.inputs.emplace_back(input.name, input.type());
+  Runner runner(rawContext, std::move(inputs), outputsOf(rawModel).size());
   f.firstSeconds = runner.run();
   auto begin = Clock::now();
   // A twentieth of the time warms up; at least three runs are counted.

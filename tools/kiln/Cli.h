@@ -6,6 +6,7 @@
 #include "kiln/runtime.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +40,7 @@ struct CompileArguments {
   bool requireCompiled = false, verbose = false;
   std::string stopAfter, dumpDirectory;
   int64_t optLimit = -1;
+  std::vector<std::string> given; // those of the options given that have no effect on an artifact: "--target" ...
 };
 
 struct ModelDeleter {
@@ -54,8 +56,8 @@ using Context = std::unique_ptr<kiln_context, ContextDeleter>;
 kiln_bytes compile(const CompileArguments &arguments, const std::string &output);
 /// Loads an artifact, or compiles a model.
 Model loadOrCompile(const CompileArguments &arguments);
-/// Whether the file begins like an artifact.
-bool isArtifact(const std::string &path);
+/// Whether MODEL is an artifact; then options that say how to compile are refused.
+bool isArtifact(const CompileArguments &arguments);
 
 struct Port {
   std::string name;
@@ -67,18 +69,43 @@ struct Port {
 std::vector<Port> inputsOf(const kiln_model *model);
 std::vector<Port> outputsOf(const kiln_model *model);
 
+/// A size that the model leaves open, or one computed from such.
+struct SizeSymbol {
+  std::string name, expression; // expression: empty where the size is that of an input's dim
+  int64_t low = 0;
+};
+/// Values of a model's symbols: what --shape (NAME=1x3xN) or `files`, the dims of inputs read from files, say of an
+/// input's dim, else the least value, with a warning. For an artifact --shape is the command's own and is checked here;
+/// elsewhere the compiler has heeded and checked it.
+class InputSizes {
+public:
+  InputSizes(const CompileArguments &arguments, std::vector<Port> inputs, const std::vector<SizeSymbol> &symbols,
+             const std::map<std::string, std::vector<int64_t>> &files = {});
+
+  const std::map<std::string, int64_t> &symbols() const { return values; }
+  std::vector<int64_t> dims(const Port &input) const;
+
+private:
+  void read(const std::string &shape, const std::string &model, bool artifact);
+
+  std::vector<Port> inputs;
+  std::map<std::string, std::vector<int64_t>> given; // -1: not said
+  std::map<std::string, int64_t> values;
+};
+
 /// One value with its memory, to be passed to a run.
 struct Value {
+  std::string name;
+  bool madeUp = false;
   std::vector<int64_t> dims;
   std::vector<std::byte> data;
   int32_t dtype = 0;
   kiln_value view() const;
+  std::string type() const; // "f32[1,3]"
 };
-/// Values for all inputs: from the files that `given` names (NAME=@FILE.npy), the rest made up, the
-/// same every time. Sizes that depend on inputs are taken from `shapes` (NAME=1x3xN; numbers only),
-/// else their least value.
-std::vector<Value> makeInputs(const kiln_model *model, const std::vector<std::string> &given,
-                              const std::vector<std::string> &shapes);
+/// Values for all inputs: from the files that `files` names (NAME=@FILE.npy), the rest made up, the same every time.
+std::vector<Value> makeInputs(const kiln_model *model, const CompileArguments &arguments,
+                              const std::vector<std::string> &files);
 
 struct RunArguments {
   CompileArguments compile;
@@ -105,5 +132,7 @@ int compileCommand(const CompileArguments &arguments, const std::string &output)
 
 /// "3.21 MB"
 std::string printBytes(double bytes);
+/// "1 step", "2 steps"
+std::string counted(size_t count, const std::string &noun);
 
 } // namespace kiln::tools

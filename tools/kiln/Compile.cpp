@@ -35,19 +35,16 @@ private:
   struct sigaction oldInterrupt, oldTerminate;
 };
 
-/// What is under way, on one line of a terminal.
+/// What is under way, on one line of a terminal, and how long each stage took.
 class Progress {
 public:
-  explicit Progress(bool verbose) : terminal(isatty(STDERR_FILENO)), verbose(verbose) {}
+  Progress() : terminal(isatty(STDERR_FILENO)) {}
   ~Progress() { clear(); }
 
   void show(const char *stage, uint64_t done, uint64_t total) {
     auto now = std::chrono::steady_clock::now();
-    if (verbose && done == 0 && current != stage) {
-      clear();
-      fprintf(stderr, "[%6.2f s] %s\n", std::chrono::duration<double>(now - start).count(), stage);
-      current = stage;
-    }
+    if (stages.back().first != stage)
+      stages.emplace_back(stage, now);
     if (!terminal || now - shown < std::chrono::milliseconds(50))
       return;
     shown = now;
@@ -65,11 +62,23 @@ public:
       fprintf(stderr, "\r\033[K");
     dirty = false;
   }
+  void printTable() {
+    clear();
+    auto end = std::chrono::steady_clock::now();
+    auto row = [](const std::string &name, std::chrono::duration<double> time) {
+      fprintf(stderr, "%-12s %8.3f\n", name.c_str(), time.count());
+    };
+    fprintf(stderr, "%-12s %8s\n", "stage", "seconds");
+    for (size_t i = 0; i < stages.size(); ++i)
+      row(stages[i].first, (i + 1 < stages.size() ? stages[i + 1].second : end) - stages[i].second);
+    row("total", end - stages.front().second);
+  }
 
 private:
-  bool terminal, verbose, dirty = false;
-  std::string current;
-  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now(), shown = start;
+  using Time = std::chrono::steady_clock::time_point;
+  bool terminal, dirty = false;
+  Time shown = std::chrono::steady_clock::now();
+  std::vector<std::pair<std::string, Time>> stages{{"start", shown}}; // with when they began
 };
 
 struct Callbacks {
@@ -80,7 +89,7 @@ struct Callbacks {
 
 kiln_bytes compile(const CompileArguments &arguments, const std::string &output) {
   InterruptGuard guard;
-  Callbacks callbacks{Progress(arguments.verbose)};
+  Callbacks callbacks;
   kiln_compile_options options = KILN_COMPILE_OPTIONS_INIT;
   options.target = arguments.target.c_str();
   options.precision = arguments.precision.c_str();
@@ -94,8 +103,9 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
   options.require_compiled = arguments.requireCompiled;
   options.stop_after = arguments.stopAfter.empty() ? nullptr : arguments.stopAfter.c_str();
   options.dump_dir = arguments.dumpDirectory.empty() ? nullptr : arguments.dumpDirectory.c_str();
-  options.has_opt_limit = arguments.optLimit >= 0;
-  options.opt_limit = arguments.optLimit;
+  // A limit makes the compiler say how many rewrites there were, which -v shows and a bisection starts from.
+  options.has_opt_limit = arguments.optLimit >= 0 || arguments.verbose;
+  options.opt_limit = arguments.optLimit >= 0 ? arguments.optLimit : INT64_MAX;
   options.diagnostic_context = options.progress_context = &callbacks;
   options.diagnostic = [](void *context, kiln_severity severity, const char *message) {
     static_cast<Callbacks *>(context)->progress.clear();
@@ -115,23 +125,31 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
     fail(Interrupted, "interrupted");
   }
   check(status);
+  if (arguments.verbose)
+    callbacks.progress.printTable();
   return artifact;
 }
 
-bool isArtifact(const std::string &path) {
+bool isArtifact(const CompileArguments &arguments) {
+  const std::string &path = arguments.model;
   FILE *file = fopen(path.c_str(), "rb");
   if (!file)
     fail(Failed, path + ": cannot be opened: " + strerror(errno) + " [KILN-E0101]");
   std::byte start[16];
   size_t count = fread(start, 1, sizeof start, file);
   fclose(file);
-  return Artifact::looksLike({start, count});
+  if (!Artifact::looksLike({start, count}))
+    return false;
+  if (!arguments.given.empty())
+    fail(Usage,
+         path + " is compiled already; " + arguments.given.front() + " has no effect on an artifact [KILN-E0703]");
+  return true;
 }
 
 Model loadOrCompile(const CompileArguments &arguments) {
   kiln_status status = KILN_STATUS_INIT;
   kiln_model *model = nullptr;
-  if (isArtifact(arguments.model)) {
+  if (isArtifact(arguments)) {
     kiln_model_load_file(arguments.model.c_str(), &model, &status);
   } else {
     kiln_bytes artifact = compile(arguments, "");
@@ -144,15 +162,11 @@ Model loadOrCompile(const CompileArguments &arguments) {
 int compileCommand(const CompileArguments &arguments, const std::string &output) {
   bool text = !arguments.stopAfter.empty() && arguments.stopAfter != "artifact";
   if (output.empty() && !text)
-    fail(Usage, "compile: -o OUT is required, but with --stop-after [KILN-E0701]");
-  auto start = std::chrono::steady_clock::now();
+    fail(Usage, "compile: -o OUT is required unless --stop-after names a stage before artifact [KILN-E0701]");
   kiln_bytes result = compile(arguments, output);
-  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (output.empty())
     fwrite(result.data, 1, result.size, stdout);
   kiln_bytes_release(&result);
-  if (arguments.verbose)
-    fprintf(stderr, "[%6.2f s] done\n", seconds);
   return Success;
 }
 

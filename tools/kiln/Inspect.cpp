@@ -32,37 +32,29 @@ std::string typeText(const Program &program, ViewId id) {
   return text + "]";
 }
 
-/// Values of the symbols at which figures are shown: their least, or those that --shape gives for
-/// an input's dims.
-std::map<std::string, int64_t> symbolValues(const Program &program, const std::vector<std::string> &shapes) {
-  std::map<std::string, int64_t> values;
-  for (const ProgramSymbol &symbol : program.symbols) {
-    if (!symbol.isBound()) {
-      Result<int64_t> value = symbol.value.evaluate(values);
-      if (!value.ok())
-        throw failure(value.status());
-      values[symbol.name] = *value;
-      continue;
+/// The sizes at which figures are shown.
+std::map<std::string, int64_t> sizesOf(const Program &program, const CompileArguments &arguments) {
+  std::vector<Port> inputs;
+  for (const auto &input : program.inputs) {
+    Port &port = inputs.emplace_back(Port{input.name, 0, {}, {}});
+    const View &view = program.views[input.view];
+    for (int32_t dtype = KILN_F32; dtype <= KILN_BOOL; ++dtype)
+      if (dtypeName(view.dtype) == kiln_dtype_name(dtype))
+        port.dtype = dtype;
+    for (const SizeExpr &dim : view.dims) {
+      port.dims.push_back(dim.asConstant().value_or(-1));
+      port.texts.push_back(dim.print());
     }
-    int64_t chosen = std::max<int64_t>(symbol.low, 1);
-    const std::string &input = program.inputs[static_cast<size_t>(symbol.input)].name;
-    for (const std::string &shape : shapes) {
-      if (shape.rfind(input + "=", 0) != 0)
-        continue;
-      std::string text = shape.substr(input.size() + 1);
-      int32_t dim = 0;
-      for (size_t start = 0; start <= text.size(); ++dim) {
-        size_t end = std::min(text.find_first_of("x,", start), text.size());
-        std::string number = text.substr(start, end - start);
-        if (dim == symbol.dim && !number.empty() && number.size() < 16 &&
-            number.find_first_not_of("0123456789") == std::string::npos)
-          chosen = std::stoll(number);
-        start = end + 1;
-      }
-    }
-    values[symbol.name] = chosen;
   }
-  return values;
+  std::vector<SizeSymbol> symbols;
+  for (const ProgramSymbol &symbol : program.symbols)
+    symbols.push_back({symbol.name, symbol.isBound() ? "" : symbol.value.print(), symbol.low});
+  return InputSizes(arguments, std::move(inputs), symbols).symbols();
+}
+
+size_t referenceSteps(const Program &program) {
+  return static_cast<size_t>(std::ranges::count_if(
+      program.steps, [](const Step &step) { return std::holds_alternative<HostCallStep>(step.action); }));
 }
 
 struct Memory {
@@ -134,7 +126,8 @@ Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symb
                     {"code_bytes", artifact.code().size()}, {"artifact_bytes", artifact.bytes().size()}};
   json["flops"] = work.flops;
   json["generated_flops"] = work.generatedFlops;
-  json["generated_share"] = work.generatedShare();
+  json["generated_share"] = work.flops > 0 ? Json(work.generatedShare()) : Json();
+  json["reference_steps"] = referenceSteps(program);
   json["kernels"] = Json::array();
   for (const Kernel &kernel : program.kernels)
     json["kernels"].push_back({{"family", kernel.family},
@@ -173,16 +166,22 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
              static_cast<long>(symbol.high));
   }
   std::string at;
-  for (auto &[name, value] : symbols)
-    at += (at.empty() ? ", at " : ", ") + name + " = " + std::to_string(value);
+  for (const ProgramSymbol &symbol : program.symbols)
+    if (symbol.isBound())
+      at += (at.empty() ? ", at " : ", ") + symbol.name + " = " + std::to_string(symbols.at(symbol.name));
   printf("\nmemory%s\n", at.c_str());
-  printf("  arena      %12ld bytes (%ld at least; kernel workspaces up to %ld of them)\n",
-         static_cast<long>(memory.arena), static_cast<long>(memory.lowerBound), static_cast<long>(memory.workspace));
-  printf("  weights    %12zu bytes in %zu constants\n", artifact.weights().size(), program.constants.size());
-  printf("  code       %12zu bytes in %zu kernels\n", artifact.code().size(), program.kernels.size());
+  printf("  arena      %12ld bytes, of which the largest kernel workspace: %ld; lower bound %ld\n",
+         static_cast<long>(memory.arena), static_cast<long>(memory.workspace), static_cast<long>(memory.lowerBound));
+  printf("  weights    %12zu bytes in %s\n", artifact.weights().size(),
+         counted(program.constants.size(), "constant").c_str());
+  printf("  code       %12zu bytes in %s\n", artifact.code().size(), counted(program.kernels.size(), "kernel").c_str());
   printf("  artifact   %12zu bytes\n", artifact.bytes().size());
-  printf("\nwork%s: %.6g GFLOP, %.2f %% in generated code\n", at.c_str(), work.flops * 1e-9,
-         100 * work.generatedShare());
+  printf("\nwork%s: ", at.c_str());
+  if (work.flops > 0)
+    printf("%.6g GFLOP, %.2f %% in generated code", work.flops * 1e-9, 100 * work.generatedShare());
+  else
+    printf("no floating-point work");
+  printf("; %zu of %zu steps on reference kernels\n", referenceSteps(program), program.steps.size());
 
   struct Group {
     int steps = 0;
@@ -203,7 +202,7 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
 
 int inspectCommand(const InspectArguments &arguments) {
   std::shared_ptr<const Artifact> artifact;
-  if (isArtifact(arguments.compile.model)) {
+  if (isArtifact(arguments.compile)) {
     artifact = take(Artifact::open(arguments.compile.model));
   } else {
     kiln_bytes bytes = compile(arguments.compile, "");
@@ -212,11 +211,13 @@ int inspectCommand(const InspectArguments &arguments) {
     kiln_bytes_release(&bytes);
     artifact = take(std::move(loaded));
   }
-  auto symbols = symbolValues(artifact->program(), arguments.compile.shapes);
+  if (arguments.plan) {
+    printf("%s", printProgram(artifact->program()).c_str());
+    return Success;
+  }
+  auto symbols = sizesOf(artifact->program(), arguments.compile);
   if (arguments.json)
     printf("%s\n", toJson(*artifact, symbols).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-  else if (arguments.plan)
-    printf("%s", printProgram(artifact->program()).c_str());
   else
     printText(*artifact, symbols);
   return Success;

@@ -63,6 +63,24 @@ bool parseDims(std::string_view text, std::vector<int64_t> &dims) {
   return false;
 }
 
+/// Reorders data that lies with the first dim innermost.
+void toRowMajor(Array &array, size_t elementBytes) {
+  std::vector<std::byte> columns = std::move(array.data);
+  array.data.resize(columns.size());
+  std::vector<int64_t> index(array.dims.size(), 0);
+  for (size_t to = 0; to < columns.size(); to += elementBytes) {
+    size_t from = 0;
+    for (size_t d = index.size(); d-- > 0;)
+      from = from * static_cast<size_t>(array.dims[d]) + static_cast<size_t>(index[d]);
+    memcpy(&array.data[to], &columns[from * elementBytes], elementBytes);
+    for (size_t d = index.size(); d-- > 0;) {
+      if (++index[d] < array.dims[d])
+        break;
+      index[d] = 0;
+    }
+  }
+}
+
 } // namespace
 
 int npyBits(const std::string &dtype) {
@@ -75,54 +93,57 @@ int npyBits(const std::string &dtype) {
 std::string readNpy(const std::string &path, Array &array) {
   File file(fopen(path.c_str(), "rb"), fclose);
   if (!file)
-    return std::string("cannot be opened: ") + strerror(errno);
+    return std::string("cannot be opened: ") + strerror(errno) + " [KILN-E0101]";
   unsigned char head[12];
   if (fread(head, 1, 10, file.get()) != 10 || memcmp(head, "\x93NUMPY", 6) != 0)
-    return "is not a .npy file";
+    return "is not a .npy file [KILN-E0109]";
   size_t length = head[8] | head[9] << 8;
   if (head[6] == 2) {
     if (fread(head + 10, 1, 2, file.get()) != 2)
-      return "ends inside its header";
+      return "ends inside its header [KILN-E0102]";
     length |= size_t(head[10]) << 16 | size_t(head[11]) << 24;
   } else if (head[6] != 1) {
-    return "has .npy format version " + std::to_string(head[6]) + "; versions 1 and 2 are read";
+    return "has .npy format version " + std::to_string(head[6]) + "; versions 1 and 2 are read [KILN-E0109]";
   }
   if (length > 1 << 20)
-    return "has a header of " + std::to_string(length) + " bytes";
+    return "has a header of " + std::to_string(length) + " bytes [KILN-E0109]";
   std::string header(length, ' ');
   if (fread(header.data(), 1, length, file.get()) != length)
-    return "ends inside its header";
+    return "ends inside its header [KILN-E0102]";
 
   std::string_view descr, order, shape;
   if (!field(header, "descr", descr) || !field(header, "fortran_order", order) || !field(header, "shape", shape))
-    return "has a header without descr, fortran_order or shape";
-  if (order.substr(0, 5) != "False")
-    return "is in Fortran order; save it with numpy.ascontiguousarray";
+    return "has a header without descr, fortran_order or shape [KILN-E0108]";
+  bool fortran = order.substr(0, 4) == "True";
   const Entry *found = nullptr;
   for (const Entry &entry : table)
     if (descr.size() > 4 && descr.substr(1, 3) == entry.descr && descr[4] == descr[0])
       found = &entry;
   if (!found)
-    return "has element type " + std::string(descr.substr(0, descr.find(','))) + ", which is not supported";
+    return "has element type " + std::string(descr.substr(0, descr.find(','))) +
+           ", which is not supported [KILN-E0203]";
   array = {found->dtype, {}, {}};
   if (!parseDims(shape, array.dims))
-    return "has a shape that cannot be read";
+    return "has a shape that cannot be read [KILN-E0108]";
   size_t bytes = found->bits / 8;
   for (int64_t dim : array.dims)
     if (__builtin_mul_overflow(bytes, size_t(dim), &bytes))
-      return "has a shape that is too large";
+      return "has a shape that is too large [KILN-E0108]";
 
   // The size is checked against the file before it is believed.
   long start = ftell(file.get());
   if (start < 0 || fseek(file.get(), 0, SEEK_END) != 0)
-    return "cannot be read";
+    return "cannot be read [KILN-E0101]";
   auto present = static_cast<size_t>(ftell(file.get()) - start);
   if (present != bytes)
-    return "holds " + std::to_string(present) + " bytes of data where its shape needs " + std::to_string(bytes);
+    return "holds " + std::to_string(present) + " bytes of data where its shape needs " + std::to_string(bytes) +
+           " [KILN-E0102]";
   fseek(file.get(), start, SEEK_SET);
   array.data.resize(bytes);
   if (fread(array.data.data(), 1, bytes, file.get()) != bytes)
-    return "cannot be read";
+    return "cannot be read [KILN-E0101]";
+  if (fortran)
+    toRowMajor(array, static_cast<size_t>(found->bits / 8));
   return "";
 }
 

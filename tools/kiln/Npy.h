@@ -1,4 +1,4 @@
-// Reading and writing of .npy files (format versions 1 and 2, C order, little endian).
+// Reading and writing of .npy files (format versions 1 and 2, little endian).
 
 #pragma once
 
@@ -15,7 +15,7 @@ struct Array {
   std::vector<std::byte> data;
 };
 
-/// Reads `path`. Returns an empty string, or what is wrong with the file.
+/// Reads `path`. Returns an empty string, or what is wrong with the file and its code.
 std::string readNpy(const std::string &path, Array &array);
 
 /// Writes `path` in whole or not at all. Returns an empty string, or why it could not be written.

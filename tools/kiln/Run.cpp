@@ -61,22 +61,35 @@ static void summarize(const std::string &name, const kiln_tensor &tensor) {
   printf("%s]\n", count > 6 ? ", ..." : "");
 }
 
-/// A file name for an output whose name may hold anything.
+/// A file name for an output whose name may hold anything: other characters than letters, digits and "._-" become %XX,
+/// so that distinct names get distinct files.
 static std::string fileName(const std::string &name) {
+  if (name.empty())
+    return "%";
   std::string result;
-  for (char c : name)
-    result += isalnum(static_cast<unsigned char>(c)) || strchr("._-", c) ? c : '_';
-  return result.empty() || result[0] == '.' ? "_" + result : result;
+  for (char c : name) {
+    bool kept = isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || (c == '.' && !result.empty());
+    char code[4];
+    snprintf(code, sizeof code, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    result += kept ? std::string(1, c) : code;
+  }
+  return result;
 }
 
 int runCommand(const RunArguments &arguments) {
   Model model = loadOrCompile(arguments.compile);
   if (!arguments.outputDirectory.empty() && mkdir(arguments.outputDirectory.c_str(), 0777) != 0 && errno != EEXIST)
     fail(Failed, arguments.outputDirectory + ": cannot be made: " + strerror(errno) + " [KILN-E0106]");
-  std::vector<Value> inputs = makeInputs(model.get(), arguments.inputs, arguments.compile.shapes);
+  std::vector<Value> inputs = makeInputs(model.get(), arguments.compile, arguments.inputs);
   std::vector<kiln_value> values;
-  for (const Value &input : inputs)
+  std::string madeUp;
+  for (const Value &input : inputs) {
     values.push_back(input.view());
+    if (input.madeUp)
+      madeUp += (madeUp.empty() ? "" : ", ") + input.name + " " + input.type();
+  }
+  if (!madeUp.empty())
+    fprintf(stderr, "note: made-up inputs: %s\n", madeUp.c_str());
 
   kiln_status status = KILN_STATUS_INIT;
   kiln_context_options options = KILN_CONTEXT_OPTIONS_INIT;

@@ -8,27 +8,56 @@
 
 using namespace kiln::tools;
 
-static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const char *modelHelp) {
+constexpr const char *compileGroup = "When MODEL is compiled here";
+
+/// The options of every command. `runs`: the command runs the model, so it may make up inputs.
+static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const char *modelHelp, bool runs) {
+  bool artifacts = app.get_name() != "compile";
+  std::string group = artifacts ? compileGroup : "Options";
   app.add_option("MODEL", arguments.model, modelHelp)->required();
   app.add_option("--shape", arguments.shapes,
-                 "sizes of an input, NAME=1x3x224x224; a size is a number, a name or a range low..high")
+                 std::string("an input's sizes, NAME=1x3x224x224 or NAME=1,3,224,224 (use commas where a name contains "
+                             "x); a size is a number, or, where the model is compiled, a name or a range low..high") +
+                     (runs        ? "; of made-up inputs too (sizes not given: 1)"
+                      : artifacts ? "; figures are shown at these (sizes not given: 1)"
+                                  : "") +
+                     " (repeatable)")
+      ->type_name("TEXT")
       ->allow_extra_args(false);
-  app.add_option("--target", arguments.target,
-                 "host, x86-64-v3, x86-64-v4+bf16+vnni ... or interpreter (reference kernels)")
-      ->capture_default_str();
-  app.add_option("--precision", arguments.precision, "strict, default or fast")->capture_default_str();
-  app.add_option("--cache", arguments.cache, "a tuning cache, only read");
-  app.add_option("--threads", arguments.threads, "threads; 0: the CPUs this process may use")
+  app.add_option("--threads", arguments.threads,
+                 std::string("threads to compile ") + (runs ? "and run " : "") +
+                     "with; 0: the CPUs this process may use")
+      ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  app.add_flag("--require-compiled", arguments.requireCompiled, "refuse models that need reference kernels");
-  app.add_option("--dump-dir", arguments.dumpDirectory, "a directory to write every stage and kernel to");
-  app.add_option("--opt-limit", arguments.optLimit, "let the passes do only so many rewrites, to bisect a miscompile")
-      ->check(CLI::NonNegativeNumber);
-  app.add_flag("-v,--verbose", arguments.verbose, "show what takes how long");
+  app.add_option("--target", arguments.target,
+                 "host, x86-64-v3, x86-64-v4 (also with +bf16, +vnni) or interpreter (reference kernels)")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--precision", arguments.precision, "strict, default or fast")->capture_default_str()->group(group);
+  app.add_option("--cache", arguments.cache, "a tuning cache, only read (default: none)")->group(group);
+  app.add_flag("--require-compiled", arguments.requireCompiled, "refuse models that need reference kernels")
+      ->group(group);
+  app.add_option("--dump-dir", arguments.dumpDirectory,
+                 "a directory to write every stage and kernel to; what an earlier dump left there goes")
+      ->group(group);
+  app.add_option("--opt-limit", arguments.optLimit,
+                 "let the passes do only so many rewrites, to bisect a miscompile (default: no limit)")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  app.add_flag("-v,--verbose", arguments.verbose, "show how long each stage takes, and the number of rewrites")
+      ->group(group);
+}
+
+/// Notes which options were given that an artifact cannot heed.
+static void noteGiven(const CLI::App &app, CompileArguments &arguments) {
+  for (const CLI::Option *option : app.get_options())
+    if (option->get_group() == compileGroup && option->count() > 0)
+      arguments.given.push_back("--" + option->get_lnames().front());
 }
 
 static void addInputs(CLI::App &app, std::vector<std::string> &inputs) {
-  app.add_option("--input", inputs, "NAME=@FILE.npy; inputs that are not given are made up, the same every time")
+  app.add_option("--input", inputs,
+                 "NAME=@FILE.npy; inputs that are not given are made up, the same every time (repeatable)")
       ->allow_extra_args(false);
 }
 
@@ -40,7 +69,7 @@ int main(int argc, char **argv) {
   CompileArguments compileArguments;
   std::string output;
   CLI::App *compile = app.add_subcommand("compile", "compile a model to an artifact");
-  addCompileOptions(*compile, compileArguments, "ONNX model, or IR text that --stop-after printed");
+  addCompileOptions(*compile, compileArguments, "ONNX model, or IR text that --stop-after printed", false);
   compile->add_option("-o,--output", output, "the artifact, or the IR text, to write");
   compile->add_option("--stop-after", compileArguments.stopAfter,
                       "print the IR after a stage: imported, canonical, optimized, kernels, "
@@ -48,18 +77,21 @@ int main(int argc, char **argv) {
 
   RunArguments runArguments;
   CLI::App *run = app.add_subcommand("run", "run a model or artifact once");
-  addCompileOptions(*run, runArguments.compile, "model or artifact");
+  addCompileOptions(*run, runArguments.compile, "model or artifact", true);
   addInputs(*run, runArguments.inputs);
-  run->add_option("--output-dir", runArguments.outputDirectory, "a directory to write the outputs to, as NAME.npy");
+  run->add_option("--output-dir", runArguments.outputDirectory,
+                  "a directory to write the outputs to, as NAME.npy; characters of NAME other than letters, digits and "
+                  "._- as %XX");
 
   BenchArguments benchArguments;
   CLI::App *bench = app.add_subcommand("bench", "measure a model or artifact");
-  addCompileOptions(*bench, benchArguments.compile, "model or artifact");
+  addCompileOptions(*bench, benchArguments.compile, "model or artifact", true);
   addInputs(*bench, benchArguments.inputs);
-  bench->add_option("--seconds", benchArguments.seconds, "how long to measure")
+  bench->add_option("--seconds", benchArguments.seconds, "seconds to measure for")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 3600.0));
-  bench->add_option("--runs", benchArguments.runs, "how many runs to measure, instead of --seconds")
+  bench
+      ->add_option("--runs", benchArguments.runs, "how many runs to measure, instead of --seconds (default: what fits)")
       ->check(CLI::PositiveNumber);
   bench->add_option("--top", benchArguments.top, "how many steps to list")
       ->capture_default_str()
@@ -68,9 +100,15 @@ int main(int argc, char **argv) {
 
   InspectArguments inspectArguments;
   CLI::App *inspect = app.add_subcommand("inspect", "show what an artifact holds");
-  addCompileOptions(*inspect, inspectArguments.compile, "model or artifact");
+  addCompileOptions(*inspect, inspectArguments.compile, "model or artifact", false);
   inspect->add_flag("--json", inspectArguments.json, "as JSON, with every kernel and step");
   inspect->add_flag("--plan", inspectArguments.plan, "the host program as text");
+
+  // After the subcommands, which would inherit it.
+  app.footer(
+      "kiln COMMAND --help tells the options of a command.\n"
+      "Exit codes: 0 done, 1 the model, the artifact or the run failed, 2 the command line is wrong, 3 the model "
+      "uses something that is not supported (KILN-E02xx), 130 interrupted.");
 
   try {
     app.parse(argc, argv);
@@ -83,6 +121,9 @@ int main(int argc, char **argv) {
   try {
     if (*compile)
       return compileCommand(compileArguments, output);
+    noteGiven(*run, runArguments.compile);
+    noteGiven(*bench, benchArguments.compile);
+    noteGiven(*inspect, inspectArguments.compile);
     if (*run)
       return runCommand(runArguments);
     if (*bench)

@@ -4,9 +4,10 @@
 #include "codegen/harness/KernelHarness.h"
 #include "tools/sweep/FmaPeak.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -14,19 +15,6 @@
 using namespace kiln;
 
 namespace {
-
-constexpr const char *usage =
-    R"(usage: kiln-sweep [options] PROBLEM-TEXT | FILE...
-FILE holds one problem text per line; lines that start with '#' are skipped.
-  --target=NAME     what to compile for (x86-64-v3, x86-64-v4+bf16 ...); default: host
-  --family=NAME     sweep this family rather than the first that claims a problem
-  --default         the default configuration only
-  --config={...}    this configuration only
-  --sizes=N,N,...   values of d0, d1 ... to check and time at (repeatable; the first is timed);
-                    default: a middling value, then primes, then 1, for every unknown size
-  --repeats=N       timed calls per candidate; default 20
-  --no-check        time only
-)";
 
 struct Options {
   std::string target = "host", family, config;
@@ -41,48 +29,41 @@ int fail(const Status &status) {
   return 2;
 }
 
-Result<Options> parseArguments(int argc, char **argv) {
-  Options options;
-  for (int i = 1; i < argc; ++i) {
-    std::string argument = argv[i];
-    auto value = [&](const char *name) {
-      size_t length = std::strlen(name);
-      return argument.compare(0, length, name) == 0 ? std::optional(argument.substr(length)) : std::nullopt;
-    };
-    if (auto v = value("--target="))
-      options.target = *v;
-    else if (auto v = value("--family="))
-      options.family = *v;
-    else if (auto v = value("--config="))
-      options.config = *v;
-    else if (auto v = value("--repeats="))
-      options.repeats = std::max(1, std::atoi(v->c_str()));
-    else if (auto v = value("--sizes=")) {
-      std::stringstream list(*v);
-      std::vector<int64_t> sizes;
-      for (std::string part; std::getline(list, part, ',');)
-        sizes.push_back(std::atoll(part.c_str()));
-      options.sizes.push_back(sizes);
-    } else if (argument == "--default")
-      options.onlyDefault = true;
-    else if (argument == "--no-check")
-      options.check = false;
-    else if (argument.rfind("--", 0) == 0)
-      return makeError(ErrorCode::E0702, "unknown option ", argument, "\n", usage);
-    else if (argument.rfind("v1 ", 0) == 0)
-      options.problems.push_back(argument);
-    else {
-      std::ifstream file(argument);
-      if (!file)
-        return makeError(ErrorCode::E0101, "cannot open ", argument);
-      for (std::string line; std::getline(file, line);)
-        if (!line.empty() && line[0] != '#')
-          options.problems.push_back(line);
-    }
+/// The problem texts that an argument is, or holds: one per line, but for lines that start with '#'.
+Status addProblems(const std::string &argument, std::vector<std::string> &problems) {
+  if (argument.rfind("v1 ", 0) == 0) {
+    problems.push_back(argument);
+    return Status();
   }
-  if (options.problems.empty())
-    return makeError(ErrorCode::E0701, "no problem given\n", usage);
-  return options;
+  std::ifstream file(argument);
+  if (!file)
+    return makeError(ErrorCode::E0101, argument,
+                     ": cannot be opened, and is no problem text, which starts with \"v1 \"");
+  for (std::string line; std::getline(file, line);)
+    if (!line.empty() && line[0] != '#')
+      problems.push_back(line);
+  return Status();
+}
+
+void declareArguments(CLI::App &app, Options &options, std::vector<std::string> &problems,
+                      std::vector<std::string> &sizes, bool &noCheck) {
+  app.add_option("PROBLEM", problems,
+                 "problem texts (of kiln inspect --plan or --json, or of a dump directory), or files with one per line "
+                 "(lines that start with '#' are skipped)")
+      ->required();
+  app.add_option("--target", options.target, "what to compile for: host, x86-64-v3, x86-64-v4+bf16 ...")
+      ->capture_default_str();
+  app.add_option("--family", options.family, "sweep this family rather than the first that claims a problem");
+  app.add_flag("--default", options.onlyDefault, "the default configuration only");
+  app.add_option("--config", options.config, "this configuration only, {...}");
+  app.add_option("--sizes", sizes,
+                 "values N,N,... of d0, d1 ... to check and time at; the first are timed (repeatable; default: a "
+                 "middling value, then primes, then 1, for every unknown size)")
+      ->allow_extra_args(false);
+  app.add_option("--repeats", options.repeats, "timed calls per candidate")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--no-check", noCheck, "time only");
 }
 
 /// What candidates are checked on, and timed on: the first of `cases`.
@@ -203,22 +184,48 @@ Result<int> sweep(const std::string &text, const Options &options, const TargetI
 } // namespace
 
 int main(int argc, char **argv) {
-  Result<Options> options = parseArguments(argc, argv);
-  if (!options.ok())
-    return fail(options.status());
-  Result<TargetInfo> target = options->target == "host" ? hostTarget() : TargetInfo::parse(options->target);
+  CLI::App app{"Compiles every configuration of a kernel's problem, checks it against the interpreter and times it.\n"
+               "Exit codes: 0 all are right, 1 some are wrong, 2 the sweep failed.",
+               "kiln-sweep"};
+  Options options;
+  std::vector<std::string> problems, sizes;
+  bool noCheck = false;
+  declareArguments(app, options, problems, sizes, noCheck);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success &success) { // --help
+    return app.exit(success);
+  } catch (const CLI::ParseError &error) {
+    std::fprintf(stderr, "kiln-sweep: %s [KILN-E0701]\nTry kiln-sweep --help.\n", error.what());
+    return 2;
+  }
+  options.check = !noCheck;
+  for (const std::string &list : sizes) {
+    std::stringstream stream(list);
+    std::vector<int64_t> &values = options.sizes.emplace_back();
+    for (std::string part; std::getline(stream, part, ',');) {
+      char *end = nullptr;
+      values.push_back(std::strtoll(part.c_str(), &end, 10));
+      if (part.empty() || *end != 0 || values.back() < 0)
+        return fail(makeError(ErrorCode::E0701, "--sizes ", list, ": \"", part, "\" is no size"));
+    }
+  }
+  for (const std::string &problem : problems)
+    if (Status status = addProblems(problem, options.problems); !status.ok())
+      return fail(status);
+  Result<TargetInfo> target = options.target == "host" ? hostTarget() : TargetInfo::parse(options.target);
   if (!target.ok())
     return fail(target.status());
   bool runs = target->runsHere();
   if (!runs)
     std::printf("this machine cannot run %s: candidates are compiled only\n", target->print().c_str());
   int wrong = 0;
-  for (const std::string &problem : options->problems) {
-    Result<int> result = sweep(problem, *options, *target, runs);
+  for (const std::string &problem : options.problems) {
+    Result<int> result = sweep(problem, options, *target, runs);
     if (!result.ok())
       return fail(result.status());
     wrong += *result;
   }
-  std::printf("%zu problems, %d candidates wrong\n", options->problems.size(), wrong);
+  std::printf("%zu problems, %d candidates wrong\n", options.problems.size(), wrong);
   return wrong ? 1 : 0;
 }
