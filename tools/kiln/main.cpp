@@ -33,7 +33,9 @@ static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const 
                  "host, x86-64-v3, x86-64-v4 (also with +bf16, +vnni) or interpreter (reference kernels)")
       ->capture_default_str()
       ->group(group);
-  app.add_option("--precision", arguments.precision, "strict, default or fast")->capture_default_str()->group(group);
+  app.add_option("--precision", arguments.precision, "default (strict and fast are not built yet)")
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--cache", arguments.cache, "a tuning cache, only read (default: none)")->group(group);
   app.add_flag("--require-compiled", arguments.requireCompiled, "refuse models that need reference kernels")
       ->group(group);

@@ -40,7 +40,7 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
     target: "host", an instruction-set level with features such as "x86-64-v4+bf16+vnni", or "interpreter" (reference kernels).
     shapes: {input: [size, ...]}, each size an int, a symbol's name, or a (low, high) range of an unknown size.
     cache: path of a tuning cache, read only.
-    precision: "strict", "default" or "fast".
+    precision: "default"; "strict" and "fast" are not built yet.
     require_compiled: refuse a model of which anything would run on reference kernels.
     dump_dir: directory to write every stage and kernel to.
 
