@@ -1,6 +1,7 @@
 #include "dialects/kiln/Elementwise.h"
 
 #include "dialects/kiln/Build.h"
+#include "dialects/kiln/OpTable.h"
 #include "dialects/kiln/ShapeRules.h"
 #include "mlir/IR/OpImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -26,6 +27,11 @@ static Result<Type> resultElement(Operation *op, ElementRule rule) {
   }
   unsigned first = rule == ElementRule::Where ? 1 : 0;
   Type element = elementTypeOf(op->getOperand(first));
+  StringRef name = mnemonicOf(op);
+  if (const OpInfo *info = findOp(std::string_view(name.data(), name.size())))
+    if (auto dtype = dtypeOf(element); dtype && !info->body.takes(*dtype))
+      return makeError(ErrorCode::E0305, info->name, " is defined for ", info->body.typeNames(), ", not for ",
+                       dtypeName(*dtype));
   if (first == 1 && !elementTypeOf(op->getOperand(0)).isInteger(1))
     return makeError(ErrorCode::E0305, "the condition must be bool, not ", printType(elementTypeOf(op->getOperand(0))));
   // The exponent of pow may have a type of its own.

@@ -69,7 +69,7 @@ def Kiln_HardSwishOp : Kiln_Unary<"hard_swish", Body<"x * maximum(minimum(x * 0.
   let summary = "x * hard_sigmoid(x) with alpha = 1/6, beta = 1/2";
 }
 def Kiln_SiluOp : Kiln_Unary<"silu", Body<"x * sigmoid(x)", Types_Floats, 27>, "", "silu"> { let summary = "x * sigmoid(x)"; }
-def Kiln_NotOp : Kiln_Unary<"not", Body<"logical_not(x)", Types_Any, 1>, "Not", "logical_not", 1, Rule_Bool> { let summary = "logical negation"; }
+def Kiln_NotOp : Kiln_Unary<"not", Body<"logical_not(x)", Types_Bool, 1>, "Not", "logical_not", 1, Rule_Bool> { let summary = "logical negation"; }
 def Kiln_IsNanOp : Kiln_Unary<"isnan", Body<"isnan(x)", Types_Floats, 1>, "IsNaN", "isnan", 0, Rule_Bool> { let summary = "whether x is not a number"; }
 
 def Kiln_LeakyReluOp : Kiln_Unary<"leaky_relu", Body<"where(x < 0, alpha * x, x)", Types_Floats, 3>, "LeakyRelu", "leaky_relu"> {
@@ -122,9 +122,9 @@ def Kiln_MaxOp : Kiln_Binary<"max", Body<"maximum(x, y)", Types_Numbers, 2>, "",
 def Kiln_MinOp : Kiln_Binary<"min", Body<"minimum(x, y)", Types_Numbers, 2>, "", "minimum", 1> { let summary = "minimum; NaN wins"; }
 def Kiln_PreluOp : Kiln_Binary<"prelu", Body<"where(x < 0, y * x, x)", Types_Numbers, 3>, "PRelu"> { let summary = "x, scaled by y below zero"; }
 
-def Kiln_AndOp : Kiln_Compare<"and", Body<"logical_and(x, y)", Types_Any, 1>, "And", "logical_and"> { let summary = "logical and"; }
-def Kiln_OrOp : Kiln_Compare<"or", Body<"logical_or(x, y)", Types_Any, 1>, "Or", "logical_or"> { let summary = "logical or"; }
-def Kiln_XorOp : Kiln_Compare<"xor", Body<"logical_xor(x, y)", Types_Any, 1>, "Xor", "logical_xor", 0> { let summary = "exclusive or"; }
+def Kiln_AndOp : Kiln_Compare<"and", Body<"logical_and(x, y)", Types_Bool, 1>, "And", "logical_and"> { let summary = "logical and"; }
+def Kiln_OrOp : Kiln_Compare<"or", Body<"logical_or(x, y)", Types_Bool, 1>, "Or", "logical_or"> { let summary = "logical or"; }
+def Kiln_XorOp : Kiln_Compare<"xor", Body<"logical_xor(x, y)", Types_Bool, 1>, "Xor", "logical_xor", 0> { let summary = "exclusive or"; }
 def Kiln_EqualOp : Kiln_Compare<"equal", Body<"x == y", Types_Any, 1>, "Equal", "eq"> { let summary = "x == y"; }
 def Kiln_LessOp : Kiln_Compare<"less", Body<"x < y", Types_Numbers, 1>, "Less", "lt"> { let summary = "x < y"; }
 def Kiln_LessEqualOp : Kiln_Compare<"less_equal", Body<"x <= y", Types_Numbers, 1>, "LessOrEqual", "le"> { let summary = "x <= y"; }

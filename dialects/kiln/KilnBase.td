@@ -27,12 +27,13 @@ def Role_Structure   : FusionRole<"Structure">;
 class Default<Attr attr, string value> : DefaultValuedAttr<attr, value>;
 class DefaultStr<string value> : DefaultValuedStrAttr<StrAttr, value>;
 
-// The element types (of the first operand) for which a scalar body computes what the op means; see ScalarBody in OpTable.h.
+// The element types (of the first operand) for which an elementwise op is defined; see ScalarBody in OpTable.h.
 class ElementTypes<string name> { string cppName = name; }
 def Types_Any      : ElementTypes<"Any">; // booleans too
 def Types_Numbers  : ElementTypes<"Numbers">;
 def Types_Floats   : ElementTypes<"Floats">;
 def Types_Integers : ElementTypes<"Integers">;
+def Types_Bool     : ElementTypes<"Bool">;
 
 // The result element of an elementwise op in terms of operand and attribute names: a Python expression over the scalar functions that
 // tools/gen/op_tables.py lists. A literal takes the type of the first operand that is not boolean. `cost` is in instructions per vector, roughly: 1 for an

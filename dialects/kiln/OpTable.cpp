@@ -38,8 +38,21 @@ bool ScalarBody::takes(DType dtype) const {
   case Types::Numbers: return dtype != DType::Bool;
   case Types::Floats: return isFloat(dtype);
   case Types::Integers: return isInteger(dtype);
+  case Types::Bool: return dtype == DType::Bool;
   }
   return false;
+}
+
+std::string_view ScalarBody::typeNames() const {
+  switch (types) {
+  case Types::None: return "nothing";
+  case Types::Any: return "anything";
+  case Types::Numbers: return "numbers";
+  case Types::Floats: return "floating-point numbers";
+  case Types::Integers: return "integers";
+  case Types::Bool: return "bool";
+  }
+  return "?";
 }
 
 std::span<const std::string_view> ScalarBody::calls(const Attributes &attributes) const {

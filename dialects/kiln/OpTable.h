@@ -25,15 +25,17 @@ struct AttributeInfo {
 
 /// What code generation asks about the scalar body of an elementwise op; the body itself is codegen/ScalarBodies.inc.
 struct ScalarBody {
-  enum class Types { None, Any, Numbers, Floats, Integers };
+  enum class Types { None, Any, Numbers, Floats, Integers, Bool };
   Types types = Types::None;
   int cost = 0; ///< instructions per vector, roughly
   /// The scalar functions that the body calls; `functionsIf` when the attribute `flag` is set.
   std::string_view flag = {};
   std::span<const std::string_view> functions = {}, functionsIf = {};
 
-  /// Whether the body computes what the op means where the first operand is of this type.
+  /// Whether the op is defined where the first operand is of this type.
   bool takes(DType dtype) const;
+  /// The types it takes in words: "floating-point numbers".
+  std::string_view typeNames() const;
   std::span<const std::string_view> calls(const Attributes &attributes) const;
 };
 
