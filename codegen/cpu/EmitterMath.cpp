@@ -237,8 +237,9 @@ Value Emitter::cmp(Cmp predicate, Value a, Value b) {
     return b_.create<arith::CmpFOp>(loc_, table[int(predicate)], a, b);
   }
   using P = arith::CmpIPredicate;
-  constexpr P table[] = {P::eq, P::ne, P::slt, P::sle, P::sgt, P::sge};
-  return b_.create<arith::CmpIOp>(loc_, table[int(predicate)], a, b);
+  constexpr P integers[] = {P::eq, P::ne, P::slt, P::sle, P::sgt, P::sge};
+  constexpr P truths[] = {P::eq, P::ne, P::ult, P::ule, P::ugt, P::uge}; // true is 1, and not -1
+  return b_.create<arith::CmpIOp>(loc_, (bitsOf(a.getType()) == 1 ? truths : integers)[int(predicate)], a, b);
 }
 
 Value Emitter::isNan(Value a) { return b_.create<arith::CmpFOp>(loc_, arith::CmpFPredicate::UNO, a, a); }

@@ -30,7 +30,7 @@ static Result<Type> resultElement(Operation *op, ElementRule rule) {
   StringRef name = mnemonicOf(op);
   if (const OpInfo *info = findOp(std::string_view(name.data(), name.size())))
     if (auto dtype = dtypeOf(element); dtype && !info->body.takes(*dtype))
-      return makeError(ErrorCode::E0305, info->name, " is defined for ", info->body.typeNames(), ", not for ",
+      return makeError(ErrorCode::E0203, info->name, " is defined for ", info->body.typeNames(), ", not for ",
                        dtypeName(*dtype));
   if (first == 1 && !elementTypeOf(op->getOperand(0)).isInteger(1))
     return makeError(ErrorCode::E0305, "the condition must be bool, not ", printType(elementTypeOf(op->getOperand(0))));

@@ -126,10 +126,10 @@ def Kiln_AndOp : Kiln_Compare<"and", Body<"logical_and(x, y)", Types_Bool, 1>, "
 def Kiln_OrOp : Kiln_Compare<"or", Body<"logical_or(x, y)", Types_Bool, 1>, "Or", "logical_or"> { let summary = "logical or"; }
 def Kiln_XorOp : Kiln_Compare<"xor", Body<"logical_xor(x, y)", Types_Bool, 1>, "Xor", "logical_xor", 0> { let summary = "exclusive or"; }
 def Kiln_EqualOp : Kiln_Compare<"equal", Body<"x == y", Types_Any, 1>, "Equal", "eq"> { let summary = "x == y"; }
-def Kiln_LessOp : Kiln_Compare<"less", Body<"x < y", Types_Numbers, 1>, "Less", "lt"> { let summary = "x < y"; }
-def Kiln_LessEqualOp : Kiln_Compare<"less_equal", Body<"x <= y", Types_Numbers, 1>, "LessOrEqual", "le"> { let summary = "x <= y"; }
-def Kiln_GreaterOp : Kiln_Compare<"greater", Body<"x > y", Types_Numbers, 1>, "Greater", "gt"> { let summary = "x > y"; }
-def Kiln_GreaterEqualOp : Kiln_Compare<"greater_equal", Body<"x >= y", Types_Numbers, 1>, "GreaterOrEqual", "ge"> { let summary = "x >= y"; }
+def Kiln_LessOp : Kiln_Compare<"less", Body<"x < y", Types_Any, 1>, "Less", "lt"> { let summary = "x < y"; }
+def Kiln_LessEqualOp : Kiln_Compare<"less_equal", Body<"x <= y", Types_Any, 1>, "LessOrEqual", "le"> { let summary = "x <= y"; }
+def Kiln_GreaterOp : Kiln_Compare<"greater", Body<"x > y", Types_Any, 1>, "Greater", "gt"> { let summary = "x > y"; }
+def Kiln_GreaterEqualOp : Kiln_Compare<"greater_equal", Body<"x >= y", Types_Any, 1>, "GreaterOrEqual", "ge"> { let summary = "x >= y"; }
 
 def Kiln_BitwiseAndOp : Kiln_Binary<"bitwise_and", Body<"bitwise_and(x, y)", Types_Integers, 1>, "BitwiseAnd", "bitwise_and"> { let summary = "bits of both"; }
 def Kiln_BitwiseOrOp : Kiln_Binary<"bitwise_or", Body<"bitwise_or(x, y)", Types_Integers, 1>, "BitwiseOr", "bitwise_or"> { let summary = "bits of either"; }
