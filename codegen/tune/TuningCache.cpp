@@ -1,11 +1,10 @@
 #include "codegen/tune/TuningCache.h"
 
 #include "runtime/base/Hash.h"
+#include "runtime/base/ReadFile.h"
 
 #include <charconv>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 
 namespace kiln {
 
@@ -80,13 +79,10 @@ TuningCache TuningCache::fromText(std::string_view text) {
 }
 
 Result<TuningCache> TuningCache::open(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file)
-    return makeError(ErrorCode::E0801, "tuning cache ", path, " cannot be opened");
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (file.bad())
-    return makeError(ErrorCode::E0801, "tuning cache ", path, " cannot be read");
-  return fromText(text);
+  Result<std::string> text = readFile(path);
+  if (!text.ok())
+    return makeError(ErrorCode::E0801, "tuning cache ", text.status().message());
+  return fromText(*text);
 }
 
 /// The level of a target's text, without features and profile.

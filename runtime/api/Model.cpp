@@ -1,4 +1,5 @@
 #include "runtime/api/Handles.h"
+#include "runtime/base/AtomicFile.h"
 
 using namespace kiln;
 using namespace kiln::api;
@@ -96,6 +97,14 @@ int kiln_model_bytes(const kiln_model *model, const void **data, size_t *size, k
     *data = model->model->artifact().bytes().data();
     *size = model->model->artifact().bytes().size();
     return Status();
+  });
+}
+
+int kiln_model_save(const kiln_model *model, const char *path, kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!model || !path)
+      return nullArgument(model ? "path" : "model");
+    return writeFile(path, model->model->artifact().bytes());
   });
 }
 

@@ -61,17 +61,22 @@ Status AtomicFile::commit() {
   return Status();
 }
 
-Status writeFile(const std::string &path, std::span<const std::byte> contents) {
-  AtomicFile file;
-  KILN_TRY(file.open(path));
-  while (!contents.empty()) {
-    ssize_t written = ::write(file.descriptor(), contents.data(), contents.size());
+Status AtomicFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    ssize_t written = ::write(fd, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR)
       continue;
     if (written < 0)
       return cannotWrite(path, std::strerror(errno));
-    contents = contents.subspan(size_t(written));
+    bytes = bytes.subspan(size_t(written));
   }
+  return Status();
+}
+
+Status writeFile(const std::string &path, std::span<const std::byte> contents) {
+  AtomicFile file;
+  KILN_TRY(file.open(path));
+  KILN_TRY(file.write(contents));
   return file.commit();
 }
 

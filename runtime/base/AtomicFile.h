@@ -21,6 +21,8 @@ public:
   /// something else than a regular file (a folder, a device) is there.
   Status open(const std::string &path);
   int descriptor() const { return fd; }
+  /// Appends.
+  Status write(std::span<const std::byte> bytes);
   /// Puts the file, on the disk by then, in its place; it keeps the mode of the one that was there.
   Status commit();
 

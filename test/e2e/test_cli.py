@@ -453,6 +453,22 @@ def test_the_model_is_not_replaced_by_its_artifact(tmp_path):
     assert path.read_bytes() == data
 
 
+def test_files_that_never_end(artifact, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    why = f"{pipe}: cannot be opened: it is no regular file"
+    assert refused("run", pipe, code=1) == f"kiln: {why} [KILN-E0101]\n"
+    assert why in refused("run", artifact, "--input", f"Input3=@{pipe}", code=1)
+    assert why in kiln("compile", DIGITS, "-o", tmp_path / "m.kiln", "--cache", pipe).stderr  # a cache may be missing
+    assert refused("compile", DIGITS, "-o", pipe, code=1) == f"kiln: {pipe}: cannot be written: it is no regular file [KILN-E0106]\n"
+
+
+def test_standard_output_that_is_full(artifact):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([str(KILN), "inspect", str(artifact)], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "kiln: standard output: cannot be written: No space left on device [KILN-E0106]\n")
+
+
 def test_interrupting_leaves_nothing_behind(tmp_path):
     (tmp_path / "m.kiln").write_text("old")
     for delay in (0.02, 0.05, 0.1, 0.2):

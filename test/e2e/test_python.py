@@ -1,5 +1,6 @@
 """The Python package: arguments, values, errors."""
 
+import concurrent.futures
 import subprocess
 import sys
 import threading
@@ -170,3 +171,21 @@ assert "libkiln.so" in maps
 assert "LLVM" not in maps and "MLIR" not in maps and "libkiln-compiler" not in maps
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_paths_with_null_characters(tmp_path):
+    for use in (kiln.compile, kiln.load, kiln.compile(add()).save):
+        with pytest.raises(ValueError, match="null character"):
+            use(str(tmp_path / "m") + "\0.kiln")
+
+
+def test_threads_that_save_one_file(tmp_path):
+    model, path = kiln.compile(add()), tmp_path / "m.kiln"
+
+    def work():
+        for _ in range(10):
+            model.save(path)
+            kiln.load(path)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work) for _ in range(4)]:
+            done.result()

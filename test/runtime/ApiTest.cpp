@@ -179,6 +179,8 @@ TEST_CASE("bytes are taken over, also on failure, and given back for saving") {
   size_t size = 0;
   REQUIRE(kiln_model_bytes(model, &data, &size, nullptr) == 0);
   CHECK((size == artifact.size() && std::memcmp(data, artifact.data(), size) == 0));
+  CHECK(kiln_model_save(model, "/", nullptr) == 106);
+  CHECK(kiln_model_save(model, nullptr, nullptr) != 0);
   kiln_model_release(model);
   CHECK(released == 1);
   CHECK(kiln_model_take_bytes(&bad, &none, nullptr) == 603);

@@ -1,8 +1,10 @@
 // kiln compile, and the compilation on the fly of the other commands.
 
+#include "runtime/base/ReadFile.h"
 #include "runtime/plan/Artifact.h"
 #include "tools/kiln/Cli.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -132,13 +134,13 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
 
 bool isArtifact(const CompileArguments &arguments) {
   const std::string &path = arguments.model;
-  FILE *file = fopen(path.c_str(), "rb");
-  if (!file)
-    fail(Failed, path + ": cannot be opened: " + strerror(errno) + " [KILN-E0101]");
+  Result<int> file = openForReading(path);
+  if (!file.ok())
+    fail(Failed, formatError(file.status()));
   std::byte start[16];
-  size_t count = fread(start, 1, sizeof start, file);
-  fclose(file);
-  if (!Artifact::looksLike({start, count}))
+  ssize_t count = read(*file, start, sizeof start);
+  close(*file);
+  if (!Artifact::looksLike({start, size_t(std::max<ssize_t>(count, 0))}))
     return false;
   if (!arguments.given.empty())
     fail(Usage,

@@ -1,11 +1,12 @@
 #include "tools/kiln/Npy.h"
 
-#include <cerrno>
+#include "runtime/base/AtomicFile.h"
+#include "runtime/base/ReadFile.h"
+
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string_view>
-#include <unistd.h>
 
 namespace kiln::tools {
 namespace {
@@ -91,9 +92,10 @@ int npyBits(const std::string &dtype) {
 }
 
 std::string readNpy(const std::string &path, Array &array) {
-  File file(fopen(path.c_str(), "rb"), fclose);
-  if (!file)
-    return std::string("cannot be opened: ") + strerror(errno) + " [KILN-E0101]";
+  Result<int> descriptor = openForReading(path);
+  if (!descriptor.ok())
+    return formatError(descriptor.status()).substr(path.size() + 2); // callers name the file
+  File file(fdopen(*descriptor, "rb"), fclose);
   unsigned char head[12];
   if (fread(head, 1, 10, file.get()) != 10 || memcmp(head, "\x93NUMPY", 6) != 0)
     return "is not a .npy file [KILN-E0109]";
@@ -147,14 +149,13 @@ std::string readNpy(const std::string &path, Array &array) {
   return "";
 }
 
-std::string writeNpy(const std::string &path, const std::string &dtype, const std::vector<int64_t> &dims,
-                     const void *data) {
+Status writeNpy(const std::string &path, const std::string &dtype, const std::vector<int64_t> &dims, const void *data) {
   const Entry *found = nullptr;
   for (const Entry &entry : table)
     if (dtype == entry.dtype)
       found = &entry;
   if (!found)
-    return "element type " + dtype + " cannot be written as .npy";
+    return makeError(ErrorCode::E0106, path, ": element type ", dtype, " cannot be written as .npy");
   size_t bytes = found->bits / 8;
   std::string header = std::string("{'descr': '") + found->descr + "', 'fortran_order': False, 'shape': (";
   for (int64_t dim : dims) {
@@ -168,28 +169,14 @@ std::string writeNpy(const std::string &path, const std::string &dtype, const st
   header += "), }";
   header.append(63 - (10 + header.size()) % 64, ' ');
   header += '\n';
-  const unsigned char head[10] = {0x93,
-                                  'N',
-                                  'U',
-                                  'M',
-                                  'P',
-                                  'Y',
-                                  1,
-                                  0,
-                                  static_cast<unsigned char>(header.size() & 255),
-                                  static_cast<unsigned char>(header.size() >> 8)};
-  std::string partial = path + ".partial";
-  File file(fopen(partial.c_str(), "wb"), fclose);
-  if (!file)
-    return strerror(errno);
-  bool ok = fwrite(head, 1, 10, file.get()) == 10 &&
-            fwrite(header.data(), 1, header.size(), file.get()) == header.size() &&
-            fwrite(data, 1, bytes, file.get()) == bytes && fclose(file.release()) == 0;
-  if (ok && rename(partial.c_str(), path.c_str()) == 0)
-    return "";
-  std::string reason = strerror(errno);
-  unlink(partial.c_str());
-  return reason;
+  std::string head = "\x93NUMPY\x01";
+  head += {'\0', char(header.size() & 255), char(header.size() >> 8)};
+  head += header;
+  AtomicFile file;
+  KILN_TRY(file.open(path));
+  KILN_TRY(file.write(std::as_bytes(std::span(head))));
+  KILN_TRY(file.write({static_cast<const std::byte *>(data), bytes}));
+  return file.commit();
 }
 
 } // namespace kiln::tools

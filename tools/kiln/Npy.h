@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "runtime/base/Status.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -18,9 +20,8 @@ struct Array {
 /// Reads `path`. Returns an empty string, or what is wrong with the file and its code.
 std::string readNpy(const std::string &path, Array &array);
 
-/// Writes `path` in whole or not at all. Returns an empty string, or why it could not be written.
-std::string writeNpy(const std::string &path, const std::string &dtype, const std::vector<int64_t> &dims,
-                     const void *data);
+/// Writes `path` in whole or not at all.
+Status writeNpy(const std::string &path, const std::string &dtype, const std::vector<int64_t> &dims, const void *data);
 
 /// Bits of one element of a dtype that .npy files can hold; 0 for any other.
 int npyBits(const std::string &dtype);

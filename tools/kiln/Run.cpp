@@ -109,9 +109,8 @@ int runCommand(const RunArguments &arguments) {
     summarize(ports[i].name, tensor);
     if (!arguments.outputDirectory.empty() && error.empty()) {
       std::string path = arguments.outputDirectory + "/" + fileName(ports[i].name) + ".npy";
-      error = writeNpy(path, kiln_dtype_name(tensor.dtype), {tensor.dims, tensor.dims + tensor.rank}, tensor.data);
-      if (!error.empty())
-        error = path + ": " + error + " [KILN-E0106]";
+      error = formatError(
+          writeNpy(path, kiln_dtype_name(tensor.dtype), {tensor.dims, tensor.dims + tensor.rank}, tensor.data));
     }
     kiln_value_release(&outputs[i]);
   }

@@ -4,7 +4,10 @@
 #include "tools/kiln/Cli.h"
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <new>
 
 using namespace kiln::tools;
 
@@ -61,6 +64,24 @@ static void addInputs(CLI::App &app, std::vector<std::string> &inputs) {
   app.add_option("--input", inputs,
                  "NAME=@FILE.npy; inputs that are not given are made up, the same every time (repeatable)")
       ->allow_extra_args(false);
+}
+
+/// Runs a command: the exit code, with errors on standard error.
+template <typename Command> static int reported(const Command &command) {
+  try {
+    int code = command();
+    if (fflush(stdout) == 0 && !ferror(stdout))
+      return code;
+    fprintf(stderr, "kiln: standard output: cannot be written: %s [KILN-E0106]\n", strerror(errno));
+  } catch (const Failure &failure) {
+    fprintf(stderr, "kiln: %s\n", failure.message.c_str());
+    return failure.exitCode;
+  } catch (const std::bad_alloc &) {
+    fprintf(stderr, "kiln: out of memory [KILN-E0510]\n");
+  } catch (const std::exception &error) {
+    fprintf(stderr, "kiln: %s [KILN-E0901]\n", error.what());
+  }
+  return Failed;
 }
 
 int main(int argc, char **argv) {
@@ -120,7 +141,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "kiln: %s [KILN-E0701]\nTry kiln --help.\n", error.what());
     return Usage;
   }
-  try {
+  return reported([&] {
     if (*compile)
       return compileCommand(compileArguments, output);
     noteGiven(*run, runArguments.compile);
@@ -131,11 +152,5 @@ int main(int argc, char **argv) {
     if (*bench)
       return benchCommand(benchArguments);
     return inspectCommand(inspectArguments);
-  } catch (const Failure &failure) {
-    fprintf(stderr, "kiln: %s\n", failure.message.c_str());
-    return failure.exitCode;
-  } catch (const std::exception &error) {
-    fprintf(stderr, "kiln: %s\n", error.what());
-    return Failed;
-  }
+  });
 }

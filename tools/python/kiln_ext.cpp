@@ -87,31 +87,14 @@ public:
     return ports;
   }
 
-  /// Writes beside the target, then renames.
   void save(const std::string &path) const {
     Status status;
-    const void *data = nullptr;
-    size_t size = 0;
-    check(kiln_model_bytes(model, &data, &size, &status), status);
-    int error = 0;
-    std::string partial = path + ".partial-" + std::to_string(getpid());
+    int failed = 0;
     {
       nb::gil_scoped_release unlocked;
-      FILE *file = std::fopen(partial.c_str(), "wb");
-      if (!file || std::fwrite(data, 1, size, file) != size || std::fflush(file) != 0)
-        error = errno ? errno : EIO;
-      if (file && std::fclose(file) != 0 && !error)
-        error = errno;
-      if (!error && std::rename(partial.c_str(), path.c_str()) != 0)
-        error = errno;
-      if (error)
-        std::remove(partial.c_str());
+      failed = kiln_model_save(model, path.c_str(), &status);
     }
-    if (error) {
-      errno = error;
-      PyErr_SetFromErrnoWithFilename(PyExc_OSError, path.c_str());
-      throw nb::python_error();
-    }
+    check(failed, status);
   }
 
   kiln_model *const model;

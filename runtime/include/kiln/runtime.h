@@ -135,6 +135,8 @@ KILN_API void kiln_model_release(kiln_model *model);
 
 /* The artifact's bytes, valid while the model lives: written to a file they can be loaded again. */
 KILN_API int kiln_model_bytes(const kiln_model *model, const void **data, size_t *size, kiln_status *status);
+/* Writes these bytes to a file, which is replaced whole or not at all. */
+KILN_API int kiln_model_save(const kiln_model *model, const char *path, kiln_status *status);
 /* Compares the weights with their checksums, which loading does not. */
 KILN_API int kiln_model_verify(const kiln_model *model, kiln_status *status);
 /* The host program as text. */

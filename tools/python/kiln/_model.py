@@ -31,6 +31,13 @@ class Port:
     shape: tuple
 
 
+def _path(path):
+    text = os.fsdecode(os.fspath(path))
+    if "\0" in text:
+        raise ValueError("a path holds a null character")
+    return text
+
+
 def compile(model, *, threads=None, target="host", shapes=None, cache=None, precision="default", require_compiled=False,
             dump_dir=None):
     """Compile a model to run here and now.
@@ -48,18 +55,18 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
     """
     options = {"threads": _thread_count(threads), "target": str(target), "precision": str(precision),
                "shapes": [f"{name}={_shape_text(name, sizes)}" for name, sizes in (shapes or {}).items()],
-               "cache": None if cache is None else os.fsdecode(os.fspath(cache)), "require_compiled": bool(require_compiled),
-               "dump_dir": None if dump_dir is None else os.fsdecode(os.fspath(dump_dir))}
+               "cache": None if cache is None else _path(cache), "require_compiled": bool(require_compiled),
+               "dump_dir": None if dump_dir is None else _path(dump_dir)}
     if isinstance(model, (bytes, bytearray, memoryview)):
         compiled = _kiln.compile_bytes(bytes(model), options)
     else:
-        compiled = _kiln.compile_file(os.fsdecode(os.fspath(model)), options)
+        compiled = _kiln.compile_file(_path(model), options)
     return Model(compiled, options["threads"])
 
 
 def load(path, *, threads=None):
     """Load an artifact. The file is mapped and must stay as it is while the model lives. threads: as for compile."""
-    return Model(_kiln.load_file(os.fsdecode(os.fspath(path))), _thread_count(threads))
+    return Model(_kiln.load_file(_path(path)), _thread_count(threads))
 
 
 class Model:
@@ -101,7 +108,7 @@ class Model:
 
     def save(self, path):
         """Write the artifact. The file appears complete or not at all."""
-        self._handle.save(os.fsdecode(os.fspath(path)))
+        self._handle.save(_path(path))
 
     def __repr__(self):
         def ports(some):
