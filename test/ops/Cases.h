@@ -3,18 +3,16 @@
 //   conv x=f32[N,8,H,W] w=f32[4,8,3,3] bias=f32[4] {pads=[1,1,1,1], strides=[2,2]} seed=3
 //   sizes=(N=1,H=7,W=5)(N=3,H=9,W=11)
 //
-// operand:    name=type[dims], then optionally `:` and where the values come from; `_` is an absent
-// operand. A dim is a
-//             number or a letter that `sizes` gives values, one round of the case each.
-// values:     nothing (small values of both signs) | positive | wide | special (a fixed list, in
-// order: NaN, infinities,
-//             extremes ...) | range(low,high) | [v,v,...] with letters allowed. All are made by a
-//             counter-based generator from the seed, here and in make_expected.py alike, and are
-//             exactly representable.
+// operand:    name=type[dims], then optionally `:` and where the values come from; `_` is an absent operand. A dim is
+//             a number or a letter that `sizes` gives values, one round of the case each.
+// values:     nothing (small values of both signs) | positive | wide | special (a fixed list, in order: NaN,
+//             infinities, extremes ...) | range(low,high) | [v,v,...] with letters allowed. All are made by a
+//             counter-based generator from the seed, here and in make_expected.py alike, and are exactly
+//             representable.
 // attributes: as runtime/base/Attributes.h prints them.
 // seed=N      default 0.
-// error=E0513 the kernel must refuse the operands with this code when asked for a result
-// out=type[dims]; error=E0513/E0311 where the compiler finds it under another code.
+// error=E0513 the kernel must refuse the operands with this code when asked for a result out=type[dims];
+//             error=E0513/E0311 where the compiler finds it under another code.
 // only=reference  the case is not for generated code; a comment says why.
 //
 // Text from `#` to the end of the line is a comment. What the results must be is stored in
