@@ -34,7 +34,9 @@ if(KILN_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER
       ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${KILN_CCACHE}")
 endif()
-find_program(KILN_LLD ld.lld NAMES ld.lld ld.lld-19)
+# g++ looks for a linker named ld.lld; the package lld-19 has it under that name in LLVM's own folder alone.
+find_program(KILN_LLD ld.lld HINTS /usr/lib/llvm-19/bin)
 if(KILN_LLD)
-  add_link_options(-fuse-ld=lld)
+  get_filename_component(lld_dir "${KILN_LLD}" DIRECTORY)
+  add_link_options(-fuse-ld=lld "-B${lld_dir}")
 endif()
