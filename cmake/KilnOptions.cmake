@@ -28,6 +28,16 @@ if(KILN_SANITIZE)
   add_link_options(-fsanitize=${KILN_SANITIZE})
 endif()
 
+# kiln_program(TARGET): what every program gets beside its own sources.
+function(kiln_program target)
+  if(KILN_SANITIZE MATCHES "address")
+    target_sources(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cmake/SanitizerOptions.cpp")
+  endif()
+  if(KILN_SANITIZE MATCHES "undefined")
+    target_compile_options(${target} PRIVATE -fno-sanitize=vptr) # the packaged LLVM has classes without run-time types
+  endif()
+endfunction()
+
 find_program(KILN_CCACHE ccache)
 if(KILN_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER "${KILN_CCACHE}")

@@ -71,6 +71,8 @@ static Result<Tensor> readDense(DenseElementsAttr dense, DType dtype) {
   }
   ArrayRef<char> raw = dense.getRawData();
   size_t size = dtypeBytes(dtype);
+  if (count == 0)
+    return tensor;
   if (!dense.isSplat()) {
     std::memcpy(tensor.data(), raw.data(), count * size);
     return tensor;
