@@ -144,7 +144,8 @@ SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) 
         found.insert(producer);
     }
   SmallVector<std::pair<Operation *, bool>> out;
-  for (Operation *op : llvm::reverse(graph.sorted(found.getArrayRef()))) {
+  auto inOrder = graph.sorted(found.getArrayRef());
+  for (Operation *op : llvm::reverse(inOrder)) {
     bool inside = llvm::all_of(op->getUsers(), [&](Operation *user) { return group.contains(user); });
     out.push_back({op, !inside || graph.isGrouped(op)});
   }
