@@ -90,7 +90,8 @@ std::optional<StridedCopy> sliceCopy(const Problem::Value &x, const Problem::Val
   copy.to = denseStrides(y.dims);
   for (size_t i = 0; i < axes.size(); ++i) {
     int64_t axis = axes[i] < 0 ? axes[i] + x.rank() : axes[i];
-    if (axis < 0 || axis >= x.rank() || steps[i] == 0 || std::abs(steps[i]) > std::numeric_limits<int32_t>::max())
+    constexpr int64_t widest = std::numeric_limits<int32_t>::max();
+    if (axis < 0 || axis >= x.rank() || steps[i] == 0 || steps[i] > widest || steps[i] < -widest)
       return std::nullopt;
     SizeExpr &stride = copy.from[size_t(axis)];
     copy.fromOffset = copy.fromOffset + clampedStart(starts[i], steps[i], x.dims[size_t(axis)]) * stride;
