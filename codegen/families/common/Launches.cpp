@@ -46,10 +46,10 @@ Launch beginLaunch(cpu::Emitter &e, const Problem &problem, std::string symbol, 
 }
 
 Emission finishLaunch(cpu::Emitter &e, Launch launch) {
+  e.endKernel();
   Emission emission;
-  SizeExpr grid = launch.grid, scratchBytes = launch.scratchBytes;
-  endLaunch(e, emission, std::move(launch), std::move(grid), std::move(scratchBytes));
   emission.module = e.take();
+  emission.launches.push_back(std::move(launch));
   return emission;
 }
 

@@ -118,7 +118,7 @@ Result<Emission> ElementwiseFamily::emit(const Problem &problem, const Config &c
       for (int u = 0; u < count; ++u) {
         Value index = e.add(at, e.index(u * lanes));
         Expression point(problem, scalars, lanes, [&](Problem::ValueId id) {
-          size_t i = size_t(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
+          int i = problem.inputIndex(id);
           return fixed[i] ? fixed[i] : in[i].load(in[i].step(rows[i], index), lanes, mask);
         });
         cpu::Values results;

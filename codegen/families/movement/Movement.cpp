@@ -162,8 +162,6 @@ Emission emitConcat(Emitter &e, const Problem &problem, const Problem::Op &op) {
   int64_t axis = op.attributes.getInt("axis", 0);
   if (axis < 0)
     axis += y.rank();
-  std::vector<Problem::ValueId> inputs = problem.inputs();
-  std::vector<std::string> symbols = problem.symbols();
   SizeExpr outer = SizeExpr::product(std::span(y.dims).first(size_t(axis)));
   SizeExpr row = SizeExpr::product(std::span(y.dims).subspan(size_t(axis)));
   SizeExpr offset = 0;
@@ -179,17 +177,11 @@ Emission emitConcat(Emitter &e, const Problem &problem, const Problem::Op &op) {
     copy.elementBits = unsigned(dtypeBits(x.dtype));
     copy.simplify();
     offset = offset + length;
-    Launch launch;
-    launch.symbol = "movement" + std::to_string(k);
-    launch.grid = copyGrid(e, copy);
-    int input = int(std::find(inputs.begin(), inputs.end(), op.operands[k]) - inputs.begin());
-    launch.buffers = {BufferRef::input(input), BufferRef::output(0)};
-    for (const std::string &name : symbols)
-      launch.sizes.push_back(SizeExpr::symbol(name));
-    e.beginKernel(launch.symbol, 2, symbols);
+    SizeExpr grid = copyGrid(e, copy);
+    Launch launch = beginLaunch(e, problem, "movement" + std::to_string(k),
+                                {BufferRef::input(problem.inputIndex(op.operands[k])), BufferRef::output(0)});
     emitStridedCopy(e, copy, e.buffer(0), e.buffer(1));
-    e.endKernel();
-    emission.launches.push_back(std::move(launch));
+    endLaunch(e, emission, std::move(launch), grid);
   }
   emission.module = e.take();
   return emission;

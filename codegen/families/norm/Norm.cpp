@@ -95,7 +95,7 @@ public:
 
   Expression at(Value index, Value mask) {
     return Expression(problem, scalars, lanes, [this, index, mask](Problem::ValueId id) {
-      size_t i = size_t(std::find(inputs.begin(), inputs.end(), id) - inputs.begin());
+      int i = problem.inputIndex(id);
       return fixed[i] ? fixed[i] : in[i].load(in[i].step(inRows[i], index), lanes, mask);
     });
   }

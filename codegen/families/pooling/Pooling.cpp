@@ -119,7 +119,7 @@ public:
       out.emplace_back(e, e.buffer(inputs.size() + i), problem.value(problem.outputs[i]).dtype, y.dims, y.dims);
     for (size_t d = 0; d < plan.rank; ++d)
       inSize.push_back(e.size(x.dims[plan.firstSpatial() + d]));
-    xAccess = &in[size_t(std::find(inputs.begin(), inputs.end(), plan.x) - inputs.begin())];
+    xAccess = &in[problem.inputIndex(plan.x)];
   }
 
   // The valid taps of the window at position `at` (one index per spatial dim).
@@ -166,7 +166,7 @@ public:
       Values index(outer);
       index.push_back(inner[u]);
       Expression after(problem, scalars, lanes, [&](Problem::ValueId id) {
-        const BufferAccess &access = in[size_t(std::find(inputs.begin(), inputs.end(), id) - inputs.begin())];
+        const BufferAccess &access = in[problem.inputIndex(id)];
         return access.load(access.address(index), lanes, mask);
       });
       after.bind(plan.y, result);
