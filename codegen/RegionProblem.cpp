@@ -125,12 +125,11 @@ std::optional<SizeExpr> Converter::windowDim(Operation *op, size_t i) const {
     for (auto [type, dim] : llvm::zip_equal(getDims(operand), problem.value(ids.find(operand)->second).dims))
       if (std::optional<std::string> symbol = type.asSymbol())
         known[*symbol] = dim;
-  SizeTable scratch;
-  ShapeContext context(scratch, /*withValues=*/false);
-  Result<ResultTypes> types = kilnOp.inferShapes(context);
-  if (!types.ok())
+  ShapeContext context;
+  Result<ResultShapes> shapes = kilnOp.inferShapes(context);
+  if (!shapes.ok())
     return std::nullopt;
-  SizeExpr dim = scratch.expand(getDims(types->front())[i]);
+  SizeExpr dim = shapes->front().dims[i];
   std::set<std::string> used;
   dim.collectSymbols(used);
   if (!llvm::all_of(used, [&](const std::string &name) { return known.count(name); }))

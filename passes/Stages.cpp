@@ -2,6 +2,7 @@
 
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Ops.h"
+#include "dialects/kiln/SizeTable.h"
 #include "dialects/plan/PlanDialect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -69,6 +70,26 @@ bool sizesKnown(Type type) {
   return llvm::none_of(getDims(type), [](const SizeExpr &dim) { return dim.isInvalid(); });
 }
 
+/// Refuses a value whose type names a size that neither the function's size table nor an argument has: nothing would
+/// say what it is, and a name that is made up later could be the same.
+Status checkSizeNames(func::FuncOp function, llvm::function_ref<void(Operation *, const std::string &)> refuse) {
+  KILN_ASSIGN(SizeTable sizes, SizeTable::read(function));
+  for (Type type : function.getArgumentTypes())
+    for (const SizeExpr &dim : getDims(type))
+      if (auto name = dim.asSymbol())
+        sizes.declareStored(*name);
+  function.walk([&](Operation *op) {
+    for (Type type : op->getResultTypes())
+      for (const SizeExpr &dim : getDims(type))
+        if (auto name = dim.asSymbol(); name && !sizes.find(*name)) {
+          refuse(op, *name);
+          return WalkResult::interrupt();
+        }
+    return WalkResult::advance();
+  });
+  return Status();
+}
+
 /// What is wrong with the type of a value of a kiln function, or nothing.
 StringRef wrongType(Type type, bool knownSizes) {
   auto tensor = dyn_cast<RankedTensorType>(type);
@@ -119,8 +140,17 @@ Status checkStage(ModuleOp module, Stage stage) {
       return refuse(op, "does not belong");
     if (stage >= Stage::Planned)
       return WalkResult::advance();
-    if (auto function = dyn_cast<func::FuncOp>(op); function && !function.getBody().hasOneBlock())
-      return refuse(op, "has not exactly one block");
+    if (auto function = dyn_cast<func::FuncOp>(op)) {
+      if (!function.getBody().hasOneBlock())
+        return refuse(op, "has not exactly one block");
+      Status sizes = checkSizeNames(function, [&](Operation *wrong, const std::string &name) {
+        refuse(wrong, "has a value of size " + name + ", which " + sizesAttrName.str() + " does not list");
+      });
+      if (!sizes.ok())
+        status = sizes;
+      if (!status.ok())
+        return WalkResult::interrupt();
+    }
     for (Region &region : op->getRegions())
       for (BlockArgument argument : region.getArguments())
         if (StringRef wrong = wrongType(argument.getType(), legality.knownSizes); !wrong.empty())

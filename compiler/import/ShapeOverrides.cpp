@@ -89,7 +89,7 @@ private:
       if (size)
         dim = SizeExpr(*size);
       else
-        dim = sizes.declare(name ? *name : input.name + "_" + std::to_string(axis));
+        dim = sizes.declareUser(name ? *name : newName(input.name + "_" + std::to_string(axis)));
     }
     auto symbol = dim.asSymbol();
     if (!symbol)
@@ -100,10 +100,17 @@ private:
                    "\"");
     if (range)
       return sizes.constrain(*symbol, range->low, range->high);
-    return sizes.define(*symbol, size ? SizeExpr(*size) : sizes.declare(*name));
+    return sizes.define(*symbol, size ? SizeExpr(*size) : sizes.declareUser(*name));
   }
   Status apply(DeclaredInput &input, size_t axis, const DimOverride &override) {
     return apply(input, axis, override, input.dims[axis]);
+  }
+
+  /// `name`, made longer until no size has it.
+  std::string newName(std::string name) const {
+    while (sizes.find(SizeExpr::symbolName(name)))
+      name += "_";
+    return name;
   }
 
   SizeTable &sizes;
@@ -158,7 +165,7 @@ Status applyShapes(const ShapeOverrides &shapes, mlir::ModuleOp module) {
       inputs.push_back({name ? name.getValue().str() : "", getDims(argument)});
       for (const SizeExpr &dim : inputs.back().dims)
         if (auto symbol = dim.asSymbol())
-          sizes.declare(*symbol);
+          sizes.declareStored(*symbol);
     }
     KILN_TRY(applyShapes(shapes, inputs, sizes));
     for (auto [argument, input] : llvm::zip(function.getArguments(), inputs))

@@ -68,6 +68,10 @@ Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface
     KILN_ASSIGN(RecipeType type, recipeType(value.dtype, dims, packed.recipe));
     plan.packed.push_back({packed.input, packed.recipe.print(), printTensorType(type.dtype, type.dims)});
   }
+  for (Problem::ValueId id : inputs)
+    plan.dims.push_back(job.problem.value(id).dims);
+  for (Problem::ValueId id : job.problem.outputs)
+    plan.dims.push_back(job.problem.value(id).dims);
   for (const Problem::InPlace &pair : job.problem.inPlace)
     plan.inPlace.push_back({pair.output, pair.input});
   plan.workspace = interface.workspaceBytes;

@@ -90,18 +90,20 @@ static Result<OperationState> makeState(MLIRContext *context, Location loc, Stri
   return state;
 }
 
-Result<Operation *> makeOp(OpBuilder &builder, ShapeContext &context, Location loc, StringRef mnemonic,
-                           ValueRange operands, const Attributes &attributes) {
+Result<Operation *> makeOp(OpBuilder &builder, SizeTable &sizes, Location loc, StringRef mnemonic, ValueRange operands,
+                           const Attributes &attributes) {
   KILN_ASSIGN(OperationState state, makeState(builder.getContext(), loc, mnemonic, operands, attributes));
   // The rule looks at operands and attributes of an op, so it gets one without results first.
   Operation *probe = Operation::create(state);
+  ShapeContext context(sizes);
   auto rule = dyn_cast<KilnOpInterface>(probe);
-  Result<ResultTypes> types =
+  Result<ResultShapes> shapes =
       rule ? rule.inferShapes(context) : makeError(ErrorCode::E0901, "kiln.", mnemonic.str(), " is not registered");
   probe->erase();
-  if (!types.ok())
-    return types.status();
-  state.addTypes(*types);
+  if (!shapes.ok())
+    return shapes.status();
+  for (const ResultShape &shape : *shapes)
+    state.addTypes(sizes.tensorType(shape.dims, shape.elementType, shape.upperBounds));
   return builder.create(state);
 }
 
@@ -110,21 +112,6 @@ Result<Operation *> makeOp(OpBuilder &builder, TypeRange resultTypes, Location l
   KILN_ASSIGN(OperationState state, makeState(builder.getContext(), loc, mnemonic, operands, attributes));
   state.addTypes(resultTypes);
   return builder.create(state);
-}
-
-FailureOr<Operation *> createOp(OpBuilder &builder, Location loc, StringRef mnemonic, ValueRange operands,
-                                const Attributes &attributes) {
-  Operation *function = functionOf(builder.getInsertionBlock()->getParentOp());
-  Result<SizeTable> table = SizeTable::read(function);
-  if (!table.ok())
-    return emitError(loc, table.status());
-  ShapeContext context(*table);
-  Result<Operation *> op = makeOp(builder, context, loc, mnemonic, operands, attributes);
-  if (!op.ok())
-    return emitError(loc, op.status());
-  if (function)
-    table->write(function);
-  return *op;
 }
 
 Value buildOp(OpBuilder &builder, Type resultType, Location loc, StringRef mnemonic, ValueRange operands,

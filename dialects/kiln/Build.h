@@ -18,19 +18,15 @@ Result<llvm::SmallVector<mlir::NamedAttribute>> fromAttributes(mlir::MLIRContext
 /// The mnemonic of a kiln op ("conv"), empty for any other op.
 llvm::StringRef mnemonicOf(mlir::Operation *op);
 
-/// Makes an op whose result types its shape rule finds; new symbols go to `context`'s table. Trailing null operands are
-/// dropped.
-Result<mlir::Operation *> makeOp(mlir::OpBuilder &builder, ShapeContext &context, mlir::Location loc,
+/// Makes an op whose result dims its shape rule finds; `sizes` is the table of the function that the op is made in and
+/// names them. Trailing null operands are dropped.
+Result<mlir::Operation *> makeOp(mlir::OpBuilder &builder, SizeTable &sizes, mlir::Location loc,
                                  llvm::StringRef mnemonic, mlir::ValueRange operands,
                                  const Attributes &attributes = {});
 /// Makes an op of known result types; only attributes and operand count are checked here, the rest by the verifier.
 Result<mlir::Operation *> makeOp(mlir::OpBuilder &builder, mlir::TypeRange resultTypes, mlir::Location loc,
                                  llvm::StringRef mnemonic, mlir::ValueRange operands,
                                  const Attributes &attributes = {});
-/// The first form with the table of the function around the insertion point, which is read and written back; errors
-/// become diagnostics at `loc`.
-llvm::FailureOr<mlir::Operation *> createOp(mlir::OpBuilder &builder, mlir::Location loc, llvm::StringRef mnemonic,
-                                            mlir::ValueRange operands, const Attributes &attributes = {});
 /// The second form for passes that know what they build: an error is a bug of the pass and ends the program with a
 /// message.
 mlir::Value buildOp(mlir::OpBuilder &builder, mlir::Type resultType, mlir::Location loc, llvm::StringRef mnemonic,

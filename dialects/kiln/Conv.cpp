@@ -39,7 +39,7 @@ struct Windows {
   }
 
   /// Number of window positions in spatial dim i, at least one. Of a symbolic size that is checked at run time.
-  Result<SizeExpr> positions(SizeTable &sizes, size_t i, const SizeExpr &size, const SizeExpr &kernel) const {
+  Result<SizeExpr> positions(ShapeContext &context, size_t i, const SizeExpr &size, const SizeExpr &kernel) const {
     if (size.isInvalid() || kernel.isInvalid())
       return SizeExpr::invalid();
     SizeExpr stride(strides[i]);
@@ -56,16 +56,15 @@ struct Windows {
     if (auto count = result.asConstant(); count && *count < 0)
       return SizeExpr(0);
     SizeExpr least = size - room + (ceilMode ? 1 - strides[i] : 0); // that fits one window
-    const SizeTable::Symbol *symbol = size.asSymbol() ? sizes.find(*size.asSymbol()) : nullptr;
-    if (symbol && !symbol->dataDependent && least.isConstant() && least.constant() > 1)
-      KILN_TRY(sizes.constrain(*size.asSymbol(), least.constant(), SizeTable::unbounded));
+    if (least.isConstant() && least.constant() > 1)
+      KILN_TRY(context.requireAtLeast(size, least.constant()));
     return result;
   }
 };
 
 } // namespace
 
-Result<ResultTypes> ConvOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> ConvOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX()), w = getDims(getW());
   Windows windows{getStrides(), getPads(), getDilations(), getLayout(), getAutoPad().value_or("")};
   KILN_TRY(windows.check(x.size()));
@@ -78,25 +77,24 @@ Result<ResultTypes> ConvOp::inferShapes(ShapeContext &context) {
   if (groups < 1 || (outputs && *outputs % groups != 0))
     return makeError(ErrorCode::E0411, groups, " groups do not divide ", w[0].print(), " outputs");
   size_t channel = windows.channelDim(x.size());
-  KILN_TRY(context.sizes()
-               .requireEqual(x[channel], w[1].isInvalid() ? w[1] : w[1] * groups)
+  KILN_TRY(context.requireEqual(x[channel], w[1].isInvalid() ? w[1] : w[1] * groups)
                .withContext("channels of operand and weights: "));
   if (getBias()) {
     Dims bias = getDims(getBias());
     if (bias.size() != 1)
       return makeError(ErrorCode::E0304, "bias must be a vector");
-    KILN_TRY(context.sizes().requireEqual(bias[0], w[0]).withContext("bias: "));
+    KILN_TRY(context.requireEqual(bias[0], w[0]).withContext("bias: "));
   }
   Dims dims = x;
   dims[channel] = w[0];
   for (size_t i = 0; i + 2 < x.size(); ++i) {
     size_t d = windows.firstSpatial() + i;
-    KILN_ASSIGN(dims[d], windows.positions(context.sizes(), i, x[d], w[2 + i]));
+    KILN_ASSIGN(dims[d], windows.positions(context, i, x[d], w[2 + i]));
   }
-  return one(context.tensor(dims, elementTypeOf(getX())));
+  return one(dims, elementTypeOf(getX()));
 }
 
-Result<ResultTypes> inferPool(Operation *op, ShapeContext &context) {
+Result<ResultShapes> inferPool(Operation *op, ShapeContext &context) {
   Value x = op->getOperand(0);
   Dims dims = getDims(x);
   auto list = [&](StringRef name) { return op->getAttrOfType<DenseI64ArrayAttr>(name).asArrayRef(); };
@@ -115,9 +113,9 @@ Result<ResultTypes> inferPool(Operation *op, ShapeContext &context) {
     if (kernel[i] < 1)
       return makeError(ErrorCode::E0411, "kernel must be positive");
     SizeExpr &dim = dims[windows.firstSpatial() + i];
-    KILN_ASSIGN(dim, windows.positions(context.sizes(), i, dim, SizeExpr(kernel[i])));
+    KILN_ASSIGN(dim, windows.positions(context, i, dim, SizeExpr(kernel[i])));
   }
-  return one(context.tensor(dims, elementTypeOf(x)));
+  return one(dims, elementTypeOf(x));
 }
 
 } // namespace kiln

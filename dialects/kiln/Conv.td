@@ -12,7 +12,7 @@ def Kiln_ConvOp : Kiln_Op<"conv", Role_Contraction> {
 
 class Kiln_Pool<string mnemonic> : Kiln_Op<mnemonic, Role_Window> {
   let shapeCode = [{
-    Result<ResultTypes> $cppClass::inferShapes(ShapeContext &context) { return inferPool(getOperation(), context); }
+    Result<ResultShapes> $cppClass::inferShapes(ShapeContext &context) { return inferPool(getOperation(), context); }
   }];
 }
 def Kiln_MaxPoolOp : Kiln_Pool<"max_pool"> {

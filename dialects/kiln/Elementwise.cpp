@@ -45,18 +45,18 @@ static Result<Type> resultElement(Operation *op, ElementRule rule) {
   return element;
 }
 
-Result<ResultTypes> inferElementwise(Operation *op, ShapeContext &context, ElementRule rule) {
+Result<ResultShapes> inferElementwise(Operation *op, ShapeContext &context, ElementRule rule) {
   KILN_ASSIGN(Type element, resultElement(op, rule));
   Dims dims = getDims(op->getOperand(0));
   for (Value operand : op->getOperands().drop_front()) {
     Dims other = getDims(operand);
-    Result<Dims> both = context.sizes().broadcast(dims, other);
+    Result<Dims> both = context.broadcast(dims, other);
     if (!both.ok())
       return both.status().withContext("shapes " + printDims(dims) + " and " + printDims(other) +
                                        " do not broadcast: ");
     dims = *both;
   }
-  return one(context.tensor(dims, element));
+  return one(dims, element);
 }
 
 // --- symbolic integers
@@ -64,12 +64,12 @@ Result<ResultTypes> inferElementwise(Operation *op, ShapeContext &context, Eleme
 namespace {
 
 /// -1, 0 or 1 as `a` is surely less than, equal to or greater than `b`.
-std::optional<int> compare(SizeTable &table, const SizeExpr &a, const SizeExpr &b) {
-  if (auto difference = (table.expand(a) - table.expand(b)).asConstant())
+std::optional<int> compare(ShapeContext &context, const SizeExpr &a, const SizeExpr &b) {
+  if (auto difference = (context.expand(a) - context.expand(b)).asConstant())
     return *difference < 0 ? -1 : *difference > 0;
-  if (auto limit = b.asConstant(); limit && table.lowerBound(a) && *table.lowerBound(a) > *limit)
+  if (auto limit = b.asConstant(); limit && context.lowerBound(a) && *context.lowerBound(a) > *limit)
     return 1;
-  if (auto limit = a.asConstant(); limit && table.lowerBound(b) && *table.lowerBound(b) > *limit)
+  if (auto limit = a.asConstant(); limit && context.lowerBound(b) && *context.lowerBound(b) > *limit)
     return -1;
   return std::nullopt;
 }
@@ -81,8 +81,8 @@ std::optional<SizeExpr> truth(std::optional<int> order, llvm::function_ref<bool(
 }
 
 /// One element of the result; nothing where it is not known as an expression.
-std::optional<SizeExpr> evaluate(Operation *op, SizeTable &table, ArrayRef<SizeExpr> x) {
-  auto nonNegative = [&](const SizeExpr &e) { return table.lowerBound(e).value_or(-1) >= 0; };
+std::optional<SizeExpr> evaluate(Operation *op, ShapeContext &context, ArrayRef<SizeExpr> x) {
+  auto nonNegative = [&](const SizeExpr &e) { return context.lowerBound(e).value_or(-1) >= 0; };
   return llvm::TypeSwitch<Operation *, std::optional<SizeExpr>>(op)
       .Case([&](AddOp) { return x[0] + x[1]; })
       .Case([&](SubOp) { return x[0] - x[1]; })
@@ -113,11 +113,11 @@ std::optional<SizeExpr> evaluate(Operation *op, SizeTable &table, ArrayRef<SizeE
           return x[0];
         return std::nullopt;
       })
-      .Case([&](EqualOp) { return truth(compare(table, x[0], x[1]), [](int o) { return o == 0; }); })
-      .Case([&](LessOp) { return truth(compare(table, x[0], x[1]), [](int o) { return o < 0; }); })
-      .Case([&](LessEqualOp) { return truth(compare(table, x[0], x[1]), [](int o) { return o <= 0; }); })
-      .Case([&](GreaterOp) { return truth(compare(table, x[0], x[1]), [](int o) { return o > 0; }); })
-      .Case([&](GreaterEqualOp) { return truth(compare(table, x[0], x[1]), [](int o) { return o >= 0; }); })
+      .Case([&](EqualOp) { return truth(compare(context, x[0], x[1]), [](int o) { return o == 0; }); })
+      .Case([&](LessOp) { return truth(compare(context, x[0], x[1]), [](int o) { return o < 0; }); })
+      .Case([&](LessEqualOp) { return truth(compare(context, x[0], x[1]), [](int o) { return o <= 0; }); })
+      .Case([&](GreaterOp) { return truth(compare(context, x[0], x[1]), [](int o) { return o > 0; }); })
+      .Case([&](GreaterEqualOp) { return truth(compare(context, x[0], x[1]), [](int o) { return o >= 0; }); })
       .Case([&](NotOp) -> std::optional<SizeExpr> {
         if (auto value = x[0].asConstant())
           return SizeExpr(int64_t(*value == 0));
@@ -167,7 +167,7 @@ std::optional<SizeValues> elementwiseSizeValues(Operation *op, ShapeContext &con
     SmallVector<SizeExpr, 3> x;
     for (const SizeValues &values : operands)
       x.push_back(values[values.size() == 1 ? 0 : i]);
-    auto element = evaluate(op, context.sizes(), x);
+    auto element = evaluate(op, context, x);
     if (!element)
       return std::nullopt;
     result.push_back(*element);

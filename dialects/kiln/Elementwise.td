@@ -15,7 +15,7 @@ class Kiln_Elementwise<string mnemonic, ElementRule rule, Body body_, bit sizeVa
   let bodyCost = body_.cost;
   let flops = body_.flops;
   let shapeCode = [{
-    Result<ResultTypes> $cppClass::inferShapes(ShapeContext &context) {
+    Result<ResultShapes> $cppClass::inferShapes(ShapeContext &context) {
       return inferElementwise(getOperation(), context, ElementRule::}] # rule.cppName # [{);
     }
   }] # !if(sizeValues, [{

@@ -71,7 +71,7 @@ class Kiln_Op<string mnemonic, FusionRole role_, bit sizeValues = 0, list<Trait>
 
   // Every op defines its shape rule; ops that can compute small integer tensors symbolically define `inferSizeValues` too.
   let extraClassDeclaration = [{
-    ::kiln::Result<::kiln::ResultTypes> inferShapes(::kiln::ShapeContext &context);
+    ::kiln::Result<::kiln::ResultShapes> inferShapes(::kiln::ShapeContext &context);
     static ::kiln::FusionRole getFusionRole() { return ::kiln::FusionRole::}] # role_.cppName # [{; }
   }] # !if(sizeValues, [{
     std::optional<::kiln::SizeValues> inferSizeValues(::kiln::ShapeContext &context);

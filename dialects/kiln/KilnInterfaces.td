@@ -9,10 +9,11 @@ def KilnOpInterface : OpInterface<"KilnOpInterface"> {
   let methods = [
     InterfaceMethod<"How the op may take part in a kernel.", "::kiln::FusionRole", "getFusionRole", (ins)>,
     InterfaceMethod<[{
-      The shape rule: result types from operand types, attributes and (for shape-like operands) symbolic integer values. Dims that need a new name get
-      a symbol of the context's table. The result types that the op has already are read only where they carry what no operand says
-      (reshape and expand without their shape operand).
-    }], "::kiln::Result<::kiln::ResultTypes>", "inferShapes", (ins "::kiln::ShapeContext &":$context)>,
+      The shape rule: dims of the results, as expressions over the symbols that the operands' types name, and element types, from operand types,
+      attributes and (for shape-like operands) symbolic integer values. A rule names nothing: who makes types of its results (SizeTable::tensorType)
+      does. The result types that the op has already are read only where they carry what no operand says (reshape, expand and tile without their
+      shape operand).
+    }], "::kiln::Result<::kiln::ResultShapes>", "inferShapes", (ins "::kiln::ShapeContext &":$context)>,
     InterfaceMethod<[{
       The result's elements as size expressions, when the op computes a small i64 or bool tensor from sizes.
     }], "std::optional<::kiln::SizeValues>", "inferSizeValues", (ins "::kiln::ShapeContext &":$context), "", [{ return std::nullopt; }]>,

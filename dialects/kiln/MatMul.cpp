@@ -7,7 +7,7 @@ using namespace mlir;
 
 namespace kiln {
 
-Result<ResultTypes> MatMulOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> MatMulOp::inferShapes(ShapeContext &context) {
   Dims a = getDims(getA()), b = getDims(getB());
   if (a.size() < 2 || b.size() < 2)
     return makeError(ErrorCode::E0304, "operands must have rank 2 or more");
@@ -19,12 +19,12 @@ Result<ResultTypes> MatMulOp::inferShapes(ShapeContext &context) {
     std::swap(m, ka);
   if (getTransposeB())
     std::swap(kb, n);
-  KILN_TRY(context.sizes().requireEqual(ka, kb).withContext("operands " + printDims(a) + " and " + printDims(b) +
-                                                            " do not multiply: "));
-  KILN_ASSIGN(Dims dims, context.sizes().broadcast(ArrayRef(a).drop_back(2), ArrayRef(b).drop_back(2)));
+  KILN_TRY(context.requireEqual(ka, kb).withContext("operands " + printDims(a) + " and " + printDims(b) +
+                                                    " do not multiply: "));
+  KILN_ASSIGN(Dims dims, context.broadcast(ArrayRef(a).drop_back(2), ArrayRef(b).drop_back(2)));
   dims.push_back(m);
   dims.push_back(n);
-  return one(context.tensor(dims, elementTypeOf(getA())));
+  return one(dims, elementTypeOf(getA()));
 }
 
 } // namespace kiln

@@ -10,11 +10,11 @@ using namespace mlir;
 
 namespace kiln {
 
-/// The result type that an op carries itself, for the forms whose dims no operand says.
-static Result<ResultTypes> carriedType(Operation *op, Type elementType) {
+/// The dims that an op carries in its result type, for the forms whose dims no operand says.
+static Result<Dims> carriedDims(Operation *op) {
   if (op->getNumResults() != 1 || !isa<RankedTensorType>(op->getResult(0).getType()))
     return makeError(ErrorCode::E0306, "needs its shape operand or a result type that says the dims");
-  return one(cast<RankedTensorType>(op->getResult(0).getType()).clone(elementType));
+  return getDims(op->getResult(0));
 }
 
 /// Elements of a static type; nothing when they overflow.
@@ -40,36 +40,33 @@ static SizeExpr invalid() { return SizeExpr::invalid(); }
 
 // --- reshape
 
-static SizeExpr totalOf(SizeTable &sizes, ArrayRef<SizeExpr> dims) {
+static SizeExpr totalOf(const ShapeContext &context, ArrayRef<SizeExpr> dims) {
   SizeExpr total(1);
   for (const SizeExpr &dim : dims)
-    total = total * sizes.expand(dim);
+    total = total * context.expand(dim);
   return total;
 }
 
-Result<ResultTypes> ReshapeOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> ReshapeOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX());
   if (!getShape()) {
-    KILN_ASSIGN(ResultTypes carried, carriedType(*this, elementTypeOf(getX())));
-    auto to = cast<RankedTensorType>(carried[0]), from = cast<RankedTensorType>(getX().getType());
+    KILN_ASSIGN(Dims result, carriedDims(*this));
+    auto to = cast<RankedTensorType>(getType()), from = cast<RankedTensorType>(getX().getType());
     if (to.hasStaticShape() && from.hasStaticShape() && countOf(to) != countOf(from))
-      return makeError(ErrorCode::E0304, "cannot reshape ", printDims(x), " to ", printDims(getDims(to)));
-    SizeTable &sizes = context.sizes();
-    Dims result = getDims(to);
-    KILN_TRY(sizes.requireEqual(totalOf(sizes, x), totalOf(sizes, result))
+      return makeError(ErrorCode::E0304, "cannot reshape ", printDims(x), " to ", printDims(result));
+    KILN_TRY(context.requireEqual(totalOf(context, x), totalOf(context, result))
                  .withContext("cannot reshape " + printDims(x) + " to " + printDims(result) + ": "));
-    return carried;
+    return one(result, elementTypeOf(getX()));
   }
   KILN_ASSIGN(int64_t rank, staticLength(getShape(), "shape"));
   auto values = context.values(getShape());
   if (!values)
-    return one(context.tensor(Dims(rank, invalid()), elementTypeOf(getX())));
-  SizeTable &sizes = context.sizes();
+    return one(Dims(rank, invalid()), elementTypeOf(getX()));
   Dims dims;
   std::optional<size_t> inferred;
   SizeExpr known(1);
   for (auto [i, value] : llvm::enumerate(*values)) {
-    SizeExpr dim = sizes.expand(value);
+    SizeExpr dim = context.expand(value);
     if (dim.isConstant(-1)) {
       if (inferred)
         return makeError(ErrorCode::E0311, "shape has more than one -1");
@@ -82,10 +79,10 @@ Result<ResultTypes> ReshapeOp::inferShapes(ShapeContext &context) {
     } else if (dim.isConstant() && dim.constant() < 0) {
       return makeError(ErrorCode::E0311, "shape has the negative entry ", dim.constant());
     }
-    known = known * sizes.expand(dim);
+    known = known * context.expand(dim);
     dims.push_back(dim);
   }
-  SizeExpr total = totalOf(sizes, x);
+  SizeExpr total = totalOf(context, x);
   if (inferred) {
     if (known.isConstant(0))
       return makeError(ErrorCode::E0311, "-1 in a shape without elements");
@@ -94,20 +91,20 @@ Result<ResultTypes> ReshapeOp::inferShapes(ShapeContext &context) {
                        " elements do not divide into ", known.print());
     // Dims that appear on both sides cancel, which keeps the names of the others.
     dims[*inferred] = total.isInvalid() || known.isInvalid() ? invalid() : SizeExpr::floorDiv(total, known);
-    KILN_TRY(sizes.requireEqual(dims[*inferred] * known, total)
+    KILN_TRY(context.requireEqual(dims[*inferred] * known, total)
                  .withContext("cannot reshape " + printDims(x) + " to " + printDims(dims) + ": "));
   } else {
-    KILN_TRY(sizes.requireEqual(total, known)
+    KILN_TRY(context.requireEqual(total, known)
                  .withContext("cannot reshape " + printDims(x) + " to " + printDims(dims) + ": "));
   }
-  return one(context.tensor(dims, elementTypeOf(getX())));
+  return one(dims, elementTypeOf(getX()));
 }
 
 std::optional<SizeValues> ReshapeOp::inferSizeValues(ShapeContext &context) { return context.values(getX()); }
 
 // --- transpose, concat
 
-Result<ResultTypes> TransposeOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> TransposeOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX()), dims;
   SmallVector<bool> seen(x.size());
   if (getPerm().size() != x.size())
@@ -117,10 +114,10 @@ Result<ResultTypes> TransposeOp::inferShapes(ShapeContext &context) {
       return makeError(ErrorCode::E0411, "perm is no permutation");
     dims.push_back(x[axis]);
   }
-  return one(context.tensor(dims, elementTypeOf(getX())));
+  return one(dims, elementTypeOf(getX()));
 }
 
-Result<ResultTypes> ConcatOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> ConcatOp::inferShapes(ShapeContext &context) {
   if (getXs().empty())
     return makeError(ErrorCode::E0306, "needs an operand");
   Value first = getXs().front();
@@ -136,9 +133,9 @@ Result<ResultTypes> ConcatOp::inferShapes(ShapeContext &context) {
       if (int64_t(i) == axis)
         dims[i] = dims[i].isInvalid() || other[i].isInvalid() ? invalid() : dims[i] + other[i];
       else
-        KILN_TRY(context.sizes().requireEqual(dims[i], other[i]).withContext("dim " + std::to_string(i) + ": "));
+        KILN_TRY(context.requireEqual(dims[i], other[i]).withContext("dim " + std::to_string(i) + ": "));
   }
-  return one(context.tensor(dims, elementTypeOf(first)));
+  return one(dims, elementTypeOf(first));
 }
 
 std::optional<SizeValues> ConcatOp::inferSizeValues(ShapeContext &context) {
@@ -156,7 +153,7 @@ std::optional<SizeValues> ConcatOp::inferSizeValues(ShapeContext &context) {
 
 // --- slice
 
-Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,
+Result<SizeExpr> sliceSize(const ShapeContext &context, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,
                            int64_t step) {
   auto clamp = [&](const SizeExpr &position, bool forward) -> SizeExpr {
     // Into 0..dim for forward steps, -1..dim-1 for backward ones.
@@ -171,7 +168,7 @@ Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr
         p = SizeExpr::max(p, SizeExpr(forward ? 0 : -1));
         return forward ? p : SizeExpr::min(p, dim - 1);
       }
-    } else if (table.lowerBound(p).value_or(-1) < 0) {
+    } else if (context.lowerBound(p).value_or(-1) < 0) {
       // The sign is not known: only a difference from the dim itself is understood.
       if (!(dim - p).isConstant())
         return invalid();
@@ -184,17 +181,17 @@ Result<SizeExpr> sliceSize(SizeTable &table, const SizeExpr &dim, const SizeExpr
   step = std::clamp(step, -(int64_t(1) << 40), int64_t(1) << 40);
   if (dim.isInvalid() || start.isInvalid() || end.isInvalid())
     return invalid();
-  SizeExpr d = table.expand(dim);
-  SizeExpr from = clamp(table.expand(start), step > 0), to = clamp(table.expand(end), step > 0);
+  SizeExpr d = context.expand(dim);
+  SizeExpr from = clamp(context.expand(start), step > 0), to = clamp(context.expand(end), step > 0);
   // A start beyond the dim needs no clamping: `to` is not beyond it, so the length comes out negative and counts as 0.
-  if (auto constant = table.expand(start).asConstant();
+  if (auto constant = context.expand(start).asConstant();
       constant && *constant >= 0 && *constant < (int64_t(1) << 31) && step > 0)
     from = SizeExpr(*constant);
   if (from.isInvalid() || to.isInvalid())
     return invalid();
   SizeExpr length =
       step > 0 ? SizeExpr::ceilDiv(to - from, SizeExpr(step)) : SizeExpr::ceilDiv(from - to, SizeExpr(-step));
-  if (table.lowerBound(length).value_or(-1) >= 0)
+  if (context.lowerBound(length).value_or(-1) >= 0)
     return length;
   return SizeExpr::max(length, SizeExpr(0));
 }
@@ -245,16 +242,14 @@ static Result<SliceBounds> sliceBounds(SliceOp op, ShapeContext &context) {
   return bounds;
 }
 
-Result<ResultTypes> SliceOp::inferShapes(ShapeContext &context) {
-  Dims dims = getDims(getX());
+Result<ResultShapes> SliceOp::inferShapes(ShapeContext &context) {
+  Dims dims = getDims(getX()), upperBounds(dims.size(), invalid());
   KILN_ASSIGN(SliceBounds bounds, sliceBounds(*this, context));
   for (auto [i, axis] : llvm::enumerate(bounds.axes)) {
-    SizeExpr old = dims[axis];
-    KILN_ASSIGN(dims[axis], sliceSize(context.sizes(), old, bounds.starts[i], bounds.ends[i], bounds.steps[i]));
-    if (dims[axis].isInvalid() && !old.isInvalid())
-      dims[axis] = context.sizes().fresh(old);
+    upperBounds[axis] = dims[axis];
+    KILN_ASSIGN(dims[axis], sliceSize(context, dims[axis], bounds.starts[i], bounds.ends[i], bounds.steps[i]));
   }
-  return one(context.tensor(dims, elementTypeOf(getX())));
+  return ResultShapes{{dims, elementTypeOf(getX()), upperBounds}};
 }
 
 std::optional<SizeValues> SliceOp::inferSizeValues(ShapeContext &context) {
@@ -279,7 +274,7 @@ std::optional<SizeValues> SliceOp::inferSizeValues(ShapeContext &context) {
 
 // --- gather
 
-Result<ResultTypes> GatherOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> GatherOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX()), indices = getDims(getIndices());
   KILN_ASSIGN(int64_t axis, normalizeAxis(getAxis(), x.size()));
   if (!elementTypeOf(getIndices()).isInteger())
@@ -287,7 +282,7 @@ Result<ResultTypes> GatherOp::inferShapes(ShapeContext &context) {
   Dims dims(x.begin(), x.begin() + axis);
   dims.append(indices);
   dims.append(x.begin() + axis + 1, x.end());
-  return one(context.tensor(dims, elementTypeOf(getX())));
+  return one(dims, elementTypeOf(getX()));
 }
 
 std::optional<SizeValues> GatherOp::inferSizeValues(ShapeContext &context) {
@@ -307,15 +302,15 @@ std::optional<SizeValues> GatherOp::inferSizeValues(ShapeContext &context) {
   return result;
 }
 
-Result<ResultTypes> GatherElementsOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> GatherElementsOp::inferShapes(ShapeContext &context) {
   int64_t rank = getRank(getX().getType());
   KILN_TRY(normalizeAxis(getAxis(), rank).status());
   if (getRank(getIndices().getType()) != rank || !elementTypeOf(getIndices()).isInteger())
     return makeError(ErrorCode::E0304, "indices must be integers of rank ", rank);
-  return one(context.tensor(getDims(getIndices()), elementTypeOf(getX())));
+  return one(getDims(getIndices()), elementTypeOf(getX()));
 }
 
-Result<ResultTypes> GatherNdOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> GatherNdOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX()), indices = getDims(getIndices());
   int64_t batch = getBatchDims(), rank = x.size();
   if (indices.empty() || !elementTypeOf(getIndices()).isInteger())
@@ -327,33 +322,33 @@ Result<ResultTypes> GatherNdOp::inferShapes(ShapeContext &context) {
     return makeError(ErrorCode::E0304, "indices ", printDims(indices), " with ", batch, " batch dims do not fit ",
                      printDims(x));
   for (int64_t i = 0; i < batch; ++i)
-    KILN_TRY(context.sizes().requireEqual(x[i], indices[i]).withContext("batch dims: "));
+    KILN_TRY(context.requireEqual(x[i], indices[i]).withContext("batch dims: "));
   Dims dims(indices.begin(), indices.end() - 1);
   dims.append(x.begin() + batch + *tuple, x.end());
-  return one(context.tensor(dims, elementTypeOf(getX())));
+  return one(dims, elementTypeOf(getX()));
 }
 
 // --- expand, pad, tile
 
-Result<ResultTypes> ExpandOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> ExpandOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX());
   Type element = elementTypeOf(getX());
   if (!getShape()) {
-    KILN_ASSIGN(ResultTypes carried, carriedType(*this, element));
-    KILN_TRY(context.sizes().broadcast(getDims(carried[0]), x).status().withContext("cannot expand: "));
-    return carried;
+    KILN_ASSIGN(Dims carried, carriedDims(*this));
+    KILN_TRY(context.broadcast(carried, x).status().withContext("cannot expand: "));
+    return one(carried, element);
   }
   KILN_ASSIGN(int64_t length, staticLength(getShape(), "shape"));
   auto values = context.values(getShape());
   if (!values)
-    return one(context.tensor(Dims(std::max<int64_t>(length, x.size()), invalid()), element));
+    return one(Dims(std::max<int64_t>(length, x.size()), invalid()), element);
   for (const SizeExpr &value : *values)
     if (value.isConstant() && value.constant() < 0)
       return makeError(ErrorCode::E0311, "shape has the negative entry ", value.constant());
-  Result<Dims> dims = context.sizes().broadcast(x, *values);
+  Result<Dims> dims = context.broadcast(x, *values);
   if (!dims.ok())
     return dims.status().withContext("cannot expand " + printDims(x) + " to " + printDims(*values) + ": ");
-  return one(context.tensor(*dims, element));
+  return one(*dims, element);
 }
 
 std::optional<SizeValues> ExpandOp::inferSizeValues(ShapeContext &context) {
@@ -369,13 +364,13 @@ std::optional<SizeValues> ExpandOp::inferSizeValues(ShapeContext &context) {
   } else {
     count = SizeExpr::product(getDims(getType()));
   }
-  auto known = context.sizes().expand(count).asConstant();
+  auto known = context.expand(count).asConstant();
   if (!known || *known < 0 || *known > ShapeContext::maxValues)
     return std::nullopt;
   return SizeValues(*known, values->front());
 }
 
-Result<ResultTypes> PadOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> PadOp::inferShapes(ShapeContext &context) {
   static constexpr llvm::StringLiteral modes[] = {"constant", "edge", "reflect", "wrap"};
   if (!llvm::is_contained(modes, getMode()))
     return makeError(ErrorCode::E0411, "mode '", getMode().str(), "' is unknown");
@@ -392,13 +387,15 @@ Result<ResultTypes> PadOp::inferShapes(ShapeContext &context) {
     if (known && dims[i].isConstant() && dims[i].constant() < 0)
       return makeError(ErrorCode::E0311, "pads crop more than dim ", i, " has");
   }
-  return one(context.tensor(dims, elementTypeOf(getX())));
+  return one(dims, elementTypeOf(getX()));
 }
 
-Result<ResultTypes> TileOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> TileOp::inferShapes(ShapeContext &context) {
   Dims dims = getDims(getX());
-  if (!getRepeats())
-    return carriedType(*this, elementTypeOf(getX()));
+  if (!getRepeats()) {
+    KILN_ASSIGN(Dims carried, carriedDims(*this));
+    return one(carried, elementTypeOf(getX()));
+  }
   KILN_ASSIGN(int64_t length, staticLength(getRepeats(), "repeats"));
   if (length != int64_t(dims.size()))
     return makeError(ErrorCode::E0404, "repeats must have ", dims.size(), " entries, not ", length);
@@ -408,7 +405,7 @@ Result<ResultTypes> TileOp::inferShapes(ShapeContext &context) {
       return makeError(ErrorCode::E0311, "repeats has the negative entry ", repeat.constant());
     dim = dim.isInvalid() || repeat.isInvalid() ? invalid() : dim * repeat;
   }
-  return one(context.tensor(dims, elementTypeOf(getX())));
+  return one(dims, elementTypeOf(getX()));
 }
 
 // --- sources
@@ -421,9 +418,9 @@ static std::pair<int64_t, int64_t> shapeRange(ShapeOp op) {
   return {start, std::max(start, end)};
 }
 
-Result<ResultTypes> ShapeOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> ShapeOp::inferShapes(ShapeContext &context) {
   auto [start, end] = shapeRange(*this);
-  return one(context.tensor(SizeExpr(end - start), IntegerType::get(getContext(), 64)));
+  return one({SizeExpr(end - start)}, IntegerType::get(getContext(), 64));
 }
 
 std::optional<SizeValues> ShapeOp::inferSizeValues(ShapeContext &context) {
@@ -432,7 +429,7 @@ std::optional<SizeValues> ShapeOp::inferSizeValues(ShapeContext &context) {
   return SizeValues(dims.begin() + start, dims.begin() + end);
 }
 
-Result<ResultTypes> RangeOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> RangeOp::inferShapes(ShapeContext &context) {
   Type element = elementTypeOf(getStart());
   for (Value operand : getOperands()) {
     if (elementTypeOf(operand) != element)
@@ -448,9 +445,9 @@ Result<ResultTypes> RangeOp::inferShapes(ShapeContext &context) {
     if (step && *step != std::numeric_limits<int64_t>::min()) {
       SizeExpr distance = *step > 0 ? limit->front() - start->front() : start->front() - limit->front();
       SizeExpr length = SizeExpr::ceilDiv(distance, SizeExpr(*step > 0 ? *step : -std::max(*step, -INT64_MAX)));
-      if (context.sizes().lowerBound(length).value_or(-1) < 0)
+      if (context.lowerBound(length).value_or(-1) < 0)
         length = SizeExpr::max(length, SizeExpr(0));
-      return one(context.tensor(length, element));
+      return one({length}, element);
     }
   }
   auto first = splatValue(getStart()), last = splatValue(getLimit()), step = splatValue(getDelta());
@@ -458,9 +455,9 @@ Result<ResultTypes> RangeOp::inferShapes(ShapeContext &context) {
     double length = std::ceil((*last - *first) / *step);
     if (!(length < 1e12))
       return makeError(ErrorCode::E0308, "range has too many elements");
-    return one(context.tensor(SizeExpr(int64_t(std::max(length, 0.0))), element));
+    return one({SizeExpr(int64_t(std::max(length, 0.0)))}, element);
   }
-  return one(context.tensor(invalid(), element));
+  return one({invalid()}, element);
 }
 
 std::optional<SizeValues> RangeOp::inferSizeValues(ShapeContext &context) {
@@ -476,7 +473,9 @@ std::optional<SizeValues> RangeOp::inferSizeValues(ShapeContext &context) {
   return result;
 }
 
-Result<ResultTypes> ConstantOp::inferShapes(ShapeContext &) { return one(getValue().getType()); }
+Result<ResultShapes> ConstantOp::inferShapes(ShapeContext &) {
+  return one(getDims(getValue().getType()), cast<ShapedType>(getValue().getType()).getElementType());
+}
 
 std::optional<SizeValues> ConstantOp::inferSizeValues(ShapeContext &) {
   Tensor storage;

@@ -14,7 +14,7 @@ static Status checkChannelVectors(Operation *op, ShapeContext &context, int64_t 
     Dims dims = getDims(parameter);
     if (dims.size() != 1)
       return makeError(ErrorCode::E0304, "parameters must be vectors, not ", printDims(dims));
-    KILN_TRY(context.sizes().requireEqual(dims[0], channels).withContext("parameter and channels: "));
+    KILN_TRY(context.requireEqual(dims[0], channels).withContext("parameter and channels: "));
   }
   return Status();
 }
@@ -28,12 +28,12 @@ static Status checkTrailing(Operation *op, ShapeContext &context, int64_t axis) 
       return makeError(ErrorCode::E0304, "parameter ", printDims(have), " has more dims than are normalised");
     for (size_t i = 0; i < have.size(); ++i)
       if (!have[i].isConstant(1))
-        KILN_TRY(context.sizes().requireEqual(have[i], dims[dims.size() - have.size() + i]).withContext("parameter: "));
+        KILN_TRY(context.requireEqual(have[i], dims[dims.size() - have.size() + i]).withContext("parameter: "));
   }
   return Status();
 }
 
-Result<ResultTypes> inferNorm(Operation *op, ShapeContext &context) {
+Result<ResultShapes> inferNorm(Operation *op, ShapeContext &context) {
   Value x = op->getOperand(0);
   int64_t rank = getRank(x.getType());
   if (!isa<FloatType>(elementTypeOf(x)))
@@ -55,7 +55,7 @@ Result<ResultTypes> inferNorm(Operation *op, ShapeContext &context) {
         return makeError(ErrorCode::E0411, groups, " groups do not divide the channels");
     }
   }
-  return one(context.tensor(getDims(x), elementTypeOf(x)));
+  return one(getDims(x), elementTypeOf(x));
 }
 
 } // namespace kiln

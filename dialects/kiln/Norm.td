@@ -3,7 +3,7 @@ include "dialects/kiln/KilnBase.td"
 
 class Kiln_Norm<string mnemonic, FusionRole role = Role_Reduction> : Kiln_Op<mnemonic, role> {
   let shapeCode = [{
-    Result<ResultTypes> $cppClass::inferShapes(ShapeContext &context) { return inferNorm(getOperation(), context); }
+    Result<ResultShapes> $cppClass::inferShapes(ShapeContext &context) { return inferNorm(getOperation(), context); }
   }];
 }
 

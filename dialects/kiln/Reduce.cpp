@@ -17,7 +17,7 @@ static Dims reducedDims(const Dims &dims, ArrayRef<int64_t> axes, bool keep) {
   return result;
 }
 
-Result<ResultTypes> ReduceOp::inferShapes(ShapeContext &context) {
+Result<ResultShapes> ReduceOp::inferShapes(ShapeContext &context) {
   static constexpr llvm::StringLiteral kinds[] = {"sum", "mean", "max",        "min",     "prod",
                                                   "l1",  "l2",   "sum_square", "log_sum", "log_sum_exp"};
   if (!llvm::is_contained(kinds, getKind()))
@@ -31,7 +31,7 @@ Result<ResultTypes> ReduceOp::inferShapes(ShapeContext &context) {
       return makeError(axis == previous ? ErrorCode::E0413 : ErrorCode::E0411, "axes must be sorted, each once");
     previous = axis;
   }
-  return one(context.tensor(reducedDims(dims, getAxes(), getKeepdims()), elementTypeOf(getX())));
+  return one(reducedDims(dims, getAxes(), getKeepdims()), elementTypeOf(getX()));
 }
 
 std::optional<SizeValues> ReduceOp::inferSizeValues(ShapeContext &context) {
@@ -56,20 +56,20 @@ std::optional<SizeValues> ReduceOp::inferSizeValues(ShapeContext &context) {
   return SizeValues{result};
 }
 
-Result<ResultTypes> inferArgReduce(Operation *op, ShapeContext &context) {
+Result<ResultShapes> inferArgReduce(Operation *op, ShapeContext &context) {
   Dims dims = getDims(op->getOperand(0));
   auto attribute = op->getAttrOfType<IntegerAttr>("axis");
   KILN_ASSIGN(int64_t axis, normalizeAxis(attribute ? attribute.getInt() : 0, dims.size()));
   auto keep = op->getAttrOfType<IntegerAttr>("keepdims");
-  return one(context.tensor(reducedDims(dims, axis, !keep || keep.getInt()), IntegerType::get(op->getContext(), 64)));
+  return one(reducedDims(dims, axis, !keep || keep.getInt()), IntegerType::get(op->getContext(), 64));
 }
 
-Result<ResultTypes> inferSoftmax(Operation *op, ShapeContext &context) {
+Result<ResultShapes> inferSoftmax(Operation *op, ShapeContext &context) {
   Value x = op->getOperand(0);
   KILN_TRY(normalizeAxis(op->getAttrOfType<IntegerAttr>("axis").getInt(), getRank(x.getType())).status());
   if (!isa<FloatType>(elementTypeOf(x)))
     return makeError(ErrorCode::E0305, "the operand must be of a floating-point type");
-  return one(context.tensor(getDims(x), elementTypeOf(x)));
+  return one(getDims(x), elementTypeOf(x));
 }
 
 } // namespace kiln

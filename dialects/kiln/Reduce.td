@@ -16,7 +16,7 @@ class Kiln_ArgReduce<string mnemonic, string what> : Kiln_Op<mnemonic, Role_Redu
   let arguments = (ins AnyRankedTensor:$x, Default<I64Attr, "0">:$axis, Default<I64Attr, "1">:$keepdims,
                        Default<I64Attr, "0">:$select_last);
   let shapeCode = [{
-    Result<ResultTypes> $cppClass::inferShapes(ShapeContext &context) { return inferArgReduce(getOperation(), context); }
+    Result<ResultShapes> $cppClass::inferShapes(ShapeContext &context) { return inferArgReduce(getOperation(), context); }
   }];
 }
 def Kiln_ArgMaxOp : Kiln_ArgReduce<"argmax", "maximum">;
@@ -27,7 +27,7 @@ class Kiln_SoftmaxLike<string mnemonic> : Kiln_Op<mnemonic, Role_Reduction> {
   let rowwise = 1;
   let arguments = (ins AnyRankedTensor:$x, I64Attr:$axis);
   let shapeCode = [{
-    Result<ResultTypes> $cppClass::inferShapes(ShapeContext &context) { return inferSoftmax(getOperation(), context); }
+    Result<ResultShapes> $cppClass::inferShapes(ShapeContext &context) { return inferSoftmax(getOperation(), context); }
   }];
 }
 def Kiln_SoftmaxOp : Kiln_SoftmaxLike<"softmax"> { let summary = "exp(x) over its sum along `axis`, without overflow"; }

@@ -11,8 +11,59 @@ using namespace mlir;
 
 namespace kiln {
 
+const SizeTable &ShapeContext::facts() const {
+  static const SizeTable none;
+  return table ? *table : none;
+}
+
+Status ShapeContext::requireEqual(const SizeExpr &a, const SizeExpr &b) {
+  return table ? table->requireEqual(a, b) : facts().mayBeEqual(a, b);
+}
+
+Status ShapeContext::requireAtLeast(const SizeExpr &size, int64_t least) {
+  auto name = size.asSymbol();
+  const SizeTable::Symbol *symbol = name ? facts().find(*name) : nullptr;
+  if (!symbol || symbol->dataDependent)
+    return Status();
+  return table->constrain(*name, least, SizeTable::unbounded);
+}
+
+Result<Dims> ShapeContext::broadcast(ArrayRef<SizeExpr> a, ArrayRef<SizeExpr> b) {
+  if (a.size() < b.size())
+    std::swap(a, b);
+  Dims result(a.begin(), a.end());
+  for (auto [dim, other] : llvm::zip(llvm::drop_begin(result, a.size() - b.size()), b))
+    if (table) {
+      KILN_ASSIGN(dim, table->broadcast(dim, other));
+    } else {
+      KILN_ASSIGN(std::optional<SizeExpr> met, facts().knownBroadcast(dim, other));
+      dim = met.value_or(dim.isConstant() ? dim : other.isConstant() ? other : SizeExpr::invalid());
+    }
+  return result;
+}
+
 std::optional<SizeValues> ShapeContext::values(Value value) {
-  constexpr int maxDepth = 200, maxVisited = 20000;
+  constexpr int maxDepth = 200;
+  if (depth == 0) {
+    tooDeep = false;
+    if (!remembers)
+      known.clear();
+  }
+  if (auto it = known.find(value); it != known.end())
+    return it->second;
+  if (depth >= maxDepth) {
+    tooDeep = true;
+    return std::nullopt;
+  }
+  ++depth;
+  std::optional<SizeValues> result = computeValues(value);
+  --depth;
+  if (!tooDeep)
+    known.try_emplace(value, result);
+  return result;
+}
+
+std::optional<SizeValues> ShapeContext::computeValues(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type || !type.getElementType().isInteger())
     return std::nullopt;
@@ -22,15 +73,9 @@ std::optional<SizeValues> ShapeContext::values(Value value) {
       return std::nullopt;
   }
   auto op = value.getDefiningOp<KilnOpInterface>();
-  if (!op || (!withValues && !isConstant(value)))
+  if (!op || (!table && !isConstant(value)))
     return std::nullopt;
-  if (depth == 0)
-    visited = 0;
-  if (depth >= maxDepth || ++visited > maxVisited)
-    return std::nullopt;
-  ++depth;
   std::optional<SizeValues> result = op.inferSizeValues(*this);
-  --depth;
   if (result && llvm::any_of(*result, [](const SizeExpr &e) { return e.isInvalid(); }))
     return std::nullopt;
   return result;
@@ -42,7 +87,7 @@ std::optional<SmallVector<int64_t>> ShapeContext::constantValues(Value value) {
     return std::nullopt;
   SmallVector<int64_t> result;
   for (const SizeExpr &expr : *known) {
-    auto constant = table.expand(expr).asConstant();
+    auto constant = expand(expr).asConstant();
     if (!constant)
       return std::nullopt;
     result.push_back(*constant);
@@ -51,19 +96,18 @@ std::optional<SmallVector<int64_t>> ShapeContext::constantValues(Value value) {
 }
 
 LogicalResult verifyByShapeRule(Operation *op) {
-  SizeTable scratch;
-  ShapeContext context(scratch, /*withValues=*/false);
-  Result<ResultTypes> inferred = cast<KilnOpInterface>(op).inferShapes(context);
+  ShapeContext context;
+  Result<ResultShapes> inferred = cast<KilnOpInterface>(op).inferShapes(context);
   if (!inferred.ok())
     return op->emitOpError(formatError(inferred.status()));
   if (inferred->size() != op->getNumResults())
     return op->emitOpError("has the wrong number of results");
   for (auto [expected, actual] : llvm::zip(*inferred, op->getResultTypes())) {
-    auto want = cast<RankedTensorType>(expected);
+    RankedTensorType want = makeTensorType(expected.dims, expected.elementType);
     auto have = dyn_cast<RankedTensorType>(actual);
     if (!have || succeeded(verifyCompatibleShape(want, have)) == false ||
         want.getElementType() != have.getElementType())
-      return op->emitOpError("has result type ") << actual << " but its shape rule gives " << expected;
+      return op->emitOpError("has result type ") << actual << " but its shape rule gives " << want;
   }
   return success();
 }

@@ -1,8 +1,10 @@
-// What a shape rule sees: the dims and symbolic values of operands, and the size table in which results are named.
+// What a shape rule sees and says: the dims and symbolic values of operands and what is known of sizes; the dims of
+// results.
 #pragma once
 
 #include "dialects/kiln/SizeTable.h"
 #include "mlir/IR/Operation.h"
+#include "llvm/ADT/DenseMap.h"
 
 #include <optional>
 
@@ -20,37 +22,58 @@ enum class FusionRole {
   Structure,   ///< kernel regions
 };
 
-using ResultTypes = llvm::SmallVector<mlir::Type, 1>;
+/// What a shape rule says of one result.
+struct ResultShape {
+  Dims dims; ///< expressions over the symbols that the operands' types name; invalid where only data tells
+  mlir::Type elementType;
+  Dims upperBounds; ///< of the dims that only data tells, invalid where there is none; may be empty
+};
+using ResultShapes = llvm::SmallVector<ResultShape, 1>;
 /// The elements of a small integer or bool tensor, row-major.
 using SizeValues = llvm::SmallVector<SizeExpr, 4>;
 
 class ShapeContext {
 public:
-  /// Without `withValues`, values that are no constants count as unknown: what a verifier wants.
-  explicit ShapeContext(SizeTable &table, bool withValues = true) : table(table), withValues(withValues) {}
+  /// Sizes are those of `table`, which learns what rules require of them. Nothing is named in it.
+  explicit ShapeContext(SizeTable &table) : table(&table) {}
+  /// Sizes as the operands' types name them, nothing known of any, and values that are no constants unknown: for a
+  /// verifier, and for who wants a result's dims over the operands' own.
+  ShapeContext() = default;
 
-  SizeTable &sizes() { return table; }
+  /// `expr` over symbols that have no definition.
+  SizeExpr expand(const SizeExpr &expr) const { return facts().expand(expr); }
+  /// SizeTable::lowerBound.
+  std::optional<int64_t> lowerBound(const SizeExpr &expr) const { return facts().lowerBound(expr); }
+
+  /// SizeTable::requireEqual; without a table an error where the sizes surely differ.
+  Status requireEqual(const SizeExpr &a, const SizeExpr &b);
+  /// Has the table check that a size of its own is not below `least`.
+  Status requireAtLeast(const SizeExpr &size, int64_t least);
+  /// What dims of any two ranks broadcast to, aligned at the last; an error where they surely do not. Without a table a
+  /// dim is invalid where only what is known of sizes would tell.
+  Result<Dims> broadcast(llvm::ArrayRef<SizeExpr> a, llvm::ArrayRef<SizeExpr> b);
 
   /// The elements of `value` where they are known as expressions; nothing beyond `maxValues` elements.
   std::optional<SizeValues> values(mlir::Value value);
   /// The elements if all of them are constants.
   std::optional<llvm::SmallVector<int64_t>> constantValues(mlir::Value value);
-
-  /// The result type of interned dims.
-  mlir::Type tensor(llvm::ArrayRef<SizeExpr> dims, mlir::Type elementType) {
-    return table.tensorType(dims, elementType);
-  }
+  /// Keeps the answers of values() from one query to the next: for who erases no op while it asks.
+  void rememberValues() { remembers = true; }
 
   static constexpr int64_t maxValues = 256;
 
 private:
-  SizeTable &table;
-  bool withValues;
+  const SizeTable &facts() const;
+  std::optional<SizeValues> computeValues(mlir::Value value);
+
+  SizeTable *table = nullptr;
+  llvm::DenseMap<mlir::Value, std::optional<SizeValues>> known; // by values(), of this query or of all
+  bool remembers = false;
   int depth = 0;
-  int visited = 0; // ops looked at in the outermost query: a hostile graph could be exponential as a tree
+  bool tooDeep = false; // the query under way met its limit: what it found is not all there is
 };
 
-/// Runs the op's shape rule on a scratch table and compares ranks, element types and known sizes with the result types.
+/// Runs the op's shape rule without a table and compares ranks, element types and known sizes with the result types.
 llvm::LogicalResult verifyByShapeRule(mlir::Operation *op);
 
 } // namespace kiln

@@ -186,27 +186,29 @@ SizeTable::Symbol &SizeTable::add(Symbol symbol) {
   return table.emplace_back(std::move(symbol));
 }
 
-std::string SizeTable::freshName(char prefix) {
+std::string SizeTable::madeUpName(char kind) {
   std::string name;
-  do
-    name = prefix + std::to_string(nextName++);
+  do // the table may have been read, and hold names that were made up before
+    name = kind + std::string("$_") + std::to_string(nextName++);
   while (find(name));
   return name;
 }
 
-SizeExpr SizeTable::declare(StringRef name) {
-  // A name that the table holds is in stored form already: it must not be escaped twice.
-  std::string stored = find(name) ? name.str() : SizeExpr::symbolName(std::string_view(name.data(), name.size()));
-  if (!find(stored)) {
+SizeExpr SizeTable::declareUser(StringRef name) {
+  return declareStored(SizeExpr::symbolName(std::string_view(name.data(), name.size())));
+}
+
+SizeExpr SizeTable::declareStored(StringRef name) {
+  if (!find(name)) {
     Symbol symbol;
-    symbol.name = stored;
+    symbol.name = name.str();
     add(std::move(symbol));
   }
-  return SizeExpr::symbol(stored);
+  return SizeExpr::symbol(std::string_view(name.data(), name.size()));
 }
 
 Status SizeTable::constrain(StringRef name, int64_t low, int64_t high, int64_t divisor) {
-  Symbol &symbol = *findMutable(*declare(name).asSymbol());
+  Symbol &symbol = *findMutable(*declareStored(name).asSymbol());
   symbol.low = std::max(symbol.low, low);
   symbol.high = std::min(symbol.high, high);
   auto multiple = checkedMul(symbol.divisor / std::gcd(symbol.divisor, divisor), divisor);
@@ -239,7 +241,7 @@ Status SizeTable::settle(Symbol &symbol) {
 }
 
 Status SizeTable::define(StringRef name, const SizeExpr &value) {
-  Symbol &symbol = *findMutable(*declare(name).asSymbol());
+  Symbol &symbol = *findMutable(*declareStored(name).asSymbol());
   SizeExpr expanded = expand(value);
   if (symbol.definition) {
     if (*symbol.definition == expanded)
@@ -293,14 +295,14 @@ SizeExpr SizeTable::intern(const SizeExpr &expr) {
   if (auto it = byDefinition.find(expanded.print()); it != byDefinition.end())
     return SizeExpr::symbol(it->second);
   Symbol symbol;
-  symbol.name = freshName('d');
+  symbol.name = madeUpName('d');
   symbol.definition = expanded;
   return SizeExpr::symbol(add(std::move(symbol)).name);
 }
 
 SizeExpr SizeTable::fresh(std::optional<SizeExpr> upperBound) {
   Symbol symbol;
-  symbol.name = freshName('u');
+  symbol.name = madeUpName('u');
   symbol.dataDependent = true;
   if (upperBound && !upperBound->isInvalid())
     symbol.upperBound = expand(*upperBound);
@@ -346,12 +348,19 @@ void SizeTable::addCheck(Check check) {
   checkList.push_back(std::move(check));
 }
 
+Status SizeTable::mayBeEqual(const SizeExpr &a, const SizeExpr &b) const {
+  if (a.isInvalid() || b.isInvalid() || equal(a, b))
+    return Status();
+  if ((expand(a) - expand(b)).isConstant()) // and not 0
+    return makeError(ErrorCode::E0304, "sizes ", a.print(), " and ", b.print(), " differ");
+  return Status();
+}
+
 Status SizeTable::requireEqual(const SizeExpr &a, const SizeExpr &b) {
+  KILN_TRY(mayBeEqual(a, b));
   if (a.isInvalid() || b.isInvalid() || equal(a, b))
     return Status();
   SizeExpr left = expand(a), right = expand(b);
-  if ((left - right).isConstant()) // and not 0
-    return makeError(ErrorCode::E0304, "sizes ", a.print(), " and ", b.print(), " differ");
   // An input-bound symbol against an expression without it is a definition; define refuses what its range excludes.
   auto bound = [&](const SizeExpr &e) {
     auto name = e.asSymbol();
@@ -457,16 +466,23 @@ void SizeTable::dropUnused(Operation *function) {
   *this = std::move(kept);
 }
 
-Result<SizeExpr> SizeTable::broadcast(const SizeExpr &a, const SizeExpr &b) {
+Result<std::optional<SizeExpr>> SizeTable::knownBroadcast(const SizeExpr &a, const SizeExpr &b) const {
   if (equal(a, b) || b.isConstant(1))
-    return a;
+    return std::optional(a);
   if (a.isConstant(1))
-    return b;
+    return std::optional(b);
   if (a.isInvalid() || b.isInvalid())
-    return a.isConstant() ? a : b;
-  SizeExpr left = expand(a), right = expand(b);
-  if (left.isConstant() && right.isConstant())
+    return std::optional(a.isConstant() ? a : b);
+  if (expand(a).isConstant() && expand(b).isConstant())
     return makeError(ErrorCode::E0304, "sizes ", a.print(), " and ", b.print(), " do not broadcast");
+  return std::optional<SizeExpr>();
+}
+
+Result<SizeExpr> SizeTable::broadcast(const SizeExpr &a, const SizeExpr &b) {
+  KILN_ASSIGN(std::optional<SizeExpr> known, knownBroadcast(a, b));
+  if (known)
+    return *known;
+  SizeExpr left = expand(a), right = expand(b);
   // A size clipped at 2 or more meets the size itself only where nothing is clipped.
   auto isClipped = [](const SizeExpr &clipped, const SizeExpr &size) {
     auto name = size.asSymbol();
@@ -488,25 +504,17 @@ Result<SizeExpr> SizeTable::broadcast(const SizeExpr &a, const SizeExpr &b) {
   // Equal, or one of them 1; 0 against 1 gives 0.
   SizeExpr larger = SizeExpr::max(left, right);
   if (lowerBound(a).value_or(0) >= 1 && lowerBound(b).value_or(0) >= 1)
-    return intern(larger);
-  return intern(larger * SizeExpr::min(SizeExpr(1), SizeExpr::min(left, right)));
+    return larger;
+  return larger * SizeExpr::min(SizeExpr(1), SizeExpr::min(left, right));
 }
 
-Result<Dims> SizeTable::broadcast(ArrayRef<SizeExpr> a, ArrayRef<SizeExpr> b) {
-  if (a.size() < b.size())
-    std::swap(a, b);
-  Dims result(a.begin(), a.end());
-  size_t offset = a.size() - b.size();
-  for (size_t i = 0; i < b.size(); ++i) {
-    KILN_ASSIGN(result[offset + i], broadcast(a[offset + i], b[i]));
-  }
-  return result;
-}
-
-RankedTensorType SizeTable::tensorType(ArrayRef<SizeExpr> dims, Type elementType) {
+RankedTensorType SizeTable::tensorType(ArrayRef<SizeExpr> dims, Type elementType, ArrayRef<SizeExpr> upperBounds) {
   Dims interned;
-  for (const SizeExpr &dim : dims)
-    interned.push_back(dim.isInvalid() ? fresh() : intern(dim));
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (!dim.isInvalid())
+      interned.push_back(intern(dim));
+    else
+      interned.push_back(fresh(i < upperBounds.size() ? std::optional(upperBounds[i]) : std::nullopt));
   return makeTensorType(interned, elementType);
 }
 

@@ -5,11 +5,14 @@
 // `kiln.sizes` lists the symbols and facts, one string each:
 //
 // - "N in 1..64 % 8": a symbol bound by the inputs, with its range and divisor (both optional; an open end is left out)
-// - "d0 = (H+1) floordiv 2": a symbol computed from others, over input-bound and data-dependent symbols only
+// - "d$_0 = (H+1) floordiv 2": a symbol computed from others, over input-bound and data-dependent symbols only
 // - "N in 1..64 % 8 = H*2": one that must be in a range as well, because a model or caller said so of it
-// - "u0 <= N*S": a data-dependent symbol with its upper bound (optional)
+// - "u$_0 <= N*S": a data-dependent symbol with its upper bound (optional)
 // - "check N == M": must hold when sizes are bound
 // - "check N ~ M": must be equal, or one of them 1 (a broadcast that stayed ambiguous)
+//
+// Names are stored names (SizeExpr::symbolName). Those that the compiler makes up hold "$_", which no user's name does
+// once it is stored, so that neither can mean the other.
 #pragma once
 
 #include "mlir/IR/BuiltinTypes.h"
@@ -59,9 +62,11 @@ public:
   llvm::ArrayRef<Check> checks() const { return checkList; }
   const Symbol *find(llvm::StringRef name) const;
 
-  /// The symbol of that name, added as an input-bound one if it is new. Any text will do as a name
-  /// (SizeExpr::symbolName).
-  SizeExpr declare(llvm::StringRef name);
+  /// The symbol that a model or a caller calls by that name, added as an input-bound one if it is new. Any text will
+  /// do.
+  SizeExpr declareUser(llvm::StringRef name);
+  /// The symbol of that stored name, as a type or this table has it, added as an input-bound one if it is new.
+  SizeExpr declareStored(llvm::StringRef name);
   /// Narrows what is known of a symbol that does not depend on data; an empty range is an error.
   Status constrain(llvm::StringRef name, int64_t low, int64_t high, int64_t divisor = 1);
   /// Gives an input-bound symbol a value or definition (`shapes=` overrides), which then has to be in the symbol's
@@ -76,29 +81,32 @@ public:
 
   /// Provably equal.
   bool equal(const SizeExpr &a, const SizeExpr &b) const;
+  /// An error (E0304) where the two differ whatever the symbols are.
+  Status mayBeEqual(const SizeExpr &a, const SizeExpr &b) const;
   /// A lower bound from ranges: exact for constants and symbols, else 0 where no term is negative, else nothing.
   std::optional<int64_t> lowerBound(const SizeExpr &expr) const;
   /// Requires equality: an error when it can never hold. Where it is not provable, the two become one symbol from now
   /// on (types are rewritten by InferShapes) and the run time checks what no binding of inputs implies.
   Status requireEqual(const SizeExpr &a, const SizeExpr &b);
-  /// The dim that results when `a` and `b` meet in a broadcast; an error when they can never fit, a check when they may
-  /// not.
+  /// The size that results when `a` and `b` meet in a broadcast, as an expression; an error when they can never fit, a
+  /// check when they may not.
   Result<SizeExpr> broadcast(const SizeExpr &a, const SizeExpr &b);
-  /// Same, for whole dims of any two ranks.
-  Result<Dims> broadcast(llvm::ArrayRef<SizeExpr> a, llvm::ArrayRef<SizeExpr> b);
+  /// The same as far as it is known without a check; else nothing.
+  Result<std::optional<SizeExpr>> knownBroadcast(const SizeExpr &a, const SizeExpr &b) const;
 
   /// How often symbols were found equal so far: InferShapes runs again when the count grew.
   size_t mergeCount() const { return merges; }
   /// Forgets symbols that nothing in the function names.
   void dropUnused(mlir::Operation *function);
 
-  /// makeTensorType of interned dims; a dim that is invalid gets a fresh symbol.
-  mlir::RankedTensorType tensorType(llvm::ArrayRef<SizeExpr> dims, mlir::Type elementType);
+  /// makeTensorType of interned dims; a dim that is invalid gets a fresh symbol. This is where sizes get their names.
+  mlir::RankedTensorType tensorType(llvm::ArrayRef<SizeExpr> dims, mlir::Type elementType,
+                                    llvm::ArrayRef<SizeExpr> upperBounds = {});
 
 private:
   Symbol *findMutable(llvm::StringRef name);
   Symbol &add(Symbol symbol);
-  std::string freshName(char prefix);
+  std::string madeUpName(char kind);
   void addCheck(Check check);
   Status merge(const SizeExpr &a, const SizeExpr &b);
   Status settle(Symbol &symbol);

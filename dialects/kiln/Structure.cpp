@@ -7,9 +7,12 @@ using namespace mlir;
 
 namespace kiln {
 
-Result<ResultTypes> KernelOp::inferShapes(ShapeContext &) {
+Result<ResultShapes> KernelOp::inferShapes(ShapeContext &) {
   auto yield = cast<YieldOp>(getBody().front().getTerminator());
-  return ResultTypes(yield.getOperandTypes().begin(), yield.getOperandTypes().end());
+  ResultShapes shapes;
+  for (Type type : yield.getOperandTypes())
+    shapes.push_back({getDims(type), cast<RankedTensorType>(type).getElementType(), {}});
+  return shapes;
 }
 
 LogicalResult KernelOp::verify() {
@@ -22,7 +25,7 @@ LogicalResult KernelOp::verify() {
   return success();
 }
 
-Result<ResultTypes> YieldOp::inferShapes(ShapeContext &) { return ResultTypes(); }
+Result<ResultShapes> YieldOp::inferShapes(ShapeContext &) { return ResultShapes(); }
 LogicalResult YieldOp::verify() { return success(); }
 
 } // namespace kiln

@@ -2,8 +2,8 @@
 //
 //   %s = kiln.constant [2, -1];  %1 = kiln.reshape %0, %s : (tensor<?x6xf32, #kiln.dims<[N, 6]>>, tensor<2xi64>) ->
 //   tensor<?x?xf32>
-// becomes, with the size table saying d0 = N*3,
-//   %1 = kiln.reshape %0 : (tensor<?x6xf32, #kiln.dims<[N, 6]>>) -> tensor<2x?xf32, #kiln.dims<[2, d0]>>
+// becomes, with the size table saying d$_0 = N*3,
+//   %1 = kiln.reshape %0 : (tensor<?x6xf32, #kiln.dims<[N, 6]>>) -> tensor<2x?xf32, #kiln.dims<[2, d$_0]>>
 //
 // It runs first, since everything after asks for dims, and again after rewrites that made more sizes known. Sizes that
 // turn out to be equal (an elementwise op joins them) become one symbol, which may need another round.
@@ -65,11 +65,12 @@ private:
     for (BlockArgument argument : function.getArguments())
       for (const SizeExpr &dim : getDims(argument))
         if (auto name = dim.asSymbol())
-          sizes.declare(*name);
+          sizes.declareStored(*name);
     for (BlockArgument argument : function.getArguments())
       if (isa<RankedTensorType>(argument.getType()))
         argument.setType(sizes.tensorType(getDims(argument), elementTypeOf(argument)));
     ShapeContext context(sizes);
+    context.rememberValues(); // no op is erased in a round
     WalkResult result = function.walk([&](KilnOpInterface op) -> WalkResult {
       if (op.getFusionRole() == FusionRole::Structure)
         return WalkResult::skip();
@@ -77,11 +78,11 @@ private:
       for (Value value : op->getResults())
         if (auto type = dyn_cast<RankedTensorType>(value.getType()))
           value.setType(type.hasStaticShape() ? type : canonicalType(sizes, type));
-      Result<ResultTypes> types = op.inferShapes(context);
-      if (!types.ok())
-        return emitError(op.getLoc(), types.status());
-      for (auto [value, type] : llvm::zip(op->getResults(), *types))
-        value.setType(type);
+      Result<ResultShapes> shapes = op.inferShapes(context);
+      if (!shapes.ok())
+        return emitError(op.getLoc(), shapes.status());
+      for (auto [value, shape] : llvm::zip(op->getResults(), *shapes))
+        value.setType(sizes.tensorType(shape.dims, shape.elementType, shape.upperBounds));
       makeStatic(op, context);
       return WalkResult::advance();
     });

@@ -126,11 +126,12 @@ struct ExpandBeforeElementwise : OpRewritePattern<ExpandOp> {
       size_t missing = result.size() - dims.size();
       return i >= missing && dims[i - missing] == result[i];
     };
+    // The dims of size 1 that an expand prepends count too: without them the result's rank would be another.
     for (size_t i = 0; i < result.size(); ++i) {
       bool found = !result[i].isInvalid() && has(x, i);
       for (OpOperand &operand : consumer->getOpOperands())
         found |= !result[i].isInvalid() && &operand != &use && has(getDims(operand.get()), i);
-      if (!found && !result[i].isConstant(1))
+      if (!found)
         return failure();
     }
     Value source = op.getX();

@@ -32,6 +32,7 @@
 #include "llvm/ADT/SetVector.h"
 
 #include <limits>
+#include <set>
 
 using namespace mlir;
 
@@ -87,7 +88,7 @@ private:
 
   Status signature() {
     Location loc = function.getLoc();
-    KILN_ASSIGN(SizeTable sizes, SizeTable::read(function));
+    KILN_ASSIGN(sizes, SizeTable::read(function));
     for (auto [i, argument] : llvm::enumerate(block.getArguments())) {
       auto name = function.getArgAttrOfType<StringAttr>(static_cast<unsigned>(i), nameAttrName);
       std::string text = name ? name.getValue().str() : "input" + std::to_string(i);
@@ -260,9 +261,27 @@ private:
     return std::nullopt;
   }
 
+  /// Every run checks what a kernel's problem says of the dims of a view and the size table does not prove: were the
+  /// two at odds, the run is refused where it would have computed wrong numbers.
+  Status checkDims(Location loc, Value tensor, ArrayRef<SizeExpr> problemDims) {
+    for (auto [dim, problemDim] : llvm::zip_equal(getDims(tensor), problemDims)) {
+      if (sizes.equal(dim, problemDim))
+        continue;
+      if (Status status = sizes.mayBeEqual(dim, problemDim); !status.ok())
+        return makeError(ErrorCode::E0905, "a kernel was made for other sizes: ", status.message());
+      if (checked.insert(dim.print() + " == " + problemDim.print()).second)
+        b.create<plan_ir::CheckOp>(loc, "equal", dim.print(), problemDim.print());
+    }
+    return Status();
+  }
+
   Status launch(KernelOp op) {
     Location loc = op.getLoc();
     KILN_ASSIGN(KernelPlan plan, KernelPlan::read(op));
+    SmallVector<Value> tensors(op->getOperands());
+    llvm::append_range(tensors, op->getResults());
+    for (auto [tensor, dims] : llvm::zip_equal(tensors, plan.dims))
+      KILN_TRY(checkDims(loc, tensor, dims));
     taken.clear();
     for (int i = 0; i < static_cast<int>(op->getNumResults()); ++i) {
       Value result = op->getResult(i);
@@ -362,6 +381,8 @@ private:
   DenseSet<Value> taken; // memory taken over by a result of the current kernel
   SmallVector<Value> outputs;
   Value lastConstant;
+  SizeTable sizes;
+  std::set<std::string> checked; // checks of checkDims
 };
 
 FlatSymbolRefAttr Bufferizer::kernelSymbol(ModuleOp module, KernelOp op, int64_t launches) {

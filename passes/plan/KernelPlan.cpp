@@ -1,5 +1,6 @@
 #include "passes/plan/KernelPlan.h"
 
+#include "dialects/kiln/SizeTable.h"
 #include "mlir/IR/Builders.h"
 
 #include <map>
@@ -59,6 +60,12 @@ public:
     return 0;
   }
   SizeExpr size(DictionaryAttr in, StringRef name) { return size(name, text(in, name)); }
+  std::vector<SizeExpr> sizes(StringRef name, ArrayRef<mlir::Attribute> texts) {
+    std::vector<SizeExpr> result;
+    for (mlir::Attribute text : texts)
+      result.push_back(size(name, isa<StringAttr>(text) ? cast<StringAttr>(text).getValue() : StringRef("?")));
+    return result;
+  }
   void fail(StringRef name) {
     if (status.ok())
       status = makeError(ErrorCode::E0313, "a kernel has no implementation yet, or a damaged one: attribute ",
@@ -76,15 +83,16 @@ void KernelPlan::write(KernelOp op) const {
   Builder b(op.getContext());
   auto text = [&](const SizeExpr &size) { return b.getStringAttr(size.print()); };
   auto entry = [&](StringRef name, mlir::Attribute value) { return b.getNamedAttr(name, value); };
-  SmallVector<mlir::Attribute> launchList, packedList, inPlaceList;
+  auto texts = [&](ArrayRef<SizeExpr> sizes) {
+    return b.getArrayAttr(llvm::map_to_vector(sizes, [&](const SizeExpr &s) -> mlir::Attribute { return text(s); }));
+  };
+  SmallVector<mlir::Attribute> launchList, packedList, inPlaceList, dimsList;
   for (const Launch &launch : launches) {
-    SmallVector<mlir::Attribute> buffers, sizes;
+    SmallVector<mlir::Attribute> buffers;
     for (const Buffer &buffer : launch.buffers)
       buffers.push_back(b.getStringAttr(printBuffer(buffer)));
-    for (const SizeExpr &size : launch.sizes)
-      sizes.push_back(text(size));
     launchList.push_back(
-        b.getDictionaryAttr({entry("buffers", b.getArrayAttr(buffers)), entry("sizes", b.getArrayAttr(sizes)),
+        b.getDictionaryAttr({entry("buffers", b.getArrayAttr(buffers)), entry("sizes", texts(launch.sizes)),
                              entry("grid", text(launch.grid)), entry("scratch", text(launch.scratch))}));
   }
   for (const Packed &part : packed)
@@ -94,11 +102,13 @@ void KernelPlan::write(KernelOp op) const {
   for (const InPlace &pair : inPlace)
     inPlaceList.push_back(b.getDictionaryAttr(
         {entry("output", b.getI64IntegerAttr(pair.output)), entry("input", b.getI64IntegerAttr(pair.input))}));
+  for (const std::vector<SizeExpr> &value : dims)
+    dimsList.push_back(texts(value));
   op->setAttr("packed", b.getArrayAttr(packedList));
-  op->setAttr("plan",
-              b.getDictionaryAttr({entry("launches", b.getArrayAttr(launchList)),
-                                   entry("in_place", b.getArrayAttr(inPlaceList)), entry("workspace", text(workspace)),
-                                   entry("flops", text(flops)), entry("bytes", text(bytes))}));
+  op->setAttr("plan", b.getDictionaryAttr(
+                          {entry("launches", b.getArrayAttr(launchList)), entry("dims", b.getArrayAttr(dimsList)),
+                           entry("in_place", b.getArrayAttr(inPlaceList)), entry("workspace", text(workspace)),
+                           entry("flops", text(flops)), entry("bytes", text(bytes))}));
 }
 
 Result<KernelPlan> KernelPlan::read(KernelOp op) {
@@ -159,12 +169,22 @@ Result<KernelPlan> KernelPlan::read(KernelOp op) {
         reader.fail("buffers");
       launch.buffers.push_back(buffer);
     }
-    for (mlir::Attribute text : reader.list(dict, "sizes"))
-      launch.sizes.push_back(
-          reader.size("sizes", isa<StringAttr>(text) ? cast<StringAttr>(text).getValue() : StringRef("?")));
+    launch.sizes = reader.sizes("sizes", reader.list(dict, "sizes"));
     launch.grid = reader.size(dict, "grid");
     launch.scratch = reader.size(dict, "scratch");
     result.launches.push_back(std::move(launch));
+  }
+  SmallVector<Value> values(op->getOperands());
+  llvm::append_range(values, op->getResults());
+  ArrayRef<mlir::Attribute> dims = reader.list(plan, "dims");
+  if (dims.size() != values.size())
+    reader.fail("dims");
+  for (auto [value, texts] : llvm::zip(values, dims)) {
+    auto list = dyn_cast<ArrayAttr>(texts);
+    if (list && int64_t(list.size()) == getRank(value.getType()))
+      result.dims.push_back(reader.sizes("dims", list.getValue()));
+    else
+      reader.fail("dims");
   }
   result.workspace = reader.size(plan, "workspace");
   result.flops = reader.size(plan, "flops");

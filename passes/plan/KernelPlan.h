@@ -35,6 +35,8 @@ struct KernelPlan {
   std::vector<Launch> launches;
   std::vector<Packed> packed;
   std::vector<InPlace> inPlace;
+  /// Dims of each operand and then of each result, as the problem has them.
+  std::vector<std::vector<SizeExpr>> dims;
   SizeExpr workspace, flops, bytes; ///< like all sizes here: over the function's symbols once read
 
   /// Writes the attributes; sizes are over d0, d1 ...

@@ -13,7 +13,7 @@ using namespace mlir;
 namespace {
 
 struct Fixture {
-  Fixture() : context(MLIRContext::Threading::DISABLED), builder(&context), rules(sizes) {
+  Fixture() : context(MLIRContext::Threading::DISABLED), builder(&context) {
     context.loadDialect<KilnDialect>();
     module = ModuleOp::create(builder.getUnknownLoc());
     builder.setInsertionPointToEnd(module->getBody());
@@ -25,7 +25,7 @@ struct Fixture {
   Value f32(ArrayRef<SizeExpr> dims) { return value(dims, builder.getF32Type()); }
   /// The result's dims, or the error.
   std::string infer(StringRef op, ValueRange operands, const Attributes &attributes = {}) {
-    auto made = makeOp(builder, rules, builder.getUnknownLoc(), op, operands, attributes);
+    auto made = makeOp(builder, sizes, builder.getUnknownLoc(), op, operands, attributes);
     if (!made.ok())
       return formatError(made.status());
     std::string text;
@@ -38,7 +38,6 @@ struct Fixture {
   OpBuilder builder;
   OwningOpRef<ModuleOp> module;
   SizeTable sizes;
-  ShapeContext rules;
 };
 
 using Ints = std::vector<int64_t>;
@@ -47,7 +46,7 @@ using Ints = std::vector<int64_t>;
 
 TEST_CASE("windows") {
   Fixture f;
-  SizeExpr n = f.sizes.declare("N"), h = f.sizes.declare("H");
+  SizeExpr n = f.sizes.declareUser("N"), h = f.sizes.declareUser("H");
   Value x = f.f32({n, 3, h, 9}), w = f.f32({8, 3, 3, 3});
   Attributes conv{{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}, {"dilations", Ints{1, 1}}};
   CHECK(f.infer("conv", {x, w}, conv) == "[N,8,((H+1) floordiv 2),5]");
@@ -69,7 +68,7 @@ TEST_CASE("windows") {
 
 TEST_CASE("movement") {
   Fixture f;
-  SizeExpr n = f.sizes.declare("N"), s = f.sizes.declare("S");
+  SizeExpr n = f.sizes.declareUser("N"), s = f.sizes.declareUser("S");
   Value x = f.f32({n, s, 768});
   auto shape = [&](Ints values) { return makeInts(f.builder, f.builder.getUnknownLoc(), values); };
   CHECK(f.infer("reshape", {x, shape({0, 0, 12, 64})}) == "[N,S,12,64]");
@@ -111,8 +110,8 @@ TEST_CASE("nonsense is an error, never a crash") {
   for (int i = 0; i < 60; ++i) {
     Dims dims(random() % 5);
     for (SizeExpr &dim : dims)
-      dim = pick(SizeExpr(0), SizeExpr(1), SizeExpr(2), SizeExpr(3), SizeExpr(int64_t(1) << 62), f.sizes.declare("N"),
-                 f.sizes.declare("M"));
+      dim = pick(SizeExpr(0), SizeExpr(1), SizeExpr(2), SizeExpr(3), SizeExpr(int64_t(1) << 62),
+                 f.sizes.declareUser("N"), f.sizes.declareUser("M"));
     pool.push_back(f.value(dims, elements[random() % 3]));
   }
   for (int i = 0; i < 40; ++i)
@@ -144,7 +143,7 @@ TEST_CASE("nonsense is an error, never a crash") {
       }
       SizeTable scratch;
       ShapeContext context(scratch);
-      auto made = makeOp(f.builder, context, f.builder.getUnknownLoc(), StringRef(op.name.data(), op.name.size()),
+      auto made = makeOp(f.builder, scratch, f.builder.getUnknownLoc(), StringRef(op.name.data(), op.name.size()),
                          operands, attributes);
       if (!made.ok())
         continue;

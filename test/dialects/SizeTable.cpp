@@ -6,9 +6,9 @@ using namespace kiln;
 
 TEST_CASE("equal expressions get one symbol") {
   SizeTable sizes;
-  SizeExpr h = sizes.declare("H");
+  SizeExpr h = sizes.declareUser("H");
   SizeExpr half = sizes.intern(SizeExpr::floorDiv(h + 1, 2));
-  CHECK(half.asSymbol() == "d0");
+  CHECK(half.asSymbol() == "d$_0");
   CHECK(sizes.intern(SizeExpr::floorDiv(h + 1, 2)) == half);
   CHECK(sizes.intern(half * 2 - half) == half);
   CHECK(sizes.intern(h * 2 - h) == h);
@@ -17,18 +17,18 @@ TEST_CASE("equal expressions get one symbol") {
 
 TEST_CASE("definitions are over input-bound symbols") {
   SizeTable sizes;
-  SizeExpr n = sizes.declare("N"), s = sizes.declare("S");
+  SizeExpr n = sizes.declareUser("N"), s = sizes.declareUser("S");
   SizeExpr rows = sizes.intern(n * s);
   SizeExpr flat = sizes.intern(rows * 12);
   CHECK(sizes.expand(flat) == n * s * 12);
-  CHECK(sizes.find("d1")->definition == n * s * 12);
+  CHECK(sizes.find("d$_1")->definition == n * s * 12);
   // What is divided out again has its name back.
   CHECK(sizes.intern(SizeExpr::floorDiv(sizes.expand(flat), n * 12)) == s);
 }
 
 TEST_CASE("broadcasts of unknown sizes") {
   SizeTable sizes;
-  SizeExpr n = sizes.declare("N"), m = sizes.declare("M");
+  SizeExpr n = sizes.declareUser("N"), m = sizes.declareUser("M");
   CHECK(*sizes.broadcast(n, SizeExpr(1)) == n);
   CHECK(*sizes.broadcast(n, n) == n);
   CHECK(sizes.checks().empty());
@@ -50,7 +50,7 @@ TEST_CASE("broadcasts of unknown sizes") {
 
 TEST_CASE("a clipped size that meets the size itself is that size") {
   SizeTable sizes;
-  SizeExpr s = sizes.declare("S");
+  SizeExpr s = sizes.declareUser("S");
   SizeExpr clipped = sizes.intern(SizeExpr::min(s, SizeExpr(512)));
   CHECK(*sizes.broadcast(clipped, s) == s);
   CHECK(sizes.intern(SizeExpr::min(s, SizeExpr(512))) == s);
@@ -60,7 +60,7 @@ TEST_CASE("a clipped size that meets the size itself is that size") {
 
 TEST_CASE("equal sizes become one symbol") {
   SizeTable sizes;
-  SizeExpr a = sizes.declare("A"), b = sizes.declare("B"), k = sizes.declare("K");
+  SizeExpr a = sizes.declareUser("A"), b = sizes.declareUser("B"), k = sizes.declareUser("K");
   CHECK(sizes.requireEqual(b, a).ok());
   CHECK(sizes.intern(b) == a);
   CHECK(sizes.requireEqual(k, SizeExpr(768)).ok());
@@ -72,11 +72,11 @@ TEST_CASE("equal sizes become one symbol") {
 
 TEST_CASE("ranges") {
   SizeTable sizes;
-  sizes.declare("N");
+  sizes.declareUser("N");
   CHECK(sizes.constrain("N", 2, 64).ok());
   CHECK_FALSE(sizes.constrain("N", 65, 70).ok());
   SizeTable other;
-  SizeExpr n = other.declare("N"), m = other.declare("M");
+  SizeExpr n = other.declareUser("N"), m = other.declareUser("M");
   CHECK(other.constrain("N", 2, SizeTable::unbounded).ok());
   CHECK(*other.broadcast(n, m) == n); // M is N or 1
   CHECK_FALSE(other.define("N", SizeExpr(1)).ok());
@@ -84,12 +84,12 @@ TEST_CASE("ranges") {
 
 TEST_CASE("names that are no identifiers") {
   SizeTable sizes;
-  SizeExpr n = sizes.declare("0_0"), m = sizes.declare("batch size");
+  SizeExpr n = sizes.declareUser("0_0"), m = sizes.declareUser("batch size");
   CHECK(n != m);
-  CHECK(sizes.declare("0_0") == n);
+  CHECK(sizes.declareUser("0_0") == n);
   CHECK(sizes.symbols().size() == 2);
   // By the stored form it is the same symbol: nothing is escaped twice.
-  CHECK(sizes.declare(*n.asSymbol()) == n);
+  CHECK(sizes.declareStored(*n.asSymbol()) == n);
   CHECK(sizes.constrain(*n.asSymbol(), 2, 8).ok());
   CHECK(sizes.requireEqual(n, SizeExpr(4)).ok());
   CHECK(sizes.expand(n).isConstant(4));
@@ -98,9 +98,28 @@ TEST_CASE("names that are no identifiers") {
   CHECK(sizes.symbols().size() == 2);
 }
 
+TEST_CASE("no user's name is one that the compiler makes up, nor another user's") {
+  SizeTable sizes;
+  SizeExpr h = sizes.declareUser("H");
+  SizeExpr half = sizes.intern(SizeExpr::floorDiv(h, 2)), data = sizes.fresh();
+  for (const char *name : {"d$_0", "u$_1", "d0", "u0", "d_0", "d$5f0", "$_0", "_", "", "a b", "a$20b"}) {
+    INFO(name);
+    size_t before = sizes.symbols().size();
+    SizeExpr symbol = sizes.declareUser(name);
+    CHECK(sizes.symbols().size() == before + 1);
+    CHECK(symbol != half);
+    CHECK(symbol != data);
+    CHECK_THAT(*symbol.asSymbol(), !Catch::Contains("$_"));
+  }
+  // A table that was read holds names that were made up before.
+  SizeTable read;
+  read.declareStored("d$_0");
+  CHECK(read.intern(SizeExpr::floorDiv(read.declareUser("H"), 2)).asSymbol() == "d$_1");
+}
+
 TEST_CASE("a symbol that becomes another one hands it what is known of it") {
   SizeTable sizes;
-  SizeExpr a = sizes.declare("A"), n = sizes.declare("N");
+  SizeExpr a = sizes.declareUser("A"), n = sizes.declareUser("N");
   REQUIRE(sizes.constrain("A", 2, 100, 6).ok());
   REQUIRE(sizes.constrain("N", 1, 8, 4).ok());
   REQUIRE(sizes.requireEqual(a, n).ok());
@@ -113,7 +132,7 @@ TEST_CASE("a symbol that becomes another one hands it what is known of it") {
   CHECK_FALSE(sizes.define("A", SizeExpr(6)).ok());
 
   SizeTable disjoint;
-  a = disjoint.declare("A"), n = disjoint.declare("N");
+  a = disjoint.declareUser("A"), n = disjoint.declareUser("N");
   REQUIRE(disjoint.constrain("A", 10, 20).ok());
   REQUIRE(disjoint.constrain("N", 1, 8).ok());
   CHECK_FALSE(disjoint.requireEqual(a, n).ok());
@@ -121,7 +140,7 @@ TEST_CASE("a symbol that becomes another one hands it what is known of it") {
 
 TEST_CASE("a symbol that becomes an expression stays in its range") {
   SizeTable sizes;
-  SizeExpr a = sizes.declare("A"), n = sizes.declare("N");
+  SizeExpr a = sizes.declareUser("A"), n = sizes.declareUser("N");
   REQUIRE(sizes.constrain("N", 1, 8, 4).ok());
   REQUIRE(sizes.define("N", a * 2).ok());
   CHECK(sizes.find("N")->high == 8);

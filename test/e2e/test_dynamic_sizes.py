@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from conftest import graph
+from test_cli import kiln as run_kiln
 
 
 def test_reshape_of_a_size_that_does_not_divide():
@@ -42,3 +43,33 @@ def test_diagonals_far_out(k):
     model = kiln.compile(graph([("Trilu", ["x", "k"], ["y"], {})], {"x": ("float32", [3, 4]), "k": ("int64", [])},
                                {"y": ("float32", None)}))
     assert (model.run({"x": x, "k": np.array(k)})["y"] == np.triu(x, min(max(k, -9), 9))).all()
+
+
+def windows(names, strides):
+    """Two convolutions of an image of unknown height and width, called `names`."""
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal((2, 4, 4, 3, 3), np.float32)
+    nodes = [("Conv", [["x", "t"][i], f"w{i}"], [["t", "y"][i]], {"pads": [1, 1, 1, 1], "strides": s}) for i, s in enumerate(strides)]
+    return graph(nodes, {"x": ("float32", [1, 4, *names])}, {"y": ("float32", None)}, {"w0": w[0], "w1": w[1]})
+
+
+@pytest.mark.parametrize("names", [("H", "W"), ("d0", "d1"), ("d1", "d0"), ("u0", "part"), ("a b", "a$20b"), ("d$_0", "d$_1"), (None, None)])
+def test_sizes_of_windows_whatever_the_dims_are_called(names):
+    model = windows(names, [[1, 2], [2, 2]])
+    compiled, interpreter = kiln.compile(model), kiln.compile(model, target="interpreter")
+    for height, width in [(16, 40), (7, 9), (33, 5)]:
+        x = np.random.default_rng(1).standard_normal((1, 4, height, width), np.float32)
+        np.testing.assert_allclose(compiled.run({"x": x})["y"], interpreter.run({"x": x})["y"], rtol=1e-4, atol=1e-4)
+
+
+def test_a_callers_name_is_no_size_that_the_compiler_named(tmp_path):
+    """The name `d0` given for a dim of IR text means a size of its own, not the half of another."""
+    text = tmp_path / "m.mlir"
+    model = tmp_path / "m.onnx"
+    model.write_bytes(windows(("H", "W"), [[1, 2], [2, 2]]))
+    run_kiln("compile", model, "--stop-after=imported", "-o", text)
+    artifact = tmp_path / "m.kiln"
+    run_kiln("compile", text, "--shape", "x=1,4,d0,W", "-o", artifact)
+    x = np.ones((1, 4, 16, 40), np.float32)
+    expected = kiln.compile(model, target="interpreter").run({"x": x})["y"]
+    np.testing.assert_allclose(kiln.load(artifact).run({"x": x})["y"], expected, rtol=1e-4, atol=1e-4)

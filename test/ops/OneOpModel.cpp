@@ -33,7 +33,7 @@ Status cannot(const std::string &why) { return Status(ErrorCode::E0201, why); }
 class Builder {
 public:
   Builder(const Case &c, const Sizes &sizes, const std::vector<Tensor> &operands, Mode mode)
-      : c(c), sizes(sizes), operands(operands), mode(mode), builder(&context), shapes(table) {
+      : c(c), sizes(sizes), operands(operands), mode(mode), builder(&context) {
     context.loadDialect<KilnDialect, mlir::func::FuncDialect>();
   }
 
@@ -67,7 +67,7 @@ public:
       if (!values[k] && !c.operands[k].absent) {
         KILN_ASSIGN(values[k], constant(k, values));
       }
-    KILN_ASSIGN(mlir::Operation * op, makeOp(builder, shapes, loc, c.op, values, completed(c.attributes)));
+    KILN_ASSIGN(mlir::Operation * op, makeOp(builder, table, loc, c.op, values, completed(c.attributes)));
     builder.create<mlir::func::ReturnOp>(loc, op->getResults());
     function.setFunctionType(builder.getFunctionType(types, op->getResultTypes()));
     function.setResultAttr(0, "kiln.name", builder.getStringAttr("result"));
@@ -88,7 +88,7 @@ private:
     llvm::SmallVector<SizeExpr> dims;
     for (const std::string &dim : spec.dims) {
       if (mode == Mode::Dynamic && !isNumber(dim)) {
-        dims.push_back(table.declare(dim));
+        dims.push_back(table.declareUser(dim));
       } else {
         const auto it = sizes.find(dim);
         dims.push_back(SizeExpr(it != sizes.end() ? it->second : int64_t{std::stoll(dim)}));
@@ -128,7 +128,7 @@ private:
       KILN_ASSIGN(parts.emplace_back(), sizeOf(item, values));
     }
     KILN_ASSIGN(mlir::Operation * concat,
-                makeOp(builder, shapes, builder.getUnknownLoc(), "concat", parts, Attributes{{"axis", int64_t(0)}}));
+                makeOp(builder, table, builder.getUnknownLoc(), "concat", parts, Attributes{{"axis", int64_t(0)}}));
     return concat->getResult(0);
   }
 
@@ -137,7 +137,7 @@ private:
       for (size_t d = 0; d < c.operands[k].dims.size(); ++d)
         if (values[k] && c.operands[k].dims[d] == letter) {
           const auto at = static_cast<int64_t>(d);
-          KILN_ASSIGN(mlir::Operation * shape, makeOp(builder, shapes, builder.getUnknownLoc(), "shape", values[k],
+          KILN_ASSIGN(mlir::Operation * shape, makeOp(builder, table, builder.getUnknownLoc(), "shape", values[k],
                                                       Attributes{{"start", at}, {"end", at + 1}}));
           return shape->getResult(0);
         }
@@ -174,7 +174,6 @@ private:
   mlir::MLIRContext context{mlir::MLIRContext::Threading::DISABLED};
   mlir::OpBuilder builder;
   SizeTable table;
-  ShapeContext shapes;
 };
 
 } // namespace

@@ -63,8 +63,8 @@ func.func @movement(%x: tensor<2x3x4xf32>, %y: tensor<1x5x7xf32>) -> (tensor<3x4
 
 // A product with a matrix is flat, and what follows it works flat too: the reshape moves down.
 // CHECK-LABEL: @flat
-// CHECK-SAME: "d0 = N*S"
-// CHECK: %[[X:.*]] = kiln.reshape %arg0 {{.*}} -> tensor<?x8xf32, #kiln.dims<[d0, 8]>>
+// CHECK-SAME: "d$_0 = N*S"
+// CHECK: %[[X:.*]] = kiln.reshape %arg0 {{.*}} -> tensor<?x8xf32, #kiln.dims<[d$_0, 8]>>
 // CHECK-NEXT: %[[P:.*]] = kiln.matmul %[[X]], %arg1
 // CHECK-NEXT: %[[B:.*]] = kiln.add %[[P]], %arg2
 // CHECK-NEXT: %[[G:.*]] = kiln.gelu %[[B]]
@@ -217,4 +217,19 @@ func.func @lost_factor(%q: tensor<4x8xf32>, %k: tensor<8x4xf32>) -> tensor<4x4xf
   %b = kiln.mul %k, %c : (tensor<8x4xf32>, tensor<f32>) -> tensor<8x4xf32>
   %p = kiln.matmul %a, %b : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>
   return %p : tensor<4x4xf32>
+}
+
+// -----
+
+// An expand goes before an op that broadcasts by itself, but not one that gives the result its rank.
+// CHECK-LABEL: @expand_before_elementwise
+// CHECK: %[[A:.*]] = kiln.mul %arg0, %arg1 : (tensor<3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+// CHECK: %[[E:.*]] = kiln.expand %arg0 : (tensor<3xf32>) -> tensor<1x3xf32>
+// CHECK: kiln.mul %[[E]], %arg0 : (tensor<1x3xf32>, tensor<3xf32>) -> tensor<1x3xf32>
+func.func @expand_before_elementwise(%x: tensor<3xf32>, %y: tensor<2x3xf32>) -> (tensor<2x3xf32>, tensor<1x3xf32>) {
+  %e = kiln.expand %x : (tensor<3xf32>) -> tensor<2x3xf32>
+  %a = kiln.mul %e, %y : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  %f = kiln.expand %x : (tensor<3xf32>) -> tensor<1x3xf32>
+  %b = kiln.mul %f, %x : (tensor<1x3xf32>, tensor<3xf32>) -> tensor<1x3xf32>
+  return %a, %b : tensor<2x3xf32>, tensor<1x3xf32>
 }

@@ -70,7 +70,7 @@ func.func @copies(%x: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>, tensor<2x
 func.func @in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
   %w = kiln.constant {value = dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>} : () -> tensor<4xf32>
   %0 = kiln.kernel %x, %w attributes {family = "f", problem = "p", config = "{}", packed = [{input = 1, recipe = "reshape[1,4]", type = "f32[1,4]"}],
-    sizes = [], plan = {in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
+    sizes = [], plan = {dims = [["4"], ["4"], ["4"]], in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
       {buffers = ["in0", "workspace"], sizes = [], grid = "1", scratch = "0"},
       {buffers = ["in0", "packed0", "out0"], sizes = [], grid = "4", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
@@ -78,7 +78,7 @@ func.func @in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
     kiln.yield %s : tensor<4xf32>
   }
   %1 = kiln.kernel %0, %w attributes {family = "f", problem = "p", config = "{}", packed = [{input = 1, recipe = "reshape[1,4]", type = "f32[1,4]"}],
-    sizes = [], plan = {in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
+    sizes = [], plan = {dims = [["4"], ["4"], ["4"]], in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
       {buffers = ["in0", "workspace"], sizes = [], grid = "1", scratch = "0"},
       {buffers = ["in0", "packed0", "out0"], sizes = [], grid = "4", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
@@ -102,14 +102,14 @@ func.func @in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
 func.func @not_in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = kiln.neg %x : (tensor<4xf32>) -> tensor<4xf32>
   %1 = kiln.kernel %0 attributes {family = "f", problem = "p", config = "{}", packed = [],
-    sizes = [], plan = {in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
+    sizes = [], plan = {dims = [["4"], ["4"]], in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
       {buffers = ["in0", "out0"], sizes = [], grid = "1", scratch = "0"}]}} : (tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>):
     %s = kiln.exp %a : (tensor<4xf32>) -> tensor<4xf32>
     kiln.yield %s : tensor<4xf32>
   }
   %2 = kiln.kernel %0, %0 attributes {family = "f", problem = "p", config = "{}", packed = [],
-    sizes = [], plan = {in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
+    sizes = [], plan = {dims = [["4"], ["4"], ["4"]], in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
       {buffers = ["in0", "out0"], sizes = [], grid = "1", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
     %s = kiln.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
@@ -117,6 +117,32 @@ func.func @not_in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
   }
   %3 = kiln.add %1, %2 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   return %3 : tensor<4xf32>
+}
+
+// -----
+
+// What a kernel's problem says of a size and the table does not prove is checked, once; what it proves is not.
+// CHECK-LABEL: plan.program @sizes_of_kernels
+// CHECK-NOT: plan.check
+// CHECK: plan.check "equal" "d$_0", "N"
+// CHECK-NOT: plan.check
+func.func @sizes_of_kernels(%x: tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
+    attributes {kiln.sizes = ["N", "d$_0 = (N+1) floordiv 2"]} {
+  %0 = kiln.kernel %x attributes {family = "f", problem = "p", config = "{}", packed = [],
+    sizes = ["N"], plan = {dims = [["d0", "4"], ["(d0+1) floordiv 2"]], in_place = [], workspace = "0", flops = "8", bytes = "16", launches = [
+      {buffers = ["in0", "out0"], sizes = ["d0"], grid = "1", scratch = "0"}]}} : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>> {
+  ^bb0(%a: tensor<?x4xf32, #kiln.dims<[N, 4]>>):
+    %s = kiln.reshape %a : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
+    kiln.yield %s : tensor<?xf32, #kiln.dims<[d$_0]>>
+  }
+  %1 = kiln.kernel %0 attributes {family = "f", problem = "p2", config = "{}", packed = [],
+    sizes = ["N"], plan = {dims = [["d0"], ["d0"]], in_place = [], workspace = "0", flops = "8", bytes = "16", launches = [
+      {buffers = ["in0", "out0"], sizes = ["d0"], grid = "1", scratch = "0"}]}} : (tensor<?xf32, #kiln.dims<[d$_0]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>> {
+  ^bb0(%a: tensor<?xf32, #kiln.dims<[d$_0]>>):
+    %s = kiln.neg %a : (tensor<?xf32, #kiln.dims<[d$_0]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
+    kiln.yield %s : tensor<?xf32, #kiln.dims<[d$_0]>>
+  }
+  return %1 : tensor<?xf32, #kiln.dims<[d$_0]>>
 }
 
 // -----

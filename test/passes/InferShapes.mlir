@@ -2,8 +2,8 @@
 
 // A chain of shape arithmetic gives the reshape its dims, under the names of the input's.
 // CHECK-LABEL: @chain
-// CHECK-SAME: kiln.sizes = ["N", "H", "W", "d0 = ((H+1) floordiv 2)", "d1 = ((W+1) floordiv 2)"]
-// CHECK: kiln.conv {{.*}} -> tensor<?x8x?x?xf32, #kiln.dims<[N, 8, d0, d1]>>
+// CHECK-SAME: kiln.sizes = ["N", "H", "W", "d$_0 = ((H+1) floordiv 2)", "d$_1 = ((W+1) floordiv 2)"]
+// CHECK: kiln.conv {{.*}} -> tensor<?x8x?x?xf32, #kiln.dims<[N, 8, d$_0, d$_1]>>
 // CHECK: kiln.reduce {{.*}} -> tensor<?x8x1x1xf32, #kiln.dims<[N, 8, 1, 1]>>
 // CHECK-NEXT: kiln.reshape %{{[0-9]+}} : {{.*}} -> tensor<?x8xf32, #kiln.dims<[N, 8]>>
 func.func @chain(%x: tensor<?x3x?x?xf32, #kiln.dims<[N, 3, H, W]>>, %w: tensor<8x3x3x3xf32>) -> tensor<?x?xf32> {
@@ -23,9 +23,9 @@ func.func @chain(%x: tensor<?x3x?x?xf32, #kiln.dims<[N, 3, H, W]>>, %w: tensor<8
 // Equal expressions are one symbol; sizes that an op joins become one.
 // CHECK-LABEL: @joined
 // CHECK-SAME: %arg0: tensor<?x4xf32, #kiln.dims<[A, 4]>>, %arg1: tensor<4x?xf32, #kiln.dims<[4, B]>>
-// CHECK: kiln.concat {{.*}} -> tensor<?x4xf32, #kiln.dims<[d0, 4]>>
-// CHECK: kiln.concat {{.*}} -> tensor<?x4xf32, #kiln.dims<[d0, 4]>>
-// CHECK: kiln.matmul {{.*}} -> tensor<?x?xf32, #kiln.dims<[d0, B]>>
+// CHECK: kiln.concat {{.*}} -> tensor<?x4xf32, #kiln.dims<[d$_0, 4]>>
+// CHECK: kiln.concat {{.*}} -> tensor<?x4xf32, #kiln.dims<[d$_0, 4]>>
+// CHECK: kiln.matmul {{.*}} -> tensor<?x?xf32, #kiln.dims<[d$_0, B]>>
 func.func @joined(%x: tensor<?x4xf32, #kiln.dims<[A, 4]>>, %w: tensor<?x?xf32, #kiln.dims<[K, B]>>) -> tensor<?x?xf32> {
   %a = kiln.concat %x, %x {axis = 0 : i64} : (tensor<?x4xf32, #kiln.dims<[A, 4]>>, tensor<?x4xf32, #kiln.dims<[A, 4]>>) -> tensor<?x4xf32>
   %b = kiln.concat %x, %x {axis = 0 : i64} : (tensor<?x4xf32, #kiln.dims<[A, 4]>>, tensor<?x4xf32, #kiln.dims<[A, 4]>>) -> tensor<?x4xf32>
@@ -52,8 +52,8 @@ func.func @joined_ranges(%x: tensor<3x?xf32, #kiln.dims<[3, A]>>, %w: tensor<?x?
 // Must not fire: a broadcast of two unknown sizes stays ambiguous, with a check; a reshape to sizes from data keeps its operand.
 // CHECK-LABEL: @ambiguous
 // CHECK-SAME: "check A ~ B"
-// CHECK: kiln.add {{.*}} -> tensor<?xf32, #kiln.dims<[d0]>>
-// CHECK: kiln.reshape %{{.*}}, %arg2 : {{.*}} -> tensor<?x?xf32, #kiln.dims<[u1, u2]>>
+// CHECK: kiln.add {{.*}} -> tensor<?xf32, #kiln.dims<[d$_0]>>
+// CHECK: kiln.reshape %{{.*}}, %arg2 : {{.*}} -> tensor<?x?xf32, #kiln.dims<[u$_1, u$_2]>>
 func.func @ambiguous(%x: tensor<?xf32, #kiln.dims<[A]>>, %y: tensor<?xf32, #kiln.dims<[B]>>, %shape: tensor<2xi64>) -> tensor<?x?xf32> {
   %a = kiln.add %x, %y : (tensor<?xf32, #kiln.dims<[A]>>, tensor<?xf32, #kiln.dims<[B]>>) -> tensor<?xf32>
   %r = kiln.reshape %a, %shape : (tensor<?xf32>, tensor<2xi64>) -> tensor<?x?xf32>

@@ -13,7 +13,9 @@ namespace kiln::onnx {
 class ImportState {
 public:
   ImportState(mlir::MLIRContext *context, WeightStore &weights, std::string directory)
-      : builder(context), shapes(sizes), external(std::move(directory)), weights(weights) {}
+      : builder(context), shapes(sizes), external(std::move(directory)), weights(weights) {
+    shapes.rememberValues(); // an import erases no op
+  }
 
   /// Registers the model's bytes, under `id` or a name like it that is still free.
   Status addModel(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner);

@@ -135,7 +135,7 @@ static Result<Value> resultOf(Result<mlir::Operation *> op) {
 
 Result<Value> NodeImport::emit(std::string_view mnemonic, const std::vector<Value> &operands,
                                const Attributes &attributes) const {
-  return resultOf(makeOp(state.builder, state.shapes, state.location, mnemonic, operands, attributes));
+  return resultOf(makeOp(state.builder, state.sizes, state.location, mnemonic, operands, attributes));
 }
 
 Result<Value> NodeImport::reshape(Value value, const Dims &dims) const {
@@ -148,7 +148,7 @@ Result<Value> NodeImport::reshape(Value value, const Dims &dims) const {
 
 Result<Value> NodeImport::expand(Value value, const Dims &dims) const {
   auto from = llvm::cast<mlir::RankedTensorType>(value.getType());
-  KILN_ASSIGN(Dims met, state.sizes.broadcast(getDims(value), dims));
+  KILN_ASSIGN(Dims met, state.shapes.broadcast(getDims(value), dims));
   mlir::Type to = state.sizes.tensorType(dims, from.getElementType());
   if (state.sizes.tensorType(met, from.getElementType()) != to)
     return makeError(ErrorCode::E0304, "an operand of rank ", from.getRank(), " does not broadcast to rank ",

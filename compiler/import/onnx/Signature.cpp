@@ -67,9 +67,9 @@ Result<Dims> Signature::declaredDims(const ValueInfoProto &input) {
   for (size_t axis = 0; axis < rank; ++axis) {
     Dim dim = input.hasShape ? input.dims[axis] : Dim();
     if (isUnknown(dim))
-      dims.push_back(sizes.declare(freshName(input, axis)));
+      dims.push_back(sizes.declareUser(freshName(input, axis)));
     else if (dim.kind == Dim::Param)
-      dims.push_back(sizes.declare(llvm::StringRef(dim.param.data(), dim.param.size())));
+      dims.push_back(sizes.declareUser(llvm::StringRef(dim.param.data(), dim.param.size())));
     else
       dims.push_back(SizeExpr(dim.value));
   }
