@@ -57,7 +57,7 @@ Status kiln::compileModel(const CompileInput &input, const CompileOptions &given
   }
   AtomicFile file;
   KILN_TRY(file.open(output.path));
-  FileSink sink(file.descriptor());
+  FileSink sink(file.descriptor(), output.path);
   KILN_TRY(c->writeArtifact(sink));
   return file.commit();
 }

@@ -1,13 +1,13 @@
 // A compilation's module as text, read and printed, and the files that its weights lie in.
 
 #include "codegen/cpu/Lowering.h"
-#include "compiler/import/MappedFile.h"
 #include "compiler/session/Compilation.h"
 #include "compiler/session/TensorSizes.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/WeightStore.h"
 #include "runtime/base/AtomicFile.h"
+#include "runtime/base/MappedFile.h"
 
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/Parser/Parser.h"

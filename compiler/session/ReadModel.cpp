@@ -1,9 +1,9 @@
 // What a compilation reads: the table of input formats, told apart by their bytes.
 
-#include "compiler/import/MappedFile.h"
 #include "compiler/import/onnx/Importer.h"
 #include "compiler/session/Compilation.h"
 #include "dialects/kiln/WeightStore.h"
+#include "runtime/base/MappedFile.h"
 #include "runtime/plan/Artifact.h"
 
 #include <filesystem>

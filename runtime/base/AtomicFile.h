@@ -18,7 +18,8 @@ public:
   ~AtomicFile();
 
   /// Opens an empty file that is to become `path`, or what a link there points to. E0106 when that cannot be, also when
-  /// something else than a regular file (a folder, a device) is there.
+  /// something else than a regular file (a folder, a device) is there. Removes what writers on this host left in the
+  /// same folder when they were killed.
   Status open(const std::string &path);
   int descriptor() const { return fd; }
   /// Appends.
@@ -27,9 +28,11 @@ public:
   Status commit();
 
 private:
+  bool create(const std::string &folder);
+
   std::string path;    // as given, for messages
   std::string target;  // links resolved
-  std::string partial; // being written
+  std::string partial; // being written; locked for as long as it has this name
   int fd = -1;
 };
 

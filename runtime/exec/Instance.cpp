@@ -11,7 +11,7 @@ namespace {
 /// Below this a launch is over before a second thread has joined in.
 constexpr double serialNanoseconds = 2000;
 
-/// A rough guess of a launch's time on one thread that is good at it, from its work.
+/// A rough guess of a kernel's time on one thread that is good at it, from its work.
 double guessNanoseconds(double flops, double bytes) { return std::max(flops / 50, bytes / 20); }
 
 class Builder {
@@ -20,6 +20,7 @@ public:
       : artifact(artifact), p(artifact.program()), c(compiled), out(out) {}
 
   Status run() {
+    KILN_TRY(findSkipped());
     KILN_TRY(evaluateViews());
     KILN_TRY(placeBuffers());
     KILN_TRY(checkViewsFit());
@@ -47,8 +48,34 @@ private:
     return text.empty() ? text : text + ")";
   }
 
+  /// Finds the steps that do not run and with them the views and buffers that nobody uses: their sizes need not make
+  /// sense for these inputs.
+  Status findSkipped() {
+    usedViews.assign(p.views.size(), false);
+    usedBuffers.assign(p.buffers.size(), false);
+    auto use = [&](ViewId id) {
+      if (id != noView)
+        usedViews[id] = usedBuffers[p.views[id].buffer] = true;
+    };
+    for (const auto *ports : {&p.inputs, &p.outputs})
+      for (const Port &port : *ports)
+        use(port.view);
+    for (size_t i = 0; i < p.steps.size(); ++i) {
+      KILN_ASSIGN(bool runs, guardsHold(i));
+      skipped.push_back(!runs);
+      if (runs)
+        p.steps[i].forEachView(use);
+    }
+    return Status();
+  }
+
   Status evaluateViews() {
+    viewDims.resize(p.views.size());
+    viewOffsets.assign(p.views.size(), 0);
+    viewBytes.assign(p.views.size(), 0);
     for (size_t i = 0; i < p.views.size(); ++i) {
+      if (!usedViews[i])
+        continue;
       std::vector<int64_t> dims;
       for (const CompiledSize &d : c.viewDims[i]) {
         KILN_ASSIGN(int64_t dim, size(d, "a dim"));
@@ -58,9 +85,9 @@ private:
       std::optional<int64_t> bytes = byteCount(p.views[i].dtype, dims);
       if (!bytes)
         return makeError(ErrorCode::E0308, "a tensor is too large for the bound inputs", printSymbols());
-      viewDims.push_back(std::move(dims));
-      viewOffsets.push_back(offset);
-      viewBytes.push_back(*bytes);
+      viewDims[i] = std::move(dims);
+      viewOffsets[i] = offset;
+      viewBytes[i] = *bytes;
     }
     return Status();
   }
@@ -72,7 +99,9 @@ private:
     for (size_t i = 0; i < p.buffers.size(); ++i) {
       const Buffer &b = p.buffers[i];
       if (b.inArena()) {
-        KILN_ASSIGN(bufferBytes[i], size(c.bufferBytes[i], "a buffer's size"));
+        if (usedBuffers[i]) {
+          KILN_ASSIGN(bufferBytes[i], size(c.bufferBytes[i], "a buffer's size"));
+        }
         intervals.push_back({bufferBytes[i], b.firstStep, b.lastStep});
       } else if (b.place == Buffer::Place::Constant) {
         bufferBytes[i] = int64_t(artifact.constant(b.index).size());
@@ -100,6 +129,8 @@ private:
   Status checkViewsFit() {
     for (size_t i = 0; i < p.views.size(); ++i) {
       int64_t limit = bufferBytes[p.views[i].buffer];
+      if (!usedViews[i])
+        continue;
       if (viewOffsets[i] > limit || viewBytes[i] > limit - viewOffsets[i] ||
           viewOffsets[i] % dtypeBytes(p.views[i].dtype) != 0)
         return makeError(ErrorCode::E0517, "view ", i, " of the plan does not fit its buffer", printSymbols());
@@ -145,14 +176,40 @@ private:
     return true;
   }
 
+  /// Whether step `index` is a launch that goes on with the kernel call of the step before it.
+  bool continuesCall(size_t index) const {
+    auto *launch = index > 0 ? std::get_if<LaunchStep>(&p.steps[index].action) : nullptr;
+    auto *before = launch ? std::get_if<LaunchStep>(&p.steps[index - 1].action) : nullptr;
+    return before && launch->kernel == before->kernel && launch->entry == before->entry + 1;
+  }
+
+  /// The time of all launches of the kernel call that step `index` belongs to: the work is booked on one of them, and
+  /// the others, which prepare or finish it, are of its kind.
+  Result<double> guessCall(size_t index) {
+    size_t first = index, last = index;
+    while (continuesCall(first))
+      --first;
+    while (last + 1 < p.steps.size() && continuesCall(last + 1))
+      ++last;
+    double flops = 0, bytes = 0;
+    for (size_t i = first; i <= last; ++i) {
+      if (skipped[i])
+        continue;
+      KILN_ASSIGN(int64_t stepFlops, size(c.flops[i], "a step's work"));
+      KILN_ASSIGN(int64_t stepBytes, size(c.bytes[i], "a step's work"));
+      flops += double(stepFlops);
+      bytes += double(stepBytes);
+    }
+    return guessNanoseconds(flops, bytes);
+  }
+
   Status resolve(size_t index) {
     const Step &step = p.steps[index];
-    KILN_ASSIGN(bool runs, guardsHold(index));
-    if (!runs) { // its sizes need not make sense for these inputs
-      ResolvedStep skipped;
-      skipped.kind = ResolvedStep::Kind::Skipped;
-      skipped.firstOperand = uint32_t(out.operands.size());
-      out.steps.push_back(skipped);
+    if (skipped[index]) {
+      ResolvedStep none;
+      none.kind = ResolvedStep::Kind::Skipped;
+      none.firstOperand = uint32_t(out.operands.size());
+      out.steps.push_back(none);
       out.flops.push_back(0);
       out.bytes.push_back(0);
       return Status();
@@ -185,7 +242,8 @@ private:
       if (scratch > (int64_t(1) << 40))
         return makeError(ErrorCode::E0510, "a kernel wants ", scratch, " bytes of scratch");
       out.scratchBytes = std::max(out.scratchBytes, alignUp(scratch, bufferAlignment));
-      r.parallel = r.grid > 1 && guessNanoseconds(double(flops), double(bytes)) >= serialNanoseconds;
+      KILN_ASSIGN(double time, guessCall(index));
+      r.parallel = r.grid > 1 && time >= serialNanoseconds;
     } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
       r.kind = ResolvedStep::Kind::HostCall;
       r.hostKernel = c.hostKernels[index];
@@ -213,6 +271,8 @@ private:
   const Program &p;
   const CompiledProgram &c;
   Instance &out;
+  std::vector<bool> skipped;                // by step
+  std::vector<bool> usedViews, usedBuffers; // by a port or a step that runs; of the others nothing is known
   std::vector<std::vector<int64_t>> viewDims;
   std::vector<int64_t> viewOffsets, viewBytes, bufferBytes, bufferOffsets;
 };

@@ -47,7 +47,7 @@ struct Address {
 /// One step, ready but for addresses. Which members count depends on `kind`.
 struct ResolvedStep {
   enum class Kind : uint8_t { Launch, HostCall, Copy, Skipped } kind = Kind::Launch;
-  bool parallel = false;     ///< Launch: worth more than one thread
+  bool parallel = false;     ///< Launch: its kernel is worth more than one thread
   uint32_t firstOperand = 0; ///< into Instance::operands; of a host call inputs come first
   uint32_t operandCount = 0;
   uint32_t inputCount = 0;   ///< HostCall

@@ -1,5 +1,7 @@
 #include "runtime/plan/Artifact.h"
 
+#include "runtime/base/MappedFile.h"
+#include "runtime/base/ReadFile.h"
 #include "runtime/base/Tensor.h"
 #include "runtime/include/kiln/kernel_abi.h"
 #include "runtime/plan/ArtifactHeader.h"
@@ -7,9 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace kiln {
@@ -37,28 +37,17 @@ bool Artifact::looksLike(std::span<const std::byte> bytes) {
 Artifact::~Artifact() {
   if (codeMapping)
     ::munmap(codeMapping, codeMappingBytes);
-  if (fileMapping)
-    ::munmap(fileMapping, fileMappingBytes);
 }
 
 Result<std::shared_ptr<const Artifact>> Artifact::open(const std::string &path) {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  struct stat info;
-  if (file.fd < 0 || ::fstat(file.fd, &info) != 0)
-    return makeError(ErrorCode::E0101, path, ": cannot be opened: ", std::strerror(errno));
-  if (!S_ISREG(info.st_mode))
-    return makeError(ErrorCode::E0101, path, ": is not a regular file");
+  KILN_ASSIGN(int fd, openForReading(path));
+  Descriptor descriptor{fd};
+  KILN_ASSIGN(std::shared_ptr<const MappedFile> file, MappedFile::map(fd, path));
   std::shared_ptr<Artifact> artifact(new Artifact);
-  size_t bytes = size_t(info.st_size);
-  if (bytes > 0) {
-    void *mapping = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.fd, 0);
-    if (mapping == MAP_FAILED)
-      return makeError(ErrorCode::E0101, path, ": cannot be mapped: ", std::strerror(errno));
-    artifact->fileMapping = mapping;
-    artifact->fileMappingBytes = bytes;
-    artifact->whole = {static_cast<const std::byte *>(mapping), bytes};
-  }
-  Result<std::shared_ptr<const Artifact>> loaded = load(std::move(artifact), file.fd);
+  artifact->context = path + ": ";
+  artifact->whole = file->bytes();
+  artifact->owner = std::move(file);
+  Result<std::shared_ptr<const Artifact>> loaded = load(std::move(artifact), fd);
   if (!loaded.ok())
     return loaded.status().withContext(path + ": ");
   return loaded;
@@ -145,7 +134,7 @@ Status Artifact::mapCode(int fd, uint64_t offset, uint64_t size) {
     mapping = ::mmap(nullptr, codeMappingBytes, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, off_t(offset));
   if (mapping == MAP_FAILED) { // in memory, or on a file system mounted noexec: through an anonymous file
     Descriptor memory{::memfd_create("kiln-code", MFD_CLOEXEC)};
-    if (memory.fd >= 0 && FileSink(memory.fd).write(theCode).ok())
+    if (memory.fd >= 0 && FileSink(memory.fd, "kiln-code").write(theCode).ok())
       mapping = ::mmap(nullptr, codeMappingBytes, PROT_READ | PROT_EXEC, MAP_PRIVATE, memory.fd, 0);
   }
   if (mapping == MAP_FAILED) {
@@ -173,8 +162,11 @@ std::span<const std::byte> Artifact::constant(size_t index) const {
 Status Artifact::verifyWeights() const {
   for (size_t i = 0; i < theProgram.constants.size(); ++i) {
     std::span<const std::byte> bytes = constant(i);
+    const std::string &name = theProgram.constants[i].name;
     if (hash64(bytes.data(), bytes.size()) != theProgram.constants[i].digest)
-      return makeError(ErrorCode::E0608, "constant '", theProgram.constants[i].name, "' is damaged");
+      return makeError(ErrorCode::E0608, context, "weights are damaged: constant ", i,
+                       name.empty() ? "" : " (\"" + name + "\")",
+                       " does not match its checksum; copy or compile the artifact again");
   }
   return Status();
 }

@@ -40,15 +40,16 @@ public:
 };
 
 /// Writes to an open file descriptor, from its start; the caller owns the descriptor (and renames
-/// the finished file).
+/// the finished file). `name` is what errors say cannot be written.
 class FileSink : public ByteSink {
 public:
-  explicit FileSink(int fd) : fd(fd) {}
+  FileSink(int fd, std::string name) : fd(fd), name(std::move(name)) {}
   Status write(std::span<const std::byte> bytes) override;
   Status patch(uint64_t offset, std::span<const std::byte> bytes) override;
 
 private:
   int fd;
+  std::string name;
   uint64_t position = 0;
 };
 
@@ -85,7 +86,7 @@ public:
   /// Bytes of a constant, in place.
   std::span<const std::byte> constant(size_t index) const;
 
-  /// Compares every constant with its digest (E0608).
+  /// Compares every constant with its digest (E0608), which reads all weights.
   Status verifyWeights() const;
 
 private:
@@ -97,9 +98,10 @@ private:
   Program theProgram;
   uint32_t theVersion = 0;
   std::span<const std::byte> whole, theCode, theWeights;
-  std::shared_ptr<const void> owner;
-  void *fileMapping = nullptr, *codeMapping = nullptr;
-  size_t fileMappingBytes = 0, codeMappingBytes = 0;
+  std::shared_ptr<const void> owner; // of the bytes
+  std::string context;               // of errors: "FILE: ", or nothing
+  void *codeMapping = nullptr;
+  size_t codeMappingBytes = 0;
 };
 
 } // namespace kiln

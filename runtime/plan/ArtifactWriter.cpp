@@ -34,13 +34,13 @@ template <typename T> std::span<const std::byte> bytesOf(const T &v) {
   return std::as_bytes(std::span<const T>(&v, 1));
 }
 
-Status writeAll(int fd, std::span<const std::byte> bytes, uint64_t offset) {
+Status writeAll(int fd, const std::string &name, std::span<const std::byte> bytes, uint64_t offset) {
   while (!bytes.empty()) {
     ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), off_t(offset));
     if (n < 0 && errno == EINTR)
       continue;
     if (n <= 0)
-      return makeError(ErrorCode::E0106, "writing failed: ", std::strerror(errno));
+      return makeError(ErrorCode::E0106, name, ": cannot be written: ", std::strerror(errno));
     bytes = bytes.subspan(size_t(n));
     offset += uint64_t(n);
   }
@@ -60,12 +60,14 @@ Status MemorySink::patch(uint64_t offset, std::span<const std::byte> more) {
 }
 
 Status FileSink::write(std::span<const std::byte> bytes) {
-  KILN_TRY(writeAll(fd, bytes, position));
+  KILN_TRY(writeAll(fd, name, bytes, position));
   position += bytes.size();
   return Status();
 }
 
-Status FileSink::patch(uint64_t offset, std::span<const std::byte> bytes) { return writeAll(fd, bytes, offset); }
+Status FileSink::patch(uint64_t offset, std::span<const std::byte> bytes) {
+  return writeAll(fd, name, bytes, offset);
+}
 
 Status writeArtifact(const Program &given, std::span<const std::byte> code, const ConstantBytes &constants,
                      ByteSink &sink) {

@@ -154,12 +154,30 @@ struct CopyStep {
 struct Step {
   std::variant<LaunchStep, HostCallStep, CopyStep> action;
   std::string node; ///< name of the model node (of the main one of a fused kernel); for errors and profiles
-  SizeExpr flops;   ///< floating-point operations
-  SizeExpr bytes;   ///< least memory traffic: operands read and results written once
+  SizeExpr flops;   ///< floating-point operations; those of a kernel count at its last launch
+  SizeExpr bytes;   ///< least memory traffic: operands read and results written once; likewise
   /// The step runs only for sizes that satisfy all of these. A launch site with variants (M == 1, M
   /// mod 8 == 0, any) is a run of steps whose guards exclude each other; which ones run is decided
   /// once per distinct sizes.
   std::vector<Condition> guards;
+
+  /// Calls `use` with every view that the step reads or writes; noView for absent operands.
+  template <typename Use> void forEachView(Use use) const {
+    if (auto *launch = std::get_if<LaunchStep>(&action)) {
+      for (ViewId id : launch->buffers)
+        use(id);
+      use(launch->workspace);
+    } else if (auto *call = std::get_if<HostCallStep>(&action)) {
+      for (ViewId id : call->inputs)
+        use(id);
+      for (ViewId id : call->outputs)
+        use(id);
+    } else {
+      const CopyStep &copy = std::get<CopyStep>(action);
+      use(copy.source);
+      use(copy.target);
+    }
+  }
 };
 
 struct Program {

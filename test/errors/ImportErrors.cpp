@@ -1,5 +1,5 @@
 // What a user sees when a model cannot be imported: the exact texts.
-#include "compiler/import/MappedFile.h"
+#include "runtime/base/MappedFile.h"
 #include "test/import/ImportTesting.h"
 
 #include <sstream>
@@ -156,5 +156,5 @@ TEST_CASE("files that are no models") {
   CHECK(Imported("hello").error() ==
         "model.onnx: byte 3: a field has an unknown wire type (in ModelProto) [KILN-E0103]");
   CHECK(formatError(MappedFile::open("/nonexistent/m.onnx").status()) ==
-        "/nonexistent/m.onnx: No such file or directory [KILN-E0101]");
+        "/nonexistent/m.onnx: cannot be opened: No such file or directory [KILN-E0101]");
 }

@@ -1,5 +1,5 @@
 // Whole models: signature, names, order, constants, functions.
-#include "compiler/import/MappedFile.h"
+#include "runtime/base/MappedFile.h"
 #include "test/import/ImportTesting.h"
 
 #include <filesystem>

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <random>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace kiln;
@@ -59,7 +60,7 @@ TEST_CASE("an artifact file is mapped and its weights used in place") {
       writeArtifact(
           b.finish(), b.code,
           [&](size_t i) -> Result<std::span<const std::byte>> { return std::span<const std::byte>(b.constants[i]); },
-          *std::make_unique<FileSink>(fd))
+          *std::make_unique<FileSink>(fd, path))
           .ok());
   ::close(fd);
   auto artifact = Artifact::open(path);
@@ -72,6 +73,29 @@ TEST_CASE("an artifact file is mapped and its weights used in place") {
   std::remove(path.c_str());
   CHECK(Artifact::open(path).status().code() == ErrorCode::E0101);
   CHECK(Artifact::open("/").status().code() == ErrorCode::E0101);
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  CHECK(formatError(Artifact::open(path).status()) == path + ": cannot be opened: it is no regular file [KILN-E0101]");
+  std::remove(path.c_str());
+}
+
+TEST_CASE("a full disk is an error that names the file") {
+  int fd = ::open("/dev/full", O_WRONLY);
+  REQUIRE(fd >= 0);
+  CHECK(formatError(FileSink(fd, "m.kiln").write(std::vector<std::byte>(10))) ==
+        "m.kiln: cannot be written: No space left on device [KILN-E0106]");
+  ::close(fd);
+}
+
+TEST_CASE("damaged weights are named") {
+  std::vector<std::byte> bytes = sampleProgram().bytes();
+  ArtifactHeader h;
+  std::memcpy(&h, bytes.data(), sizeof h);
+  bytes[h.weightsOffset] ^= std::byte(1);
+  auto artifact = Artifact::fromBytes(bytes);
+  REQUIRE(artifact.ok());
+  CHECK(formatError((*artifact)->verifyWeights()) ==
+        "weights are damaged: constant 0 (\"w\") does not match its checksum; copy or compile the artifact again "
+        "[KILN-E0608]");
 }
 
 TEST_CASE("other files and other versions are told apart") {

@@ -284,6 +284,59 @@ TEST_CASE("a launch site runs the variant that its guards choose") {
   }
 }
 
+TEST_CASE("what only a skipped step uses need not make sense") {
+  ProgramBuilder b;
+  b.symbol("N", 0, 0);
+  ViewId x = b.input("x", DType::F32, {"N"}), y = b.output("y", DType::F32, {"N"});
+  SizeExpr n = SizeExpr::symbol("N");
+  // For N of 4 and less this has a negative size.
+  ViewId t = b.temp(DType::F32, {"N-4"});
+  ViewId head = b.view(b.p.views[x].buffer, DType::F32, b.dims({"N-4"}));
+  b.call("neg", {head}, {t}).guards = {{n, 4, Condition::Relation::Above}};
+  b.call("abs", {x}, {y});
+  ExecutionContext context(load(b), 1);
+  for (int64_t size : {2, 6}) {
+    Tensor in = iota({size}, -1);
+    std::vector<TensorView> views{in.view()};
+    auto r = context.run(views);
+    INFO(formatError(r.status()));
+    REQUIRE(r.ok());
+    CHECK((*r)[0].as<float>()[0] == 1);
+  }
+  b.p.steps[0].guards.clear();
+  ExecutionContext unguarded(load(b), 1);
+  Tensor in = iota({2});
+  CHECK(runError(unguarded, {in.view()}) == "a dim is negative or overflows for the bound inputs (N = 2) [KILN-E0308]");
+}
+
+TEST_CASE("all launches of a kernel that is worth it share their work") {
+  ProgramBuilder b;
+  b.p.target = "x86-64-v3";
+  b.symbol("N", 0, 0);
+  ViewId x = b.input("x", DType::F32, {"N"}), out = b.output("y", DType::F32, {"N"});
+  ViewId t = b.temp(DType::F32, {"N"}), u = b.temp(DType::F32, {"N"});
+  KernelId two = b.kernel(kernelCode("AddF32")), small = b.kernel(kernelCode("AddF32"));
+  b.p.kernels[two].entries = {0, 0};
+  b.launch(two, {x, x, t}, "rrw", "4", {"N"});
+  b.launch(two, {t, x, u}, "rrw", "4", {"N"}).entry = 1;
+  b.p.steps.back().bytes = *SizeExpr::parse("N*1000"); // of the whole kernel
+  b.launch(small, {u, t, out}, "rrw", "4", {"N"});
+  auto model = load(b);
+  ExecutionContext one(model, 1), three(model, 3);
+  for (int64_t n : {5, 1000}) {
+    Tensor in = iota({n});
+    std::vector<TensorView> views{in.view()};
+    auto a = one.run(views), c = three.run(views);
+    REQUIRE((a.ok() && c.ok()));
+    CHECK(std::memcmp((*a)[0].data(), (*c)[0].data(), size_t(n) * sizeof(float)) == 0);
+    CHECK((*a)[0].as<float>()[4] == 20);
+    const std::vector<ResolvedStep> &steps = three.lastInstance()->steps;
+    CHECK(steps[0].parallel == (n == 1000));
+    CHECK(steps[1].parallel == (n == 1000));
+    CHECK(!steps[2].parallel);
+  }
+}
+
 TEST_CASE("static plans use their own offsets") {
   ProgramBuilder b;
   ViewId x = b.input("x", DType::F32, {"1000"}), y = b.output("y", DType::F32, {"1000"});

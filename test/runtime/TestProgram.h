@@ -126,21 +126,8 @@ public:
       b.firstStep = std::min(b.firstStep, uint32_t(step));
       b.lastStep = std::max(b.lastStep, uint32_t(step));
     };
-    for (size_t i = 0; i < p.steps.size(); ++i) {
-      if (auto *l = std::get_if<LaunchStep>(&p.steps[i].action)) {
-        for (ViewId v : l->buffers)
-          use(i, v);
-        use(i, l->workspace);
-      } else if (auto *c = std::get_if<HostCallStep>(&p.steps[i].action)) {
-        for (ViewId v : c->inputs)
-          use(i, v);
-        for (ViewId v : c->outputs)
-          use(i, v);
-      } else {
-        use(i, std::get<CopyStep>(p.steps[i].action).source);
-        use(i, std::get<CopyStep>(p.steps[i].action).target);
-      }
-    }
+    for (size_t i = 0; i < p.steps.size(); ++i)
+      p.steps[i].forEachView([&](ViewId v) { use(i, v); });
     for (Buffer &b : p.buffers)
       if (b.firstStep == UINT32_MAX)
         b.firstStep = 0;

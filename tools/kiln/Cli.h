@@ -111,6 +111,7 @@ struct RunArguments {
   CompileArguments compile;
   std::vector<std::string> inputs;
   std::string outputDirectory;
+  bool verify = false;
 };
 struct BenchArguments {
   CompileArguments compile;
@@ -129,6 +130,7 @@ int runCommand(const RunArguments &arguments);
 int benchCommand(const BenchArguments &arguments);
 int inspectCommand(const InspectArguments &arguments);
 int compileCommand(const CompileArguments &arguments, const std::string &output);
+int verifyCommand(const std::string &artifact);
 
 /// "3.21 MB"
 std::string printBytes(double bytes);

@@ -25,16 +25,20 @@ public:
     struct sigaction action = {};
     action.sa_handler = [](int) { interrupted = 1; };
     action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, &oldInterrupt);
-    sigaction(SIGTERM, &action, &oldTerminate);
+    for (size_t i = 0; i < std::size(signals); ++i) {
+      sigaction(signals[i], nullptr, &old[i]);
+      if (old[i].sa_handler != SIG_IGN) // under nohup, say
+        sigaction(signals[i], &action, nullptr);
+    }
   }
   ~InterruptGuard() {
-    sigaction(SIGINT, &oldInterrupt, nullptr);
-    sigaction(SIGTERM, &oldTerminate, nullptr);
+    for (size_t i = 0; i < std::size(signals); ++i)
+      sigaction(signals[i], &old[i], nullptr);
   }
 
 private:
-  struct sigaction oldInterrupt, oldTerminate;
+  static constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction old[std::size(signals)];
 };
 
 /// What is under way, on one line of a terminal, and how long each stage took.

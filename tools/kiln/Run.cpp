@@ -78,6 +78,10 @@ static std::string fileName(const std::string &name) {
 
 int runCommand(const RunArguments &arguments) {
   Model model = loadOrCompile(arguments.compile);
+  kiln_status status = KILN_STATUS_INIT;
+  if (arguments.verify)
+    kiln_model_verify(model.get(), &status);
+  check(status);
   if (!arguments.outputDirectory.empty() && mkdir(arguments.outputDirectory.c_str(), 0777) != 0 && errno != EEXIST)
     fail(Failed, arguments.outputDirectory + ": cannot be made: " + strerror(errno) + " [KILN-E0106]");
   std::vector<Value> inputs = makeInputs(model.get(), arguments.compile, arguments.inputs);
@@ -91,7 +95,6 @@ int runCommand(const RunArguments &arguments) {
   if (!madeUp.empty())
     fprintf(stderr, "note: made-up inputs: %s\n", madeUp.c_str());
 
-  kiln_status status = KILN_STATUS_INIT;
   kiln_context_options options = KILN_CONTEXT_OPTIONS_INIT;
   options.threads = arguments.compile.threads;
   kiln_context *raw = nullptr;

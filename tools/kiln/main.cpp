@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -85,6 +86,7 @@ template <typename Command> static int reported(const Command &command) {
 }
 
 int main(int argc, char **argv) {
+  signal(SIGXFSZ, SIG_IGN); // a file beyond the limit is an error of its write, which names it
   CLI::App app{"Kiln compiles machine-learning models to native code, and runs them.", "kiln"};
   app.set_version_flag("--version", std::string("kiln ") + kiln_version());
   app.require_subcommand(1);
@@ -106,6 +108,8 @@ int main(int argc, char **argv) {
                   "a directory to write the outputs to, as NAME.npy; characters of NAME other than letters, digits and "
                   "._- as %XX");
 
+  run->add_flag("--verify", runArguments.verify, "compare the weights with their checksums first");
+
   BenchArguments benchArguments;
   CLI::App *bench = app.add_subcommand("bench", "measure a model or artifact");
   addCompileOptions(*bench, benchArguments.compile, "model or artifact", true);
@@ -126,6 +130,10 @@ int main(int argc, char **argv) {
   addCompileOptions(*inspect, inspectArguments.compile, "model or artifact", false);
   inspect->add_flag("--json", inspectArguments.json, "as JSON, with every kernel and step");
   inspect->add_flag("--plan", inspectArguments.plan, "the host program as text");
+
+  std::string artifact;
+  CLI::App *verify = app.add_subcommand("verify", "compare all of an artifact with its checksums");
+  verify->add_option("ARTIFACT", artifact, "an artifact; loading checks all but the weights")->required();
 
   // After the subcommands, which would inherit it.
   app.footer(
@@ -149,6 +157,8 @@ int main(int argc, char **argv) {
     noteGiven(*inspect, inspectArguments.compile);
     if (*run)
       return runCommand(runArguments);
+    if (*verify)
+      return verifyCommand(artifact);
     if (*bench)
       return benchCommand(benchArguments);
     return inspectCommand(inspectArguments);

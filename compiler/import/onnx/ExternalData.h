@@ -2,7 +2,7 @@
 // leave it: no absolute path, no "..", no symbolic link that leads outside.
 #pragma once
 
-#include "compiler/import/MappedFile.h"
+#include "runtime/base/MappedFile.h"
 #include "runtime/base/Status.h"
 
 #include <map>

@@ -14,6 +14,8 @@ namespace kiln {
 class MappedFile {
 public:
   static Result<std::shared_ptr<const MappedFile>> open(const std::string &path);
+  /// Of an open descriptor, which stays the caller's; `path` names it in errors.
+  static Result<std::shared_ptr<const MappedFile>> map(int fd, const std::string &path);
   ~MappedFile();
   MappedFile(const MappedFile &) = delete;
   MappedFile &operator=(const MappedFile &) = delete;
