@@ -36,7 +36,7 @@ std::optional<std::string> CodegenOracle::layoutPreference(mlir::Operation *op) 
 }
 
 double CodegenOracle::flops(mlir::Operation *op) {
-  if (mnemonicOf(op).empty() || op->getNumResults() != 1 || op->getNumOperands() == 0)
+  if (mnemonicOf(op).empty() || op->getNumResults() == 0 || op->getNumOperands() == 0)
     return 0;
   Result<RegionProblem> region = problemOfOne(op, precision);
   if (!region.ok())
@@ -55,15 +55,7 @@ Result<KernelChoice> CodegenOracle::choose(mlir::Operation *kernel) {
   out.config = choice.config.print();
   out.source = choice.source;
   out.sizes = std::move(region.sizes);
-  // A value that feeds two operands of the kernel is one input of the problem for each: match them up in order.
-  std::vector<bool> taken(kernel->getNumOperands(), false);
-  for (mlir::Value input : region.inputs)
-    for (unsigned i = 0; i < kernel->getNumOperands(); ++i)
-      if (!taken[i] && kernel->getOperand(i) == input) {
-        taken[i] = true;
-        out.inputOrder.push_back(i);
-        break;
-      }
+  out.inputOrder = std::move(region.inputOrder);
   return out;
 }
 

@@ -43,7 +43,7 @@ public:
   /// Whether this family can implement the problem, all of it, at any sizes its symbols allow. Cheap: kernel forming
   /// asks for every step of a growing region.
   virtual bool claims(const Problem &problem) const = 0;
-  /// For a problem of one convolution- or pool-like op in NCHW: the layout it runs better in ("nhwc"), if any.
+  /// For a problem of one convolution- or pool-like op in NCHW: the layout ("nhwc") that is claimed and better, if any.
   virtual std::optional<std::string> layoutPreference(const Problem &problem) const { return std::nullopt; }
 
   /// Every legal configuration worth measuring; holds the default.

@@ -196,8 +196,10 @@ Result<RegionProblem> Converter::finish() {
   RegionProblem out;
   out.problem = std::move(canonical.problem);
   out.problem.inPlace = inferInPlace(out.problem);
-  for (int i : canonical.inputOrder)
+  for (int i : canonical.inputOrder) {
     out.inputs.push_back(inputs[i]);
+    out.inputOrder.push_back(static_cast<unsigned>(i));
+  }
   for (const std::string &symbol : canonical.symbolMap)
     out.sizes.push_back(SizeExpr::symbol(symbol));
   KILN_TRY(out.problem.verify());

@@ -17,6 +17,8 @@ class SizeTable;
 struct RegionProblem {
   Problem problem;                 ///< canonical
   std::vector<mlir::Value> inputs; ///< the value behind each of problem.inputs()
+  /// Of a kiln.kernel: the operand that is each of problem.inputs(). A value may be several operands.
+  std::vector<unsigned> inputOrder;
   std::vector<SizeExpr> sizes;     ///< the value of each of problem.symbols(), over the function's symbols
 };
 

@@ -8,7 +8,6 @@
 
 #include <cstring>
 #include <memory>
-#include <mutex>
 
 using namespace kiln;
 
@@ -49,9 +48,7 @@ Result<CompileOptions> convert(const kiln_compile_options &given) {
                        printable(message).c_str());
     };
   if (given.progress)
-    options.progress = [given, mutex = std::make_shared<std::mutex>()](std::string_view stage, size_t done,
-                                                                       size_t total) {
-      std::lock_guard lock(*mutex);
+    options.progress = [given](std::string_view stage, size_t done, size_t total) {
       return given.progress(given.progress_context, std::string(stage).c_str(), done, total) == 0;
     };
   return options;

@@ -71,14 +71,15 @@ void Compilation::message(Severity severity, const std::string &text) const {
     options.message(severity, text);
 }
 
-bool Compilation::progress(std::string_view stage, size_t done, size_t total) {
-  return !options.progress || options.progress(stage, done, total);
+Status Compilation::progress(std::string_view stage, size_t done, size_t total) {
+  std::lock_guard lock(progressMutex);
+  return !options.progress || options.progress(stage, done, total) ? Status::success() : interrupted();
 }
 
 bool Compilation::begin(Stage stage) {
   if (reached >= stage || (options.stopAfter && stage > *options.stopAfter))
     return false;
-  progress(stageName(stage), 0, 0);
+  current = stage;
   return true;
 }
 
@@ -88,8 +89,7 @@ Status Compilation::end(Stage stage) {
   KILN_TRY(checkStage(*module, stage));
   if (stage <= Stage::Canonical)
     KILN_TRY(checkTensorSizes(*module).withContext(std::filesystem::path(input.path).filename().string() + ": "));
-  if (!progress(stageName(stage), 1, 1))
-    return interrupted();
+  KILN_TRY(progress(stageName(stage), 1, 1));
   if (options.dumpDirectory.empty())
     return Status::success();
   std::string name = dumpName(stage);
@@ -114,6 +114,7 @@ Status Compilation::dump(const std::string &name, const std::string &text) {
 }
 
 Status Compilation::run(std::unique_ptr<Pass> pass) {
+  KILN_TRY(progress(stageName(current), 0, 0));
   std::string name = pass->getArgument().str();
   PassManager manager(&context);
   if (pass->getOpName() == func::FuncOp::getOperationName())

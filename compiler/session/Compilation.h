@@ -12,6 +12,8 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
 
+#include <mutex>
+
 namespace mlir {
 class Pass;
 }
@@ -96,9 +98,12 @@ private:
   /// The error of a module with kernels for target "interpreter".
   static Status kernelsInterpreted();
   void message(Severity severity, const std::string &text) const;
-  bool progress(std::string_view stage, size_t done, size_t total);
+  /// Reports; an error when the caller wants to stop. From any thread.
+  Status progress(std::string_view stage, size_t done, size_t total);
 
   Stage reached = Stage::None;
+  Stage current = Stage::Imported; // under way, for reports
+  std::mutex progressMutex;
   double modelFlops = 0; // at stage canonical
   DiagnosticCollector diagnostics;
 };

@@ -7,7 +7,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 
-#include <atomic>
+#include <mutex>
 
 using namespace kiln;
 
@@ -22,6 +22,27 @@ template <typename Fn> Status forEachKernel(size_t count, size_t threads, Fn fn)
     return fn(i, *contexts[worker]);
   });
 }
+
+/// Reports in order while several threads finish kernels.
+class Reports {
+public:
+  Reports(const KernelProgress &progress, size_t total) : progress(progress), total(total) {}
+
+  /// Asks whether to go on.
+  Status poll() { return add(0); }
+  Status finished() { return add(1); }
+
+private:
+  Status add(size_t kernels) {
+    std::lock_guard lock(mutex);
+    done += kernels;
+    return progress ? progress(done, total) : Status::success();
+  }
+
+  const KernelProgress &progress;
+  size_t total, done = 0;
+  std::mutex mutex;
+};
 
 Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target, mlir::MLIRContext &context) {
   Result<Emission> emission = kernel.family->emit(kernel.problem, kernel.config, target, context);
@@ -39,12 +60,13 @@ Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target, mlir::M
 } // namespace
 
 Result<std::vector<KernelInterface>> kiln::emitInterfaces(std::span<const KernelJob> kernels, const TargetInfo &target,
-                                                          size_t threads) {
+                                                          size_t threads, const KernelProgress &progress) {
   std::vector<KernelInterface> result(kernels.size());
+  Reports reports(progress, kernels.size());
   KILN_TRY(forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
     KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
     result[i] = {std::move(emission.launches), std::move(emission.packed), emission.workspaceBytes};
-    return Status::success();
+    return reports.finished();
   }));
   return result;
 }
@@ -53,9 +75,11 @@ Result<std::vector<CompiledKernel>> kiln::compileKernels(std::span<const KernelJ
                                                          size_t threads, bool keepTexts,
                                                          const KernelProgress &progress) {
   std::vector<CompiledKernel> result(kernels.size());
-  std::atomic<size_t> done{0};
+  Reports reports(progress, kernels.size());
   KILN_TRY(forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
+    KILN_TRY(reports.poll());
     KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
+    KILN_TRY(reports.poll());
     KernelTexts texts;
     if (keepTexts) {
       llvm::raw_string_ostream(result[i].code) << **emission.module;
@@ -65,9 +89,7 @@ Result<std::vector<CompiledKernel>> kiln::compileKernels(std::span<const KernelJ
     if (!image.ok())
       return image.status().withContext("problem \"" + kernels[i].problem.print() + "\": ");
     result[i].image = std::move(*image);
-    if (progress && !progress(++done, kernels.size()))
-      return interrupted();
-    return Status::success();
+    return reports.finished();
   }));
   return result;
 }

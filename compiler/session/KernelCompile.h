@@ -31,12 +31,12 @@ struct CompiledKernel {
   std::string code, llvmIr, assembly; // texts of the levels, when asked for
 };
 
-/// Called from any thread with the number of kernels done; returning false stops the compilation.
-using KernelProgress = std::function<bool(size_t done, size_t total)>;
+/// Called with the number of kernels done, from any thread but never two at once; an error stops the compilation.
+using KernelProgress = std::function<Status(size_t done, size_t total)>;
 
 /// The interfaces of `kernels`, in order.
 Result<std::vector<KernelInterface>> emitInterfaces(std::span<const KernelJob> kernels, const TargetInfo &target,
-                                                    size_t threads);
+                                                    size_t threads, const KernelProgress &progress);
 
 /// The machine code of `kernels`, in order; the bytes do not depend on `threads`.
 Result<std::vector<CompiledKernel>> compileKernels(std::span<const KernelJob> kernels, const TargetInfo &target,

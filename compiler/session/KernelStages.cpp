@@ -141,7 +141,8 @@ Status Compilation::describeKernels() {
   KILN_TRY(status);
   if (jobs.empty())
     return Status::success();
-  KILN_ASSIGN(std::vector<KernelInterface> interfaces, emitInterfaces(jobs, *target, threads));
+  auto report = [&](size_t done, size_t total) { return progress("configured", done, total); };
+  KILN_ASSIGN(std::vector<KernelInterface> interfaces, emitInterfaces(jobs, *target, threads, report));
   for (auto &[op, job] : kernels) {
     KILN_ASSIGN(KernelPlan plan, planOf(jobs[job], interfaces[job], op));
     plan.write(op);
@@ -158,7 +159,7 @@ Status Compilation::reportReferenceWork() {
     for (Operation &op : function.getBody().front()) {
       StringRef mnemonic = mnemonicOf(&op);
       if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op) || op.getNumOperands() == 0 ||
-          op.getNumResults() != 1)
+          op.getNumResults() == 0)
         continue;
       Result<RegionProblem> region =
           problemOf(&op, llvm::SmallVector<Value>(op.getResults()), sizes.ok() ? &*sizes : nullptr, precision);
@@ -170,7 +171,7 @@ Status Compilation::reportReferenceWork() {
         writeWork(&op, flops(region->problem).substitute(symbols), bytes(region->problem).substitute(symbols));
       }
       if (oracle && !isSizeArithmetic(op)) {
-        if (isa<FloatType>(getElementTypeOrSelf(op.getResult(0).getType())))
+        if (llvm::any_of(op.getResultTypes(), [](Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }))
           work += oracle->flops(&op);
         DType dtype = dtypeOf(getElementTypeOrSelf(op.getOperand(0).getType())).value_or(DType::F32);
         ReferenceOps &group = ops[{mnemonic.str(), std::string(dtypeName(dtype))}];

@@ -28,8 +28,9 @@ struct CompileOptions {
 
   /// Called with notes and warnings, on the calling thread.
   std::function<void(Severity, const std::string &)> message;
-  /// Called with the stage under way and how much of it is done; false stops the compilation. May
-  /// be called from any thread, not at once.
+  /// Called with the stage under way and how much of it is done, which does not fall within a stage: before every
+  /// pass and kernel, too, so that a false, which stops the compilation, is heeded soon. Called from any thread, but
+  /// never two at once.
   std::function<bool(std::string_view stage, size_t done, size_t total)> progress;
 };
 

@@ -32,7 +32,7 @@ Status Compilation::read() {
       {[](StringRef, StringRef) { return true; }, &Compilation::readOnnx},
   };
 
-  progress("imported", 0, 0);
+  KILN_TRY(progress("imported", 0, 0));
   Source source;
   if (input.bytes) {
     source = {*input.bytes, nullptr, input.directory};

@@ -50,8 +50,7 @@ Status Compilation::writeArtifact(ByteSink &sink) {
   std::vector<std::byte> code = joinCode(kernels, program);
   return withConstants(built, threads, [&](const ConstantBytes &constants) {
     auto checked = [&](size_t i) -> Result<std::span<const std::byte>> {
-      if (!progress("artifact", i, program.constants.size()))
-        return interrupted();
+      KILN_TRY(progress("artifact", i, program.constants.size()));
       return constants(i);
     };
     return kiln::writeArtifact(program, code, checked, sink);

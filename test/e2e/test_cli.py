@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -189,6 +190,25 @@ def test_a_printed_stage_reads_back_and_gives_the_same_artifact(stage, artifact,
     assert f'kiln.stage = "{stage}"' in text.read_text()
     kiln("compile", text, "-o", tmp_path / "again.kiln")
     assert (tmp_path / "again.kiln").read_bytes() == artifact.read_bytes()
+
+
+def test_a_value_may_be_several_operands_of_a_kernel(tmp_path):
+    text = tmp_path / "m.mlir"
+    text.write_text("""module attributes {kiln.stage = "kernels"} {
+  func.func @main(%x: tensor<4xf32> {kiln.name = "x"}) -> (tensor<4xf32> {kiln.name = "y"}) {
+    %0 = kiln.kernel %x, %x attributes {family = "elementwise"} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+    ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
+      %n = kiln.neg %b : (tensor<4xf32>) -> tensor<4xf32>
+      kiln.yield %n : tensor<4xf32>
+    }
+    return %0 : tensor<4xf32>
+  }
+}
+""")
+    kiln("compile", text, "-o", tmp_path / "m.kiln")
+    np.save(tmp_path / "x.npy", np.arange(4, dtype=F))
+    kiln("run", tmp_path / "m.kiln", "--input", f"x=@{tmp_path / 'x.npy'}", "--output-dir", tmp_path)
+    assert np.load(tmp_path / "y.npy").tolist() == [0, -1, -2, -3]
 
 
 def test_stages_print_to_stdout():
@@ -469,6 +489,57 @@ def test_standard_output_that_is_full(artifact):
     with open("/dev/full", "w") as full:
         done = subprocess.run([str(KILN), "inspect", str(artifact)], stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "kiln: standard output: cannot be written: No space left on device [KILN-E0106]\n")
+
+
+def test_damaged_weights_are_found_when_asked(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(graph([("Mul", ["x", "w"], ["y"], {})], {"x": (F, [64])}, {"y": (F, [64])}, {"w": np.arange(64, dtype=F)}))
+    kiln("run", path, "--verify")
+    path = tmp_path / "m.kiln"
+    kiln("compile", tmp_path / "m.onnx", "-o", path)
+    assert kiln("verify", path).stdout.startswith(f"{path} is intact: plan, ")
+    assert kiln("verify", path).stdout.endswith(" of code, 256 B of weights in 1 constant\n")
+    kiln("run", path, "--verify")
+    data = bytearray(path.read_bytes())
+    data[data.index(np.arange(64, dtype=F).tobytes()) + 100] ^= 1
+    path.write_bytes(data)
+    kiln("run", path)  # only reading all of them would tell
+    text = f'kiln: {path}: weights are damaged: constant 0 ("w") does not match its checksum; copy or compile the artifact again [KILN-E0608]\n'
+    assert refused("verify", path, code=1) == text
+    assert refused("run", path, "--verify", code=1) == text
+    path.write_bytes(data[:-1])
+    assert refused("verify", path, code=1) == f"kiln: {path}: artifact is truncated or damaged: the file's size is wrong [KILN-E0603]\n"
+    assert refused("verify", tmp_path / "m.onnx", code=1) == f"kiln: {tmp_path / 'm.onnx'}: not a Kiln artifact [KILN-E0601]\n"
+
+
+def test_artifacts_of_other_machines_are_verified(tmp_path):
+    kiln("compile", DIGITS, "-o", tmp_path / "m.kiln", "--target", "x86-64-v4+bf16+vnni")
+    assert " is intact: " in kiln("verify", tmp_path / "m.kiln").stdout
+
+
+def test_files_beyond_a_limit_are_named_and_leave_nothing(artifact, tmp_path):
+    limited = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))}
+    path = tmp_path / "m.kiln"
+    assert kiln("compile", DIGITS, "-o", path, code=1, **limited).stderr == f"kiln: {path}: cannot be written: File too large [KILN-E0106]\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_long_names(tmp_path):
+    path = tmp_path / ("n" * 235 + ".kiln")
+    kiln("compile", DIGITS, "-o", path)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_killing_leaves_nothing_for_long(tmp_path):
+    for wait in (0.2, 0.4, 0.6, 0.8, 1.0):
+        process = subprocess.Popen([str(KILN), "compile", str(MODELS / "super_resolution_10" / "model.onnx"), "-o", str(tmp_path / "m.kiln")])
+        deadline = time.monotonic() + wait
+        while time.monotonic() < deadline and not list(tmp_path.glob("*.partial-*")):
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+    kiln("compile", DIGITS, "-o", tmp_path / "other.kiln")
+    assert {file.name for file in tmp_path.iterdir()} <= {"m.kiln", "other.kiln"}
 
 
 def test_interrupting_leaves_nothing_behind(tmp_path):

@@ -1,9 +1,12 @@
 """The Python package: arguments, values, errors."""
 
 import concurrent.futures
+import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -107,8 +110,13 @@ def test_options_that_are_wrong(options):
 def test_thread_counts():
     ones = np.ones((2, 3), F)
     assert (kiln.compile(add(), threads=0).run({"x": ones, "y": ones})["z"] == 2).all()  # as None: the cores there are
-    with pytest.raises(ValueError, match="threads must be 0 .* or more, not -1"):
-        kiln.compile(add(), threads=-1)
+    for count in (-1, 1025, 2**31, 2**64):
+        for use in (lambda: kiln.compile(add(), threads=count), lambda: kiln.load("m.kiln", threads=count)):
+            with pytest.raises(ValueError) as caught:
+                use()
+            assert str(caught.value) == f"threads must be 0 (the cores this process may use) to 1024, not {count}"
+    with pytest.raises(TypeError):
+        kiln.compile(add(), threads=1.5)
 
 
 def test_inputs_as_a_list_are_a_type_error():
@@ -177,6 +185,82 @@ def test_paths_with_null_characters(tmp_path):
     for use in (kiln.compile, kiln.load, kiln.compile(add()).save):
         with pytest.raises(ValueError, match="null character"):
             use(str(tmp_path / "m") + "\0.kiln")
+
+
+def test_texts_that_are_no_names():
+    for shapes, text in (({"x\0": [4, 3]}, r"shape 'x\x00=4,3' holds a null character"),
+                         ({"x": ["N\0", 3]}, r"shape 'x=N\x00,3' holds a null character"),
+                         ({"\udcff": [4, 3]}, r"shape '\udcff=4,3' is not valid Unicode")):
+        with pytest.raises(ValueError) as caught:
+            kiln.compile(add(), shapes=shapes)
+        assert str(caught.value) == text
+    for option in ("target", "precision"):
+        with pytest.raises(ValueError, match=rf"{option} 'default\\x00' holds a null character"):
+            kiln.compile(add(), **{option: "default\0"})
+    model, ones = kiln.compile(add()), np.ones((1, 3), F)
+    with pytest.raises(kiln.InputError) as caught:
+        model.run({"x": ones, "y\0": ones})
+    assert str(caught.value) == r"inputs do not fit the model: missing: 'y'; unknown: 'y\x00'; it takes 'x', 'y' [KILN-E0502]"
+
+
+def test_paths_of_any_bytes(tmp_path):
+    path = os.fsencode(tmp_path) + b"/m\xff.kiln"
+    kiln.compile(add()).save(path)
+    assert kiln.load(path).outputs[0].name == kiln.load(os.fsdecode(path)).outputs[0].name == "z"
+    with pytest.raises(kiln.Error, match=r"/no\\xff\.onnx: cannot be opened: No such file or directory \[KILN-E0101\]$"):
+        kiln.compile(os.fsdecode(os.fsencode(tmp_path) + b"/no\xff.onnx"))
+
+
+def test_pipes_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for use in (kiln.load, kiln.compile):
+        with pytest.raises(kiln.Error) as caught:
+            use(tmp_path / "pipe")
+        assert str(caught.value) == f"{tmp_path / 'pipe'}: cannot be opened: it is no regular file [KILN-E0101]"
+
+
+def damaged(path):
+    """Turn a bit of the weights of an artifact: of a constant of 64 numbers."""
+    data = bytearray(path.read_bytes())
+    data[data.index(np.arange(64, dtype=F).tobytes()) + 100] ^= 1
+    path.write_bytes(data)
+    return path
+
+
+def test_damaged_weights_are_found_when_asked(tmp_path):
+    path = tmp_path / "m.kiln"
+    kiln.compile(graph([("Mul", ["x", "w"], ["y"], {})], {"x": (F, [64])}, {"y": (F, [64])}, {"w": np.arange(64, dtype=F)})).save(path)
+    assert kiln.load(path, verify=True).outputs[0].name == "y"
+    kiln.load(damaged(path))
+    with pytest.raises(kiln.Error) as caught:
+        kiln.load(path, verify=True)
+    assert str(caught.value) == (f'{path}: weights are damaged: constant 0 ("w") does not match its checksum; copy or compile the '
+                                 "artifact again [KILN-E0608]")
+
+
+def many_kernels(count):
+    """A model with `count` products of different sizes, which take some 30 ms each to compile."""
+    sizes = [16 + 3 * k for k in range(count + 1)]
+    nodes = [("MatMul", [f"x{k}", f"w{k}"], [f"x{k + 1}"], {}) for k in range(count)]
+    weights = {f"w{k}": np.ones((sizes[k], sizes[k + 1]), F) for k in range(count)}
+    return graph(nodes, {"x0": (F, [4, sizes[0]])}, {f"x{count}": (F, [4, sizes[-1]])}, weights)
+
+
+def test_ctrl_c_stops_a_compilation():
+    model = many_kernels(200)
+    for delay in (0.05, 0.4, 0.8):
+        sent = []
+
+        def interrupt():
+            sent.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+        timer = threading.Timer(delay, interrupt)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            kiln.compile(model, threads=2)
+        assert time.monotonic() - sent[0] < 2
+        timer.join()
+    assert kiln.compile(add()).inputs[0].name == "x"  # and the next one is as ever
 
 
 def test_threads_that_save_one_file(tmp_path):

@@ -42,3 +42,29 @@ func.func @window(%x: tensor<1x3x?x?xf32, #kiln.dims<[1, 3, H, W]>>, %w: tensor<
   %0 = kiln.conv %x, %w {strides = array<i64: 2, 2>, pads = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>} : (tensor<1x3x?x?xf32, #kiln.dims<[1, 3, H, W]>>, tensor<8x3x3x3xf32>) -> tensor<1x8x?x?xf32, #kiln.dims<[1, 8, s0, s1]>>
   return %0 : tensor<1x8x?x?xf32, #kiln.dims<[1, 8, s0, s1]>>
 }
+
+// -----
+
+// A value that is several operands: arguments go by their places, also where the first is not read.
+// CHECK-LABEL: func.func @twice
+// CHECK: kiln.kernel %arg0 attributes
+// CHECK-NEXT: ^bb0(%[[B:.+]]: tensor<4xf32>):
+// CHECK-NEXT: kiln.neg %[[B]]
+// CHECK: kiln.kernel %arg0, %arg0 attributes
+// CHECK-NEXT: ^bb0(%[[B:.+]]: tensor<4xf32>, %[[A:.+]]: tensor<4xf32>):
+// CHECK-NEXT: %[[E:.+]] = kiln.exp %[[A]]
+// CHECK-NEXT: kiln.sub %[[B]], %[[E]]
+func.func @twice(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %0 = kiln.kernel %x, %x attributes {family = "test.pointwise"} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
+    %n = kiln.neg %b : (tensor<4xf32>) -> tensor<4xf32>
+    kiln.yield %n : tensor<4xf32>
+  }
+  %1 = kiln.kernel %x, %x attributes {family = "test.pointwise"} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
+    %e = kiln.exp %a : (tensor<4xf32>) -> tensor<4xf32>
+    %s = kiln.sub %b, %e : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    kiln.yield %s : tensor<4xf32>
+  }
+  return %0, %1 : tensor<4xf32>, tensor<4xf32>
+}

@@ -1,5 +1,6 @@
 // RUN: kiln-opt --kiln-families=test --kiln-layout --split-input-file %s | FileCheck %s
 // RUN: kiln-opt --kiln-families=none --kiln-layout --split-input-file %s | FileCheck %s --check-prefix=NONE
+// RUN: kiln-opt --kiln-families=cpu --kiln-layout --split-input-file %s | FileCheck %s --check-prefix=CPU
 
 // NONE-NOT: nhwc
 
@@ -96,4 +97,24 @@ func.func @last_input(%x: tensor<2x8x8x3xf32>, %w: tensor<8x3x1x1xf32>) -> tenso
   %1 = kiln.conv %0, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<2x3x8x8xf32>, tensor<8x3x1x1xf32>) -> tensor<2x8x8x8xf32>
   %2 = kiln.reduce %1 {kind = "sum", axes = array<i64: 0>, keepdims = 0 : i64} : (tensor<2x8x8x8xf32>) -> tensor<8x8x8xf32>
   return %2 : tensor<8x8x8xf32>
+}
+
+// -----
+
+// No family of the CPU has a convolution of this type: on its reference kernel it runs as it stands, and so do its
+// neighbours.
+// CPU-LABEL: func.func @half
+// CPU-NOT: kiln.transpose
+// CPU-NOT: nhwc
+// CPU-LABEL: func.func @single
+// CPU: kiln.conv {{.*}} layout = "nhwc"
+func.func @half(%x: tensor<1x3x8x8xf16>, %w: tensor<8x3x1x1xf16>) -> tensor<1x8x8x8xf16> {
+  %0 = kiln.conv %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x3x8x8xf16>, tensor<8x3x1x1xf16>) -> tensor<1x8x8x8xf16>
+  %1 = kiln.relu %0 : (tensor<1x8x8x8xf16>) -> tensor<1x8x8x8xf16>
+  return %1 : tensor<1x8x8x8xf16>
+}
+
+func.func @single(%x: tensor<1x3x8x8xf32>, %w: tensor<8x3x1x1xf32>) -> tensor<1x8x8x8xf32> {
+  %0 = kiln.conv %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x3x8x8xf32>, tensor<8x3x1x1xf32>) -> tensor<1x8x8x8xf32>
+  return %0 : tensor<1x8x8x8xf32>
 }

@@ -1,6 +1,6 @@
+#include "Checksums.h"
 #include "TestProgram.h"
 
-#include "runtime/plan/ArtifactHeader.h"
 #include "runtime/plan/PlanEncoding.h"
 
 #include <catch2/catch.hpp>
@@ -15,16 +15,6 @@ using namespace kiln::test;
 
 namespace {
 ErrorCode loadError(std::span<const std::byte> bytes) { return Artifact::fromBytes(bytes).status().code(); }
-
-/// Makes the checksums right again, so that the parser itself is what meets the damage.
-void repairChecksums(std::vector<std::byte> &bytes) {
-  ArtifactHeader h;
-  std::memcpy(&h, bytes.data(), sizeof h);
-  h.planHash = hash64(bytes.data() + h.planOffset, h.planBytes);
-  h.codeHash = hash64(bytes.data() + h.codeOffset, h.codeBytes);
-  h.headerHash = h.computeHash();
-  std::memcpy(bytes.data(), &h, sizeof h);
-}
 } // namespace
 
 TEST_CASE("a program survives writing and loading") {

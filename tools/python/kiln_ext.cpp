@@ -12,12 +12,15 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <cstdio>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unistd.h>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 namespace nb = nanobind;
@@ -61,7 +64,7 @@ using Port = std::tuple<std::string, std::string, nb::list>;
 
 class Model {
 public:
-  explicit Model(kiln_model *model) : model(model) {}
+  explicit Model(kiln_model *model = nullptr) : model(model) {}
   ~Model() { kiln_model_release(model); }
   Model(const Model &) = delete;
 
@@ -87,7 +90,7 @@ public:
     return ports;
   }
 
-  void save(const std::string &path) const {
+  void save(const nb::bytes &path) const {
     Status status;
     int failed = 0;
     {
@@ -97,7 +100,7 @@ public:
     check(failed, status);
   }
 
-  kiln_model *const model;
+  kiln_model *model;
 };
 
 /// Runs a model with a number of threads; holds as many contexts as there were concurrent runs.
@@ -186,11 +189,55 @@ private:
   std::vector<kiln_context *> idle;
 };
 
-std::shared_ptr<Model> loadFile(const std::string &path) {
+std::shared_ptr<Model> loadFile(const nb::bytes &path, bool verify) {
   Status status;
   kiln_model *model = nullptr;
-  check(kiln_model_load_file(path.c_str(), &model, &status), status);
-  return std::make_shared<Model>(model);
+  int failed = 0;
+  {
+    nb::gil_scoped_release unlocked;
+    failed = kiln_model_load_file(path.c_str(), &model, &status);
+  }
+  check(failed, status);
+  auto loaded = std::make_shared<Model>(model);
+  if (verify) {
+    nb::gil_scoped_release unlocked;
+    failed = kiln_model_verify(model, &status);
+  }
+  check(failed, status);
+  return loaded;
+}
+
+/// Calls `work(stop)` without the GIL. It runs on a thread of its own while this one looks out for signals, whose
+/// handlers Python runs on its main thread: what one raises (KeyboardInterrupt) sets `stop`, and is raised when `work`
+/// has ended.
+template <typename Work> void interruptible(Work work) {
+  std::atomic<bool> stop = false;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  std::thread worker;
+  try {
+    worker = std::thread([&] {
+      work(stop);
+      std::lock_guard lock(mutex);
+      done = true;
+      changed.notify_all();
+    });
+  } catch (const std::system_error &) { // no thread to be had
+    nb::gil_scoped_release unlocked;
+    return work(stop);
+  }
+  auto finished = [&] {
+    nb::gil_scoped_release unlocked;
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, std::chrono::milliseconds(20), [&] { return done; });
+  };
+  while (!finished())
+    if (!stop && PyErr_CheckSignals() != 0)
+      stop = true;
+  worker.join();
+  if (stop)
+    throw nb::python_error();
 }
 
 /// A compiler's warning becomes a Python warning once the GIL is back.
@@ -203,8 +250,8 @@ template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &d
   auto target = nb::cast<std::string>(dict["target"]);
   auto precision = nb::cast<std::string>(dict["precision"]);
   auto shapes = nb::cast<std::vector<std::string>>(dict["shapes"]);
-  auto cache = nb::cast<std::optional<std::string>>(dict["cache"]);
-  auto dumpDirectory = nb::cast<std::optional<std::string>>(dict["dump_dir"]);
+  auto cache = nb::cast<std::optional<nb::bytes>>(dict["cache"]);
+  auto dumpDirectory = nb::cast<std::optional<nb::bytes>>(dict["dump_dir"]);
   std::vector<const char *> shapeTexts;
   for (const std::string &shape : shapes)
     shapeTexts.push_back(shape.c_str());
@@ -220,18 +267,20 @@ template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &d
   options.dump_dir = dumpDirectory ? dumpDirectory->c_str() : nullptr;
   options.diagnostic = collectWarning;
   options.diagnostic_context = &warnings;
+  options.progress = [](void *context, const char *, uint64_t, uint64_t) {
+    return int(static_cast<std::atomic<bool> *>(context)->load());
+  };
   Status status;
-  kiln_bytes artifact = KILN_BYTES_INIT;
-  kiln_model *model = nullptr;
-  int failed;
-  {
-    nb::gil_scoped_release unlocked;
+  auto result = std::make_shared<Model>();
+  int failed = 0;
+  interruptible([&](std::atomic<bool> &stop) {
+    options.progress_context = &stop;
+    kiln_bytes artifact = KILN_BYTES_INIT;
     failed = compile(options, artifact, status);
     if (!failed)
-      failed = kiln_model_take_bytes(&artifact, &model, &status);
-  }
+      failed = kiln_model_take_bytes(&artifact, &result->model, &status);
+  });
   check(failed, status);
-  auto result = std::make_shared<Model>(model);
   for (const std::string &warning : warnings)
     if (PyErr_WarnEx(PyExc_RuntimeWarning, warning.c_str(), 3) != 0)
       throw nb::python_error();
@@ -247,7 +296,7 @@ NB_MODULE(_kiln, m) {
       .def("save", &Model::save);
   nb::class_<Runner>(m, "Runner").def(nb::init<std::shared_ptr<Model>, int32_t>()).def("run", &Runner::run);
   m.def("load_file", loadFile);
-  m.def("compile_file", [](const std::string &path, const nb::dict &options) {
+  m.def("compile_file", [](const nb::bytes &path, const nb::dict &options) {
     return compileWith(options, [&](const kiln_compile_options &o, kiln_bytes &artifact, Status &status) {
       return kiln_compile_file(path.c_str(), &o, nullptr, &artifact, &status);
     });

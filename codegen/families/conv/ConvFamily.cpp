@@ -26,6 +26,19 @@ ProductShape shapeOf(const Convolution &c) {
   return shape;
 }
 
+/// A convolution's problem, in the layout that this family has kernels for.
+Problem channelsLast(Problem problem) {
+  for (Problem::Op &op : problem.ops) {
+    if (op.mnemonic != "conv" || op.attributes.getString("layout") == "nhwc")
+      continue;
+    op.attributes.set("layout", std::string("nhwc"));
+    for (Problem::ValueId id : {op.operands[0], op.result})
+      if (std::vector<SizeExpr> &dims = problem.values.at(static_cast<size_t>(id)).dims; dims.size() > 2)
+        std::rotate(dims.begin() + 1, dims.begin() + 2, dims.end());
+  }
+  return problem;
+}
+
 class ConvFamily final : public KernelFamily {
 public:
   std::string_view name() const override { return "conv"; }
@@ -35,10 +48,7 @@ public:
     return conv && isEpilogueOf(problem, conv->result);
   }
   std::optional<std::string> layoutPreference(const Problem &problem) const override {
-    for (const Problem::Op &op : problem.ops)
-      if (op.mnemonic == "conv")
-        return "nhwc";
-    return std::nullopt;
+    return claims(channelsLast(problem)) ? std::optional<std::string>("nhwc") : std::nullopt;
   }
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
     Convolution conv = *Convolution::of(problem);

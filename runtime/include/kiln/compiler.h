@@ -31,8 +31,8 @@ typedef struct kiln_compile_options {
   /* Called for notes and warnings, on the calling thread; may be null. */
   void (*diagnostic)(void *context, kiln_severity severity, const char *message);
   void *diagnostic_context;
-  /* Called with the stage under way and how much of it is done (total 0: unknown), from any thread but never two at
-   * once; not 0 stops the compilation. May be null. */
+  /* Called with the stage under way and how much of it is done (total 0: unknown), often, from any thread but never
+   * two at once; not 0 stops the compilation as soon as the kernels under way are done. May be null. */
   int (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
   void *progress_context;
 } kiln_compile_options;

@@ -1,5 +1,6 @@
 """Compiling, loading and running models: the public functions over the extension `_kiln`, which wraps the C API."""
 
+import operator
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,9 +33,21 @@ class Port:
 
 
 def _path(path):
-    text = os.fsdecode(os.fspath(path))
-    if "\0" in text:
+    """A path as the library takes it: bytes, whatever their encoding."""
+    encoded = os.fsencode(path)
+    if b"\0" in encoded:
         raise ValueError("a path holds a null character")
+    return encoded
+
+
+def _text(text, what):
+    """A text as the library takes it: UTF-8 without null characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} {text!r} is not valid Unicode") from None
+    if "\0" in text:
+        raise ValueError(f"{what} {text!r} holds a null character")
     return text
 
 
@@ -51,10 +64,11 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
     require_compiled: refuse a model of which anything would run on reference kernels.
     dump_dir: directory to write every stage and kernel to.
 
-    Raises UnsupportedError for a model that needs what Kiln does not have, Error otherwise.
+    Raises UnsupportedError for a model that needs what Kiln does not have, Error otherwise. Ctrl-C stops it.
     """
-    options = {"threads": _thread_count(threads), "target": str(target), "precision": str(precision),
-               "shapes": [f"{name}={_shape_text(name, sizes)}" for name, sizes in (shapes or {}).items()],
+    options = {"threads": _thread_count(threads), "target": _text(str(target), "target"),
+               "precision": _text(str(precision), "precision"),
+               "shapes": [_text(f"{name}={_shape_text(name, sizes)}", "shape") for name, sizes in (shapes or {}).items()],
                "cache": None if cache is None else _path(cache), "require_compiled": bool(require_compiled),
                "dump_dir": None if dump_dir is None else _path(dump_dir)}
     if isinstance(model, (bytes, bytearray, memoryview)):
@@ -64,9 +78,14 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
     return Model(compiled, options["threads"])
 
 
-def load(path, *, threads=None):
-    """Load an artifact. The file is mapped and must stay as it is while the model lives. threads: as for compile."""
-    return Model(_kiln.load_file(_path(path)), _thread_count(threads))
+def load(path, *, threads=None, verify=False):
+    """Load an artifact. The file is mapped and must stay as it is while the model lives.
+
+    threads: as for compile.
+    verify: compare the weights with their checksums too, which reads all of them; the rest is always checked.
+    """
+    threads = _thread_count(threads)
+    return Model(_kiln.load_file(_path(path), bool(verify)), threads)
 
 
 class Model:
@@ -138,11 +157,10 @@ def _dtype_name(array, name):
 
 
 def _thread_count(threads):
-    if threads is None:
-        return 0
-    if int(threads) < 0:
-        raise ValueError(f"threads must be 0 (the cores this process may use) or more, not {threads}")
-    return int(threads)
+    count = 0 if threads is None else operator.index(threads)
+    if not 0 <= count <= 1024:
+        raise ValueError(f"threads must be 0 (the cores this process may use) to 1024, not {count}")
+    return count
 
 
 def _shape_text(name, sizes):
