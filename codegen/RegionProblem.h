@@ -19,7 +19,7 @@ struct RegionProblem {
   std::vector<mlir::Value> inputs; ///< the value behind each of problem.inputs()
   /// Of a kiln.kernel: the operand that is each of problem.inputs(). A value may be several operands.
   std::vector<unsigned> inputOrder;
-  std::vector<SizeExpr> sizes;     ///< the value of each of problem.symbols(), over the function's symbols
+  std::vector<SizeExpr> sizes; ///< the value of each of problem.symbols(), over the function's symbols
 };
 
 /// Whether a constant becomes a literal of the problem text: single elements and short integer lists, unless an op

@@ -18,7 +18,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string &pa
 }
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::map(int fd, const std::string &path) {
-  struct stat info {};
+  struct stat info{};
   void *data = nullptr;
   if (::fstat(fd, &info) != 0)
     data = MAP_FAILED;

@@ -65,9 +65,7 @@ Status FileSink::write(std::span<const std::byte> bytes) {
   return Status();
 }
 
-Status FileSink::patch(uint64_t offset, std::span<const std::byte> bytes) {
-  return writeAll(fd, name, bytes, offset);
-}
+Status FileSink::patch(uint64_t offset, std::span<const std::byte> bytes) { return writeAll(fd, name, bytes, offset); }
 
 Status writeArtifact(const Program &given, std::span<const std::byte> code, const ConstantBytes &constants,
                      ByteSink &sink) {

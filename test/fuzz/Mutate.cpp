@@ -45,7 +45,7 @@ Seed modelSeed(std::string name, std::string bytes) {
 /// Mostly where the structure is: a weight that changed is still a weight.
 std::string damage(const Seed &seed, Random &random) {
   std::string bytes = seed.bytes;
-  for (size_t count = 1 + random.below(3); count > 0; --count) {
+  for (size_t count = 1 + random.below(3) / 2; count > 0; --count) {
     size_t at = random.below(bytes.size());
     for (auto [begin, size] : seed.weights)
       if (at >= begin && at - begin < size && random.below(16) != 0)

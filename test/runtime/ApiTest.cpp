@@ -3,10 +3,13 @@
 #include "TestProgram.h"
 
 #include "kiln/compiler.h"
+#include "runtime/plan/ArtifactHeader.h"
 
 #include <catch2/catch.hpp>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <sys/stat.h>
 
 using namespace kiln;
 using namespace kiln::test;
@@ -143,6 +146,10 @@ TEST_CASE("errors of the C API carry number and text") {
   kiln_model *none = nullptr;
   CHECK(kiln_model_load_file("/no/such/file", &none, &m.status) == 101);
   CHECK(none == nullptr);
+  REQUIRE(::mkfifo("api-test.pipe", 0600) == 0);
+  CHECK(kiln_model_load_file("api-test.pipe", &none, &m.status) == 101);
+  CHECK(std::string(m.status.message) == "api-test.pipe: cannot be opened: it is no regular file [KILN-E0101]");
+  std::remove("api-test.pipe");
   CHECK(kiln_model_load_bytes("abc", 3, &none, &m.status) == 601);
   CHECK(kiln_model_load_bytes(nullptr, 0, &none, nullptr) == 601);
 }
@@ -185,6 +192,18 @@ TEST_CASE("bytes are taken over, also on failure, and given back for saving") {
   CHECK(released == 1);
   CHECK(kiln_model_take_bytes(&bad, &none, nullptr) == 603);
   CHECK(released == 2);
+}
+
+TEST_CASE("weights are compared with their checksums when asked") {
+  std::vector<std::byte> bytes = sampleProgram().bytes();
+  Model good(bytes);
+  CHECK(kiln_model_verify(good.model, &good.status) == 0);
+  ArtifactHeader header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  bytes[header.weightsOffset] ^= std::byte(1);
+  Model bad(bytes);
+  CHECK(kiln_model_verify(bad.model, &bad.status) == 608);
+  CHECK(kiln_model_verify(nullptr, nullptr) == 704);
 }
 
 TEST_CASE("a host's thread pool is used") {
