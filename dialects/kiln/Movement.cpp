@@ -342,8 +342,10 @@ Result<ResultShapes> ExpandOp::inferShapes(ShapeContext &context) {
   auto values = context.values(getShape());
   if (!values)
     return one(Dims(std::max<int64_t>(length, x.size()), invalid()), element);
-  for (const SizeExpr &value : *values)
-    if (value.isConstant() && value.constant() < 0)
+  for (auto [i, value] : llvm::enumerate(*values))
+    if (value.isConstant(-1) && values->size() - i <= x.size())
+      value = SizeExpr(1); // keeps the dim
+    else if (value.isConstant() && value.constant() < 0)
       return makeError(ErrorCode::E0311, "shape has the negative entry ", value.constant());
   Result<Dims> dims = context.broadcast(x, *values);
   if (!dims.ok())
@@ -360,6 +362,9 @@ std::optional<SizeValues> ExpandOp::inferSizeValues(ShapeContext &context) {
     auto dims = context.values(getShape());
     if (!dims)
       return std::nullopt;
+    for (SizeExpr &dim : *dims)
+      if (dim.isConstant(-1)) // keeps a dim, which is 1
+        dim = SizeExpr(1);
     count = SizeExpr::product(*dims);
   } else {
     count = SizeExpr::product(getDims(getType()));

@@ -117,17 +117,31 @@ struct ReciprocalSqrt : RewritePattern {
   }
 };
 
-/// A reduction over no axes, or over axes of size 1 with dims kept, of a kind that keeps a single element.
+/// A reduction over no axes, or over axes of size 1: what it does to a single element.
 struct EmptyReduction : OpRewritePattern<ReduceOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ReduceOp op, PatternRewriter &rewriter) const override {
+    Value x = op.getX();
     StringRef kind = op.getKind();
-    if (kind != "sum" && kind != "mean" && kind != "max" && kind != "min" && kind != "prod")
-      return failure();
-    ArrayRef<int64_t> shape = tensorTypeOf(op.getX()).getShape();
+    ArrayRef<int64_t> shape = tensorTypeOf(x).getShape();
     if (!llvm::all_of(op.getAxes(), [&](int64_t axis) { return shape[axis] == 1; }))
       return failure();
-    rewriter.replaceOp(op, buildReshape(rewriter, op.getLoc(), op.getX(), op.getType()));
+    if (!llvm::is_contained({"sum", "mean", "max", "min", "prod"}, kind)) {
+      if (!isFloatTensor(x)) // integers go through f64 and back, or wrap
+        return failure();
+      auto each = [&](StringRef mnemonic, ValueRange operands) {
+        return buildOp(rewriter, x.getType(), op.getLoc(), mnemonic, operands);
+      };
+      if (kind == "l1" || kind == "l2")
+        x = each("abs", {x});
+      else if (kind == "sum_square")
+        x = each("mul", {x, x});
+      else if (kind == "log_sum")
+        x = each("log", {x});
+      else if (kind != "log_sum_exp") // which is x
+        return failure();
+    }
+    rewriter.replaceOp(op, buildReshape(rewriter, op.getLoc(), x, op.getType()));
     return success();
   }
 };

@@ -46,6 +46,26 @@ func.func @cheaper_forms(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
 
 // -----
 
+// A reduction of single elements is what it does to each of them; integers take the way of the reduction.
+// CHECK-LABEL: @single_elements
+// CHECK-NEXT: %[[ABS:.*]] = kiln.abs %arg0
+// CHECK-NEXT: %[[SQUARE:.*]] = kiln.mul %arg1, %arg1
+// CHECK-NEXT: %[[RESHAPED:.*]] = kiln.reshape %[[SQUARE]]
+// CHECK-NEXT: %[[LOG:.*]] = kiln.log %arg0
+// CHECK-NEXT: %[[INTS:.*]] = kiln.reduce %arg2 {axes = array<i64>, kind = "l1"}
+// CHECK-NEXT: return %[[ABS]], %[[RESHAPED]], %[[LOG]], %arg0, %arg0, %[[INTS]]
+func.func @single_elements(%x: tensor<4xf32>, %y: tensor<4x1xf32>, %i: tensor<4xi8>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xi8>) {
+  %l2 = kiln.reduce %x {kind = "l2", axes = array<i64>} : (tensor<4xf32>) -> tensor<4xf32>
+  %square = kiln.reduce %y {kind = "sum_square", axes = array<i64: 1>, keepdims = 0 : i64} : (tensor<4x1xf32>) -> tensor<4xf32>
+  %log = kiln.reduce %x {kind = "log_sum", axes = array<i64>} : (tensor<4xf32>) -> tensor<4xf32>
+  %same = kiln.reduce %x {kind = "log_sum_exp", axes = array<i64>} : (tensor<4xf32>) -> tensor<4xf32>
+  %prod = kiln.reduce %x {kind = "prod", axes = array<i64>} : (tensor<4xf32>) -> tensor<4xf32>
+  %l1 = kiln.reduce %i {kind = "l1", axes = array<i64>} : (tensor<4xi8>) -> tensor<4xi8>
+  return %l2, %square, %log, %same, %prod, %l1 : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xi8>
+}
+
+// -----
+
 // Transposes merge; one that only moves dims of size 1 is a reshape; reshapes merge.
 // CHECK-LABEL: @movement
 // CHECK-NEXT: kiln.transpose %arg0 {perm = array<i64: 1, 2, 0>} : (tensor<2x3x4xf32>) -> tensor<3x4x2xf32>

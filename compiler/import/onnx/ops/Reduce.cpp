@@ -32,8 +32,7 @@ Status reduce(NodeImport &node, const char *kind) {
     axes.resize(size_t(node.rank(x)));
     std::iota(axes.begin(), axes.end(), 0);
   }
-  if (axes.empty() && node.rank(x) > 0)
-    return node.setResult(x); // noop: "the input tensor is returned unchanged"
+  // noop: nothing is reduced, but what the reduction does to an element (its magnitude, square, logarithm) is done.
   return node.setResult(emitReduce(node, x, kind, axes, keepDims != 0));
 }
 Status reduceSum(NodeImport &node) { return reduce(node, "sum"); }
