@@ -1,6 +1,7 @@
 #include "compiler/import/onnx/NodeImport.h"
 
 #include "compiler/import/onnx/ImportState.h"
+#include "runtime/base/Recipe.h"
 
 #include <algorithm>
 
@@ -49,7 +50,22 @@ DType NodeImport::dtype(Value value) const {
   return *dtypeOf(llvm::cast<mlir::RankedTensorType>(value.getType()).getElementType());
 }
 
+/// The elements of a constant of any size; nothing where they are no integers.
+static std::optional<Ints> constantElements(Value value) {
+  Tensor storage;
+  mlir::SmallVector<int64_t> dims;
+  auto view = viewConstant(value, storage, dims);
+  if (!view.ok() || isFloat(view->dtype))
+    return std::nullopt;
+  Ints elements(size_t(view->size()));
+  if (!convertElements(*view, TensorView{elements.data(), DType::I64, dims}).ok())
+    return std::nullopt;
+  return elements;
+}
+
 std::optional<Ints> NodeImport::knownInts(Value value) const {
+  if (isConstant(value))
+    return constantElements(value);
   auto values = state.shapes.constantValues(value);
   if (!values)
     return std::nullopt;
@@ -57,6 +73,10 @@ std::optional<Ints> NodeImport::knownInts(Value value) const {
 }
 
 std::optional<double> NodeImport::knownScalar(Value value) const { return splatValue(value); }
+
+Result<SizeExpr> NodeImport::broadcast(const SizeExpr &a, const SizeExpr &b) const {
+  return state.sizes.broadcast(a, b);
+}
 
 Status NodeImport::requireEqual(const SizeExpr &a, const SizeExpr &b) const { return state.sizes.requireEqual(a, b); }
 
@@ -89,6 +109,11 @@ Result<std::string> NodeImport::textAttribute(std::string_view name, std::string
 
 Result<Ints> NodeImport::intsAttribute(std::string_view name, Ints fallback) const {
   const AttributeProto *found = attribute(name);
+  if (found && found->type == AttributeProto::Int && name == "axes") {
+    state.irregular["attribute \"axes\" holds an integer, which is taken as a list of one"].insert(state.nodeLabel());
+    KILN_ASSIGN(int64_t axis, found->asInt());
+    return Ints{axis};
+  }
   return found ? found->asInts() : Result<Ints>(std::move(fallback));
 }
 
@@ -153,6 +178,12 @@ Result<Value> NodeImport::expand(Value value, const Dims &dims) const {
   if (state.sizes.tensorType(met, from.getElementType()) != to)
     return makeError(ErrorCode::E0304, "an operand of rank ", from.getRank(), " does not broadcast to rank ",
                      dims.size());
+  return stretch(value, dims);
+}
+
+Result<Value> NodeImport::stretch(Value value, const Dims &dims) const {
+  auto from = llvm::cast<mlir::RankedTensorType>(value.getType());
+  mlir::Type to = state.sizes.tensorType(dims, from.getElementType());
   if (to == from)
     return value;
   return resultOf(makeOp(state.builder, mlir::TypeRange(to), state.location, "expand", {value}));

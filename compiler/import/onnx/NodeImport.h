@@ -41,15 +41,19 @@ public:
   Dims dims(Value value) const { return getDims(value); }
   int64_t rank(Value value) const { return getRank(value.getType()); }
   DType dtype(Value value) const;
-  /// The elements of a small integer value if all are known now.
+  /// The elements of an integer value if all are known now: of a constant, or of a small one that is computed.
   std::optional<Ints> knownInts(Value value) const;
   /// Requires equal sizes: an error where they never are, a check when sizes are bound where they
   /// may be.
   Status requireEqual(const SizeExpr &a, const SizeExpr &b) const;
+  /// The size that two sizes broadcast to: an error where they never do, a check when sizes are bound where they may
+  /// not.
+  Result<SizeExpr> broadcast(const SizeExpr &a, const SizeExpr &b) const;
   /// The element of a one-element constant.
   std::optional<double> knownScalar(Value value) const;
 
-  // --- attributes: the value, or the fallback where the attribute is absent; a wrong type is E0402
+  // --- attributes: the value, or the fallback where the attribute is absent; a wrong type is E0402 (but one integer
+  // counts as a list of axes)
   const AttributeProto *attribute(std::string_view name) const;
   bool hasAttribute(std::string_view name) const { return attribute(name) != nullptr; }
   Result<int64_t> intAttribute(std::string_view name, int64_t fallback) const;
@@ -76,6 +80,8 @@ public:
   Result<Value> slice(Value value, int64_t axis, int64_t start, int64_t end) const;
   /// Expands to exactly these dims.
   Result<Value> expand(Value value, const Dims &dims) const;
+  /// The same where `dims` are what the value's dims and others were found to broadcast to.
+  Result<Value> stretch(Value value, const Dims &dims) const;
   /// An i64 vector.
   Value intsConstant(const Ints &values) const;
   /// An f32 vector.

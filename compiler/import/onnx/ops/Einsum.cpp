@@ -24,6 +24,10 @@ struct Term {
   Labels labels;
 };
 
+size_t positionOf(const Term &term, int label) {
+  return size_t(std::find(term.labels.begin(), term.labels.end(), label) - term.labels.begin());
+}
+
 Result<Labels> parseTerm(std::string_view text, size_t ellipsisRank) {
   Labels labels;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -59,7 +63,9 @@ Result<Equation> parse(NodeImport &node, const std::vector<Value> &values) {
   size_t ellipsisRank = 0;
   for (size_t i = 0; i < terms.size(); ++i) {
     size_t rank = size_t(node.rank(values[i])), own = 0;
-    if (terms[i].find("...") != std::string_view::npos) {
+    if (size_t at = terms[i].find("..."); at != std::string_view::npos) {
+      if (terms[i].find("...", at + 3) != std::string_view::npos)
+        return makeError(ErrorCode::E0411, "term \"", terms[i], "\" has two ellipses");
       if (rank + 3 < terms[i].size())
         return makeError(ErrorCode::E0304, "term \"", terms[i], "\" does not fit an operand of rank ", rank);
       own = rank + 3 - terms[i].size();
@@ -99,7 +105,7 @@ Result<Equation> parse(NodeImport &node, const std::vector<Value> &values) {
 Result<Term> arrange(NodeImport &node, const Term &term, const Labels &labels) {
   Ints perm;
   for (int label : labels)
-    perm.push_back(std::find(term.labels.begin(), term.labels.end(), label) - term.labels.begin());
+    perm.push_back(int64_t(positionOf(term, label)));
   if (std::is_sorted(perm.begin(), perm.end()))
     return term;
   KILN_ASSIGN(Value moved, node.transpose(term.value, perm));
@@ -135,8 +141,39 @@ Result<Value> asMatrix(NodeImport &node, const Term &term, size_t batch, size_t 
   return node.reshape(term.value, matrix);
 }
 
+/// Takes the dims of 1 out of `term` that are larger in `other`: they broadcast.
+Result<Term> withoutOnes(NodeImport &node, const Term &term, const Term &other) {
+  Dims dims = node.dims(term.value), othersDims = node.dims(other.value), keptDims;
+  Labels kept;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    int label = term.labels[i];
+    if (dims[i].isConstant(1) && contains(other.labels, label) && !othersDims[positionOf(other, label)].isConstant(1))
+      continue;
+    keptDims.push_back(dims[i]);
+    kept.push_back(label);
+  }
+  KILN_ASSIGN(Value value, node.reshape(term.value, keptDims));
+  return Term{value, kept};
+}
+
+/// Sizes of which only a run tells whether they are equal, or which of them is 1, are expanded to what they broadcast
+/// to.
+Status meet(NodeImport &node, Term &a, Term &b, const Labels &labels) {
+  Dims dimsOfA = node.dims(a.value), dimsOfB = node.dims(b.value);
+  for (int label : labels) {
+    SizeExpr &inA = dimsOfA[positionOf(a, label)], &inB = dimsOfB[positionOf(b, label)];
+    KILN_ASSIGN(inA, node.broadcast(inA, inB));
+    inB = inA;
+  }
+  KILN_ASSIGN(a.value, node.stretch(a.value, dimsOfA));
+  KILN_ASSIGN(b.value, node.stretch(b.value, dimsOfB));
+  return Status();
+}
+
 /// The product of two terms, summed over what both have and nothing else needs.
 Result<Term> contract(NodeImport &node, Term a, Term b, const Labels &needed) {
+  KILN_ASSIGN(a, withoutOnes(node, a, b));
+  KILN_ASSIGN(b, withoutOnes(node, b, a));
   Labels wantedOfA = needed, wantedOfB = needed;
   wantedOfA.insert(wantedOfA.end(), b.labels.begin(), b.labels.end());
   wantedOfB.insert(wantedOfB.end(), a.labels.begin(), a.labels.end());
@@ -153,6 +190,7 @@ Result<Term> contract(NodeImport &node, Term a, Term b, const Labels &needed) {
     first.insert(first.end(), third.begin(), third.end());
     return first;
   };
+  KILN_TRY(meet(node, a, b, inner));
   KILN_ASSIGN(a, arrange(node, a, joined(batch, left, inner)));
   KILN_ASSIGN(b, arrange(node, b, joined(batch, inner, right)));
   Dims dimsOfA = node.dims(a.value), dimsOfB = node.dims(b.value);
