@@ -77,4 +77,14 @@ std::string printable(std::string_view text) {
   return shorten(shorten(escape(text), " \n", longestWord), "\n", longestLine);
 }
 
+bool isText(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    size_t n = text[i] == 0 ? 0 : characterBytes(text, i);
+    if (n == 0)
+      return false;
+    i += n;
+  }
+  return true;
+}
+
 } // namespace kiln

@@ -10,4 +10,7 @@ namespace kiln {
 /// \xff), long words and lines without their middle.
 std::string printable(std::string_view text);
 
+/// Whether `text` is valid UTF-8 without NUL.
+bool isText(std::string_view text);
+
 } // namespace kiln

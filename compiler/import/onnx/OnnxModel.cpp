@@ -1,6 +1,7 @@
 #include "compiler/import/onnx/OnnxModel.h"
 
 #include "compiler/import/onnx/OnnxFields.h"
+#include "runtime/base/Text.h"
 
 namespace kiln::onnx {
 
@@ -64,6 +65,13 @@ private:
     out = field.asString();
     return true;
   }
+  bool name(const WireField &field, std::string_view &out) {
+    if (!text(field, out))
+      return false;
+    return isText(out) ||
+           fail(field.bytes.data(), "the name \"" + std::string(out) + "\" is no text; names must be UTF-8 without NUL",
+                ErrorCode::E0301);
+  }
   bool integer(const WireField &field, int64_t &out) {
     if (field.type != WireType::Varint)
       return false;
@@ -109,7 +117,7 @@ bool Parser::opset(ByteSpan bytes, OpsetImport &opset) {
   return walk(bytes, "OperatorSetIdProto", [&](const WireField &field) {
     switch (field.number) {
     case field::OpsetDomain:
-      if (!text(field, opset.domain))
+      if (!name(field, opset.domain))
         return false;
       opset.domain = canonicalDomain(opset.domain);
       return true;
@@ -173,16 +181,16 @@ bool Parser::node(ByteSpan bytes, NodeProto &node) {
   node.attributes.reserve(counts.of[field::NodeAttribute]);
   return walk(bytes, "NodeProto", [&](const WireField &field) {
     switch (field.number) {
-    case field::NodeInput: return text(field, append(node.inputs));
-    case field::NodeOutput: return text(field, append(node.outputs));
-    case field::NodeName: return text(field, node.name);
-    case field::NodeOpType: return text(field, node.opType);
+    case field::NodeInput: return name(field, append(node.inputs));
+    case field::NodeOutput: return name(field, append(node.outputs));
+    case field::NodeName: return name(field, node.name);
+    case field::NodeOpType: return name(field, node.opType);
     case field::NodeDomain:
-      if (!text(field, node.domain))
+      if (!name(field, node.domain))
         return false;
       node.domain = canonicalDomain(node.domain);
       return true;
-    case field::NodeOverload: return text(field, node.overload);
+    case field::NodeOverload: return name(field, node.overload);
     case field::NodeAttribute: return message(field) && attribute(field.bytes, append(node.attributes));
     default: return true;
     }
@@ -196,8 +204,8 @@ bool Parser::attribute(ByteSpan bytes, AttributeProto &attribute) {
   bool good = walk(bytes, "AttributeProto", [&](const WireField &field) {
     int64_t value = 0;
     switch (field.number) {
-    case field::AttributeName: return text(field, attribute.name);
-    case field::AttributeRefAttrName: return text(field, attribute.refName);
+    case field::AttributeName: return name(field, attribute.name);
+    case field::AttributeRefAttrName: return name(field, attribute.refName);
     case field::AttributeType:
       if (!integer(field, value) || value < 0 || value > AttributeProto::TypeProtos)
         return false;
@@ -224,7 +232,7 @@ bool Parser::attribute(ByteSpan bytes, AttributeProto &attribute) {
 bool Parser::valueInfo(ByteSpan bytes, ValueInfoProto &info) {
   return walk(bytes, "ValueInfoProto", [&](const WireField &field) {
     switch (field.number) {
-    case field::ValueInfoName: return text(field, info.name);
+    case field::ValueInfoName: return name(field, info.name);
     case field::ValueInfoType: return message(field) && type(field.bytes, info);
     default: return true;
     }
@@ -273,7 +281,7 @@ bool Parser::shape(ByteSpan bytes, ValueInfoProto &info) {
     return message(field) && walk(field.bytes, "TensorShapeProto.Dimension", [&](const WireField &inner) {
              switch (inner.number) {
              case field::DimValue: dim.kind = Dim::Value; return integer(inner, dim.value);
-             case field::DimParam: dim.kind = Dim::Param; return text(inner, dim.param);
+             case field::DimParam: dim.kind = Dim::Param; return name(inner, dim.param);
              default: return true;
              }
            });
@@ -294,7 +302,7 @@ bool Parser::tensor(ByteSpan bytes, TensorProto &tensor) {
   return walk(bytes, "TensorProto", [&](const WireField &field) {
     int64_t value = 0;
     switch (field.number) {
-    case field::TensorName: return text(field, tensor.name);
+    case field::TensorName: return name(field, tensor.name);
     case field::TensorDataType:
       if (!integer(field, value))
         return false;
@@ -330,16 +338,16 @@ bool Parser::function(ByteSpan bytes, FunctionProto &function) {
   function.opsets.reserve(counts.of[field::FunctionOpsetImport]);
   return walk(bytes, "FunctionProto", [&](const WireField &field) {
     switch (field.number) {
-    case field::FunctionName: return text(field, function.name);
+    case field::FunctionName: return name(field, function.name);
     case field::FunctionDomain:
-      if (!text(field, function.domain))
+      if (!name(field, function.domain))
         return false;
       function.domain = canonicalDomain(function.domain);
       return true;
-    case field::FunctionOverload: return text(field, function.overload);
-    case field::FunctionInput: return text(field, append(function.inputs));
-    case field::FunctionOutput: return text(field, append(function.outputs));
-    case field::FunctionAttribute: return text(field, append(function.attributes));
+    case field::FunctionOverload: return name(field, function.overload);
+    case field::FunctionInput: return name(field, append(function.inputs));
+    case field::FunctionOutput: return name(field, append(function.outputs));
+    case field::FunctionAttribute: return name(field, append(function.attributes));
     case field::FunctionAttributeProto: return message(field) && attribute(field.bytes, append(function.defaults));
     case field::FunctionNode: return message(field) && node(field.bytes, append(function.nodes));
     case field::FunctionOpsetImport: return message(field) && opset(field.bytes, append(function.opsets));
