@@ -20,6 +20,7 @@ class Pass;
 
 namespace kiln {
 
+class MappedFile;
 class WeightStore;
 
 class Compilation {
@@ -83,8 +84,8 @@ private:
   /// The bytes of the input, which the module may go on referring to.
   struct Source {
     std::span<const std::byte> bytes;
-    std::shared_ptr<const void> owner; // null: the caller
-    std::string directory;             // of files that the input names; empty: none are allowed
+    std::shared_ptr<const MappedFile> file; // that holds them; null: the caller
+    std::string directory;                  // of files that the input names; empty: none are allowed
   };
   Status readText(const Source &source);
   Status readOnnx(const Source &source);

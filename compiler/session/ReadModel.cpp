@@ -54,8 +54,9 @@ Status Compilation::read() {
 
 Status Compilation::readOnnx(const Source &source) {
   KILN_TRY(removeOldDump(Stage::None));
-  KILN_ASSIGN(module, importOnnx(context, weights(), source.bytes, source.owner, {options.shapes, source.directory},
-                                 input.path));
+  ImportOptions importing{options.shapes, source.directory, source.file,
+                          [this](const std::string &text) { message(Severity::Warning, text); }};
+  KILN_ASSIGN(module, importOnnx(context, weights(), source.bytes, source.file, importing, input.path));
   KILN_TRY(diagnostics.take(ErrorCode::E0901));
   return end(Stage::Imported);
 }

@@ -4,9 +4,12 @@
 #include "runtime/base/Status.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+
+struct stat;
 
 namespace kiln {
 
@@ -22,13 +25,16 @@ public:
 
   std::span<const std::byte> bytes() const { return {data, size}; }
   const std::string &path() const { return name; }
+  /// Whether `info` is of this file.
+  bool is(const struct stat &info) const;
 
 private:
-  MappedFile(std::string name, const std::byte *data, size_t size) : name(std::move(name)), data(data), size(size) {}
+  MappedFile(std::string name, const std::byte *data, const struct stat &info);
 
   std::string name;
   const std::byte *data;
   size_t size;
+  uint64_t device, inode;
 };
 
 } // namespace kiln

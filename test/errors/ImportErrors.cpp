@@ -128,6 +128,45 @@ TEST_CASE("Gemm: C broadcasts to the product, and not the product to C") {
                  Catch::Contains("[KILN-E0304]"));
 }
 
+TEST_CASE("a domain that is not imported is version 1, but for the default one") {
+  auto gelu = [](int64_t irVersion) {
+    return ModelBuilder(13, irVersion)
+        .input("x", {dim(2)})
+        .node("Gelu", {"x"}, {"y"}, {}, "g", "com.microsoft")
+        .output("y");
+  };
+  CHECK(errorOf(gelu(8)) == "model.onnx: 1 node is not supported: com.microsoft.Gelu (opset 1) x1; docs/onnx.md lists "
+                            "what is\n  com.microsoft.Gelu (opset 1): \"g\" [KILN-E0201]");
+  ModelBuilder none(13);
+  none.graph = Message().message(field::GraphNode, test::node("Relu", {"x"}, {"y"}));
+  std::string bytes = Message().integer(field::ModelIrVersion, 8).message(field::ModelGraph, none.graph).bytes;
+  CHECK(Imported(bytes).error() ==
+        "model.onnx: node \"Relu_y\" (Relu): the model imports no opset of domain \"\" [KILN-E0301]");
+}
+
+TEST_CASE("a kernel_shape that contradicts the weights") {
+  auto conv = [](const TestDim &rows) {
+    return ModelBuilder(13)
+        .input("x", {dim(1), dim(2), dim(8), dim(8)})
+        .input("w", {dim(4), dim(2), rows, dim(3)})
+        .node("Conv", {"x", "w"}, {"y"}, {{"kernel_shape", Ints{5, 3}}}, "c")
+        .output("y");
+  };
+  CHECK(errorOf(conv(dim(5))) == "");
+  CHECK(errorOf(conv(dim(3))) ==
+        "model.onnx: node \"c\" (Conv, opset 13): kernel_shape differs from the weight's dims [KILN-E0414]");
+  CHECK(errorOf(conv(dim("K"))) == ""); // a check when sizes are bound
+}
+
+TEST_CASE("two ellipses in a term") {
+  for (const char *equation : {"......->...", "...i...->i", "...i......,j->i"}) {
+    std::string term = std::string(equation).substr(0, std::string(equation).find_first_of(",-"));
+    CHECK(errorOf(oneNode(13, "Einsum", {dim(2), dim(3), dim(4), dim(5)}, {{"equation", equation}},
+                          std::string(equation).find(',') == std::string::npos ? 1 : 2)) ==
+          "model.onnx: node \"/enc/0/Einsum\" (Einsum, opset 13): term \"" + term + "\" has two ellipses [KILN-E0411]");
+  }
+}
+
 TEST_CASE("many nodes that are not supported are listed in lines of readable length") {
   ModelBuilder model(16);
   model.input("x", {dim(2)});

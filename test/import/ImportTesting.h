@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/import/onnx/Importer.h"
+#include "dialects/kiln/Dialect.h"
 #include "test/import/ModelWriter.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -13,11 +14,13 @@ namespace kiln::onnx::test {
 
 struct Imported {
   mlir::MLIRContext context{mlir::MLIRContext::Threading::DISABLED};
-  WeightStore weights;
+  WeightStore &weights = context.getOrLoadDialect<KilnDialect>()->weights();
   mlir::OwningOpRef<mlir::ModuleOp> module;
   Status status;
+  std::vector<std::string> warnings;
 
-  explicit Imported(std::string bytes, const ImportOptions &options = {}) {
+  explicit Imported(std::string bytes, ImportOptions options = {}) {
+    options.warn = [this](const std::string &text) { warnings.push_back(text); };
     auto owner = std::make_shared<std::string>(std::move(bytes));
     auto result = importOnnx(context, weights, std::as_bytes(std::span(owner->data(), owner->size())), owner, options);
     status = result.status();

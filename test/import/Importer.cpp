@@ -2,6 +2,7 @@
 #include "runtime/base/MappedFile.h"
 #include "test/import/ImportTesting.h"
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <unistd.h>
@@ -169,9 +170,75 @@ TEST_CASE("functions that multiply are stopped") {
     }
     builder.function(function);
   }
+  auto start = std::chrono::steady_clock::now();
   Imported imported(builder.node("f0", {"x"}, {"y"}, {}, "", "mine").output("y").build());
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1)); // counted, not tried
   CHECK(imported.error() == "model.onnx: the model has more than 1048576 nodes once its functions "
                             "are inlined [KILN-E0107]");
+}
+
+TEST_CASE("functions that call themselves are stopped") {
+  Message function = Message()
+                         .text(field::FunctionName, "f")
+                         .text(field::FunctionDomain, "mine")
+                         .text(field::FunctionInput, "a")
+                         .text(field::FunctionOutput, "c")
+                         .message(field::FunctionOpsetImport, opset("mine", 1))
+                         .message(field::FunctionNode, node("f", {"a"}, {"c"}, {}, "", "mine"));
+  ModelBuilder builder;
+  builder.function(function).input("x", {dim(2)}).node("f", {"x"}, {"y"}, {}, "", "mine").output("y");
+  CHECK(Imported(builder.build()).error() == "model.onnx: function \"f\" calls itself [KILN-E0107]");
+}
+
+TEST_CASE("constants that are defined twice count once where they are equal") {
+  Message half = floats("", {2}, {0.5f, 2}), other = floats("", {2}, {0.5f, 3});
+  auto build = [&](const Message &first, const Message &second) {
+    Message named = first;
+    named.text(field::TensorName, "b");
+    return ModelBuilder()
+        .input("x", {dim(2)})
+        .initializer(floats("a", {2}, {1, 2}))
+        .initializer(tensor("a", OnnxType::Float, {2}).packedFixed(field::TensorFloatData, std::vector<float>{1, 2}))
+        .initializer(named)
+        .node("Constant", {}, {"b"}, {{"value", second}}, "twin")
+        .node("Constant", {}, {"c"}, {{"value_float", 1.0f}})
+        .node("Constant", {}, {"c"}, {{"value", floats("", {}, {1})}})
+        .node("Sum", {"x", "a", "b", "c"}, {"y"})
+        .output("y")
+        .build();
+  };
+  Imported taken(build(half, half));
+  CHECK(taken.error() == "");
+  CHECK(taken.warnings ==
+        std::vector<std::string>{"model.onnx: constants are defined twice, with equal elements: \"a\", \"b\", \"c\""});
+  CHECK(Imported(build(half, other)).error() ==
+        "model.onnx: node \"twin\" (Constant, opset 18): output \"b\" is defined twice [KILN-E0303]");
+  CHECK(Imported(ModelBuilder()
+                     .initializer(floats("a", {2}, {1, 2}))
+                     .initializer(floats("a", {2}, {1, 3}))
+                     .output("a")
+                     .build())
+            .error() == "model.onnx: initializer \"a\" is defined twice [KILN-E0303]");
+  CHECK(Imported(ModelBuilder()
+                     .input("x", {dim(2)})
+                     .node("Relu", {"x"}, {"y"})
+                     .node("Constant", {}, {"y"}, {{"value", half}}, "late")
+                     .output("y")
+                     .build())
+            .error() == "model.onnx: node \"late\" (Constant, opset 18): output \"y\" is defined twice [KILN-E0303]");
+}
+
+TEST_CASE("one integer is taken as a list of axes") {
+  ModelBuilder builder(11);
+  builder.input("x", {dim(1), dim(2)});
+  for (int i = 0; i < 10; ++i)
+    builder.node("Squeeze", {"x"}, {"y" + std::to_string(i)}, {{"axes", 0}}, "squeeze" + std::to_string(i));
+  Imported imported(builder.output("y3").build());
+  CHECK_THAT(imported.text(), Contains("(tensor<1x2xf32>) -> tensor<2xf32>"));
+  CHECK(imported.warnings ==
+        std::vector<std::string>{"model.onnx: attribute \"axes\" holds an integer, which is taken as a list of one: "
+                                 "\"squeeze0\", \"squeeze1\", \"squeeze2\", \"squeeze3\", \"squeeze4\", "
+                                 "\"squeeze5\", \"squeeze6\", \"squeeze7\" and 2 more"});
 }
 
 TEST_CASE("the caller's shapes") {

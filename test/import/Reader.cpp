@@ -75,6 +75,26 @@ TEST_CASE("malformed models say where") {
   CHECK(messageOf("garbage") != "");
 }
 
+TEST_CASE("names are UTF-8 text without NUL") {
+  auto messageOf = [](const ModelBuilder &model) {
+    std::string bytes = model.build();
+    return formatError(parseModel(bytesOf(bytes)).status());
+  };
+  CHECK(messageOf(ModelBuilder().node("Relu", {"x"}, {"gr\xc3\xbc\xc3\x9f"})) == "");
+  CHECK(messageOf(ModelBuilder().node("Relu", {"x"}, {std::string("a\0b", 3)})) ==
+        "byte 15: the name \"a\\x00b\" is no text; names must be UTF-8 without NUL [KILN-E0301]");
+  CHECK(messageOf(ModelBuilder().input("\xff", {dim(1)})) ==
+        "byte 12: the name \"\\xff\" is no text; names must be UTF-8 without NUL [KILN-E0301]");
+  for (const ModelBuilder &model :
+       {ModelBuilder().node("Re\xfelu", {"x"}, {"y"}), ModelBuilder().node("Relu", {"x\xc0"}, {"y"}),
+        ModelBuilder().node("Relu", {"x"}, {"y"}, {{"a\xed\xa0\x80", 1}}), ModelBuilder().input("x", {dim("N\xff")}),
+        ModelBuilder().node("Relu", {"x"}, {"y"}, {}, "n\xff"),
+        ModelBuilder().node("Relu", {"x"}, {"y"}, {}, "n", "d\xff"), ModelBuilder().output("y\xff"),
+        ModelBuilder().imports("d\xff", 1), ModelBuilder().initializer(floats("\xff", {1}, {1})),
+        ModelBuilder().function(Message().text(field::FunctionInput, "\xff"))})
+    CHECK(messageOf(model).find("is no text; names must be UTF-8 without NUL [KILN-E0301]") != std::string::npos);
+}
+
 static TensorData read(const Message &message, Status *status = nullptr, const std::string &directory = "") {
   static std::vector<std::unique_ptr<std::string>> keep; // in-place data points into it
   keep.push_back(std::make_unique<std::string>(message.bytes));
@@ -180,6 +200,8 @@ TEST_CASE("external data stays in the model's directory and in the file") {
   CHECK(valuesOf<float>(data) == std::vector<float>{3, 4});
   CHECK(errorOf(external("sub/data.bin"), directory) == "");
   CHECK(errorOf(external("inner.bin"), directory) == "");
+  CHECK(errorOf(external("sub/../data.bin"), directory) == "");
+  CHECK(errorOf(external("none/../sub/./data.bin"), directory) == "");
 
   CHECK(errorOf(external("data.bin", "12"), directory) ==
         "tensor \"w\" needs bytes 12..20 of external data \"data.bin\", which has 16 [KILN-E0104]");
@@ -202,5 +224,57 @@ TEST_CASE("external data stays in the model's directory and in the file") {
   CHECK(errorOf(external("data.bin"), "") ==
         "external data \"data.bin\" cannot be found: the model came as bytes, without a directory "
         "[KILN-E0104]");
+  fs::remove_all(root);
+}
+
+/// The layout of the Hugging Face cache: names are links into a store of blobs.
+TEST_CASE("external data of a model that is a link") {
+  fs::path root = fs::temp_directory_path() / ("kiln-links-" + std::to_string(::getpid()));
+  fs::path blobs = root / "blobs", snapshot = root / "snapshots" / "rev";
+  fs::create_directories(blobs / "deeper");
+  fs::create_directories(snapshot / "sub");
+  auto write = [&](const fs::path &path) { std::ofstream(path, std::ios::binary) << "sixteen bytes..."; };
+  for (const fs::path &file : {blobs / "a1", blobs / "b2", blobs / "deeper" / "c3", blobs / "plain.bin",
+                               snapshot / "beside.bin", root / "secret.bin"})
+    write(file);
+  fs::create_symlink("../../blobs/a1", snapshot / "model.onnx");
+  fs::create_symlink("../../blobs/b2", snapshot / "model.onnx_data");
+  fs::create_symlink("../../blobs/deeper/c3", snapshot / "deeper.bin");
+  fs::create_symlink("../../secret.bin", snapshot / "secret.bin");
+  fs::create_symlink("../secret.bin", blobs / "onwards");
+  fs::create_symlink("../../blobs/onwards", snapshot / "onwards.bin");
+  fs::create_symlink("../../../blobs", snapshot / "sub" / "store");
+
+  auto errorWith = [&](const std::string &location, const fs::path &name) {
+    auto model = MappedFile::open(name.string());
+    REQUIRE(model.ok());
+    return formatError(ExternalData(snapshot.string(), *model).open(location).status());
+  };
+  auto errorOf = [&](const std::string &location) { return errorWith(location, snapshot / "model.onnx"); };
+  for (const char *location :
+       {"model.onnx_data", "deeper.bin", "sub/store/b2", "beside.bin", "sub/../model.onnx_data", "plain.bin"})
+    CHECK(errorOf(location) == "");
+  CHECK(errorOf("secret.bin") ==
+        "external data \"secret.bin\" is a symbolic link that leads outside the model's directory [KILN-E0104]");
+  CHECK(errorOf("onwards.bin") ==
+        "external data \"onwards.bin\" is a symbolic link that leads outside the model's directory [KILN-E0104]");
+  CHECK(errorOf("../../blobs/b2") ==
+        "external data \"../../blobs/b2\" leads outside the model's directory [KILN-E0104]");
+  CHECK(errorOf("sub/store/../secret.bin") == // as text, and that is in sub
+        "external data \"sub/store/../secret.bin\" is missing [KILN-E0104]");
+
+  // A model that is no link brings nothing but its own directory.
+  write(snapshot / "own.onnx");
+  CHECK(errorWith("beside.bin", snapshot / "own.onnx") == "");
+  CHECK(errorWith("model.onnx_data", snapshot / "own.onnx") ==
+        "external data \"model.onnx_data\" is a symbolic link that leads outside the model's directory [KILN-E0104]");
+
+  // Names that came to mean something else since the model was opened count for nothing.
+  auto model = MappedFile::open((snapshot / "model.onnx").string());
+  REQUIRE(model.ok());
+  fs::remove(snapshot / "model.onnx");
+  fs::create_symlink("../../secret.bin", snapshot / "model.onnx");
+  CHECK(formatError(ExternalData(snapshot.string(), *model).open("secret.bin").status()) ==
+        "external data \"secret.bin\" cannot be found: the model's directory is gone [KILN-E0104]");
   fs::remove_all(root);
 }

@@ -4,6 +4,7 @@
 #include "compiler/import/onnx/Signature.h"
 #include "compiler/import/onnx/Unsupported.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "runtime/base/Text.h"
 
 #include <set>
 #include <tuple>
@@ -15,6 +16,8 @@ namespace kiln::onnx {
 namespace {
 
 using Names = std::unordered_set<std::string_view>;
+
+constexpr const char *definedTwice = "constants are defined twice, with equal elements";
 
 /// Of the default domain: the newest whose changes to the imported operators are known.
 constexpr int64_t newestOpset = 28;
@@ -46,10 +49,14 @@ private:
   std::string contextOf(const NodeProto &node, const Scope &scope) const;
   int64_t opsetOf(std::string_view domain, const std::vector<OpsetImport> &opsets) const;
   const FunctionProto *functionOf(const NodeProto &node) const;
+  bool isConstant(const NodeProto &node) const {
+    return node.opType == "Constant" && node.domain.empty() && !functionOf(node);
+  }
 
   // what is not supported
-  Status scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets, const std::string &prefix,
-              unsigned depth);
+  Result<size_t> scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets,
+                      const std::string &prefix, unsigned depth);
+  Result<size_t> scanFunction(const FunctionProto &function, const std::string &prefix, unsigned depth);
 
   // order
   Result<std::vector<size_t>> order(const std::vector<NodeProto> &nodes, const Scope &scope) const;
@@ -63,6 +70,8 @@ private:
   Status inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope,
                     const std::vector<Value> &operands);
   Result<Value> lookup(std::string_view name, Scope &scope);
+  Status define(std::string_view name, Value value, Scope &scope);
+  Status repeatInitializer(const TensorProto &tensor, Scope &scope);
   Status importOutputs(mlir::func::FuncOp function, Scope &scope);
   Status importGraph(const GraphProto &graph);
 
@@ -70,9 +79,8 @@ private:
   const ModelProto &model;
   const ImportOptions &options;
   Unsupported unsupported;
-  std::set<const FunctionProto *> scanned;
+  std::map<const FunctionProto *, std::optional<size_t>> scanned; // how many nodes; nothing: under way
   std::map<std::tuple<std::string_view, std::string_view, std::string_view>, const FunctionProto *> functions;
-  size_t imported = 0;
 };
 
 // --- names
@@ -93,12 +101,13 @@ std::string ModelImport::contextOf(const NodeProto &node, const Scope &scope) co
          std::to_string(opsetOf(node.domain, *scope.opsets)) + "): ";
 }
 
-/// 0 where the domain is not imported. Models before IR version 3 import nothing: version 1.
+/// 0 where the default domain is not imported, but models before IR version 3 import nothing: version 1. So is every
+/// other domain that is not imported, as ONNX Runtime takes it.
 int64_t ModelImport::opsetOf(std::string_view domain, const std::vector<OpsetImport> &opsets) const {
   for (const OpsetImport &import : opsets)
     if (import.domain == domain)
       return import.version;
-  return domain.empty() && model.irVersion < 3 ? 1 : 0;
+  return domain.empty() && model.irVersion >= 3 ? 0 : 1;
 }
 
 const FunctionProto *ModelImport::functionOf(const NodeProto &node) const {
@@ -117,29 +126,46 @@ static Status checkOpsets(const std::vector<OpsetImport> &opsets) {
   return Status();
 }
 
-Status ModelImport::scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets,
-                         const std::string &prefix, unsigned depth) {
+/// Lists what is not supported. Returns the number of nodes once functions are inlined, which a small model can make
+/// very large.
+Result<size_t> ModelImport::scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets,
+                                 const std::string &prefix, unsigned depth) {
   if (depth > kMaxNesting)
     return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting, " levels");
+  size_t count = 0;
   for (const NodeProto &node : nodes) {
     int64_t opset = opsetOf(node.domain, opsets);
+    size_t inside = 0;
     if (const FunctionProto *function = functionOf(node)) {
-      if (scanned.insert(function).second)
-        KILN_TRY(scan(function->nodes, function->opsets, labelOf(node, prefix) + "/", depth + 1));
-      continue;
-    }
-    if (opset == 0)
+      KILN_ASSIGN(inside, scanFunction(*function, labelOf(node, prefix) + "/", depth + 1));
+    } else if (opset == 0) {
       return makeError(ErrorCode::E0301, "node \"", labelOf(node, prefix), "\" (", node.opType,
                        "): the model imports no opset of domain \"", node.domain, "\"");
-    if (!findConverter(node.domain, node.opType, opset))
-      unsupported.addOperator(node.opType, node.domain, opset, labelOf(node, prefix));
-    for (const AttributeProto &attribute : node.attributes)
-      if (attribute.type == AttributeProto::Graph) {
-        KILN_ASSIGN(GraphProto body, parseSubgraph(attribute, depth + 1));
-        KILN_TRY(scan(body.nodes, opsets, labelOf(node, prefix) + "/", depth + 1));
-      }
+    } else {
+      if (!findConverter(node.domain, node.opType, opset))
+        unsupported.addOperator(node.opType, node.domain, opset, labelOf(node, prefix));
+      for (const AttributeProto &attribute : node.attributes)
+        if (attribute.type == AttributeProto::Graph) {
+          KILN_ASSIGN(GraphProto body, parseSubgraph(attribute, depth + 1));
+          KILN_ASSIGN(inside, scan(body.nodes, opsets, labelOf(node, prefix) + "/", depth + 1));
+        }
+    }
+    count += 1 + inside;
+    if (count > kMaxNodes)
+      return makeError(ErrorCode::E0107, "the model has more than ", kMaxNodes,
+                       " nodes once its functions are inlined");
   }
-  return Status();
+  return count;
+}
+
+Result<size_t> ModelImport::scanFunction(const FunctionProto &function, const std::string &prefix, unsigned depth) {
+  auto [known, isNew] = scanned.try_emplace(&function);
+  if (isNew) {
+    KILN_ASSIGN(known->second, scan(function.nodes, function.opsets, prefix, depth));
+  } else if (!known->second) {
+    return makeError(ErrorCode::E0107, "function \"", function.name, "\" calls itself");
+  }
+  return *known->second;
 }
 
 // --- order
@@ -150,7 +176,7 @@ Result<std::vector<size_t>> ModelImport::order(const std::vector<NodeProto> &nod
   std::unordered_map<std::string_view, size_t> producers;
   for (size_t i = 0; i < nodes.size(); ++i)
     for (std::string_view output : nodes[i].outputs)
-      if (!output.empty() && (scope.knows(output) || !producers.emplace(output, i).second))
+      if (!output.empty() && (scope.knows(output) || !producers.emplace(output, i).second) && !isConstant(nodes[i]))
         return makeError(ErrorCode::E0303, contextOf(nodes[i], scope), "output \"", output, "\" is defined twice");
   bool sorted = true;
   for (size_t i = 0; i < nodes.size(); ++i)
@@ -232,6 +258,38 @@ Result<Value> ModelImport::lookup(std::string_view name, Scope &scope) {
   return value;
 }
 
+static bool sameConstant(Value a, Value b) {
+  if (!kiln::isConstant(a) || !kiln::isConstant(b) || a.getType() != b.getType())
+    return false;
+  Tensor storageOfA, storageOfB;
+  mlir::SmallVector<int64_t> dimsOfA, dimsOfB;
+  auto viewOfA = viewConstant(a, storageOfA, dimsOfA), viewOfB = viewConstant(b, storageOfB, dimsOfB);
+  return viewOfA.ok() && viewOfB.ok() && // memcmp takes no null pointers
+         (viewOfA->bytes() == 0 || std::memcmp(viewOfA->data, viewOfB->data, size_t(viewOfA->bytes())) == 0);
+}
+
+/// Gives a result its name. A constant that is defined again counts where it is the same.
+Status ModelImport::define(std::string_view name, Value value, Scope &scope) {
+  if (scope.knows(name)) {
+    auto known = lookup(name, scope);
+    if (!known.ok() || !sameConstant(*known, value))
+      return makeError(ErrorCode::E0303, "output \"", name, "\" is defined twice");
+    state.irregular[definedTwice].emplace(name);
+    return Status();
+  }
+  scope.values.emplace(name, value);
+  return Status();
+}
+
+Status ModelImport::repeatInitializer(const TensorProto &tensor, Scope &scope) {
+  KILN_ASSIGN(Value first, lookup(tensor.name, scope));
+  KILN_ASSIGN(Value again, state.constant(tensor, first.getLoc()));
+  if (!sameConstant(first, again))
+    return makeError(ErrorCode::E0303, "initializer \"", tensor.name, "\" is defined twice");
+  state.irregular[definedTwice].emplace(tensor.name);
+  return Status();
+}
+
 Status ModelImport::importNodes(const std::vector<NodeProto> &nodes, Scope &scope) {
   KILN_ASSIGN(std::vector<size_t> inOrder, order(nodes, scope));
   for (size_t index : inOrder)
@@ -240,8 +298,6 @@ Status ModelImport::importNodes(const std::vector<NodeProto> &nodes, Scope &scop
 }
 
 Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
-  if (++imported > kMaxNodes)
-    return makeError(ErrorCode::E0107, "the model has more than ", kMaxNodes, " nodes once its functions are inlined");
   const FunctionProto *function = functionOf(node);
   Converter converter =
       function ? nullptr : findConverter(node.domain, node.opType, opsetOf(node.domain, *scope.opsets));
@@ -292,7 +348,7 @@ Status ModelImport::convert(Converter converter, const NodeProto &node, Scope &s
       continue;
     if (!view.results()[i])
       return makeError(ErrorCode::E0205, "output ", i, " (\"", node.outputs[i], "\") is not supported");
-    scope.values.emplace(node.outputs[i], view.results()[i]);
+    KILN_TRY(define(node.outputs[i], view.results()[i], scope));
   }
   return Status();
 }
@@ -357,12 +413,24 @@ Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &funct
   return Status();
 }
 
+/// The attribute dictionaries of a function's arguments or results.
+static llvm::SmallVector<mlir::DictionaryAttr> nameAttributes(mlir::Builder &builder,
+                                                              llvm::ArrayRef<std::string_view> names) {
+  llvm::SmallVector<mlir::DictionaryAttr> all;
+  for (std::string_view name : names)
+    all.push_back(builder.getDictionaryAttr(
+        builder.getNamedAttr("kiln.name", builder.getStringAttr(llvm::StringRef(name.data(), name.size())))));
+  return all;
+}
+
 Status ModelImport::importOutputs(mlir::func::FuncOp function, Scope &scope) {
   std::vector<Value> results;
   std::vector<mlir::Type> types;
-  Names names; // results are asked for by name
+  std::vector<std::string_view> names;
+  Names taken; // results are asked for by name
   for (const ValueInfoProto &output : model.graph->outputs) {
-    if (!names.insert(output.name).second)
+    names.push_back(output.name);
+    if (!taken.insert(output.name).second)
       return makeError(ErrorCode::E0303, "output \"", output.name, "\" of the graph is listed twice");
     auto value = lookup(output.name, scope);
     if (!value.ok())
@@ -377,11 +445,7 @@ Status ModelImport::importOutputs(mlir::func::FuncOp function, Scope &scope) {
   }
   state.builder.create<mlir::func::ReturnOp>(state.builder.getUnknownLoc(), results);
   function.setType(state.builder.getFunctionType(function.getArgumentTypes(), types));
-  for (size_t i = 0; i < results.size(); ++i) {
-    std::string_view name = model.graph->outputs[i].name;
-    function.setResultAttr(unsigned(i), "kiln.name",
-                           state.builder.getStringAttr(llvm::StringRef(name.data(), name.size())));
-  }
+  function.setAllResultAttrs(nameAttributes(state.builder, names));
   return Status();
 }
 
@@ -394,7 +458,7 @@ Status ModelImport::run() {
   KILN_TRY(checkOpsets(model.opsets));
   for (const FunctionProto &function : model.functions)
     KILN_TRY(checkOpsets(function.opsets));
-  KILN_TRY(scan(graph.nodes, model.opsets, "", 0));
+  KILN_TRY(scan(graph.nodes, model.opsets, "", 0).status());
   if (graph.hasSparseInitializer)
     unsupported.addFeature(makeError(ErrorCode::E0204, "sparse initializers are not supported"));
   // Operators that are not supported are known by now; what else is not shows in the nodes that do not depend on them.
@@ -407,9 +471,10 @@ Status ModelImport::run() {
 Status ModelImport::importGraph(const GraphProto &graph) {
   Scope scope;
   scope.opsets = &model.opsets;
+  std::vector<const TensorProto *> repeated;
   for (const TensorProto &tensor : graph.initializers)
     if (!scope.initializers.emplace(tensor.name, &tensor).second)
-      return makeError(ErrorCode::E0303, "initializer \"", tensor.name, "\" is defined twice");
+      repeated.push_back(&tensor);
   // Up to IR version 3 initializers are listed among the inputs; they stay constants.
   std::vector<const ValueInfoProto *> inputs;
   for (const ValueInfoProto &input : graph.inputs)
@@ -422,17 +487,19 @@ Status ModelImport::importGraph(const GraphProto &graph) {
                                                            state.builder.getFunctionType(types, {}));
   mlir::Block *body = function.addEntryBlock();
   state.builder.setInsertionPointToEnd(body);
+  std::vector<std::string_view> names;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    std::string_view name = inputs[i]->name;
-    if (!scope.values.emplace(name, body->getArgument(unsigned(i))).second)
-      return makeError(ErrorCode::E0303, "input \"", name, "\" is defined twice");
-    function.setArgAttr(unsigned(i), "kiln.name",
-                        state.builder.getStringAttr(llvm::StringRef(name.data(), name.size())));
+    names.push_back(inputs[i]->name);
+    if (!scope.values.emplace(names[i], body->getArgument(unsigned(i))).second)
+      return makeError(ErrorCode::E0303, "input \"", names[i], "\" is defined twice");
   }
+  function.setAllArgAttrs(nameAttributes(state.builder, names));
   for (const std::vector<ValueInfoProto> *infos : {&graph.valueInfos, &graph.outputs})
     for (const ValueInfoProto &info : *infos)
       if (info.kind == ValueInfoProto::Tensor && info.hasShape)
         state.declaredRanks.emplace(info.name, int64_t(info.dims.size()));
+  for (const TensorProto *tensor : repeated)
+    KILN_TRY(repeatInitializer(*tensor, scope));
   KILN_TRY(importNodes(graph.nodes, scope));
   if (!unsupported.empty())
     return Status();
@@ -444,9 +511,28 @@ Status ModelImport::importGraph(const GraphProto &graph) {
 
 } // namespace
 
+/// Tells what was taken although it is wrong.
+static void warn(const ImportState &state, const ImportOptions &options, const std::string &label) {
+  constexpr size_t shown = 8;
+  if (!options.warn)
+    return;
+  for (const auto &[what, names] : state.irregular) {
+    std::string text = label + ": " + what;
+    size_t count = 0;
+    for (const std::string &name : names)
+      if (++count <= shown)
+        text += (count == 1 ? ": \"" : ", \"") + name + "\"";
+    if (count > shown)
+      text += " and " + std::to_string(count - shown) + " more";
+    options.warn(printable(text));
+  }
+}
+
 Status importModel(ImportState &state, const ModelProto &model, const ImportOptions &options,
                    const std::string &label) {
   Status status = ModelImport(state, model, options, label).run();
+  if (status.ok())
+    warn(state, options, label);
   if (status.ok() || status.message().starts_with(label + ": "))
     return status;
   return status.withContext(label + ": ");

@@ -2,18 +2,20 @@
 // its external files.
 #pragma once
 
+#include "compiler/import/onnx/Importer.h"
 #include "compiler/import/onnx/TensorData.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/WeightStore.h"
 
 #include <map>
+#include <set>
 
 namespace kiln::onnx {
 
 class ImportState {
 public:
-  ImportState(mlir::MLIRContext *context, WeightStore &weights, std::string directory)
-      : builder(context), shapes(sizes), external(std::move(directory)), weights(weights) {
+  ImportState(mlir::MLIRContext *context, WeightStore &weights, const ImportOptions &options)
+      : builder(context), shapes(sizes), external(options.directory, options.file), weights(weights) {
     shapes.rememberValues(); // an import erases no op
   }
 
@@ -32,8 +34,14 @@ public:
   std::map<std::string_view, int64_t> declaredRanks;
   /// The node belongs to an inlined function, whose value names are not the graph's.
   bool inFunction = false;
+  /// What is wrong and taken all the same: what, and where (names of nodes or values).
+  std::map<std::string, std::set<std::string>> irregular;
   /// Of the node being imported.
   mlir::Location location = mlir::UnknownLoc::get(builder.getContext());
+  std::string nodeLabel() const {
+    auto name = llvm::dyn_cast<mlir::NameLoc>(location);
+    return name ? name.getName().str() : "";
+  }
 
 private:
   Result<std::string> addFile(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner);

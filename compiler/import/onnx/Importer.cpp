@@ -20,7 +20,7 @@ Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context,
   Result<onnx::ModelProto> model = onnx::parseModel(message);
   if (!model.ok())
     return model.status().withContext(label + ": ");
-  onnx::ImportState state(&context, weights, options.directory);
+  onnx::ImportState state(&context, weights, options);
   if (Status status = state.addModel(message, name, std::move(owner)); !status.ok())
     return status.withContext(label + ": ");
   auto loc = mlir::FileLineColLoc::get(&context, label, 0, 0);

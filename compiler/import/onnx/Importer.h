@@ -12,12 +12,14 @@
 // supported are collected over the whole model and reported at once (E02xx).
 #pragma once
 
+#include "compiler/import/MappedFile.h"
 #include "compiler/import/ShapeOverrides.h"
 #include "dialects/kiln/WeightStore.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "runtime/base/Status.h"
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +30,10 @@ struct ImportOptions {
   ShapeOverrides shapes = {};
   /// Where the model's external data lies; empty: none is allowed.
   std::string directory = {};
+  /// The model's own file in that directory; null where it came as bytes.
+  std::shared_ptr<const MappedFile> file = {};
+  /// Called with what is wrong about the model and was taken all the same; may be empty.
+  std::function<void(const std::string &)> warn = {};
 };
 
 /// Imports the bytes of a model. `owner` keeps them alive (the module refers to them); `name` is the file's path, or

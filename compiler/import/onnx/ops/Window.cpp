@@ -75,23 +75,34 @@ Result<Window> readWindow(NodeImport &node, Value x, Ints kernel) {
   return window;
 }
 
+/// The window's size, from the weights' dims and kernel_shape: they must agree, when sizes are bound at the latest.
+Result<Ints> kernelOf(NodeImport &node, const Dims &weightDims) {
+  std::span<const SizeExpr> sizes(weightDims.begin() + 2, weightDims.end());
+  Ints kernel;
+  if (node.hasAttribute("kernel_shape")) {
+    KILN_ASSIGN(kernel, node.intsAttribute("kernel_shape"));
+    KILN_TRY(expectLength("kernel_shape", kernel, sizes.size(), 1));
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      if (sizes[i].isConstant() && !sizes[i].isConstant(kernel[i]))
+        return makeError(ErrorCode::E0414, "kernel_shape differs from the weight's dims");
+      KILN_TRY(node.requireEqual(sizes[i], kernel[i]).withContext("kernel_shape: "));
+    }
+  } else if (std::ranges::all_of(sizes, [](const SizeExpr &size) { return size.isConstant(); })) {
+    for (const SizeExpr &size : sizes)
+      kernel.push_back(size.constant());
+  }
+  return kernel;
+}
+
 Status conv(NodeImport &node) {
   KILN_TRY(node.expectOperands(2, 3));
   Value x = node.operand(0), w = node.operand(1);
   if (node.rank(w) != node.rank(x))
     return makeError(ErrorCode::E0304, "the input has rank ", node.rank(x), ", the weight ", node.rank(w),
                      "; they must be equal");
-  Ints kernel;
-  Dims weightDims = node.dims(w);
-  for (size_t i = 2; i < weightDims.size() && weightDims[i].isConstant(); ++i)
-    kernel.push_back(weightDims[i].constant());
-  if (kernel.size() + 2 != weightDims.size())
-    kernel.clear();
-  KILN_ASSIGN(Ints spelled, node.intsAttribute("kernel_shape", kernel));
-  if (kernel.empty())
-    kernel = spelled;
-  if (spelled != kernel)
-    return makeError(ErrorCode::E0414, "kernel_shape differs from the weight's dims");
+  if (node.rank(x) < 3)
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(x));
+  KILN_ASSIGN(Ints kernel, kernelOf(node, node.dims(w)));
   KILN_ASSIGN(Window window, readWindow(node, x, kernel));
   KILN_ASSIGN(int64_t groups, node.intAttribute("group", 1));
   if (groups < 1)
