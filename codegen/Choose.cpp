@@ -1,5 +1,7 @@
 #include "codegen/Choose.h"
 
+#include "runtime/base/Hash.h"
+
 namespace kiln {
 
 const KernelFamily *claimingFamily(const Problem &problem, std::span<const KernelFamily *const> families) {
@@ -25,6 +27,13 @@ Result<Choice> choose(const Problem &problem, const ChooseOptions &options) {
                        choice.family->name(), " and the problem ", text);
     choice.config = forced->second;
     choice.source = "forced";
+    return choice;
+  }
+
+  if (options.seed) {
+    std::vector<Config> candidates = choice.family->candidates(problem, options.target);
+    choice.config = candidates[hash64(text, *options.seed) % candidates.size()];
+    choice.source = "random";
     return choice;
   }
 

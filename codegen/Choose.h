@@ -1,5 +1,5 @@
-// Choosing the implementation of a problem: forced, else cached and still legal, else the default. The one place that
-// decides.
+// Choosing the implementation of a problem: forced, else at random where that is asked for, else cached and still
+// legal, else the default. The one place that decides.
 #pragma once
 
 #include "codegen/KernelFamily.h"
@@ -13,12 +13,15 @@ struct ChooseOptions {
   TuningCache cache;
   /// Configurations imposed by a developer: by problem text, or for every problem of a family by its name.
   std::map<std::string, Config, std::less<>> forced;
+  /// Takes any of the family's candidates for each problem, decided by this seed and the problem's text alone: for
+  /// tests, which reach every candidate so.
+  std::optional<uint64_t> seed;
 };
 
 struct Choice {
   const KernelFamily *family = nullptr;
   Config config;
-  std::string source;     ///< "forced", "cache" or "default"
+  std::string source;     ///< "forced", "random", "cache" or "default"
   std::string missReason; ///< why the cache did not decide; empty otherwise
 };
 

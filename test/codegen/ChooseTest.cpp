@@ -2,6 +2,7 @@
 #include "codegen/Emission.h"
 
 #include <catch2/catch.hpp>
+#include <set>
 
 using namespace kiln;
 
@@ -83,6 +84,35 @@ TEST_CASE("forced wins over the cache, and must be legal") {
   CHECK(choose(problem(), o)->config == FakeFamily::tile(2));
   o.forced[problem().print()] = FakeFamily::tile(3);
   CHECK(choose(problem(), o).status().code() == ErrorCode::E0806);
+}
+
+TEST_CASE("a seed takes any candidate, by the problem's text alone") {
+  ChooseOptions o = options(4);
+  std::set<std::string> reached;
+  for (uint64_t seed = 0; seed < 64; ++seed) {
+    o.seed = seed;
+    auto choice = choose(problem(), o);
+    REQUIRE(choice.ok());
+    CHECK(choice->source == "random");
+    CHECK(choice->config == choose(problem(), o)->config);
+    reached.insert(choice->config.print());
+  }
+  CHECK(reached == std::set<std::string>{"{tile=1}", "{tile=2}", "{tile=4}"});
+  o.forced["first"] = FakeFamily::tile(1);
+  CHECK(choose(problem(), o)->source == "forced");
+}
+
+TEST_CASE("different problems get different candidates of one seed") {
+  ChooseOptions o = options();
+  o.seed = 7;
+  std::set<std::string> reached;
+  for (int size = 1; size < 40; ++size) {
+    std::string type = "f32[" + std::to_string(size) + "]";
+    auto p = Problem::parse("v1 default; %0 = in " + type + "; %1 = neg(%0) " + type + "; out %1");
+    REQUIRE(p.ok());
+    reached.insert(choose(*p, o)->config.print());
+  }
+  CHECK(reached.size() == 3);
 }
 
 TEST_CASE("nominal sizes respect ranges") {
