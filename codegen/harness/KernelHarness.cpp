@@ -2,7 +2,6 @@
 
 #include "codegen/cpu/KernelImage.h"
 #include "codegen/cpu/Lowering.h"
-#include "codegen/harness/GuardedBuffer.h"
 #include "codegen/problem/ProblemInterpreter.h"
 #include "runtime/device/FloatMode.h"
 
@@ -91,8 +90,8 @@ struct CallBuffers {
   }
 };
 
-GuardedBuffer guardedCopy(const TensorView &view, BufferPlacement placement) {
-  GuardedBuffer buffer(view.bytes(), placement, dtypeBytes(view.dtype));
+Result<GuardedBuffer> guardedCopy(const TensorView &view, BufferPlacement placement) {
+  KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(view.bytes(), placement, dtypeBytes(view.dtype)));
   if (view.bytes() > 0)
     std::memcpy(buffer.data(), view.data, size_t(view.bytes()));
   return buffer;
@@ -131,7 +130,7 @@ Result<std::vector<GuardedBuffer>> makePacked(const std::vector<PackedInput> &pa
   for (const PackedInput &p : packed) {
     KILN_ASSIGN(Tensor tensor, applyRecipe(inputs[size_t(p.input)], p.recipe));
     // Packed constants are 64-byte aligned in an artifact, so kernels may rely on it.
-    GuardedBuffer buffer(tensor.bytes(), placement, bufferAlignment);
+    KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(tensor.bytes(), placement, bufferAlignment));
     std::memcpy(buffer.data(), tensor.data(), size_t(tensor.bytes()));
     buffers.push_back(std::move(buffer));
   }
@@ -146,23 +145,26 @@ Result<std::vector<Tensor>> CompiledProblem::run(std::span<const TensorView> inp
   KILN_ASSIGN(SymbolValues symbols, bindSymbols(s.problem, inputs));
   CallBuffers buffers;
   buffers.shared = shared;
-  for (const TensorView &view : inputs)
-    buffers.inputs.push_back(guardedCopy(view, placement));
+  for (const TensorView &view : inputs) {
+    KILN_ASSIGN(GuardedBuffer buffer, guardedCopy(view, placement));
+    buffers.inputs.push_back(std::move(buffer));
+  }
   KILN_ASSIGN(buffers.packed, makePacked(s.packed, inputs, placement));
   std::vector<Tensor> outputs;
   for (Problem::ValueId id : s.problem.outputs) {
     KILN_ASSIGN(std::vector<int64_t> dims, valueDims(s.problem, id, symbols));
     DType dtype = s.problem.value(id).dtype;
     KILN_ASSIGN(Tensor tensor, Tensor::create(dtype, dims));
-    buffers.outputs.emplace_back(tensor.bytes(), placement, dtypeBytes(dtype));
+    KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(tensor.bytes(), placement, dtypeBytes(dtype)));
+    buffers.outputs.push_back(std::move(buffer));
     outputs.push_back(std::move(tensor));
   }
   KILN_ASSIGN(int64_t workspace, s.workspaceBytes.evaluate(symbols));
-  buffers.workspace = GuardedBuffer(workspace, placement, bufferAlignment);
+  KILN_ASSIGN(buffers.workspace, GuardedBuffer::create(workspace, placement, bufferAlignment));
   int32_t status = 0;
   for (size_t l = 0; l < s.launches.size(); ++l) {
     KILN_ASSIGN(LaunchSizes sizes, evaluate(s.launches[l], symbols));
-    GuardedBuffer scratch(sizes.scratch, placement, bufferAlignment);
+    KILN_ASSIGN(GuardedBuffer scratch, GuardedBuffer::create(sizes.scratch, placement, bufferAlignment));
     std::vector<void *> table;
     for (const BufferRef &ref : s.launches[l].buffers)
       table.push_back(buffers.at(ref).data());

@@ -5,18 +5,13 @@
 
 #include "codegen/KernelFamily.h"
 #include "runtime/base/Tensor.h"
+#include "runtime/device/GuardedBuffer.h"
 
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace kiln {
-
-/// Where buffers lie. The end of a page-sized region is only as aligned as an element; its start is 64-byte aligned.
-enum class BufferPlacement {
-  AtEnd,   ///< the byte after the last element faults
-  AtStart, ///< the byte before the first element faults
-};
 
 enum class GridOrder { Forward, Reverse, Shuffled };
 
@@ -55,6 +50,9 @@ enum class InputValues {
 /// Inputs for `problem` at the given sizes, from a seed.
 Result<std::vector<Tensor>> makeInputs(const Problem &problem, const SymbolValues &sizes,
                                        InputValues values = InputValues::Ordinary, uint64_t seed = 1);
+
+/// Element `i` of a tensor as a number.
+double elementAt(const TensorView &tensor, int64_t i);
 
 /// Compares with what the interpreter gave; an error names the output, the element and both values.
 Status compareOutputs(const Problem &problem, std::span<const Tensor> actual, std::span<const Tensor> expected,

@@ -1,6 +1,7 @@
 #include "runtime/api/Handles.h"
 
 #include <algorithm>
+#include <cstddef>
 
 using namespace kiln;
 using namespace kiln::api;
@@ -92,11 +93,12 @@ int kiln_context_create(kiln_model *model, const kiln_context_options *options, 
       return nullArgument(model ? "context" : "model");
     *context = nullptr;
     kiln_context_options full = KILN_CONTEXT_OPTIONS_INIT;
-    KILN_TRY(takeSized(options, full, sizeof full));
+    KILN_TRY(takeSized(options, full, offsetof(kiln_context_options, unused)));
     if (full.threads < 0)
       return makeError(ErrorCode::E0704, "the number of threads is negative");
     auto handle = std::make_unique<kiln_context>();
     handle->context = std::make_unique<ExecutionContext>(model->model, full.threads);
+    handle->context->setGuardPages(full.guard_pages != 0);
     handle->model = model;
     kiln_model_retain(model);
     *context = handle.release();
@@ -110,6 +112,10 @@ void kiln_context_release(kiln_context *context) {
   kiln_model *model = context->model;
   delete context;
   kiln_model_release(model);
+}
+
+int64_t kiln_context_current_step(const kiln_context *context) {
+  return context ? context->context->currentStep() : -1;
 }
 
 int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,

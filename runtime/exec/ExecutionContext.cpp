@@ -199,6 +199,8 @@ Status ExecutionContext::run(std::span<const TensorView> inputs, std::span<Outpu
   KILN_TRY(checkData(inputs));
   KILN_ASSIGN(Bound * bound, bind(inputs));
   KILN_TRY(bindOutputs(*bound->instance, outputs));
+  if (guardPages)
+    return runGuarded(*bound, inputs, outputs);
   KILN_TRY(prepareMemory(*bound));
   for (const Bound::Patch &patch : bound->patches) {
     void *base = patch.isOutput ? outputs[patch.port].result().data : inputs[patch.port].data;
@@ -208,6 +210,28 @@ Status ExecutionContext::run(std::span<const TensorView> inputs, std::span<Outpu
   }
   current = bound;
   return execute(*bound);
+}
+
+Status ExecutionContext::runGuarded(Bound &bound, std::span<const TensorView> inputs, std::span<OutputSlot> outputs) {
+  const Instance &instance = *bound.instance;
+  KILN_ASSIGN(guarded, GuardedMemory::create(*theModel, instance, inputs));
+  bound.arenaBase = nullptr; // addresses are those of this run
+  bound.pointers.clear();
+  bound.views.clear();
+  for (const ResolvedOperand &o : instance.operands) {
+    bound.pointers.push_back(guarded->address(o));
+    bound.views.push_back({bound.pointers.back(), o.dtype, instance.dimsOf(o)});
+  }
+  current = &bound;
+  Status status = execute(bound);
+  if (status.ok()) {
+    std::vector<TensorView> results;
+    for (const OutputSlot &output : outputs)
+      results.push_back(output.result());
+    guarded->copyOutputs(results);
+  }
+  guarded.reset();
+  return status;
 }
 
 Result<std::vector<Tensor>> ExecutionContext::run(std::span<const TensorView> inputs) {
@@ -232,9 +256,14 @@ Status ExecutionContext::launch(const Bound &bound, const ResolvedStep &step, Th
   args.status = &status;
   char *scratchBase = bound.instance->scratchBytes > 0 ? scratch.data() : nullptr;
 
+  if (guarded)
+    KILN_TRY(guarded->makeScratch(step.scratch, threadCount));
+
   auto body = [&](int64_t begin, int64_t end, int worker) {
     kiln_kernel_args_v1 own = args;
-    own.scratch = scratchBase ? scratchBase + worker * scratchStride : nullptr;
+    own.scratch = guarded       ? guarded->scratch(worker)
+                  : scratchBase ? scratchBase + worker * scratchStride
+                                : nullptr;
     KernelFloatMode mode;
     for (int64_t i = begin; i < end; ++i)
       step.kernel(&own, i, step.grid);
@@ -255,6 +284,10 @@ Status ExecutionContext::execute(Bound &bound) {
   const Instance &instance = *bound.instance;
   ThreadPool *pool = threadCount > 1 ? &ThreadPool::process() : nullptr;
   RunScope scope(pool, threadCount);
+  struct StepScope {
+    std::atomic<int64_t> &step;
+    ~StepScope() { step.store(-1, std::memory_order_relaxed); }
+  } stepScope{stepUnderWay};
   using Clock = std::chrono::steady_clock;
   Clock::time_point last;
   if (profiling) {
@@ -263,6 +296,7 @@ Status ExecutionContext::execute(Bound &bound) {
   }
   for (size_t i = 0; i < instance.steps.size(); ++i) {
     const ResolvedStep &step = instance.steps[i];
+    stepUnderWay.store(int64_t(i), std::memory_order_relaxed);
     Status status;
     switch (step.kind) {
     case ResolvedStep::Kind::Skipped: continue;
@@ -281,6 +315,8 @@ Status ExecutionContext::execute(Bound &bound) {
         std::memmove(bound.pointers[step.firstOperand + 1], bound.pointers[step.firstOperand], size_t(step.bytes));
       break;
     }
+    if (guarded && status.ok())
+      status = guarded->check(instance, step);
     if (profiling) {
       Clock::time_point now = Clock::now();
       times[i] = std::chrono::duration_cast<std::chrono::nanoseconds>(now - last).count();

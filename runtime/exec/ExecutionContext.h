@@ -2,9 +2,10 @@
 // several threads at once. Runs in different contexts of one model may overlap.
 #pragma once
 
-#include "runtime/exec/LoadedModel.h"
+#include "runtime/exec/GuardedMemory.h"
 #include "runtime/exec/ThreadPool.h"
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <vector>
@@ -54,6 +55,12 @@ public:
   /// The same with all outputs allocated.
   Result<std::vector<Tensor>> run(std::span<const TensorView> inputs);
 
+  /// Whether every buffer of a run gets memory of its own between inaccessible pages, filled with NaN: what steps
+  /// touch outside their buffers is a fault or an error that names the step, and what nobody wrote shows. Slow.
+  void setGuardPages(bool on) { guardPages = on; }
+  /// The step that a run is in; -1 outside of runs. For signal handlers too.
+  int64_t currentStep() const { return stepUnderWay.load(std::memory_order_relaxed); }
+
   /// With profiling on, each run measures its steps.
   void setProfiling(bool on) { profiling = on; }
   /// Nanoseconds of each step of the last profiled run.
@@ -84,6 +91,7 @@ private:
   Result<Bound *> bind(std::span<const TensorView> inputs);
   Status bindOutputs(const Instance &instance, std::span<OutputSlot> outputs) const;
   Status prepareMemory(Bound &bound);
+  Status runGuarded(Bound &bound, std::span<const TensorView> inputs, std::span<OutputSlot> outputs);
   Status execute(Bound &bound);
   Status launch(const Bound &bound, const ResolvedStep &step, ThreadPool *pool);
   Status stepError(size_t step, const Status &status) const;
@@ -91,7 +99,9 @@ private:
 
   std::shared_ptr<const LoadedModel> theModel;
   int threadCount = 1;
-  bool profiling = false;
+  bool profiling = false, guardPages = false;
+  std::unique_ptr<GuardedMemory> guarded; // of the run under way
+  std::atomic<int64_t> stepUnderWay{-1};
   GrowingMemory arena, scratch;
   int64_t scratchStride = 0;
   std::vector<int64_t> times;

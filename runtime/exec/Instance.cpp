@@ -94,20 +94,20 @@ private:
 
   Status placeBuffers() {
     std::vector<PackInterval> intervals;
-    bufferBytes.assign(p.buffers.size(), 0);
+    out.bufferBytes.assign(p.buffers.size(), 0);
     bufferOffsets.assign(p.buffers.size(), 0);
     for (size_t i = 0; i < p.buffers.size(); ++i) {
       const Buffer &b = p.buffers[i];
       if (b.inArena()) {
         if (usedBuffers[i]) {
-          KILN_ASSIGN(bufferBytes[i], size(c.bufferBytes[i], "a buffer's size"));
+          KILN_ASSIGN(out.bufferBytes[i], size(c.bufferBytes[i], "a buffer's size"));
         }
-        intervals.push_back({bufferBytes[i], b.firstStep, b.lastStep});
+        intervals.push_back({out.bufferBytes[i], b.firstStep, b.lastStep});
       } else if (b.place == Buffer::Place::Constant) {
-        bufferBytes[i] = int64_t(artifact.constant(b.index).size());
+        out.bufferBytes[i] = int64_t(artifact.constant(b.index).size());
       } else {
         const std::vector<Port> &ports = b.place == Buffer::Place::Input ? p.inputs : p.outputs;
-        bufferBytes[i] = viewBytes[ports[b.index].view];
+        out.bufferBytes[i] = viewBytes[ports[b.index].view];
       }
     }
     Packing packing;
@@ -128,7 +128,7 @@ private:
 
   Status checkViewsFit() {
     for (size_t i = 0; i < p.views.size(); ++i) {
-      int64_t limit = bufferBytes[p.views[i].buffer];
+      int64_t limit = out.bufferBytes[p.views[i].buffer];
       if (!usedViews[i])
         continue;
       if (viewOffsets[i] > limit || viewBytes[i] > limit - viewOffsets[i] ||
@@ -156,6 +156,8 @@ private:
         operand.address = {Address::Base::Arena, 0, bufferOffsets[v.buffer] + offset};
         break;
       }
+      operand.buffer = v.buffer;
+      operand.bufferOffset = offset;
       operand.dtype = v.dtype;
       operand.rank = uint32_t(viewDims[id].size());
       out.dims.insert(out.dims.end(), viewDims[id].begin(), viewDims[id].end());
@@ -241,6 +243,7 @@ private:
       KILN_ASSIGN(int64_t scratch, size(c.launches[index].scratch, "a scratch size"));
       if (scratch > (int64_t(1) << 40))
         return makeError(ErrorCode::E0510, "a kernel wants ", scratch, " bytes of scratch");
+      r.scratch = scratch;
       out.scratchBytes = std::max(out.scratchBytes, alignUp(scratch, bufferAlignment));
       KILN_ASSIGN(double time, guessCall(index));
       r.parallel = r.grid > 1 && time >= serialNanoseconds;
@@ -274,7 +277,7 @@ private:
   std::vector<bool> skipped;                // by step
   std::vector<bool> usedViews, usedBuffers; // by a port or a step that runs; of the others nothing is known
   std::vector<std::vector<int64_t>> viewDims;
-  std::vector<int64_t> viewOffsets, viewBytes, bufferBytes, bufferOffsets;
+  std::vector<int64_t> viewOffsets, viewBytes, bufferOffsets;
 };
 
 } // namespace

@@ -54,6 +54,7 @@ struct ResolvedStep {
   uint32_t firstSize = 0;    ///< Launch: into Instance::sizes
   bool hasWorkspace = false; ///< Launch: the last operand is the workspace
   int64_t grid = 0;          ///< Launch
+  int64_t scratch = 0;       ///< Launch: bytes per worker
   int64_t bytes = 0;         ///< Copy
   kiln_kernel_fn_v1 kernel = nullptr;
   ref::Kernel hostKernel = nullptr;
@@ -63,6 +64,8 @@ struct ResolvedStep {
 /// An operand of a step.
 struct ResolvedOperand {
   Address address;
+  int64_t bufferOffset = 0; ///< from the start of `buffer`
+  BufferId buffer = 0;
   DType dtype = DType::F32;
   uint32_t firstDim = 0, rank = 0; ///< into Instance::dims
 };
@@ -75,6 +78,7 @@ struct Instance {
   std::vector<ResolvedStep> steps; ///< one per step of the program
   std::vector<ResolvedOperand> operands;
   std::vector<int64_t> sizes, dims;
+  std::vector<int64_t> bufferBytes; ///< of each buffer of the program
   std::vector<double> flops, bytes; ///< work of each step
 
   std::span<const int64_t> dimsOf(const ResolvedOperand &o) const { return {dims.data() + o.firstDim, o.rank}; }

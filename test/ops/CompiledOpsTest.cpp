@@ -61,30 +61,10 @@ std::string refusal(const Case &c, const Status &status) {
                                                         : "want " + c.compileError + ", got " + formatError(status);
 }
 
-/// A buffer with canaries on both sides, aligned to the element only: what a caller may hand in.
-class GuardedBuffer {
-public:
-  explicit GuardedBuffer(int64_t bytes, int64_t elementBytes)
-      : storage(static_cast<size_t>(bytes + 2 * margin + 64), canary), size(bytes) {
-    const auto base = reinterpret_cast<uintptr_t>(storage.data());
-    start = static_cast<size_t>(alignUp(static_cast<int64_t>(base), 64) - static_cast<int64_t>(base)) +
-            static_cast<size_t>(margin + elementBytes) - 64;
-  }
-  char *data() { return storage.data() + start; }
-  bool intact() const {
-    for (size_t i = 0; i < storage.size(); ++i)
-      if ((i < start || i >= start + static_cast<size_t>(size)) && storage[i] != canary)
-        return false;
-    return true;
-  }
-
-private:
-  static constexpr char canary = 0x5c;
-  static constexpr int64_t margin = 128;
-  std::vector<char> storage;
-  size_t start = 0;
-  int64_t size;
-};
+/// Memory between guard pages, aligned to the element only: what a caller may hand in.
+GuardedBuffer guardedBuffer(const TensorView &view) {
+  return *GuardedBuffer::create(view.bytes(), BufferPlacement::AtEnd, dtypeBytes(view.dtype));
+}
 
 Result<std::shared_ptr<const LoadedModel>> compileText(const std::string &text) {
   CompileOptions options;
@@ -116,7 +96,7 @@ std::string runCompiled(const Case &c, const Sizes &sizes, const OneOpModel &mod
   std::vector<GuardedBuffer> buffers;
   std::vector<TensorView> inputs;
   for (size_t k : model.inputs) {
-    buffers.emplace_back(views[k].bytes(), dtypeBytes(views[k].dtype));
+    buffers.push_back(guardedBuffer(views[k]));
     if (views[k].bytes())
       std::memcpy(buffers.back().data(), views[k].data, static_cast<size_t>(views[k].bytes()));
     inputs.push_back({buffers.back().data(), views[k].dtype, views[k].dims});
@@ -140,7 +120,7 @@ std::string runCompiled(const Case &c, const Sizes &sizes, const OneOpModel &mod
     return problem;
 
   // Once more into a buffer of the caller's, guarded: the same bits.
-  GuardedBuffer buffer(got.bytes(), dtypeBytes(got.dtype));
+  GuardedBuffer buffer = guardedBuffer(got);
   OutputSlot slot;
   slot.bound = {buffer.data(), got.dtype, got.dims};
   if (Status again = context.run(inputs, std::span(&slot, 1)); !again.ok())

@@ -4,9 +4,12 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <csignal>
 #include <fstream>
 #include <numeric>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace kiln;
 using namespace kiln::test;
@@ -355,4 +358,87 @@ TEST_CASE("static plans use their own offsets") {
   REQUIRE(r.ok());
   CHECK((*r)[0].as<float>()[999] == Approx(std::sqrt(999.0)));
   CHECK(context.lastInstance()->arenaBytes == 8128);
+}
+
+namespace {
+/// One launch that adds `count` elements of a 64-element input to themselves, into a workspace of `room` elements.
+ProgramBuilder launchInto(const char *room, const char *count) {
+  ProgramBuilder b;
+  b.p.target = "x86-64-v3";
+  ViewId x = b.input("x", DType::F32, {"64"}), out = b.output("y", DType::F32, {"64"});
+  ViewId work = b.temp(DType::F32, {room}, Buffer::Place::Workspace);
+  KernelId add = b.kernel(kernelCode("AddF32"));
+  b.launch(add, {x, x, work}, "rrx", "1", {count}).workspace = work;
+  b.launch(add, {x, x, out}, "rrw", "1", {"64"});
+  return b;
+}
+} // namespace
+
+TEST_CASE("with guard pages results are the same") {
+  ProgramBuilder b = sampleProgram();
+  auto model = load(b);
+  ExecutionContext plain(model, 1), guarded(model, 3);
+  guarded.setGuardPages(true);
+  for (int64_t n : {1, 64, 5, 5}) {
+    Tensor x = iota({n, 3}), y = iota({n, 3}, 100);
+    std::vector<TensorView> in{x.view(), y.view()};
+    auto want = plain.run(in), got = guarded.run(in);
+    INFO(formatError(got.status()));
+    REQUIRE((want.ok() && got.ok()));
+    for (size_t k = 0; k < 2; ++k)
+      CHECK(std::memcmp((*got)[k].data(), (*want)[k].data(), size_t((*want)[k].bytes())) == 0);
+  }
+  CHECK(guarded.currentStep() == -1);
+}
+
+TEST_CASE("with guard pages a write beside a buffer names the step") {
+  Tensor x = iota({64});
+  std::vector<TensorView> in{x.view()};
+  for (auto [count, text] : {std::pair("3", "ok"), {"4", "node \"node_launch_0\": wrote outside operand 2, a buffer of "
+                                                         "12 bytes [KILN-E0905]"}}) {
+    ProgramBuilder b = launchInto("3", count);
+    auto model = load(b);
+    ExecutionContext guarded(model, 1), plain(model, 1);
+    guarded.setGuardPages(true);
+    CHECK(runError(guarded, in) == text);
+    CHECK(runError(plain, in) == "ok");
+  }
+}
+
+TEST_CASE("with guard pages an access beyond a buffer is a fault") {
+  Tensor x = iota({64});
+  std::vector<TensorView> in{x.view()};
+  ProgramBuilder b = launchInto("64", "65"); // one more than the input has
+  auto model = load(b);
+  for (bool guardPages : {false, true}) {
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      std::signal(SIGSEGV, SIG_DFL);
+      ExecutionContext context(model, 1);
+      context.setGuardPages(guardPages);
+      _exit(context.run(in).ok() ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) == guardPages);
+  }
+}
+
+TEST_CASE("with guard pages what nobody wrote is NaN") {
+  ProgramBuilder b;
+  b.p.target = "x86-64-v3";
+  ViewId x = b.input("x", DType::F32, {"64"}), out = b.output("y", DType::F32, {"64"}), t = b.temp(DType::F32, {"64"});
+  KernelId add = b.kernel(kernelCode("AddF32"));
+  b.launch(add, {x, x, t}, "rrw", "1", {"60"});
+  b.launch(add, {t, x, out}, "rrw", "1", {"64"});
+  auto model = load(b);
+  ExecutionContext context(model, 1);
+  context.setGuardPages(true);
+  Tensor input = iota({64});
+  std::vector<TensorView> in{input.view()};
+  auto result = context.run(in);
+  REQUIRE(result.ok());
+  for (int i = 0; i < 64; ++i)
+    CHECK(std::isnan((*result)[0].as<float>()[i]) == (i >= 60));
 }

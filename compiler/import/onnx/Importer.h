@@ -12,10 +12,10 @@
 // supported are collected over the whole model and reported at once (E02xx).
 #pragma once
 
-#include "compiler/import/MappedFile.h"
 #include "compiler/import/ShapeOverrides.h"
 #include "dialects/kiln/WeightStore.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "runtime/base/MappedFile.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "runtime/base/Status.h"
 

@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 /* Grows by one with every addition to this header. */
-#define KILN_API_VERSION 1
+#define KILN_API_VERSION 2
 /* Of the library in use. */
 KILN_API uint32_t kiln_api_version(void);
 KILN_API const char *kiln_version(void);
@@ -206,13 +206,20 @@ typedef struct kiln_context kiln_context; /* arena and scratch for one run at a 
 typedef struct kiln_context_options {
   size_t size;
   int32_t threads; /* 0: the CPUs this process may use. Results do not depend on it. */
+  int32_t unused;  /* not looked at: padding in API version 1 */
+  /* Since API version 2. Not 0: each buffer of a run gets memory of its own between inaccessible pages, filled with NaN
+   * before. A step that touches memory outside its buffers then faults or ends the run with an error that names its
+   * node. Slow; for finding mistakes of the compiler. */
+  int32_t guard_pages;
 } kiln_context_options;
-#define KILN_CONTEXT_OPTIONS_INIT {sizeof(kiln_context_options), 0}
+#define KILN_CONTEXT_OPTIONS_INIT {sizeof(kiln_context_options), 0, 0, 0}
 
 /* `options` may be null. */
 KILN_API int kiln_context_create(kiln_model *model, const kiln_context_options *options, kiln_context **context,
                                  kiln_status *status);
 KILN_API void kiln_context_release(kiln_context *context);
+/* The step that a run in `context` is in; -1 outside of runs. May be called from a signal handler. */
+KILN_API int64_t kiln_context_current_step(const kiln_context *context);
 
 typedef struct kiln_run_options {
   size_t size;

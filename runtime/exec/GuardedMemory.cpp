@@ -1,0 +1,64 @@
+#include "runtime/exec/GuardedMemory.h"
+
+#include <cstring>
+
+namespace kiln {
+
+Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &model, const Instance &instance,
+                                                             std::span<const TensorView> inputs) {
+  const Program &p = model.program();
+  std::unique_ptr<GuardedMemory> memory(new GuardedMemory(p));
+  std::vector<int64_t> alignments(p.buffers.size(), 1);
+  for (const View &view : p.views)
+    alignments[view.buffer] = std::max<int64_t>(alignments[view.buffer], dtypeBytes(view.dtype));
+  for (size_t i = 0; i < p.buffers.size(); ++i) {
+    const Buffer &b = p.buffers[i];
+    // What kernels may rely on (kernel_abi.h): they cannot tell a tensor in the arena from a bound input.
+    bool lines = b.place == Buffer::Place::Constant || b.place == Buffer::Place::Workspace;
+    KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(instance.bufferBytes[i], BufferPlacement::AtEnd,
+                                                            lines ? bufferAlignment : alignments[i]));
+    if (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant) {
+      const void *from = b.place == Buffer::Place::Input ? inputs[b.index].data : model.artifact().constant(b.index).data();
+      if (buffer.bytes() > 0)
+        std::memcpy(buffer.data(), from, size_t(buffer.bytes()));
+      buffer.makeReadOnly();
+    }
+    memory->buffers.push_back(std::move(buffer));
+  }
+  return memory;
+}
+
+void *GuardedMemory::address(const ResolvedOperand &operand) const {
+  return operand.address.base == Address::Base::Null ? nullptr
+                                                     : buffers[operand.buffer].data() + operand.bufferOffset;
+}
+
+Status GuardedMemory::makeScratch(int64_t bytes, int workers) {
+  scratches.clear();
+  for (int i = 0; i < workers; ++i) {
+    KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(bytes, BufferPlacement::AtEnd, bufferAlignment));
+    scratches.push_back(std::move(buffer));
+  }
+  return Status();
+}
+
+Status GuardedMemory::check(const Instance &instance, const ResolvedStep &step) const {
+  for (uint32_t i = 0; i < step.operandCount; ++i) {
+    const ResolvedOperand &operand = instance.operands[step.firstOperand + i];
+    if (operand.address.base != Address::Base::Null && !buffers[operand.buffer].intact())
+      return makeError(ErrorCode::E0905, "wrote outside operand ", i, ", a buffer of ",
+                       buffers[operand.buffer].bytes(), " bytes");
+  }
+  for (const GuardedBuffer &scratch : scratches)
+    if (!scratch.intact())
+      return makeError(ErrorCode::E0905, "wrote outside its scratch memory of ", scratch.bytes(), " bytes");
+  return Status();
+}
+
+void GuardedMemory::copyOutputs(std::span<const TensorView> outputs) const {
+  for (size_t i = 0; i < program.buffers.size(); ++i)
+    if (const Buffer &b = program.buffers[i]; b.place == Buffer::Place::Output && buffers[i].bytes() > 0)
+      std::memcpy(outputs[b.index].data, buffers[i].data(), size_t(buffers[i].bytes()));
+}
+
+} // namespace kiln
