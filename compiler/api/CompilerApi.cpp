@@ -13,6 +13,16 @@ using namespace kiln;
 
 namespace {
 
+Result<std::vector<std::string>> textList(const char *const *texts, size_t count, const char *what) {
+  std::vector<std::string> list;
+  for (size_t i = 0; i < count; ++i) {
+    if (!texts || !texts[i])
+      return makeError(ErrorCode::E0704, what, " are missing");
+    list.emplace_back(texts[i]);
+  }
+  return list;
+}
+
 Result<CompileOptions> convert(const kiln_compile_options &given) {
   CompileOptions options;
   auto text = [](const char *value, const char *fallback) { return std::string(value ? value : fallback); };
@@ -42,6 +52,10 @@ Result<CompileOptions> convert(const kiln_compile_options &given) {
       return makeError(ErrorCode::E0701, "a limit of ", given.opt_limit, " rewrites is not possible");
     options.rewriteLimit = given.opt_limit;
   }
+  if (given.choice_seed)
+    options.choiceSeed = given.choice_seed;
+  KILN_ASSIGN(options.without, textList(given.without, given.without_count, "names of what to leave out"));
+  KILN_ASSIGN(options.extraOutputs, textList(given.extra_outputs, given.extra_output_count, "names of extra outputs"));
   if (given.diagnostic)
     options.message = [given](Severity severity, const std::string &message) {
       given.diagnostic(given.diagnostic_context, severity == Severity::Warning ? KILN_WARNING : KILN_NOTE,

@@ -34,7 +34,8 @@ Status kiln::runPipeline(Compilation &c) {
   c.countModelWork();
 
   if (c.begin(Stage::Optimized)) {
-    KILN_TRY(c.run(createLayout()));
+    if (!c.without("layout"))
+      KILN_TRY(c.run(createLayout()));
     // Layout leaves transposes of weights to fold, and shape arithmetic whose result became known.
     KILN_TRY(c.run(createConstantFold()));
     KILN_TRY(c.run(createAlgebraicSimplify()));
@@ -46,7 +47,9 @@ Status kiln::runPipeline(Compilation &c) {
 
   if (c.begin(Stage::Kernels)) {
     KILN_TRY(c.run(createSinkReshapes()));
-    KILN_TRY(c.run(createFormKernels()));
+    c.reportKeptOut();
+    if (!c.without("kernels"))
+      KILN_TRY(c.run(createFormKernels({!c.without("fusion"), c.without.keptOut()})));
     KILN_TRY(c.run(createPlace()));
     KILN_TRY(c.reportReferenceWork());
     KILN_TRY(c.end(Stage::Kernels));
@@ -63,10 +66,11 @@ Status kiln::runPipeline(Compilation &c) {
   // kernels are not looked at again.
 
   if (c.begin(Stage::Planned)) {
-    KILN_TRY(c.run(createSchedule()));
-    KILN_TRY(c.run(createBufferize()));
+    if (!c.without("scheduling"))
+      KILN_TRY(c.run(createSchedule()));
+    KILN_TRY(c.run(createBufferize({!c.without("buffer-reuse")})));
     // There are no tensors any more, and no step may move: who overwrites what depends on the order.
-    KILN_TRY(c.run(createAssignArena()));
+    KILN_TRY(c.run(createAssignArena({!c.without("buffer-reuse")})));
     KILN_TRY(c.end(Stage::Planned));
   }
   // From here on the host program is complete; only code and packed weights are missing, and both

@@ -29,7 +29,7 @@ public:
       KILN_TRY(addKernel(kernel));
     for (Operation &op : program.getBody().front())
       KILN_TRY(add(&op));
-    setIntervals();
+    setIntervals(program->hasAttr(noReuseAttrName));
     return std::move(built);
   }
 
@@ -201,14 +201,15 @@ private:
     }
   }
 
-  void setIntervals() {
+  void setIntervals(bool whole) {
     int64_t arena = 0;
     bool known = true;
     for (auto [i, buffer] : llvm::enumerate(built.program.buffers)) {
       if (!buffer.inArena())
         continue;
       if (auto it = intervals.find(static_cast<BufferId>(i)); it != intervals.end())
-        std::tie(buffer.firstStep, buffer.lastStep) = it->second;
+        std::tie(buffer.firstStep, buffer.lastStep) =
+            whole ? std::make_pair(0u, static_cast<uint32_t>(built.program.steps.size() - 1)) : it->second;
       known &= buffer.offset && buffer.bytes.isConstant();
       if (known)
         arena = std::max(arena, *buffer.offset + (buffer.bytes.constant() + 63) / 64 * 64);

@@ -40,6 +40,7 @@ Status Compilation::prepare() {
     return makeError(ErrorCode::E0701, "precision \"", options.precision,
                      "\" is not supported yet; only \"default\" is supported so far");
   precision = *level;
+  KILN_ASSIGN(without, Without::parse(options.without));
   context.loadDialect<KilnDialect, func::FuncDialect, plan_ir::PlanDialect>();
   if (options.target == "interpreter")
     return Status::success();
@@ -47,6 +48,7 @@ Status Compilation::prepare() {
   ChooseOptions choose;
   KILN_ASSIGN(target, options.target == "host" ? hostTarget() : TargetInfo::parse(options.target));
   choose.target = *target;
+  choose.seed = options.choiceSeed;
   if (!options.cache.empty()) {
     // A cache can only make kernels faster: without it the defaults are used.
     Result<TuningCache> cache = TuningCache::open(options.cache);
@@ -126,6 +128,23 @@ Status Compilation::run(std::unique_ptr<Pass> pass) {
   if (ok)
     return Status::success();
   return status.ok() ? makeError(ErrorCode::E0901, "pass ", name, " failed") : status;
+}
+
+Status Compilation::checkStageOptions() const {
+  KILN_TRY(without.checkStage(reached));
+  if (options.choiceSeed && reached >= Stage::Configured)
+    return makeError(ErrorCode::E0703, "a seed of choices has no effect on IR at stage ", stageName(reached),
+                     ", whose kernels are configured");
+  return Status::success();
+}
+
+void Compilation::reportKeptOut() {
+  for (const std::string &node : without.keptOut()) {
+    bool found = false;
+    module->walk([&](Operation *op) { found |= nodeName(op->getLoc()) == node; });
+    if (!found)
+      message(Severity::Warning, "without \"kernel:" + node + "\": no op of that node is left to keep out of kernels");
+  }
 }
 
 void Compilation::reportRewrites() {

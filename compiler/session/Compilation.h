@@ -7,6 +7,7 @@
 #include "compiler/session/BuildProgram.h"
 #include "compiler/session/Diagnostics.h"
 #include "compiler/session/Options.h"
+#include "compiler/session/Without.h"
 #include "runtime/plan/Artifact.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -46,6 +47,8 @@ public:
   /// Notes the estimated work of host steps; warns of what runs on reference kernels, or refuses it. Arithmetic on
   /// sizes does not count: it belongs on the host.
   Status reportReferenceWork();
+  /// Warns of nodes to be kept out of kernels (--without kernel:NODE) of which no op is left.
+  void reportKeptOut();
   /// Says how many rewrites the passes did and which was the last, where there is a limit.
   void reportRewrites();
   /// Adds the vector-level code of every kernel to the module, where somebody wants to see it.
@@ -73,6 +76,7 @@ public:
   CompileInput input;
   std::optional<TargetInfo> target; ///< none: "interpreter"
   Precision precision = Precision::Default;
+  Without without;
   mlir::MLIRContext context;
   std::unique_ptr<CodegenOracle> oracle; // outlives the module, which may ask it
   mlir::OwningOpRef<mlir::ModuleOp> module;
@@ -87,6 +91,8 @@ private:
     std::shared_ptr<const MappedFile> file; // that holds them; null: the caller
     std::string directory;                  // of files that the input names; empty: none are allowed
   };
+  /// Refuses options that cannot act on IR that is past their stage.
+  Status checkStageOptions() const;
   Status readText(const Source &source);
   Status readOnnx(const Source &source);
   Status openWeightFiles();

@@ -1,7 +1,6 @@
 #include "compiler/session/Diagnostics.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -38,19 +37,6 @@ std::optional<ErrorCode> stripCode(std::string &text) {
 }
 
 } // namespace
-
-std::string nodeName(Location location) {
-  return llvm::TypeSwitch<LocationAttr, std::string>(location)
-      .Case([](NameLoc loc) { return loc.getName().str(); })
-      .Case([](CallSiteLoc loc) { return nodeName(loc.getCallee()); })
-      .Case([](FusedLoc loc) {
-        for (Location part : loc.getLocations())
-          if (std::string name = nodeName(part); !name.empty())
-            return name;
-        return std::string();
-      })
-      .Default([](LocationAttr) { return std::string(); });
-}
 
 Status interrupted() { return makeError(ErrorCode::E0701, "the compilation was interrupted"); }
 

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "dialects/kiln/NodeName.h"
 #include "runtime/base/Status.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -11,10 +12,6 @@
 #include <vector>
 
 namespace kiln {
-
-/// The model node's name that a location carries: of a fused op, that of its first part. Empty when
-/// there is none.
-std::string nodeName(mlir::Location location);
 
 /// What a compilation ends with when its caller stops it.
 Status interrupted();

@@ -1,6 +1,7 @@
 // A compilation's module as text, read and printed, and the files that its weights lie in.
 
 #include "codegen/cpu/Lowering.h"
+#include "compiler/import/ExtraOutputs.h"
 #include "compiler/session/Compilation.h"
 #include "compiler/session/TensorSizes.h"
 #include "dialects/kiln/Build.h"
@@ -48,6 +49,13 @@ Status Compilation::readText(const Source &source) {
   Status legal = checkStage(*module, reached);
   if (!legal.ok())
     return Status(ErrorCode::E0313, input.path + ": " + legal.message());
+  KILN_TRY(checkStageOptions().withContext(input.path + ": "));
+  if (!options.extraOutputs.empty()) {
+    if (reached > Stage::Optimized)
+      return makeError(ErrorCode::E0703, input.path, ": values inside the model are asked for, but in IR at stage ",
+                       stageName(reached), " they lie inside kernels; give the model, or IR up to stage optimized");
+    KILN_TRY(addExtraOutputs(*module, options.extraOutputs).withContext(input.path + ": "));
+  }
   if (!options.shapes.empty()) {
     if (reached != Stage::Imported)
       return makeError(ErrorCode::E0703, input.path, ": shapes are given, but the sizes of IR at stage ",

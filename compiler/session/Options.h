@@ -15,16 +15,19 @@ namespace kiln {
 enum class Severity { Note, Warning };
 
 struct CompileOptions {
-  std::string target = "host";       ///< "host", a target's text, or "interpreter"
-  std::string precision = "default"; ///< the only level so far
-  std::string cache;                 ///< path of a tuning cache, read-only; empty: none
-  ShapeOverrides shapes;             ///< sizes of inputs
-  size_t threads = 0;                ///< compile threads; 0: the CPUs this process may use. Never changes a byte
-                                     ///< of the artifact
-  bool requireCompiled = false;      ///< refuse models that need reference kernels (E0209)
-  std::optional<Stage> stopAfter;    ///< print the IR after this stage instead of writing an artifact
-  std::string dumpDirectory;         ///< write every stage and every kernel there; empty: no
-  int64_t rewriteLimit = -1;         ///< let the passes do only so many rewrites; -1: no limit
+  std::string target = "host";           ///< "host", a target's text, or "interpreter"
+  std::string precision = "default";     ///< the only level so far
+  std::string cache;                     ///< path of a tuning cache, read-only; empty: none
+  ShapeOverrides shapes;                 ///< sizes of inputs
+  size_t threads = 0;                    ///< compile threads; 0: the CPUs this process may use. Never changes a byte
+                                         ///< of the artifact
+  bool requireCompiled = false;          ///< refuse models that need reference kernels (E0209)
+  std::optional<Stage> stopAfter;        ///< print the IR after this stage instead of writing an artifact
+  std::string dumpDirectory;             ///< write every stage and every kernel there; empty: no
+  int64_t rewriteLimit = -1;             ///< let the passes do only so many rewrites; -1: no limit
+  std::optional<uint64_t> choiceSeed;    ///< any legal configuration for each kernel, by this seed; none: chosen
+  std::vector<std::string> without;      ///< parts of the compiler to leave out (WithoutTable.h)
+  std::vector<std::string> extraOutputs; ///< values inside the model, by name, that become outputs as well
 
   /// Called with notes and warnings, on the calling thread.
   std::function<void(Severity, const std::string &)> message;

@@ -54,8 +54,12 @@ Status Compilation::read() {
 
 Status Compilation::readOnnx(const Source &source) {
   KILN_TRY(removeOldDump(Stage::None));
-  ImportOptions importing{options.shapes, source.directory, source.file,
-                          [this](const std::string &text) { message(Severity::Warning, text); }};
+  ImportOptions importing;
+  importing.shapes = options.shapes;
+  importing.directory = source.directory;
+  importing.file = source.file;
+  importing.warn = [this](const std::string &text) { message(Severity::Warning, text); };
+  importing.extraOutputs = options.extraOutputs;
   KILN_ASSIGN(module, importOnnx(context, weights(), source.bytes, source.file, importing, input.path));
   KILN_TRY(diagnostics.take(ErrorCode::E0901));
   return end(Stage::Imported);

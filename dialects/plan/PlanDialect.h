@@ -25,6 +25,9 @@
 
 namespace kiln::plan_ir {
 
+/// On a program none of whose buffers may share bytes: each is in use from the first step to the last.
+inline constexpr llvm::StringLiteral noReuseAttrName = "plan.no_reuse";
+
 /// Reads a size expression of a plan attribute; verified IR always holds parsable ones.
 SizeExpr sizeOf(mlir::StringAttr text);
 SizeExpr sizeOf(llvm::StringRef text);

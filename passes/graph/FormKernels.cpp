@@ -16,7 +16,8 @@
 //   3. shape arithmetic (few integers), which the host does while it launches;
 //   4. reshapes, except between other views in a prologue: they are no work, the host aliases the buffer (SinkReshapes
 //   has moved them out
-//      of the way).
+//      of the way);
+//   5. ops of the nodes that `keep-out` names. Without `fuse` no group grows.
 //
 // Runs after Layout and SinkReshapes, before Configure.
 #include "passes/graph/Passes.h"
@@ -24,6 +25,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/KernelOracle.h"
+#include "dialects/kiln/NodeName.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/Structure.h"
 #include "passes/Rewrite.h"
@@ -79,8 +81,8 @@ namespace {
 
 class Former {
 public:
-  Former(mlir::Block &block, KernelOracle &oracle, const SizeTable &sizes)
-      : graph(block), oracle(oracle), sizes(sizes) {}
+  Former(mlir::Block &block, KernelOracle &oracle, const SizeTable &sizes, bool fuse, ArrayRef<std::string> keepOut)
+      : graph(block), oracle(oracle), sizes(sizes), fuse(fuse), keepOut(keepOut) {}
   void run();
 
 private:
@@ -100,9 +102,15 @@ private:
   SmallVector<Operation *> consumers(const Group &group) const;
   SmallVector<std::pair<Operation *, bool>> producers(const Group &group) const;
 
+  bool mayJoin(Operation *op) const {
+    return mayBeInKernel(op) && (keepOut.empty() || !llvm::is_contained(keepOut, nodeName(op->getLoc())));
+  }
+
   KernelGraph graph;
   KernelOracle &oracle;
   const SizeTable &sizes;
+  bool fuse;
+  ArrayRef<std::string> keepOut;
   llvm::DenseSet<Operation *> refused; // during the growth of one group
 };
 
@@ -118,7 +126,7 @@ SmallVector<Operation *> Former::consumers(const Group &group) const {
   llvm::SetVector<Operation *> found;
   for (Operation *op : group.owned)
     for (Operation *user : op->getUsers())
-      if (!graph.isGrouped(user) && !group.contains(user) && !refused.contains(user) && mayBeInKernel(user)) {
+      if (!graph.isGrouped(user) && !group.contains(user) && !refused.contains(user) && mayJoin(user)) {
         FusionRole role = roleOf(user);
         if (role == FusionRole::Elementwise || role == FusionRole::Movement)
           found.insert(user);
@@ -134,7 +142,7 @@ SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) 
     for (Value operand : op->getOperands()) {
       Operation *producer = operand.getDefiningOp();
       if (!producer || producer->getBlock() != &graph.body() || group.contains(producer) ||
-          refused.contains(producer) || !(mayBeInKernel(producer) || (isView(producer) && viewsInside)))
+          refused.contains(producer) || !(mayJoin(producer) || (isView(producer) && viewsInside)))
         continue;
       FusionRole role = roleOf(producer);
       if (role != FusionRole::Elementwise && role != FusionRole::Movement && role != FusionRole::View)
@@ -219,9 +227,10 @@ void Former::formAt(Operation *seed) {
   if (!family || !takeFuel(seed, "FormKernels"))
     return;
   // What was refused may fit once the group has grown on the other side.
-  do
-    refused.clear();
-  while (growConsumers(group, *family) | growProducers(group, *family));
+  if (fuse)
+    do
+      refused.clear();
+    while (growConsumers(group, *family) | growProducers(group, *family));
   // Reshapes at the border are the host's, unless the family needs them to see how the dims on both sides relate.
   Group smaller = peeled(group);
   if (smaller.size() != group.size() && claimed(smaller, *family))
@@ -247,13 +256,14 @@ void Former::run() {
                                          FusionRole::Movement, FusionRole::Elementwise};
   for (FusionRole role : order)
     for (Operation *op : graph.ops())
-      if (!graph.isGrouped(op) && mayBeInKernel(op) && roleOf(op) == role && !op->use_empty())
+      if (!graph.isGrouped(op) && mayJoin(op) && roleOf(op) == role && !op->use_empty())
         formAt(op);
   graph.materialize(oracle);
 }
 
 namespace {
 struct FormKernels : impl::FormKernelsBase<FormKernels> {
+  using FormKernelsBase::FormKernelsBase;
   void runOnOperation() override {
     auto *dialect = getContext().getLoadedDialect<KilnDialect>();
     if (!dialect || !dialect->oracle)
@@ -263,8 +273,9 @@ struct FormKernels : impl::FormKernelsBase<FormKernels> {
       emitError(getOperation().getLoc(), sizes.status());
       return signalPassFailure();
     }
+    std::vector<std::string> nodes(keepOut.begin(), keepOut.end());
     for (mlir::Block &block : getOperation().getBody())
-      Former(block, *dialect->oracle, *sizes).run();
+      Former(block, *dialect->oracle, *sizes, fuse, nodes).run();
   }
 };
 } // namespace

@@ -47,6 +47,10 @@ def SinkReshapes : Pass<"kiln-sink-reshapes", "::mlir::func::FuncOp"> {
 
 def FormKernels : Pass<"kiln-form-kernels", "::mlir::func::FuncOp"> {
   let summary = "Groups ops into kiln.kernel regions that a kernel family claims";
+  let options = [
+    Option<"fuse", "fuse", "bool", "true", "let several ops form a kernel">,
+    ListOption<"keepOut", "keep-out", "std::string", "model nodes whose ops form no kernels">,
+  ];
 }
 
 def Configure : Pass<"kiln-configure", "::mlir::func::FuncOp"> {

@@ -7,6 +7,9 @@
 // buffers that are never in use together may share bytes. Runs last, since every earlier pass may
 // change what is in use when.
 //
+// Without `share` every buffer is in use from the first step to the last, and the program is marked so
+// (noReuseAttrName).
+//
 // Not assigned: anything in a program where one buffer's size is not known. There all offsets are
 // packed when inputs are bound, by the same function.
 
@@ -25,6 +28,10 @@ namespace kiln {
 namespace {
 
 class AssignArena : public impl::AssignArenaBase<AssignArena> {
+public:
+  using AssignArenaBase::AssignArenaBase;
+
+private:
   void runOnOperation() override {
     for (auto program : getOperation().getOps<plan_ir::ProgramOp>())
       assign(program);
@@ -33,6 +40,8 @@ class AssignArena : public impl::AssignArenaBase<AssignArena> {
   void assign(plan_ir::ProgramOp program) {
     llvm::MapVector<Value, PackInterval> intervals;
     bool known = true;
+    if (!share)
+      program->setAttr(plan_ir::noReuseAttrName, UnitAttr::get(&getContext()));
     for (auto alloc : program.getOps<plan_ir::AllocOp>()) {
       std::optional<int64_t> bytes = alloc.getView().getType().getBytes().asConstant();
       known &= bytes.has_value();
@@ -57,7 +66,7 @@ class AssignArena : public impl::AssignArenaBase<AssignArena> {
     }
     std::vector<PackInterval> list;
     for (auto &[buffer, interval] : intervals)
-      list.push_back(interval);
+      list.push_back(share ? interval : PackInterval{interval.bytes, 0, step});
     Packing packed = packOffsets(list);
     Builder b(&getContext());
     for (auto [entry, offset] : llvm::zip(intervals, packed.offsets))

@@ -21,6 +21,7 @@ def Bufferize : Pass<"kiln-bufferize", "::mlir::ModuleOp"> {
 
 def AssignArena : Pass<"kiln-assign-arena", "::mlir::ModuleOp"> {
   let summary = "Gives every buffer of known size its place in the arena";
+  let options = [Option<"share", "share", "bool", "true", "let buffers that are not in use together share bytes">];
 }
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "runtime/api/Handles.h"
 
+#include <cstddef>
 #include <dlfcn.h>
 
 using namespace kiln;
@@ -47,7 +48,7 @@ int compile(kiln_compile_request request, const kiln_compile_options *options, k
     if (artifact)
       *artifact = KILN_BYTES_INIT;
     kiln_compile_options full = KILN_COMPILE_OPTIONS_INIT;
-    KILN_TRY(takeSized(options, full, sizeof full));
+    KILN_TRY(takeSized(options, full, offsetof(kiln_compile_options, choice_seed)));
     request.size = sizeof request;
     request.options = &full;
     if (!compiler().ok())

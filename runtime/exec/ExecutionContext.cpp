@@ -261,9 +261,7 @@ Status ExecutionContext::launch(const Bound &bound, const ResolvedStep &step, Th
 
   auto body = [&](int64_t begin, int64_t end, int worker) {
     kiln_kernel_args_v1 own = args;
-    own.scratch = guarded       ? guarded->scratch(worker)
-                  : scratchBase ? scratchBase + worker * scratchStride
-                                : nullptr;
+    own.scratch = guarded ? guarded->scratch(worker) : scratchBase ? scratchBase + worker * scratchStride : nullptr;
     KernelFloatMode mode;
     for (int64_t i = begin; i < end; ++i)
       step.kernel(&own, i, step.grid);

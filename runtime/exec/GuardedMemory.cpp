@@ -18,7 +18,8 @@ Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &
     KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(instance.bufferBytes[i], BufferPlacement::AtEnd,
                                                             lines ? bufferAlignment : alignments[i]));
     if (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant) {
-      const void *from = b.place == Buffer::Place::Input ? inputs[b.index].data : model.artifact().constant(b.index).data();
+      const void *from =
+          b.place == Buffer::Place::Input ? inputs[b.index].data : model.artifact().constant(b.index).data();
       if (buffer.bytes() > 0)
         std::memcpy(buffer.data(), from, size_t(buffer.bytes()));
       buffer.makeReadOnly();
@@ -29,8 +30,7 @@ Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &
 }
 
 void *GuardedMemory::address(const ResolvedOperand &operand) const {
-  return operand.address.base == Address::Base::Null ? nullptr
-                                                     : buffers[operand.buffer].data() + operand.bufferOffset;
+  return operand.address.base == Address::Base::Null ? nullptr : buffers[operand.buffer].data() + operand.bufferOffset;
 }
 
 Status GuardedMemory::makeScratch(int64_t bytes, int workers) {
@@ -46,8 +46,8 @@ Status GuardedMemory::check(const Instance &instance, const ResolvedStep &step) 
   for (uint32_t i = 0; i < step.operandCount; ++i) {
     const ResolvedOperand &operand = instance.operands[step.firstOperand + i];
     if (operand.address.base != Address::Base::Null && !buffers[operand.buffer].intact())
-      return makeError(ErrorCode::E0905, "wrote outside operand ", i, ", a buffer of ",
-                       buffers[operand.buffer].bytes(), " bytes");
+      return makeError(ErrorCode::E0905, "wrote outside operand ", i, ", a buffer of ", buffers[operand.buffer].bytes(),
+                       " bytes");
   }
   for (const GuardedBuffer &scratch : scratches)
     if (!scratch.intact())

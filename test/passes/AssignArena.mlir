@@ -1,7 +1,13 @@
 // RUN: kiln-opt --kiln-assign-arena --split-input-file %s | FileCheck %s
+// RUN: kiln-opt --kiln-assign-arena=share=false --split-input-file %s | FileCheck %s --check-prefix=ALONE
 
 // %a and %c are never alive together; %a stays alive through its alias.
 // CHECK-LABEL: plan.program @reuse
+// Without sharing each has a place of its own.
+// ALONE: plan.program @reuse attributes {plan.no_reuse}
+// ALONE-DAG: plan.alloc "arena" offset 0 :
+// ALONE-DAG: plan.alloc "arena" offset 64 :
+// ALONE-DAG: plan.alloc "arena" offset 128 :
 plan.program @reuse {
   %x = plan.input "x" : !plan.view<"f32[16]">
   %y = plan.output "y" : !plan.view<"f32[16]">
@@ -22,6 +28,7 @@ plan.program @reuse {
 
 // One unknown size leaves everything to run time.
 // CHECK-LABEL: plan.program @symbolic
+// ALONE: plan.program @symbolic attributes {plan.no_reuse}
 // CHECK-NOT: offset
 plan.program @symbolic {
   %x = plan.input "x" : !plan.view<"f32[N]">

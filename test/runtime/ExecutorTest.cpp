@@ -394,8 +394,9 @@ TEST_CASE("with guard pages results are the same") {
 TEST_CASE("with guard pages a write beside a buffer names the step") {
   Tensor x = iota({64});
   std::vector<TensorView> in{x.view()};
-  for (auto [count, text] : {std::pair("3", "ok"), {"4", "node \"node_launch_0\": wrote outside operand 2, a buffer of "
-                                                         "12 bytes [KILN-E0905]"}}) {
+  for (auto [count, text] : {std::pair("3", "ok"),
+                             {"4", "node \"node_launch_0\": wrote outside operand 2, a buffer of "
+                                   "12 bytes [KILN-E0905]"}}) {
     ProgramBuilder b = launchInto("3", count);
     auto model = load(b);
     ExecutionContext guarded(model, 1), plain(model, 1);

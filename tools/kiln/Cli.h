@@ -40,7 +40,10 @@ struct CompileArguments {
   bool requireCompiled = false, verbose = false;
   std::string stopAfter, dumpDirectory;
   int64_t optLimit = -1;
-  std::vector<std::string> given; // those of the options given that have no effect on an artifact: "--target" ...
+  uint64_t choiceSeed = 0;          // 0: none
+  std::vector<std::string> without; // lists of what to leave out, as given
+  std::vector<std::string> dump;    // values inside the model that become outputs
+  std::vector<std::string> given;   // those of the options given that have no effect on an artifact: "--target" ...
 };
 
 struct ModelDeleter {
@@ -54,6 +57,8 @@ using Context = std::unique_ptr<kiln_context, ContextDeleter>;
 
 /// Compiles into a file (`output` not empty) or memory.
 kiln_bytes compile(const CompileArguments &arguments, const std::string &output);
+/// The switches that --without names.
+std::vector<std::string> switchesOf(const std::vector<std::string> &lists);
 /// Loads an artifact, or compiles a model.
 Model loadOrCompile(const CompileArguments &arguments);
 /// Whether MODEL is an artifact; then options that say how to compile are refused.
@@ -112,6 +117,13 @@ struct RunArguments {
   std::vector<std::string> inputs;
   std::string outputDirectory;
   bool verify = false;
+  bool guardPages = false;
+};
+struct ReduceArguments {
+  RunArguments run;
+  std::string check, against, output;
+  double rtol = -1, atol = 0, timeout = 60;
+  int tries = 5000;
 };
 struct BenchArguments {
   CompileArguments compile;
@@ -127,6 +139,7 @@ struct InspectArguments {
 };
 
 int runCommand(const RunArguments &arguments);
+int reduceCommand(const ReduceArguments &arguments);
 int benchCommand(const BenchArguments &arguments);
 int inspectCommand(const InspectArguments &arguments);
 int compileCommand(const CompileArguments &arguments, const std::string &output);

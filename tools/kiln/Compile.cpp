@@ -91,6 +91,13 @@ struct Callbacks {
   Progress progress;
 };
 
+std::vector<const char *> pointersOf(const std::vector<std::string> &texts) {
+  std::vector<const char *> pointers;
+  for (const std::string &text : texts)
+    pointers.push_back(text.c_str());
+  return pointers;
+}
+
 } // namespace
 
 kiln_bytes compile(const CompileArguments &arguments, const std::string &output) {
@@ -99,9 +106,7 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
   kiln_compile_options options = KILN_COMPILE_OPTIONS_INIT;
   options.target = arguments.target.c_str();
   options.precision = arguments.precision.c_str();
-  std::vector<const char *> shapes;
-  for (const std::string &shape : arguments.shapes)
-    shapes.push_back(shape.c_str());
+  std::vector<const char *> shapes = pointersOf(arguments.shapes);
   options.shapes = shapes.data();
   options.shape_count = shapes.size();
   options.cache = arguments.cache.empty() ? nullptr : arguments.cache.c_str();
@@ -112,6 +117,13 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
   // A limit makes the compiler say how many rewrites there were, which -v shows and a bisection starts from.
   options.has_opt_limit = arguments.optLimit >= 0 || arguments.verbose;
   options.opt_limit = arguments.optLimit >= 0 ? arguments.optLimit : INT64_MAX;
+  options.choice_seed = arguments.choiceSeed;
+  std::vector<std::string> switches = switchesOf(arguments.without);
+  std::vector<const char *> without = pointersOf(switches), extra = pointersOf(arguments.dump);
+  options.without = without.data();
+  options.without_count = without.size();
+  options.extra_outputs = extra.data();
+  options.extra_output_count = extra.size();
   options.diagnostic_context = options.progress_context = &callbacks;
   options.diagnostic = [](void *context, kiln_severity severity, const char *message) {
     static_cast<Callbacks *>(context)->progress.clear();
@@ -136,6 +148,19 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
   return artifact;
 }
 
+// Commas part a list; a node's name, which may hold commas, ends it.
+std::vector<std::string> switchesOf(const std::vector<std::string> &lists) {
+  std::vector<std::string> switches;
+  for (const std::string &list : lists)
+    for (size_t start = 0; start <= list.size();) {
+      bool node = list.compare(start, 7, "kernel:") == 0;
+      size_t end = node ? list.size() : std::min(list.find(',', start), list.size());
+      switches.push_back(list.substr(start, end - start));
+      start = end + 1;
+    }
+  return switches;
+}
+
 bool isArtifact(const CompileArguments &arguments) {
   const std::string &path = arguments.model;
   Result<int> file = openForReading(path);
@@ -146,6 +171,9 @@ bool isArtifact(const CompileArguments &arguments) {
   close(*file);
   if (!Artifact::looksLike({start, size_t(std::max<ssize_t>(count, 0))}))
     return false;
+  if (!arguments.dump.empty())
+    fail(Usage, path + " is compiled already, and values inside it lie in no memory of their own; give --dump with the "
+                       "model that it was compiled from [KILN-E0703]");
   if (!arguments.given.empty())
     fail(Usage,
          path + " is compiled already; " + arguments.given.front() + " has no effect on an artifact [KILN-E0703]");

@@ -3,6 +3,7 @@
 #include "runtime/base/AtomicFile.h"
 #include "runtime/base/ReadFile.h"
 
+#include <cctype>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -177,6 +178,19 @@ Status writeNpy(const std::string &path, const std::string &dtype, const std::ve
   KILN_TRY(file.write(std::as_bytes(std::span(head))));
   KILN_TRY(file.write({static_cast<const std::byte *>(data), bytes}));
   return file.commit();
+}
+
+std::string npyFileName(const std::string &name) {
+  if (name.empty())
+    return "%";
+  std::string result;
+  for (char c : name) {
+    bool kept = isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || (c == '.' && !result.empty());
+    char code[4];
+    snprintf(code, sizeof code, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    result += kept ? std::string(1, c) : code;
+  }
+  return result;
 }
 
 } // namespace kiln::tools

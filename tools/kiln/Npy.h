@@ -23,6 +23,10 @@ std::string readNpy(const std::string &path, Array &array);
 /// Writes `path` in whole or not at all.
 Status writeNpy(const std::string &path, const std::string &dtype, const std::vector<int64_t> &dims, const void *data);
 
+/// A file name, without extension, for a value whose name may hold anything: other characters than letters, digits and
+/// "._-" become %XX, so that distinct names get distinct files.
+std::string npyFileName(const std::string &name);
+
 /// Bits of one element of a dtype that .npy files can hold; 0 for any other.
 int npyBits(const std::string &dtype);
 

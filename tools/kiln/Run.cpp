@@ -6,9 +6,11 @@
 
 #include <cerrno>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace kiln::tools {
 
@@ -61,19 +63,38 @@ static void summarize(const std::string &name, const kiln_tensor &tensor) {
   printf("%s]\n", count > 6 ? ", ..." : "");
 }
 
-/// A file name for an output whose name may hold anything: other characters than letters, digits and "._-" become %XX,
-/// so that distinct names get distinct files.
-static std::string fileName(const std::string &name) {
-  if (name.empty())
-    return "%";
-  std::string result;
-  for (char c : name) {
-    bool kept = isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || (c == '.' && !result.empty());
-    char code[4];
-    snprintf(code, sizeof code, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
-    result += kept ? std::string(1, c) : code;
+// What the signal handler says of the run under way: one line per step, ready to be written.
+static kiln_context *crashingContext = nullptr;
+static std::vector<std::string> crashLines;
+
+static void reportCrash(int) {
+  int64_t step = kiln_context_current_step(crashingContext);
+  if (step >= 0 && static_cast<size_t>(step) < crashLines.size()) {
+    const std::string &line = crashLines[static_cast<size_t>(step)];
+    ssize_t ignored = write(STDERR_FILENO, line.data(), line.size());
+    static_cast<void>(ignored);
   }
-  return result;
+}
+
+/// From now on a fault names the step that it happened in; the process still ends by its signal.
+static void nameStepsOfCrashes(const kiln_model *model, kiln_context *context) {
+  kiln_status status = KILN_STATUS_INIT;
+  kiln_model_info info = KILN_MODEL_INFO_INIT;
+  kiln_model_get_info(model, &info, &status);
+  check(status);
+  for (uint32_t i = 0; i < info.step_count; ++i) {
+    kiln_step_info step = KILN_STEP_INFO_INIT;
+    kiln_model_get_step(model, i, &step, &status);
+    check(status);
+    crashLines.push_back("kiln: node \"" + std::string(step.node) + "\" (step " + std::to_string(i) + ", " +
+                         step.operation + ") touched memory outside its buffers [KILN-E0905]\n");
+  }
+  crashingContext = context;
+  struct sigaction action = {};
+  action.sa_handler = reportCrash;
+  action.sa_flags = static_cast<int>(SA_RESETHAND); // the access is tried again, and kills
+  sigaction(SIGSEGV, &action, nullptr);
+  sigaction(SIGBUS, &action, nullptr);
 }
 
 int runCommand(const RunArguments &arguments) {
@@ -97,10 +118,13 @@ int runCommand(const RunArguments &arguments) {
 
   kiln_context_options options = KILN_CONTEXT_OPTIONS_INIT;
   options.threads = arguments.compile.threads;
+  options.guard_pages = arguments.guardPages;
   kiln_context *raw = nullptr;
   kiln_context_create(model.get(), &options, &raw, &status);
   check(status);
   Context context(raw);
+  if (arguments.guardPages)
+    nameStepsOfCrashes(model.get(), raw);
   std::vector<Port> ports = outputsOf(model.get());
   std::vector<kiln_value> outputs(ports.size());
   kiln_context_run(raw, values.data(), values.size(), outputs.data(), outputs.size(), nullptr, &status);
@@ -111,7 +135,7 @@ int runCommand(const RunArguments &arguments) {
     const kiln_tensor &tensor = outputs[i].u.tensor;
     summarize(ports[i].name, tensor);
     if (!arguments.outputDirectory.empty() && error.empty()) {
-      std::string path = arguments.outputDirectory + "/" + fileName(ports[i].name) + ".npy";
+      std::string path = arguments.outputDirectory + "/" + npyFileName(ports[i].name) + ".npy";
       error = formatError(
           writeNpy(path, kiln_dtype_name(tensor.dtype), {tensor.dims, tensor.dims + tensor.rank}, tensor.data));
     }

@@ -1,6 +1,7 @@
 // kiln: compile, run, measure and look at models. Links the runtime alone; the compiler is loaded
 // when a model has to be compiled.
 
+#include "compiler/session/WithoutTable.h"
 #include "tools/kiln/Cli.h"
 
 #include <CLI/CLI.hpp>
@@ -13,6 +14,13 @@
 using namespace kiln::tools;
 
 constexpr const char *compileGroup = "When MODEL is compiled here";
+
+static std::string withoutHelp() {
+  std::string text = "parts of the compiler to leave out, to find what miscompiles (WHAT[,WHAT...], repeatable):";
+  for (const kiln::ConservativeSwitch &part : kiln::conservativeSwitches)
+    text += "\n  " + std::string(part.name) + ": " + std::string(part.effect);
+  return text;
+}
 
 /// The options of every command. `runs`: the command runs the model, so it may make up inputs.
 static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const char *modelHelp, bool runs) {
@@ -50,6 +58,14 @@ static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const 
                  "let the passes do only so many rewrites, to bisect a miscompile (default: no limit)")
       ->check(CLI::NonNegativeNumber)
       ->group(group);
+  app.add_option("--without", arguments.without, withoutHelp())
+      ->type_name("WHAT[,WHAT...]")
+      ->allow_extra_args(false)
+      ->group(group);
+  app.add_option("--choice-seed", arguments.choiceSeed,
+                 "any legal configuration for each kernel, decided by this number and the kernel's problem; for tests")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
   app.add_flag("-v,--verbose", arguments.verbose, "show how long each stage takes, and the number of rewrites")
       ->group(group);
 }
@@ -65,6 +81,45 @@ static void addInputs(CLI::App &app, std::vector<std::string> &inputs) {
   app.add_option("--input", inputs,
                  "NAME=@FILE.npy; inputs that are not given are made up, the same every time (repeatable)")
       ->allow_extra_args(false);
+}
+
+static void addGuardPages(CLI::App &app, bool &guardPages) {
+  app.add_flag("--guard-pages", guardPages,
+               "give every buffer memory of its own between inaccessible pages, filled with NaN: a step that touches "
+               "other memory is named, and what nobody wrote shows");
+}
+
+static void addReduceOptions(CLI::App &app, ReduceArguments &arguments) {
+  addCompileOptions(app, arguments.run.compile, "ONNX model, or IR text up to stage optimized", true);
+  addInputs(app, arguments.run.inputs);
+  addGuardPages(app, arguments.run.guardPages);
+  auto *against = app.add_option("--against", arguments.against,
+                                 "interpreter (the default): the model fails when its results differ from the "
+                                 "interpreter's, or when compiling or running it crashes, hangs or ends with an error; "
+                                 "a smaller model must fail in the same way")
+                      ->check(CLI::IsMember({"interpreter"}));
+  app.add_option("--check", arguments.check,
+                 "a shell command that decides instead: exit code 0 says that a candidate is still interesting. {} "
+                 "stands for its file (IR text), {inputs} for the --input options of kiln run that go with it")
+      ->excludes(against);
+  app.add_option("-o,--output", arguments.output,
+                 "the reduced model, IR text; its inputs are written beside it (default: MODEL.reduced.mlir here)");
+  app.add_option("--rtol", arguments.rtol,
+                 "how far a result may be off, as a part of the output's largest element (default: 0.001, for f16 and "
+                 "bf16 0.02; results that are no floating-point numbers must be equal)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--atol", arguments.atol, "how far it may be off besides")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--timeout", arguments.timeout, "seconds after which a try counts as a hang")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--tries", arguments.tries, "how many candidates to try at most")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.footer(
+      "Ctrl-C ends the search and keeps the best model so far. The report names the parts of the compiler without "
+      "which the model is right (--without), the first bad rewrite (--opt-limit), and each kernel checked alone.");
 }
 
 /// Runs a command: the exit code, with errors on standard error.
@@ -109,6 +164,17 @@ int main(int argc, char **argv) {
                   "._- as %XX");
 
   run->add_flag("--verify", runArguments.verify, "compare the weights with their checksums first");
+  run->add_option("--dump", runArguments.compile.dump,
+                  "show these values inside the model too, by the names of the model's values (in IR text, of nodes); "
+                  "give it after MODEL (repeatable)")
+      ->type_name("TENSOR ...")
+      ->group(compileGroup);
+  addGuardPages(*run, runArguments.guardPages);
+
+  ReduceArguments reduceArguments;
+  CLI::App *reduce =
+      app.add_subcommand("reduce", "shrink a model that fails to the fewest nodes, and name what is to blame");
+  addReduceOptions(*reduce, reduceArguments);
 
   BenchArguments benchArguments;
   CLI::App *bench = app.add_subcommand("bench", "measure a model or artifact");
@@ -159,6 +225,8 @@ int main(int argc, char **argv) {
       return runCommand(runArguments);
     if (*verify)
       return verifyCommand(artifact);
+    if (*reduce)
+      return reduceCommand(reduceArguments);
     if (*bench)
       return benchCommand(benchArguments);
     return inspectCommand(inspectArguments);

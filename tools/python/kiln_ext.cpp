@@ -106,8 +106,8 @@ public:
 /// Runs a model with a number of threads; holds as many contexts as there were concurrent runs.
 class Runner {
 public:
-  Runner(std::shared_ptr<Model> handle, int32_t threads)
-      : model(std::move(handle)), threads(threads), outputCount(model->ports(false).size()) {}
+  Runner(std::shared_ptr<Model> handle, int32_t threads, bool guardPages)
+      : model(std::move(handle)), threads(threads), guardPages(guardPages), outputCount(model->ports(false).size()) {}
   ~Runner() {
     for (kiln_context *context : idle)
       kiln_context_release(context);
@@ -158,6 +158,7 @@ private:
     }
     kiln_context_options options = KILN_CONTEXT_OPTIONS_INIT;
     options.threads = threads;
+    options.guard_pages = guardPages;
     kiln_context *context = nullptr;
     failed = kiln_context_create(model->model, &options, &context, &status);
     return context;
@@ -184,6 +185,7 @@ private:
 
   std::shared_ptr<Model> model;
   int32_t threads;
+  bool guardPages;
   size_t outputCount;
   std::mutex mutex;
   std::vector<kiln_context *> idle;
@@ -246,15 +248,23 @@ void collectWarning(void *context, kiln_severity severity, const char *message) 
     static_cast<std::vector<std::string> *>(context)->push_back(message);
 }
 
+std::vector<const char *> pointersOf(const std::vector<std::string> &texts) {
+  std::vector<const char *> pointers;
+  for (const std::string &text : texts)
+    pointers.push_back(text.c_str());
+  return pointers;
+}
+
 template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &dict, Compile compile) {
   auto target = nb::cast<std::string>(dict["target"]);
   auto precision = nb::cast<std::string>(dict["precision"]);
   auto shapes = nb::cast<std::vector<std::string>>(dict["shapes"]);
   auto cache = nb::cast<std::optional<nb::bytes>>(dict["cache"]);
   auto dumpDirectory = nb::cast<std::optional<nb::bytes>>(dict["dump_dir"]);
-  std::vector<const char *> shapeTexts;
-  for (const std::string &shape : shapes)
-    shapeTexts.push_back(shape.c_str());
+  auto without = nb::cast<std::vector<std::string>>(dict["without"]),
+       extra = nb::cast<std::vector<std::string>>(dict["dump"]);
+  std::vector<const char *> shapeTexts = pointersOf(shapes), withoutTexts = pointersOf(without),
+                            extraTexts = pointersOf(extra);
   std::vector<std::string> warnings;
   kiln_compile_options options = KILN_COMPILE_OPTIONS_INIT;
   options.target = target.c_str();
@@ -265,6 +275,11 @@ template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &d
   options.threads = nb::cast<int32_t>(dict["threads"]);
   options.require_compiled = nb::cast<bool>(dict["require_compiled"]);
   options.dump_dir = dumpDirectory ? dumpDirectory->c_str() : nullptr;
+  options.choice_seed = nb::cast<uint64_t>(dict["choice_seed"]);
+  options.without = withoutTexts.data();
+  options.without_count = withoutTexts.size();
+  options.extra_outputs = extraTexts.data();
+  options.extra_output_count = extraTexts.size();
   options.diagnostic = collectWarning;
   options.diagnostic_context = &warnings;
   options.progress = [](void *context, const char *, uint64_t, uint64_t) {
@@ -294,7 +309,7 @@ NB_MODULE(_kiln, m) {
       .def("inputs", [](const Model &model) { return model.ports(true); })
       .def("outputs", [](const Model &model) { return model.ports(false); })
       .def("save", &Model::save);
-  nb::class_<Runner>(m, "Runner").def(nb::init<std::shared_ptr<Model>, int32_t>()).def("run", &Runner::run);
+  nb::class_<Runner>(m, "Runner").def(nb::init<std::shared_ptr<Model>, int32_t, bool>()).def("run", &Runner::run);
   m.def("load_file", loadFile);
   m.def("compile_file", [](const nb::bytes &path, const nb::dict &options) {
     return compileWith(options, [&](const kiln_compile_options &o, kiln_bytes &artifact, Status &status) {

@@ -1,5 +1,6 @@
 #include "compiler/import/onnx/GraphImport.h"
 
+#include "compiler/import/ExtraOutputs.h"
 #include "compiler/import/onnx/OpTable.h"
 #include "compiler/import/onnx/Signature.h"
 #include "compiler/import/onnx/Unsupported.h"
@@ -72,6 +73,7 @@ private:
   Result<Value> lookup(std::string_view name, Scope &scope);
   Status define(std::string_view name, Value value, Scope &scope);
   Status repeatInitializer(const TensorProto &tensor, Scope &scope);
+  Result<std::vector<std::pair<std::string_view, Value>>> extraOutputs(Scope &scope);
   Status importOutputs(mlir::func::FuncOp function, Scope &scope);
   Status importGraph(const GraphProto &graph);
 
@@ -413,6 +415,29 @@ Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &funct
   return Status();
 }
 
+/// The caller's extra outputs: the name of each and its value.
+Result<std::vector<std::pair<std::string_view, Value>>> ModelImport::extraOutputs(Scope &scope) {
+  std::vector<std::pair<std::string_view, Value>> extra;
+  for (std::string_view name : options.extraOutputs) {
+    std::string_view value = name;
+    if (!scope.knows(name))
+      for (const NodeProto &node : model.graph->nodes)
+        if (labelOf(node, "") == name)
+          for (std::string_view output : node.outputs)
+            if (value == name && !output.empty())
+              value = output;
+    if (!scope.knows(value)) {
+      std::vector<std::string> known;
+      for (const NodeProto &node : model.graph->nodes)
+        known.insert(known.end(), node.outputs.begin(), node.outputs.end());
+      return unknownValue(name, known);
+    }
+    KILN_ASSIGN(Value found, lookup(value, scope));
+    extra.emplace_back(name, found);
+  }
+  return extra;
+}
+
 /// The attribute dictionaries of a function's arguments or results.
 static llvm::SmallVector<mlir::DictionaryAttr> nameAttributes(mlir::Builder &builder,
                                                               llvm::ArrayRef<std::string_view> names) {
@@ -443,6 +468,13 @@ Status ModelImport::importOutputs(mlir::func::FuncOp function, Scope &scope) {
     results.push_back(*value);
     types.push_back(type);
   }
+  KILN_ASSIGN(auto extra, extraOutputs(scope));
+  for (auto [name, value] : extra)
+    if (taken.insert(name).second) {
+      results.push_back(value);
+      types.push_back(value.getType());
+      names.push_back(name);
+    }
   state.builder.create<mlir::func::ReturnOp>(state.builder.getUnknownLoc(), results);
   function.setType(state.builder.getFunctionType(function.getArgumentTypes(), types));
   function.setAllResultAttrs(nameAttributes(state.builder, names));

@@ -23,6 +23,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace kiln {
 
@@ -34,6 +35,8 @@ struct ImportOptions {
   std::shared_ptr<const MappedFile> file = {};
   /// Called with what is wrong about the model and was taken all the same; may be empty.
   std::function<void(const std::string &)> warn = {};
+  /// Values inside the graph, or nodes (whose first output is meant), that become outputs as well, after the graph's.
+  std::vector<std::string> extraOutputs = {};
 };
 
 /// Imports the bytes of a model. `owner` keeps them alive (the module refers to them); `name` is the file's path, or

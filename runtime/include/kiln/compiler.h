@@ -35,9 +35,16 @@ typedef struct kiln_compile_options {
    * two at once; not 0 stops the compilation as soon as the kernels under way are done. May be null. */
   int (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
   void *progress_context;
+  /* Since API version 2. */
+  uint64_t choice_seed;       /* not 0: any legal configuration for each kernel, by this seed; for tests */
+  const char *const *without; /* parts of the compiler to leave out: the switches of kiln compile --without */
+  size_t without_count;
+  const char *const *extra_outputs; /* names of values inside the model that become outputs as well, after its own */
+  size_t extra_output_count;
 } kiln_compile_options;
-#define KILN_COMPILE_OPTIONS_INIT \
-  {sizeof(kiln_compile_options), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL}
+#define KILN_COMPILE_OPTIONS_INIT                                                                                    \
+  {sizeof(kiln_compile_options), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, \
+   0, NULL, 0}
 
 /* Compiles a model file (ONNX or Kiln IR, told by its contents). The artifact goes to the file `output_path`, complete
  * or not at all, where that is not null, else to `artifact` (exactly one of the two). `options` may be null. */

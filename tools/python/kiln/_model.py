@@ -52,7 +52,7 @@ def _text(text, what):
 
 
 def compile(model, *, threads=None, target="host", shapes=None, cache=None, precision="default", require_compiled=False,
-            dump_dir=None):
+            dump_dir=None, dump=(), without=(), choice_seed=None, guard_pages=False):
     """Compile a model to run here and now.
 
     model: path of an ONNX file or of Kiln IR, or the bytes of one.
@@ -64,36 +64,45 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
     require_compiled: refuse a model of which anything would run on reference kernels.
     dump_dir: directory to write every stage and kernel to.
 
+    To find mistakes of the compiler (docs/debugging.md):
+    dump: names of values inside the model that become outputs as well.
+    without: names of what to leave out, such as ["fusion", "kernel:/conv1"]; `kiln compile --help` lists them.
+    choice_seed: a number above 0: any legal configuration for each kernel, decided by it.
+    guard_pages: as for load.
+
     Raises UnsupportedError for a model that needs what Kiln does not have, Error otherwise. Ctrl-C stops it.
     """
     options = {"threads": _thread_count(threads), "target": _text(str(target), "target"),
                "precision": _text(str(precision), "precision"),
                "shapes": [_text(f"{name}={_shape_text(name, sizes)}", "shape") for name, sizes in (shapes or {}).items()],
                "cache": None if cache is None else _path(cache), "require_compiled": bool(require_compiled),
-               "dump_dir": None if dump_dir is None else _path(dump_dir)}
+               "dump_dir": None if dump_dir is None else _path(dump_dir), "dump": _names("dump", dump),
+               "without": _names("without", without), "choice_seed": _choice_seed(choice_seed)}
     if isinstance(model, (bytes, bytearray, memoryview)):
         compiled = _kiln.compile_bytes(bytes(model), options)
     else:
         compiled = _kiln.compile_file(_path(model), options)
-    return Model(compiled, options["threads"])
+    return Model(compiled, options["threads"], bool(guard_pages))
 
 
-def load(path, *, threads=None, verify=False):
+def load(path, *, threads=None, verify=False, guard_pages=False):
     """Load an artifact. The file is mapped and must stay as it is while the model lives.
 
     threads: as for compile.
     verify: compare the weights with their checksums too, which reads all of them; the rest is always checked.
+    guard_pages: give every buffer of a run memory of its own between inaccessible pages, filled with NaN. A step that touches
+        other memory then raises Error or crashes the process. Slow.
     """
     threads = _thread_count(threads)
-    return Model(_kiln.load_file(_path(path), bool(verify)), threads)
+    return Model(_kiln.load_file(_path(path), bool(verify)), threads, bool(guard_pages))
 
 
 class Model:
     """A compiled model, from kiln.compile or kiln.load. Immutable; may be run from several Python threads at once."""
 
-    def __init__(self, handle, threads):
+    def __init__(self, handle, threads, guard_pages):
         self._handle = handle
-        self._runner = _kiln.Runner(handle, threads)
+        self._runner = _kiln.Runner(handle, threads, guard_pages)
         self._inputs = tuple(_port(p) for p in handle.inputs())
         self._outputs = tuple(_port(p) for p in handle.outputs())
         self._input_names = [p.name for p in self._inputs]
@@ -161,6 +170,20 @@ def _thread_count(threads):
     if not 0 <= count <= 1024:
         raise ValueError(f"threads must be 0 (the cores this process may use) to 1024, not {count}")
     return count
+
+
+def _names(argument, names):
+    if isinstance(names, str):
+        raise TypeError(f"{argument} is a list of names, not the text {names!r}")
+    return [str(name) for name in names]
+
+
+def _choice_seed(seed):
+    if seed is None:
+        return 0
+    if not 0 < int(seed) < 2**64:
+        raise ValueError(f"choice_seed must be a number from 1 to 2**64 - 1, not {seed}")
+    return int(seed)
 
 
 def _shape_text(name, sizes):
