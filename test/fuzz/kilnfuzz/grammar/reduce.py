@@ -1,0 +1,124 @@
+"""Reductions, softmax and its relatives, positions of extremes."""
+import math
+
+from .. import sizes, types
+from ..graph import require, result
+from ..sizes import Dim
+from ..types import FLOATS, INTS, NUMBERS
+from . import op
+from .elementwise import attribute, gridded
+
+
+def some_axes(g, rank):
+    """Some axes, from the front or the back, in any order."""
+    axes = g.random.sample(range(rank), g.pick_one([1, 1, 1, 2, 2, rank])) if rank > 1 else [0] * rank
+    axes = axes[:rank]
+    return axes, [a - rank if g.chance(0.3) else a for a in axes]
+
+
+def reduced_dims(x, axes, keep):
+    return [Dim.of(1) if i in axes else d for i, d in enumerate(x.dims) if keep or i not in axes]
+
+
+def reduce_bounds(kind, x, count):
+    """Bounds of a reduction over `count` elements; mixed signs are taken to cancel in part."""
+    many = count if x.low >= 0 or x.high <= 0 else min(count, 3 * math.sqrt(count))
+    most = x.most
+    return {
+        "Sum": (min(x.low * many, 0), max(x.high * many, 0)), "Mean": (x.low, x.high), "Max": (x.low, x.high), "Min": (x.low, x.high),
+        "L1": (0, most * count), "L2": (0, most * math.sqrt(max(count, 1))), "SumSquare": (0, most**2 * count),
+        "LogSumExp": (x.low, x.high + math.log(max(count, 1)) + 0.1),
+    }.get(kind, (-most, most))
+
+
+def reduction(kind, weight):
+    name = "Reduce" + kind
+
+    def make(g):
+        x = g.pick(NUMBERS if kind not in ("LogSum", "LogSumExp", "L2") else FLOATS)
+        if kind == "LogSum":
+            require(x.low >= 0.05)
+        axes, spelled = some_axes(g, x.rank)
+        more = {"keepdims": attribute(g, 1, 0)}
+        keep = more["keepdims"] is None or more["keepdims"] == 1
+        inputs = [x]
+        as_operand = g.opset >= (13 if kind == "Sum" else 18)
+        every = g.chance(0.15) or x.rank == 0
+        if every:
+            axes = list(range(x.rank))
+            if as_operand and g.chance(0.3):
+                inputs.append(g.ints([]))
+            if as_operand and g.chance(0.25) and x.rank and kind in ("Sum", "Mean", "Max", "Min", "Prod"):
+                more["noop_with_empty_axes"] = 1
+                return g.emit(name, inputs, result(x.dtype, x.dims, x.low, x.high, x.grid), **more)
+        elif as_operand:
+            inputs.append(g.ints(spelled))
+        else:
+            more["axes"] = spelled
+        count = sizes.product([x.dims[a] for a in axes])
+        if kind in ("Mean", "Max", "Min", "LogSum", "LogSumExp"):
+            require(count.least > 0 or g.chance(0.2))
+        if kind == "Prod":
+            require(x.dtype in INTS or count.most * math.log2(max(x.most, 1.001)) < 15)
+            bounds = (-2**15, 2**15)
+        elif kind == "LogSum":
+            bounds = (math.log(x.low), math.log(x.high * max(count.most, 1)) + 0.1)
+        else:
+            bounds = reduce_bounds(kind, x, count.most)
+        grid = x.grid if kind in ("Max", "Min") else 1 if x.dtype in INTS else None
+        if x.dtype in INTS and kind not in ("Max", "Min", "Mean"):
+            bounds = types.integer_range(x.dtype)
+        return g.emit(name, inputs, result(x.dtype, reduced_dims(x, axes, keep), *bounds, grid), **more)
+    op(name, weight)(make)
+
+
+for _kind, _weight in {"Sum": 2, "Mean": 2, "Max": 1.5, "Min": 1, "Prod": 0.7, "L1": 0.7, "L2": 0.7, "SumSquare": 0.7, "LogSum": 0.5, "LogSumExp": 0.7}.items():
+    reduction(_kind, _weight)
+
+
+def position(name):
+    def make(g):
+        x = gridded(g, NUMBERS)
+        require(x.rank >= 1)
+        axis = g.random.randrange(x.rank)
+        require(x.dims[axis].least > 0)
+        keep = attribute(g, 1, 0)
+        last = attribute(g, 0, 1) if g.opset >= 12 else None
+        outcome = result("i64", reduced_dims(x, [axis], keep != 0), 0, x.dims[axis].most, 1)
+        return g.emit(name, [x], outcome, axis=axis if g.chance(0.7) else axis - x.rank, keepdims=keep, select_last_index=last)
+    op(name, 0.7)(make)
+
+
+for _name in ("ArgMax", "ArgMin"):
+    position(_name)
+
+
+def softmax_like(name, weight, low, high):
+    def make(g):
+        x = g.pick(rank=(1, 5)) if name != "Hardmax" else gridded(g)
+        require(x.rank >= 1)
+        axis = g.pick_one([None, x.rank - 1, -1, g.random.randrange(x.rank)])
+        if g.opset < 13 and axis is None:
+            require(x.rank >= 2)
+        if name == "Hardmax":
+            require(all(d.least > 0 for d in x.dims))
+        span = x.high - x.low + math.log(max(sizes.elements(x.dims), 1)) + 1
+        return g.emit(name, [x], result(x.dtype, x.dims, low if low is not None else -span, high, 1 if name == "Hardmax" else None), axis=axis)
+    op(name, weight)(make)
+
+
+softmax_like("Softmax", 2, 0, 1)
+softmax_like("LogSoftmax", 1, None, 0)
+softmax_like("Hardmax", 0.5, 0, 1)
+
+
+def global_pool(name):
+    def make(g):
+        x = g.pick(rank=(3, 5))
+        require(all(d.least > 0 for d in x.dims[2:]) or g.chance(0.1))
+        return g.emit(name, [x], result(x.dtype, x.dims[:2] + (Dim.of(1),) * (x.rank - 2), x.low, x.high, x.grid if "Max" in name else None))
+    op(name, 0.8)(make)
+
+
+for _name in ("GlobalAveragePool", "GlobalMaxPool"):
+    global_pool(_name)

@@ -1,0 +1,116 @@
+"""Convolutions and pools."""
+import math
+
+from .. import types
+from ..graph import require, result
+from ..sizes import Dim, derive, elements
+from . import op
+from .products import product_bound, weights
+
+
+def window(g, spatial, pool=False, ceil=False):
+    """Attributes of a window over the spatial dims, and the dims of what comes out. Pads stay smaller than the window."""
+    kernel = [g.pick_one([1, 2, 3, 3, 3, 4, 5, 7 if g.chance(0.3) else 2]) for _ in spatial]
+    if g.chance(0.6):
+        kernel = [kernel[0]] * len(spatial)
+    strides = [g.pick_one([1, 1, 1, 2, 2, 3]) for _ in spatial]
+    dilations = [g.pick_one([1, 1, 1, 1, 2, 3]) for _ in spatial]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
+    mode = g.pick_one(["NOTSET"] * 8 + ["SAME_UPPER", "SAME_LOWER", "VALID"])
+    more = {}
+    if mode == "NOTSET":
+        kind = g.random.random()
+        if kind < 0.3:
+            pads = [0] * (2 * len(spatial))
+        elif kind < 0.65:
+            pads = [r // 2 for r in reach] * 2
+        else:
+            pads = [g.random.randint(0, min(r - 1, 3)) for r in reach + reach]
+        if pool:
+            pads = [min(p, k - 1) for p, k in zip(pads, kernel + kernel)]
+        if any(pads) or g.chance(0.5):
+            more["pads"] = pads
+        if g.chance(0.2):
+            more["auto_pad"] = "NOTSET"
+    else:
+        more["auto_pad"] = mode
+    if any(s != 1 for s in strides) or g.chance(0.3):
+        more["strides"] = strides
+    if any(d != 1 for d in dilations) or g.chance(0.2):
+        more["dilations"] = dilations
+    dims = []
+    for i, dim in enumerate(spatial):
+        if mode.startswith("SAME"):
+            dims.append(derive(lambda s: -(-s // strides[i]), dim))
+            require(dim.least > 0)
+            continue
+        pad = 0 if mode == "VALID" else pads[i] + pads[i + len(spatial)]
+        require(dim.least + pad >= reach[i] and dim.least > 0)
+        begin = 0 if mode == "VALID" else pads[i]
+
+        def positions(s):
+            count = (s + pad - reach[i]) // strides[i] + 1
+            if ceil:
+                count = -(-(s + pad - reach[i]) // strides[i]) + 1
+                if (count - 1) * strides[i] >= s + begin:  # a window never starts in the end pad
+                    count -= 1
+            return count
+        dims.append(derive(positions, dim))
+    return kernel, more, dims
+
+
+IMAGES = ("f32",) * 24 + ("f64", "f16", "bf16")
+
+
+def image(g):
+    """Something with channels and one to three spatial dims."""
+    fits = [v for v in g.values if v.dtype in types.FLOATS and 3 <= v.rank <= 5 and all(d.least > 0 for d in v.dims)]
+    if fits and g.chance(0.8):
+        return g.random.choice(fits[-3:] if g.chance(0.7) else fits)
+    rank = g.pick_one([3, 4, 4, 4, 4, 4, 5])
+    channels = Dim.of(g.pick_one([1, 2, 3, 3, 4, 6, 8, 8, 12, 16, 17, 32]))
+    dims = [Dim.of(1) if g.chance(0.5) else g.new_dim(), channels if g.chance(0.95) else g.symbol(channels)] + list(g.new_dims(rank - 2))
+    require(all(d.least > 0 for d in dims) and elements(dims) <= 2 * g.elements)
+    return g.source(g.pick_one(IMAGES), dims)
+
+
+def conv(g, x):
+    channels = x.dims[1].fixed
+    require(channels)
+    groups = g.pick_one([1, 1, 1, channels] + [f for f in (2, 3, 4) if channels % f == 0])
+    per_group = g.pick_one([1, 1, 2, 3, 4, 5, 8]) if groups > 1 else g.pick_one([1, 2, 3, 4, 7, 8, 8, 16, 16, 17, 24])
+    if groups == channels:
+        per_group = g.pick_one([1, 1, 1, 2])
+    outputs = Dim.of(groups * per_group)
+    require(outputs.most <= 64)
+    kernel, more, spatial = window(g, x.dims[2:])
+    dims = (x.dims[0], outputs) + tuple(spatial)
+    inner = channels // groups * math.prod(kernel)
+    require(elements(dims) * inner <= g.work)
+    w = weights(g, x.dtype, [outputs, Dim.of(channels // groups)] + [Dim.of(k) for k in kernel], low=-1, high=1, grid=None)
+    bias = weights(g, x.dtype, [outputs]) if g.chance(0.6) else None
+    most = product_bound(x, w, inner) + 1
+    more["kernel_shape"] = kernel if g.chance(0.7) else None
+    more["group"] = groups if groups != 1 or g.chance(0.2) else None
+    return g.emit("Conv", [x, w, bias], result(x.dtype, dims, -most, most), **more)
+
+
+def pool(g, x, name):
+    ceil = g.opset >= 10 and g.chance(0.3)
+    kernel, more, spatial = window(g, x.dims[2:], True, ceil)
+    if g.opset < (10 if name == "MaxPool" else 19):
+        require("dilations" not in more)
+    if ceil:
+        require(not more.get("auto_pad", "").startswith("SAME"))
+        more["ceil_mode"] = 1
+    outcome = result(x.dtype, x.dims[:2] + tuple(spatial), x.low, x.high, x.grid if name == "MaxPool" else None)
+    if name == "AveragePool":
+        outcome.low, outcome.high = min(x.low, 0), max(x.high, 0)
+        if g.opset >= 7 and g.chance(0.4):
+            more["count_include_pad"] = 1
+    return g.emit(name, [x], outcome, kernel_shape=kernel, **more)
+
+
+WINDOWS = {"Conv": conv, "MaxPool": lambda g, x: pool(g, x, "MaxPool"), "AveragePool": lambda g, x: pool(g, x, "AveragePool")}
+for _name, _weight in {"Conv": 7, "MaxPool": 2, "AveragePool": 2}.items():
+    op(_name, _weight)(lambda g, make=WINDOWS[_name]: make(g, image(g)))

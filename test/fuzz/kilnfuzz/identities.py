@@ -1,0 +1,253 @@
+"""Other models that compute the same: identities put in at random places (PolyJuice's oracle), values shown as outputs, nodes moved into
+functions."""
+import copy
+
+import numpy as np
+import onnx
+import onnx.helper as oh
+from onnx import numpy_helper
+
+from . import types
+
+COMMUTATIVE = {"Add", "Mul", "Max", "Min", "And", "Or", "Xor", "Equal", "Sum", "Mean", "BitwiseAnd", "BitwiseOr", "BitwiseXor"}
+
+
+class Rewriter:
+    """Puts nodes between a value and one of its readers."""
+
+    def __init__(self, case, random):
+        self.case, self.random = case, random
+        self.model = copy.deepcopy(case.model)
+        self.graph = self.model.graph
+        self.opset = self.model.opset_import[0].version
+        self.count = 0
+
+    def name(self):
+        self.count += 1
+        return f"same{self.count}"
+
+    def constant(self, array):
+        name = self.name()
+        self.graph.initializer.append(numpy_helper.from_array(array, name))
+        return name
+
+    def ints(self, *numbers):
+        return self.constant(np.array(numbers, np.int64))
+
+    def node(self, op, inputs, **attributes):
+        """Name of the node's result; nodes gather in self.added."""
+        result = self.name()
+        self.added.append(oh.make_node(op, inputs, [result], **attributes))
+        return result
+
+    def edges(self):
+        """(node, operand) of which the operand may be replaced by an equal value."""
+        result = []
+        for at, node in enumerate(self.graph.node):
+            for i, name in enumerate(node.input):
+                known = self.case.values.get(name)
+                if known and not known.steers and (i == 0 or known.dtype in types.FLOATS) and self.opset >= 7:
+                    result.append((at, i, known))
+        return result
+
+    def rewrite(self):
+        """One identity at one place; False where none fits."""
+        edges = self.edges()
+        if not edges:
+            return False
+        at, i, known = self.random.choice(edges)
+        node = self.graph.node[at]
+        options = [f for f in IDENTITIES if f.since <= self.opset and f.fits(known)]
+        self.added = []
+        node.input[i] = self.random.choice(options).make(self, node.input[i], known)
+        nodes = list(self.graph.node)
+        nodes[at:at] = self.added
+        del self.graph.node[:]
+        self.graph.node.extend(nodes)
+        return True
+
+    def swap_operands(self):
+        for node in self.graph.node:
+            if node.op_type in COMMUTATIVE and self.opset >= 7 and self.random.random() < 0.5:
+                names = list(node.input)
+                self.random.shuffle(names)
+                node.input[:] = names
+
+
+class Identity:
+    def __init__(self, make, fits, since):
+        self.make, self.fits, self.since = make, fits, since
+
+
+IDENTITIES = []
+
+
+def identity(fits=lambda known: True, since=7):
+    def register(make):
+        IDENTITIES.append(Identity(make, fits, since))
+        return make
+    return register
+
+
+def is_number(known):
+    return known.dtype != "bool"
+
+
+def is_signed(known):
+    return known.dtype in types.FLOATS + types.SIGNED
+
+
+def is_float(known):
+    return known.dtype in types.FLOATS
+
+
+def filled(known):
+    return all(d.least > 0 for d in known.dims)
+
+
+def neutral(r, known, number):
+    dims = [1] * r.random.choice([0, 0, 1, len(known.dims)])
+    return r.constant(np.full(dims[:len(known.dims)], number, types.NUMPY[known.dtype]))
+
+
+@identity(is_number)
+def plus_zero(r, x, known):
+    zero = neutral(r, known, r.random.choice([0.0, -0.0]))
+    return r.node("Sub" if r.random.random() < 0.3 else "Add", [x, zero])
+
+
+@identity(is_number)
+def times_one(r, x, known):
+    return r.node("Div" if r.random.random() < 0.3 else "Mul", [x, neutral(r, known, 1)])
+
+
+@identity(is_signed)
+def twice_negated(r, x, known):
+    return r.node("Neg", [r.node("Neg", [x])])
+
+
+@identity(lambda known: known.dtype == "bool")
+def twice_not(r, x, known):
+    return r.node("Not", [r.node("Not", [x])])
+
+
+@identity(lambda known: len(known.dims) > 0)
+def transposed_back(r, x, known):
+    perm = list(range(len(known.dims)))
+    r.random.shuffle(perm)
+    back = [perm.index(i) for i in range(len(perm))]
+    return r.node("Transpose", [r.node("Transpose", [x], perm=perm)], perm=back)
+
+
+@identity(lambda known: any(d.least >= 1 for d in known.dims), since=13)
+def split_and_joined(r, x, known):
+    axis = r.random.choice([i for i, d in enumerate(known.dims) if d.least >= 1])
+    cut = r.random.randint(1, known.dims[axis].least)
+    first = r.node("Slice", [x, r.ints(0), r.ints(cut), r.ints(axis)])
+    rest = r.node("Slice", [x, r.ints(cut), r.ints(2**31), r.ints(axis)])
+    return r.node("Concat", [first, rest], axis=axis)
+
+
+@identity(filled, since=13)
+def flattened_and_back(r, x, known):
+    return r.node("Reshape", [r.node("Reshape", [x, r.ints(-1)]), r.node("Shape", [x])])
+
+
+@identity(since=13)
+def unsqueezed_and_back(r, x, known):
+    axis = r.random.randint(0, len(known.dims))
+    return r.node("Squeeze", [r.node("Unsqueeze", [x, r.ints(axis)]), r.ints(axis)])
+
+
+@identity(since=9)
+def chosen(r, x, known):
+    if r.random.random() < 0.5:
+        return r.node("Where", [r.constant(np.array(True)), x, r.constant(np.zeros([], types.NUMPY[known.dtype]))])
+    always = r.node("Equal", [r.constant(np.array([1], np.int64)), r.constant(np.array([1], np.int64))])
+    return r.node("Where", [always, x, x])
+
+
+@identity(lambda known: known.dtype in ("f32", "f16", "bf16", "i32", "i8", "u8", "i16", "bool"), since=13)
+def cast_and_back(r, x, known):
+    wider = {"f32": "f64", "f16": "f32", "bf16": "f32", "i32": "i64", "i8": "i32", "u8": "i32", "i16": "f32", "bool": "i32"}[known.dtype]
+    to = [oh.np_dtype_to_tensor_dtype(types.NUMPY[t]) for t in (wider, known.dtype)]
+    return r.node("Cast", [r.node("Cast", [x], to=to[0])], to=to[1])
+
+
+@identity(is_float, since=8)
+def most_of_itself(r, x, known):
+    return r.node(r.random.choice(["Max", "Min", "Mean"]), [x, x])
+
+
+@identity(since=13)
+def moved_nowhere(r, x, known):
+    kind = r.random.choice(["Identity", "Expand", "Tile", "Concat", "Pad"])
+    rank = len(known.dims)
+    if kind == "Expand":
+        return r.node("Expand", [x, r.node("Shape", [x]) if r.random.random() < 0.5 else r.ints(*[1] * rank)])
+    if kind == "Tile":
+        return r.node("Tile", [x, r.ints(*[1] * rank)])
+    if kind == "Concat" and rank:
+        return r.node("Concat", [x], axis=r.random.randrange(rank))
+    if kind == "Pad" and rank and known.dtype != "bool":
+        return r.node("Pad", [x, r.ints(*[0] * 2 * rank)])
+    return r.node("Identity", [x])
+
+
+@identity(is_float)
+def half_twice(r, x, known):
+    half = r.node("Mul", [x, neutral(r, known, 0.5)])
+    return r.node("Add", [half, half])
+
+
+def equivalent(case, random):
+    """A model with one to four identities put in, and operands swapped."""
+    r = Rewriter(case, random)
+    for _ in range(random.randint(1, 4)):
+        r.rewrite()
+    r.swap_operands()
+    return r.model
+
+
+def exposed(case):
+    """The model with every value of a node as an output: no rewrite may swallow it."""
+    model = copy.deepcopy(case.model)
+    shown = {o.name for o in model.graph.output}
+    for node in model.graph.node:
+        for name in node.output:
+            if name and name not in shown and name in case.values and node.op_type != "Constant":
+                known = case.values[name]
+                model.graph.output.append(oh.make_tensor_value_info(name, oh.np_dtype_to_tensor_dtype(types.NUMPY[known.dtype]), None))
+    return model
+
+
+def with_functions(case, random):
+    """The model with one to three neighbouring nodes, a few times, moved into functions of it."""
+    model = copy.deepcopy(case.model)
+    graph = model.graph
+    for index in range(random.randint(1, 2)):
+        places = [i for i, n in enumerate(graph.node) if n.op_type != "Constant" and not n.domain]
+        if not places:
+            break
+        first = random.choice(places)
+        body = []
+        for node in graph.node[first:first + random.randint(1, 3)]:
+            if node.domain or node.op_type == "Constant":
+                break
+            body.append(node)
+        inside = {name for n in body for name in n.output if name}
+        inputs = list(dict.fromkeys(name for n in body for name in n.input if name and name not in inside))
+        read = {name for n in graph.node if n not in body for name in n.input} | {o.name for o in graph.output}
+        outputs = [name for n in body for name in n.output if name in read]
+        if not outputs:
+            continue
+        function = f"Part{index}"
+        model.functions.append(oh.make_function("local", function, inputs, outputs, body, [oh.make_opsetid("", model.opset_import[0].version)]))
+        nodes = list(graph.node)
+        nodes[first:first + len(body)] = [oh.make_node(function, inputs, outputs, domain="local", name=f"call {index}")]
+        del graph.node[:]
+        graph.node.extend(nodes)
+    if model.functions:
+        model.opset_import.append(oh.make_opsetid("local", 1))
+        model.ir_version = max(model.ir_version, 8)
+    return model

@@ -1,0 +1,204 @@
+"""The ways to run a model that must agree: each is a name and a function. The interpreter is what all are compared with."""
+import dataclasses
+import pathlib
+import random
+import tempfile
+
+from . import engine, identities, noise, peer
+from .compare import difference, identical
+
+
+@dataclasses.dataclass
+class Finding:
+    oracle: str
+    kind: str    # wrong, internal, refused, mismatch (of errors), crash, hang
+    at: int      # set of sizes
+    detail: str
+    output: str = ""
+
+
+class Examination:
+    """One case under a matrix of oracles."""
+
+    def __init__(self, case, note=lambda oracle: None):
+        self.case, self.note = case, note
+        self.data = case.model.SerializeToString()
+        self.random = random.Random(case.seed)
+        self.findings, self.skipped = [], {}
+        self._spread, self._host = {}, None
+        note("interpreter")
+        self.base = engine.run_all(engine.compiled(self.data, target="interpreter"), case.feeds)
+        for at, outcome in enumerate(self.base):
+            if outcome.internal:
+                self.report("interpreter", "internal", at, outcome.text)
+
+    def report(self, oracle, kind, at, detail, output=""):
+        if not any(f.oracle == oracle for f in self.findings):
+            self.findings.append(Finding(oracle, kind, at, detail, output))
+
+    def skip(self, reason):
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+
+    def host(self):
+        if self._host is None:
+            self._host = engine.compiled(self.data)
+        return self._host
+
+    def slack(self, at, output):
+        if at not in self._spread:
+            self._spread[at] = noise.spread(self.case, at)
+        return self._spread[at].get(output, 0.0)
+
+    def compare(self, oracle, at, got, want):
+        """Two outcomes that must be the same."""
+        if got.internal:
+            self.report(oracle, "internal", at, got.text)
+        elif got.ok != want.ok:
+            kind = "refused" if want.ok else "accepted"
+            self.report(oracle, kind, at, got.text if want.ok else f"no error; the interpreter says: {want.text}")
+        elif not got.ok:
+            if got.code != want.code:
+                self.report(oracle, "other error", at, f"{got.text}; the interpreter says: {want.text}")
+        else:
+            for name, expected in want.outputs.items():
+                if difference(got.outputs[name], expected) is None:
+                    continue
+                slack = self.slack(at, name)
+                if slack is None:
+                    self.skip("ill-conditioned")
+                elif text := difference(got.outputs[name], expected, slack):
+                    self.report(oracle, "wrong", at, f"output {name}: {text}", name)
+
+    def against_base(self, oracle, outcomes):
+        for at, (got, want) in enumerate(zip(outcomes, self.base)):
+            self.compare(oracle, at, got, want)
+
+    def same_bits(self, oracle, outcomes, others):
+        for at, (got, want) in enumerate(zip(outcomes, others)):
+            if got.ok != want.ok or got.code != want.code:
+                self.report(oracle, "refused" if want.ok else "other error", at, got.text or f"no error; alone: {want.text}")
+            elif got.ok:
+                for name in want.outputs:
+                    if text := identical(got.outputs[name], want.outputs[name]):
+                        self.report(oracle, "wrong", at, f"output {name}: {text}", name)
+
+
+ORACLES = {}
+
+
+def oracle(name):
+    def register(function):
+        ORACLES[name] = function
+        return function
+    return register
+
+
+@oracle("host")
+def host(e):
+    e.against_base("host", engine.run_all(e.host(), e.case.feeds))
+
+
+@oracle("v3")
+def v3(e):
+    e.against_base("v3", engine.run_all(engine.compiled(e.data, target="x86-64-v3"), e.case.feeds))
+
+
+@oracle("artifact")
+def artifact(e):
+    """The saved artifact, loaded with one thread and with three: the same bits as in memory."""
+    if isinstance(e.host(), engine.Outcome):
+        return
+    import kiln
+    alone = engine.run_all(e.host(), e.case.feeds)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "m.kiln"
+        e.host().save(path)
+        for threads in (1, 3):
+            e.same_bits("artifact" if threads == 1 else "threads", engine.run_all(kiln.load(path, threads=threads), e.case.feeds), alone)
+
+
+@oracle("again")
+def again(e):
+    """The same sizes once more, after others: nothing may be left over from a run."""
+    if isinstance(e.host(), engine.Outcome):
+        return
+    first = engine.run_all(e.host(), e.case.feeds)
+    again = [engine.run(e.host(), f) for f in e.case.feeds[::-1]][::-1]
+    e.same_bits("again", again, first)
+
+
+@oracle("equivalent")
+def equivalent(e):
+    """The model with identities put in."""
+    e.against_base("equivalent", engine.run_all(engine.compiled(identities.equivalent(e.case, e.random).SerializeToString()), e.case.feeds))
+
+
+@oracle("functions")
+def functions(e):
+    """The model with nodes moved into functions."""
+    e.against_base("functions", engine.run_all(engine.compiled(identities.with_functions(e.case, e.random).SerializeToString()), e.case.feeds))
+
+
+@oracle("exposed")
+def exposed(e):
+    """The interpreter with every value an output, which no rewrite may then swallow."""
+    outcomes = engine.run_all(engine.compiled(identities.exposed(e.case).SerializeToString(), target="interpreter"), e.case.feeds)
+    e.against_base("exposed", outcomes)
+
+
+@oracle("text")
+def text(e):
+    """Through IR text at a random stage: mostly one that the interpreter's way writes, now and then a later one of the host's."""
+    import kiln
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        model = folder / "m.onnx"
+        model.write_bytes(e.data)
+        late = e.random.random() < 0.15
+        if isinstance(engine.compiled(model, target="host" if late else "interpreter", dump_dir=folder / "dump"), engine.Outcome):
+            return
+        stages = sorted((folder / "dump").glob("*.mlir"))
+        stage = e.random.choice([s for s in stages if late or s.stem.split("-")[1] in ("imported", "canonical", "optimized")])
+        e.against_base("text", engine.run_all(engine.compiled(stage), e.case.feeds))
+
+
+@oracle("ort")
+def ort(e):
+    """ONNX Runtime, where it is installed and takes the model."""
+    if peer.onnxruntime is None:
+        e.skip("ONNX Runtime is not installed")
+    elif reason := peer.deviates(e.case):
+        e.skip(f"ort: {reason}")
+    elif (session := peer.session(e.data)) is None:
+        e.skip("ort: does not take the model")
+    else:
+        for at, want in enumerate(e.base):
+            got = peer.run(session, e.case.feeds[at])
+            if got is None:
+                e.skip("ort: does not take the inputs")
+            elif want.ok:
+                e.compare("ort", at, got, want)
+
+
+def closure(name):
+    """The oracles that a finding of this name needs to show again."""
+    parents = {"threads": "artifact", "interpreter": None}
+    own = parents.get(name, name)
+    return [own] if own else []
+
+
+MATRICES = {
+    "host": ["host"],
+    "full": list(ORACLES),
+}
+
+
+def examine(case, matrix, note=lambda oracle: None):
+    e = Examination(case, note)
+    if all(o.unsupported for o in e.base):
+        e.skip("unsupported")
+        e.skip(e.base[0].text)
+    for name in matrix:
+        note(name)
+        ORACLES[name](e)
+    return e

@@ -1,0 +1,68 @@
+"""ONNX Runtime as a second opinion on what a model means, where it is installed; never a requirement."""
+import numpy as np
+
+from . import types
+from .engine import Outcome
+
+try:
+    import onnxruntime
+except ImportError:
+    onnxruntime = None
+
+# Where ONNX Runtime is not asked, by what the generator says of a case.
+TAGS = {
+    "integer division": "division by 0 and of the least integer end the process there; docs/semantics.md defines them here",
+    "saturating cast": "floating point out of an integer's range is undefined there",
+    "experimental operator": "operators that no standard ever held",
+}
+
+
+def has(node, name, start=None):
+    """Whether a node spells an attribute (one that starts so)."""
+    return any(a.name == name and (start is None or a.s.startswith(start)) for a in node.attribute)
+
+
+# Operators whose results differ there, with the reason.
+DEVIATIONS = {
+    "MaxPool": ("dilations are left out of the pads of auto_pad SAME", lambda node, case: has(node, "dilations") and has(node, "auto_pad", b"SAME")),
+    "AveragePool": ("dilations are left out of the pads of auto_pad SAME", lambda node, case: has(node, "dilations") and has(node, "auto_pad", b"SAME")),
+}
+
+
+def deviates(case):
+    """The reason why ONNX Runtime's answer does not count, or None."""
+    for tag in case.tags:
+        if tag in TAGS:
+            return TAGS[tag]
+    for node in case.model.graph.node:
+        if node.op_type in DEVIATIONS:
+            reason, applies = DEVIATIONS[node.op_type]
+            if applies(node, case):
+                return f"{node.op_type}: {reason}"
+    return None
+
+
+def session(model):
+    """A session, or None where ONNX Runtime does not take the model."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception:
+        return None
+
+
+def run(session, feeds):
+    """The outcome for one set of inputs; an error is None: what is refused there is no verdict."""
+    names = [o.name for o in session.get_outputs()]
+    inputs = {}
+    for port in session.get_inputs():
+        array = feeds[port.name]
+        if types.NAMES[array.dtype] == "bf16":
+            return None
+        inputs[port.name] = np.ascontiguousarray(array)
+    try:
+        return Outcome(dict(zip(names, session.run(None, inputs))))
+    except Exception:
+        return None
