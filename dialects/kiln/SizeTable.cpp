@@ -319,10 +319,20 @@ bool SizeTable::equal(const SizeExpr &a, const SizeExpr &b) const {
   SizeExpr left = expand(a), right = expand(b);
   if (left == right)
     return true;
-  return llvm::any_of(checkList, [&](const Check &check) {
-    return check.kind == Check::Equal && ((expand(check.a) == left && expand(check.b) == right) ||
-                                          (expand(check.a) == right && expand(check.b) == left));
-  });
+  // What checks say is equal to `left`, directly or through others.
+  std::vector<std::pair<SizeExpr, SizeExpr>> facts;
+  for (const Check &check : checkList)
+    if (check.kind == Check::Equal)
+      facts.emplace_back(expand(check.a), expand(check.b));
+  std::vector<SizeExpr> reached{left};
+  for (size_t i = 0; i < reached.size(); ++i)
+    for (const auto &[x, y] : facts)
+      for (const SizeExpr *next : {reached[i] == x ? &y : nullptr, reached[i] == y ? &x : nullptr})
+        if (next && *next == right)
+          return true;
+        else if (next && !llvm::is_contained(reached, *next))
+          reached.push_back(*next);
+  return false;
 }
 
 std::optional<int64_t> SizeTable::lowerBound(const SizeExpr &expr) const {

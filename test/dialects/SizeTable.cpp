@@ -58,6 +58,19 @@ TEST_CASE("a clipped size that meets the size itself is that size") {
   CHECK(sizes.checks()[0].kind == SizeTable::Check::Equal);
 }
 
+TEST_CASE("two expressions that equal a third are equal, in whatever order that was found") {
+  SizeTable sizes;
+  SizeExpr n = sizes.declareUser("N"), h = sizes.declareUser("H"), w = sizes.declareUser("W");
+  SizeExpr halves = SizeExpr::floorDiv(h, 2) * 2 * n, all = n * h, larger = SizeExpr::max(h, w) * n;
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(sizes.requireEqual(all, halves).ok());
+    REQUIRE(sizes.requireEqual(larger, all).ok());
+  }
+  CHECK(sizes.mergeCount() == 2);
+  CHECK(sizes.equal(larger, halves));
+  CHECK_FALSE(sizes.equal(larger, n));
+}
+
 TEST_CASE("equal sizes become one symbol") {
   SizeTable sizes;
   SizeExpr a = sizes.declareUser("A"), b = sizes.declareUser("B"), k = sizes.declareUser("K");

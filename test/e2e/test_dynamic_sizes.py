@@ -45,6 +45,25 @@ def test_diagonals_far_out(k):
     assert (model.run({"x": x, "k": np.array(k)})["y"] == np.triu(x, min(max(k, -9), 9))).all()
 
 
+def test_group_normalization_spelled_out():
+    """As the standard's function body has it: sizes are found equal in both directions."""
+    nodes = [("Shape", ["x"], ["shape"], {}), ("Shape", ["x"], ["c"], {"start": 1, "end": 2}), ("Div", ["c", "groups"], ["each"], {}),
+             ("Shape", ["x"], ["n"], {"end": 1}), ("Shape", ["x"], ["image"], {"start": 2}),
+             ("Concat", ["n", "groups", "each", "image"], ["grouped"], {"axis": 0}), ("Reshape", ["x", "grouped"], ["g"], {}),
+             ("Reshape", ["g", "flat"], ["f"], {}), ("ReduceMean", ["f", "axis"], ["mean"], {}), ("Sub", ["f", "mean"], ["d"], {}),
+             ("Reshape", ["d", "shape"], ["back"], {}), ("Reshape", ["back", "flat"], ["b"], {}), ("Reshape", ["scale", "column"], ["s"], {}),
+             ("Mul", ["s", "b"], ["scaled"], {}), ("Reshape", ["scaled", "shape"], ["y"], {})]
+    model = kiln.compile(graph(nodes, {"x": ("float32", ["N", "C", "H", "W"]), "scale": ("float32", ["S"])}, {"y": ("float32", None)},
+                               {"groups": np.array([2]), "flat": np.array([0, 0, -1]), "axis": np.array([2]), "column": np.array([1, -1, 1])}))
+    x = np.random.default_rng(0).standard_normal((3, 4, 5, 6)).astype(np.float32)
+    scale = np.arange(4, dtype=np.float32)
+    grouped = x.reshape(3, 2, -1)
+    expected = (grouped - grouped.mean(2, keepdims=True)).reshape(x.shape) * scale[:, None, None]
+    np.testing.assert_allclose(model.run({"x": x, "scale": scale})["y"], expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(kiln.Error, match="KILN-E0508"):
+        model.run({"x": x[:, :3], "scale": scale[:3]})
+
+
 def windows(names, strides):
     """Two convolutions of an image of unknown height and width, called `names`."""
     rng = np.random.default_rng(0)

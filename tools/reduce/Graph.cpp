@@ -181,7 +181,7 @@ bool Graph::addInput(Value value, std::shared_ptr<const Tensor> data) {
     auto symbol = dim.asSymbol();
     const SizeTable::Symbol *known = symbol ? table->find(*symbol) : nullptr;
     if (!known || known->definition || known->dataDependent)
-      dim = table->declare(name + "_" + std::to_string(axis));
+      dim = table->declareUser(name + "_" + std::to_string(axis));
   }
   mlir::Builder builder(module->getContext());
   auto attributes = builder.getDictionaryAttr(builder.getNamedAttr(nameAttr, builder.getStringAttr(name)));
