@@ -8,6 +8,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 
+#include <set>
+
 using namespace mlir;
 
 namespace kiln {
@@ -70,14 +72,32 @@ bool sizesKnown(Type type) {
   return llvm::none_of(getDims(type), [](const SizeExpr &dim) { return dim.isInvalid(); });
 }
 
-/// Refuses a value whose type names a size that neither the function's size table nor an argument has: nothing would
-/// say what it is, and a name that is made up later could be the same.
-Status checkSizeNames(func::FuncOp function, llvm::function_ref<void(Operation *, const std::string &)> refuse) {
+/// Refuses a value whose type, or a size whose definition, names a size that the function's size table does not have:
+/// nothing would say what it is, and a name that is made up later could be the same. Before sizes are known the table
+/// need not list those of arguments.
+Status checkSizeNames(func::FuncOp function, bool knownSizes,
+                      llvm::function_ref<void(Operation *, const std::string &)> refuse) {
   KILN_ASSIGN(SizeTable sizes, SizeTable::read(function));
+  std::set<std::string> used;
   for (Type type : function.getArgumentTypes())
     for (const SizeExpr &dim : getDims(type))
-      if (auto name = dim.asSymbol())
-        sizes.declareStored(*name);
+      if (auto name = dim.asSymbol()) {
+        used.insert(*name);
+        if (!knownSizes)
+          sizes.declareStored(*name);
+      }
+  for (const SizeTable::Symbol &symbol : sizes.symbols())
+    if (symbol.definition)
+      symbol.definition->collectSymbols(used);
+  for (const SizeTable::Check &check : sizes.checks()) {
+    check.a.collectSymbols(used);
+    check.b.collectSymbols(used);
+  }
+  for (const std::string &name : used)
+    if (!sizes.find(name)) {
+      refuse(function, name);
+      return Status();
+    }
   function.walk([&](Operation *op) {
     for (Type type : op->getResultTypes())
       for (const SizeExpr &dim : getDims(type))
@@ -143,7 +163,7 @@ Status checkStage(ModuleOp module, Stage stage) {
     if (auto function = dyn_cast<func::FuncOp>(op)) {
       if (!function.getBody().hasOneBlock())
         return refuse(op, "has not exactly one block");
-      Status sizes = checkSizeNames(function, [&](Operation *wrong, const std::string &name) {
+      Status sizes = checkSizeNames(function, legality.knownSizes, [&](Operation *wrong, const std::string &name) {
         refuse(wrong, "has a value of size " + name + ", which " + sizesAttrName.str() + " does not list");
       });
       if (!sizes.ok())

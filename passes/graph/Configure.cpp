@@ -33,7 +33,10 @@ static void reorderInputs(KernelOp kernel, llvm::ArrayRef<unsigned> order) {
     mlir::BlockArgument fresh = body.addArgument(arguments[from].getType(), arguments[from].getLoc());
     arguments[from].replaceAllUsesWith(fresh);
   }
-  // Inputs that the results do not depend on are gone.
+  // Inputs that the results do not depend on are gone, and so is what was computed from them.
+  for (mlir::Operation &op : llvm::make_early_inc_range(llvm::reverse(body)))
+    if (mlir::isOpTriviallyDead(&op))
+      op.erase();
   body.eraseArguments(0, count);
   kernel->setOperands(operands);
 }

@@ -385,6 +385,9 @@ def test_ir_text_errors(tmp_path):
     ("func.func @f(%x: tensor<?xf32>) {\n return\n}", "func.func has a value of unknown size"),
     ("func.func @f(%x: tensor<?xf32, #kiln.dims<[N]>>) {\n %y = kiln.reshape %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[M]>>\n return\n}",
      "kiln.reshape has a value of size M, which kiln.sizes does not list"),
+    ("func.func @f(%x: tensor<?xf32, #kiln.dims<[S]>>) {\n return\n}", "func.func has a value of size S, which kiln.sizes does not list"),
+    ('func.func @f() attributes {kiln.sizes = ["N", "d$_0 = S*2"]} {\n return\n}', "func.func has a value of size S, which kiln.sizes does not list"),
+    ('func.func @f() attributes {kiln.sizes = ["check S == 3"]} {\n return\n}', "func.func has a value of size S, which kiln.sizes does not list"),
     ("plan.program @p {\n}", "plan.program does not belong"),
 ])
 def test_ir_that_is_not_what_its_stage_says(tmp_path, body, text):

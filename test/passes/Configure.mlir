@@ -68,3 +68,22 @@ func.func @twice(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
   }
   return %0, %1 : tensor<4xf32>, tensor<4xf32>
 }
+
+// -----
+
+// What no result needs is no part of the kernel.
+// CHECK-LABEL: func.func @dead
+// CHECK: kiln.kernel %arg1 attributes
+// CHECK-NEXT: ^bb0(%[[B:.+]]: tensor<4xf32>):
+// CHECK-NEXT: %[[N:.+]] = kiln.neg %[[B]]
+// CHECK-NEXT: kiln.yield %[[N]]
+func.func @dead(%x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = kiln.kernel %x, %y attributes {family = "test.pointwise"} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
+    %e = kiln.exp %a : (tensor<4xf32>) -> tensor<4xf32>
+    %s = kiln.add %e, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    %n = kiln.neg %b : (tensor<4xf32>) -> tensor<4xf32>
+    kiln.yield %n : tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
+}
