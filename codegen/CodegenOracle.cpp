@@ -4,6 +4,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/Structure.h"
+#include "runtime/base/PlantedBug.h"
 
 #include <algorithm>
 
@@ -56,6 +57,8 @@ Result<KernelChoice> CodegenOracle::choose(mlir::Operation *kernel) {
   out.source = choice.source;
   out.sizes = std::move(region.sizes);
   out.inputOrder = std::move(region.inputOrder);
+  if (out.sizes.size() == 3 && region.problem.ops.size() == 2 && plantedBug("kernel-symbol"))
+    std::swap(out.sizes[1], out.sizes[2]);
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "passes/Rewrite.h"
 #include "passes/graph/Match.h"
 #include "passes/graph/Passes.h"
+#include "runtime/base/PlantedBug.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
@@ -29,7 +30,10 @@ bool isCommutative(Operation *op) {
 struct ConstantToTheRight : RewritePattern {
   explicit ConstantToTheRight(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
-    if (!isCommutative(op) || !isConstant(op->getOperand(0)) || isConstant(op->getOperand(1)))
+    bool planted = false;
+    if (auto sub = dyn_cast<SubOp>(op); sub && getRank(sub.getType()) == 2)
+      planted = plantedBug("sub-constant", getDims(sub.getResult())[1].asConstant(), 4, 3);
+    if (!(isCommutative(op) || planted) || !isConstant(op->getOperand(0)) || isConstant(op->getOperand(1)))
       return failure();
     rewriter.modifyOpInPlace(op, [&] {
       Value first = op->getOperand(0);

@@ -8,6 +8,7 @@
 #include "dialects/kiln/Ops.h"
 #include "passes/Rewrite.h"
 #include "passes/graph/Passes.h"
+#include "runtime/base/PlantedBug.h"
 
 using namespace mlir;
 
@@ -53,7 +54,11 @@ struct MergeCasts : OpRewritePattern<CastOp> {
       return failure();
     auto from = dtypeOf(elementTypeOf(inner.getX())), middle = dtypeOf(elementTypeOf(op.getX()));
     auto to = dtypeOf(elementTypeOf(op.getResult()));
-    if (!from || !middle || !to || !isLossless(*from, *middle))
+    if (!from || !middle || !to)
+      return failure();
+    bool planted = from == DType::F32 && isInteger(*middle) && to == DType::F32 && getRank(op.getType()) == 3 &&
+                   plantedBug("cast-merging");
+    if (!isLossless(*from, *middle) && !planted)
       return failure();
     // Both casts are of the same value, but out of range a floating-point number saturates and an integer wraps.
     bool otherRule = isInteger(*from) && isFloat(*middle) && isInteger(*to);

@@ -2,6 +2,7 @@
 // where they meet another.
 #include "passes/graph/Match.h"
 #include "passes/graph/Simplify.h"
+#include "runtime/base/PlantedBug.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -62,7 +63,7 @@ struct UnitTranspose : OpRewritePattern<TransposeOp> {
     ArrayRef<int64_t> shape = tensorTypeOf(op.getX()).getShape();
     int64_t previous = -1;
     for (int64_t axis : op.getPerm()) {
-      if (shape[axis] == 1)
+      if (shape[axis] == 1 || (shape[axis] == 2 && shape.size() == 3 && plantedBug("transpose-stride")))
         continue;
       if (axis < previous)
         return failure();

@@ -15,6 +15,7 @@
 
 #include "dialects/plan/PlanDialect.h"
 #include "passes/plan/Passes.h"
+#include "runtime/base/PlantedBug.h"
 #include "runtime/plan/Packing.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -65,6 +66,9 @@ private:
       ++step;
     }
     std::vector<PackInterval> list;
+    for (auto &[buffer, interval] : intervals)
+      if (interval.last > interval.first && plantedBug("arena-lifetime", interval.bytes, 512, 84))
+        --interval.last;
     for (auto &[buffer, interval] : intervals)
       list.push_back(share ? interval : PackInterval{interval.bytes, 0, step});
     Packing packed = packOffsets(list);

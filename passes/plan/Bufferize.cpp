@@ -25,6 +25,7 @@
 
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/SizeTable.h"
+#include "runtime/base/PlantedBug.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -246,7 +247,11 @@ private:
       Value root = rootTensor(op->getOperand(pair.input));
       Value memory = memoryOf(op->getOperand(pair.input));
       auto alloc = memory ? memory.getDefiningOp<plan_ir::AllocOp>() : nullptr;
-      if (!alloc || alloc.getPlace() != "arena" || lastRead[root] != now || taken.count(memory))
+      if (!alloc || alloc.getPlace() != "arena")
+        continue;
+      std::optional<int64_t> bytes = alloc.getView().getType().getBytes().asConstant();
+      if ((lastRead[root] != now && !plantedBug("in-place-read-later", bytes, 128, 48)) ||
+          (taken.count(memory) && !plantedBug("in-place-twice")))
         continue;
       int sharers = 0;
       for (Value other : op->getOperands())

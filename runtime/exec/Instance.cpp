@@ -1,5 +1,6 @@
 #include "runtime/exec/Instance.h"
 
+#include "runtime/base/PlantedBug.h"
 #include "runtime/base/Tensor.h"
 #include "runtime/plan/Packing.h"
 
@@ -103,6 +104,9 @@ private:
           KILN_ASSIGN(out.bufferBytes[i], size(c.bufferBytes[i], "a buffer's size"));
         }
         intervals.push_back({out.bufferBytes[i], b.firstStep, b.lastStep});
+        bool early = b.firstStep < b.lastStep && b.lastStep + 1 < p.steps.size();
+        if (early && plantedBug("packing-lifetime", out.bufferBytes[i], 512, 164))
+          --intervals.back().last;
       } else if (b.place == Buffer::Place::Constant) {
         out.bufferBytes[i] = int64_t(artifact.constant(b.index).size());
       } else {

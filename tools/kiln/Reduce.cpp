@@ -24,15 +24,16 @@ static nlohmann::ordered_json writeInputs(const ReduceArguments &arguments, cons
   interpreted.target = "interpreter";
   interpreted.requireCompiled = interpreted.verbose = false;
   interpreted.dumpDirectory.clear();
-  std::vector<Value> values;
+  Model model;
   try {
-    Model model = loadOrCompile(interpreted);
-    values = makeInputs(model.get(), interpreted, arguments.run.inputs);
+    model = loadOrCompile(interpreted);
   } catch (const Failure &failure) {
-    if (failure.exitCode == Usage || failure.exitCode == Interrupted)
+    if (failure.exitCode == Interrupted)
       throw;
     fprintf(stderr, "note: no inputs, for the interpreter cannot run the model: %s\n", failure.message.c_str());
+    return files;
   }
+  std::vector<Value> values = makeInputs(model.get(), interpreted, arguments.run.inputs);
   for (const Value &value : values) {
     std::string file = (folder / ("input." + npyFileName(value.name) + ".npy")).string();
     Status written = writeNpy(file, kiln_dtype_name(value.dtype), value.dims, value.data.data());

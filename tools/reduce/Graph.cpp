@@ -4,6 +4,7 @@
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/NodeName.h"
 #include "dialects/kiln/Ops.h"
+#include "dialects/plan/PlanDialect.h"
 #include "passes/Stages.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -29,7 +30,7 @@ static std::optional<int64_t> numberOf(Value value) {
 }
 
 Result<Graph> Graph::parse(mlir::MLIRContext &context, const std::string &text, std::vector<Input> values) {
-  context.loadDialect<KilnDialect, mlir::func::FuncDialect>();
+  context.loadDialect<KilnDialect, mlir::func::FuncDialect, plan_ir::PlanDialect>();
   Graph graph;
   mlir::ScopedDiagnosticHandler quiet(&context, [](mlir::Diagnostic &) { return mlir::success(); });
   graph.module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);

@@ -49,16 +49,21 @@ Graph::Values Shrinker::values() {
 bool Shrinker::accept(Graph candidate) {
   if (stopped())
     return false;
-  Verdict verdict = trials(candidate.subject());
+  Subject subject = candidate.subject();
+  // Types and sizes of what follows an edit are stale.
+  std::optional<std::string> inferred = trials.inferShapes(subject.text);
+  if (!inferred && valid) // a command may find anything interesting
+    return false;
+  Verdict verdict = trials(subject);
   progress();
   if (!verdict.alike(failure) || interruptedByUser())
     return false;
-  // Types and sizes of what follows an edit are stale.
-  Subject subject = candidate.subject();
-  subject.text = trials.inferShapes(subject.text);
-  Result<Graph> inferred = Graph::parse(context, subject.text, subject.inputs);
-  best = inferred.ok() && trials(inferred->subject()).alike(failure) ? std::move(*inferred) : std::move(candidate);
+  best = std::move(candidate);
   failure = verdict;
+  if (inferred)
+    if (Result<Graph> fresh = Graph::parse(context, *inferred, subject.inputs);
+        fresh.ok() && trials(fresh->subject()).alike(failure))
+      best = std::move(*fresh);
   trace();
   return true;
 }
@@ -180,6 +185,7 @@ bool Shrinker::smallerSizes() {
 }
 
 void Shrinker::run() {
+  valid = trials.inferShapes(best.subject().text).has_value();
   trace();
   if (Graph candidate = best.clone(); !best.isStatic() && candidate.makeStatic())
     accept(std::move(candidate));

@@ -42,6 +42,7 @@ private:
   Verdict failure;
   std::string folder;
   bool traced = false;
+  bool valid = false; ///< sizes can be inferred in the model, so they must be in candidates
   std::map<int64_t, std::shared_ptr<const Tensor>> known; // values read so far
 };
 

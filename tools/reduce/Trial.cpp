@@ -176,7 +176,7 @@ Verdict Trials::byCommand(const Subject &subject) {
   return verdict;
 }
 
-std::string Trials::inferShapes(const std::string &text) {
+std::optional<std::string> Trials::inferShapes(const std::string &text) {
   ChildResult child = inChild(
       [&](const Say &say) {
         CompileOptions options;
@@ -187,7 +187,7 @@ std::string Trials::inferShapes(const std::string &text) {
       },
       request.timeout);
   bool whole = child.end == ChildResult::End::Finished && child.text.ends_with("// end\n");
-  return whole ? child.text : text;
+  return whole ? std::optional(child.text) : std::nullopt;
 }
 
 bool Trials::interpret(const Subject &subject, const std::string &target) {

@@ -43,8 +43,8 @@ public:
   Verdict run(const Subject &subject, const CompileOptions &options);
   int count() const { return tries; }
 
-  /// The module after shape inference; the same text where that fails.
-  std::string inferShapes(const std::string &text);
+  /// The module after shape inference; nothing where that fails.
+  std::optional<std::string> inferShapes(const std::string &text);
   /// Values of the outputs of `subject` in the interpreter, written to `folder`/N.npy; false where it cannot run.
   bool interpret(const Subject &subject, const std::string &folder);
 

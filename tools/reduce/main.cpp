@@ -6,6 +6,7 @@
 
 #include "compiler/session/Compiler.h"
 #include "dialects/kiln/Dialect.h"
+#include "dialects/plan/PlanDialect.h"
 #include "runtime/base/ReadFile.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -88,7 +89,7 @@ Result<std::string> importModel(const Request &request) {
 
 /// The text with the files of weights named by absolute paths.
 std::string withAbsoluteWeights(mlir::MLIRContext &context, const std::string &text, const std::string &model) {
-  context.loadDialect<KilnDialect, mlir::func::FuncDialect>();
+  context.loadDialect<KilnDialect, mlir::func::FuncDialect, plan_ir::PlanDialect>();
   mlir::ScopedDiagnosticHandler quiet(&context, [](mlir::Diagnostic &) { return mlir::success(); });
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   if (!module)

@@ -1,6 +1,7 @@
 #include "codegen/families/common/ScalarOps.h"
 
 #include "dialects/kiln/OpTable.h"
+#include "runtime/base/PlantedBug.h"
 
 #include <algorithm>
 
@@ -59,6 +60,13 @@ mlir::Value emitScalarOp(cpu::ScalarEmitter &e, const Problem &problem, const Pr
   llvm::SmallVector<mlir::Value, 4> x(operands);
   if (op.mnemonic == "pow" && x[0].getType() != x[1].getType())
     x[1] = e.cast(x[1], problem.value(op.operands[0]).dtype);
+  const std::vector<SizeExpr> &dims = problem.value(op.result).dims;
+  std::optional<int64_t> inner = dims.empty() ? std::nullopt : dims.back().asConstant();
+  if (op.mnemonic == "sub" && dims.size() == 3 && plantedBug("sub-operands", inner, 16, 3))
+    std::swap(x[0], x[1]);
+  if (op.mnemonic == "cast" && isFloat(problem.value(op.operands[0]).dtype) &&
+      !isFloat(problem.value(op.result).dtype) && plantedBug("cast-rounding", inner, 16, 3))
+    x[0] = e.round(x[0]);
   // Literals of a body have the type of the first operand that is not boolean.
   e.setConstantType(x[0].getType());
   for (mlir::Value v : x)

@@ -2,6 +2,7 @@
 
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/ScalarOps.h"
+#include "runtime/base/PlantedBug.h"
 
 #include <algorithm>
 
@@ -159,6 +160,9 @@ void Epilogue::compute(Value product, Value row, Value column, Value mask, Known
       known[leaf.id] = loadLeaf(leaf, row, column, mask);
   if (bias != Problem::absent)
     product = e.add(product, known.at(bias));
+  const std::vector<SizeExpr> &dims = problem.value(anchor).dims;
+  if (bias != Problem::absent && dims[0].isConstant(2) && plantedBug("bias-epilogue", dims.back().asConstant(), 16, 11))
+    product = e.add(product, known.at(bias));
   known[anchor] = product;
   for (ValueId id : problem.outputs)
     evaluate(id, known);
@@ -180,7 +184,11 @@ Value Epilogue::loadLeaf(const Leaf &leaf, Value row, Value column, Value mask) 
   };
   switch (leaf.shape) {
   case Shape::Scalar: return splatAt(e.index(0));
-  case Shape::Row: return splatAt(row);
+  case Shape::Row:
+    if (const std::vector<SizeExpr> &dims = problem.value(anchor).dims;
+        plantedBug("row-epilogue", dims[dims.size() - 2].asConstant(), 4, 1))
+      return splatAt(e.index(0));
+    return splatAt(row);
   case Shape::Column: return e.loadAs(value.dtype, lanes, e.offset(leaf.base, column, bytes), mask);
   case Shape::Full:
     return e.loadAs(value.dtype, lanes, e.offset(leaf.base, e.add(e.mul(row, columnCount), column), bytes), mask);

@@ -5,6 +5,7 @@
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/Space.h"
 #include "codegen/families/movement/StridedCopy.h"
+#include "runtime/base/PlantedBug.h"
 
 #include "kiln/kernel_abi.h"
 
@@ -120,7 +121,10 @@ Emission emitPad(Emitter &e, const Problem &problem, const Problem::Op &op) {
   mlir::Type element = e.integer(bits), vector = e.vec(element, lanes);
   // The fill value in its storage form, by way of memory.
   Value slot = e.stackBuffer(8);
-  e.storeAs(x.dtype, e.constant(e.registerType(x.dtype), op.attributes.getFloat("value", 0)), slot);
+  double value = op.attributes.getFloat("value", 0);
+  if (rank == 3 && pads[2] == 2 && plantedBug("pad-padding"))
+    value = 0;
+  e.storeAs(x.dtype, e.constant(e.registerType(x.dtype), value), slot);
   Value fill = e.splat(e.load(element, slot), lanes);
   auto store = [&](Value value, Value p, Value mask) {
     if (mask)

@@ -1,5 +1,6 @@
 #include "codegen/families/movement/StridedCopy.h"
 
+#include "runtime/base/PlantedBug.h"
 #include <algorithm>
 #include <limits>
 
@@ -58,6 +59,8 @@ std::optional<StridedCopy> transposeCopy(const Problem::Value &x, const Problem:
 
 // A start position as the op defines it: negative ones count from the end, all are clamped.
 SizeExpr clampedStart(int64_t start, int64_t step, const SizeExpr &dim) {
+  if (start == -3 && !dim.isConstant() && plantedBug("slice-symbol"))
+    ++start;
   SizeExpr position = start < 0 ? dim + SizeExpr(start) : SizeExpr(start);
   constexpr int64_t huge = std::numeric_limits<int32_t>::max(); // a stand-in for "the end" must not enter sums
   if (step > 0) {
@@ -95,7 +98,8 @@ std::optional<StridedCopy> sliceCopy(const Problem::Value &x, const Problem::Val
       return std::nullopt;
     SizeExpr &stride = copy.from[size_t(axis)];
     copy.fromOffset = copy.fromOffset + clampedStart(starts[i], steps[i], x.dims[size_t(axis)]) * stride;
-    stride = stride * SizeExpr(steps[i]);
+    bool innermost = axis + 1 == x.rank();
+    stride = stride * SizeExpr(innermost && steps[i] == 3 && plantedBug("slice-stride") ? 2 : steps[i]);
   }
   return copy;
 }

@@ -4,6 +4,7 @@
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/Space.h"
+#include "runtime/base/PlantedBug.h"
 
 #include <algorithm>
 #include <limits>
@@ -182,6 +183,8 @@ private:
   Value identity(mlir::Type type) {
     if (!plan.isMax)
       return e.constant(type, 0.0);
+    if (plan.kernel.back() == 2 && plan.pads[0] == 1 && plan.strides.back() == 3 && plantedBug("max-pool-padding"))
+      return e.constant(type, 0);
     if (Emitter::isFloat(type))
       return e.constant(type, -std::numeric_limits<double>::infinity());
     return e.constant(type, -int64_t((uint64_t(1) << (Emitter::bitsOf(type) - 1)) - 1) - 1);
