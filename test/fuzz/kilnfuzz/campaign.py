@@ -1,5 +1,4 @@
 """Many cases in worker processes: a crash or a hang costs one case, and is a finding."""
-import collections
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -16,14 +15,15 @@ def work(pipe, make, matrix):
     """In a worker: examines what comes, seeds or cases."""
     from . import oracles
     while (seed := pipe.recv()) is not None:
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             case = make(seed)
+            made = time.process_time() - started
             e = oracles.examine(case, matrix, lambda name: pipe.send(("at", name)))
-            answer = e.findings, e.skipped, [o.code for o in e.base], collections.Counter(n.op_type for n in case.model.graph.node)
+            answer = e.findings, e.skipped, [o.code for o in e.base], {"generator": made, **e.seconds}
         except Exception:
             answer = [Finding("fuzzer", "exception", 0, traceback.format_exc())], {}, [], {}
-        pipe.send(("done", *answer, time.perf_counter() - started))
+        pipe.send(("done", *answer))
 
 
 class Worker:
@@ -42,7 +42,7 @@ class Worker:
         self.pipe.send(seed)
 
     def answer(self):
-        """(findings, skipped, codes of the interpreter, operators, seconds), or None as long as there is none."""
+        """(findings, skipped, codes of the interpreter, seconds of each oracle), or None as long as there is none."""
         try:
             while self.pipe.poll():
                 message = self.pipe.recv()
@@ -61,7 +61,7 @@ class Worker:
     def lost(self, kind, detail):
         self.end()
         self.seed = None
-        return [Finding(self.oracle, kind, 0, detail)], {}, [], {}, time.monotonic() - self.since
+        return [Finding(self.oracle, kind, 0, detail)], {}, [], {}
 
     @property
     def spent(self):
@@ -74,7 +74,7 @@ class Worker:
 
 
 def campaign(make, seeds, matrix, jobs, deadline=None):
-    """Yields (seed, findings, skipped, codes of the interpreter, operators, seconds) of each case, as they come."""
+    """Yields (seed, findings, skipped, codes of the interpreter, seconds of each oracle) of each case, as they come."""
     seeds = iter(seeds)
     workers = [Worker(make, matrix) for _ in range(jobs)]
     try:

@@ -28,14 +28,14 @@ class Progress:
     def __init__(self, total):
         self.total, self.started, self.shown = total, time.monotonic(), 0.0
         self.cases = self.runs = self.findings = 0
-        self.codes, self.skipped, self.operators = collections.Counter(), collections.Counter(), collections.Counter()
+        self.codes, self.skipped, self.seconds = collections.Counter(), collections.Counter(), collections.Counter()
 
-    def take(self, found, skipped, codes, operators):
+    def take(self, found, skipped, codes, seconds):
         self.cases += 1
         self.findings += bool(found)
         self.codes.update(codes)
         self.skipped.update(skipped)
-        self.operators.update(operators)
+        self.seconds.update(seconds)
         if time.monotonic() - self.shown > (1 if sys.stderr.isatty() else 60):
             self.shown = time.monotonic()
             print(f"{self.cases} of {self.total} cases, {self.cases / (self.shown - self.started):.1f} a second, {self.findings} with findings",
@@ -46,6 +46,7 @@ class Progress:
         refused = sum(n for code, n in self.codes.items() if code)
         lines = [f"{self.cases} cases in {seconds:.0f} s, {self.cases / max(seconds, 1e-9):.1f} a second; {self.findings} with findings; "
                  f"unsupported: {100 * self.skipped['unsupported'] / max(self.cases, 1):.1f} %"]
+        lines.append("milliseconds of a core for a case: " + ", ".join(f"{name} {1000 * t / max(self.cases, 1):.0f}" for name, t in self.seconds.most_common()))
         if refused:
             lines.append("runs that every way refuses: " + ", ".join(f"E{code:04d} {n}" for code, n in sorted(self.codes.items()) if code))
         for reason in sorted(k for k in self.skipped if k != "unsupported" and self.skipped[k]):
@@ -57,8 +58,8 @@ def run(args):
     make, matrix = MODES[args.mode], matrix_of(args.matrix)
     record, progress = findings.Record(args.out), Progress(args.graphs)
     deadline = time.monotonic() + 60 * args.minutes if args.minutes else None
-    for seed, found, skipped, codes, operators, _ in campaign.campaign(make, range(args.seed, args.seed + args.graphs), matrix, args.jobs, deadline):
-        progress.take(found, skipped, codes, operators)
+    for seed, found, skipped, codes, seconds in campaign.campaign(make, range(args.seed, args.seed + args.graphs), matrix, args.jobs, deadline):
+        progress.take(found, skipped, codes, seconds)
         for finding in found:
             command = f"test/fuzz/fuzz.py one {seed}{' --mode ' + args.mode if args.mode != 'graphs' else ''} --matrix {args.matrix}"
             if folder := record.add(make(seed), finding, command):

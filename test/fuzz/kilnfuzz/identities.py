@@ -66,6 +66,24 @@ class Rewriter:
         self.graph.node.extend(nodes)
         return True
 
+    def rewrite_node(self):
+        """One node replaced by several that compute the same; False where none fits."""
+        places = [i for i, n in enumerate(self.graph.node) if n.op_type in SPELLINGS and all(x in self.case.values for x in n.input)]
+        if not places or self.opset < 13:
+            return False
+        at = self.random.choice(places)
+        node = self.graph.node[at]
+        self.added = []
+        result = SPELLINGS[node.op_type](self, node, [self.case.values[x] for x in node.input])
+        if result is None:
+            return False
+        self.added[-1].output[0] = node.output[0]
+        nodes = list(self.graph.node)
+        nodes[at:at + 1] = self.added
+        del self.graph.node[:]
+        self.graph.node.extend(nodes)
+        return True
+
     def swap_operands(self):
         for node in self.graph.node:
             if node.op_type in COMMUTATIVE and self.opset >= 7 and self.random.random() < 0.5:
@@ -163,7 +181,7 @@ def unsqueezed_and_back(r, x, known):
 def chosen(r, x, known):
     if r.random.random() < 0.5:
         return r.node("Where", [r.constant(np.array(True)), x, r.constant(np.zeros([], types.NUMPY[known.dtype]))])
-    always = r.node("Equal", [r.constant(np.array([1], np.int64)), r.constant(np.array([1], np.int64))])
+    always = r.node("Equal", [r.constant(np.array(1, np.int64)), r.constant(np.array(1, np.int64))])
     return r.node("Where", [always, x, x])
 
 
@@ -200,11 +218,72 @@ def half_twice(r, x, known):
     return r.node("Add", [half, half])
 
 
+def swapped(r, x, known):
+    rank = len(known.dims)
+    return r.node("Transpose", [x], perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def other_product(r, node, operands):
+    """b' a' transposed; or the sum of the products of two parts."""
+    a, b = operands
+    if len(a.dims) < 2 or len(b.dims) < 2 or a.dtype not in types.FLOATS:
+        return None
+    inner = a.dims[-1].least
+    if r.random.random() < 0.5 or inner < 2 or b.dims[-2] != a.dims[-1]:
+        rank = max(len(a.dims), len(b.dims))
+        product = r.node("MatMul", [swapped(r, node.input[1], b), swapped(r, node.input[0], a)])
+        return r.node("Transpose", [product], perm=[*range(rank - 2), rank - 1, rank - 2])
+    cut = r.random.randint(1, inner - 1)
+    parts = []
+    for start, end in ((0, cut), (cut, 2**31)):
+        left = r.node("Slice", [node.input[0], r.ints(start), r.ints(end), r.ints(-1)])
+        parts.append(r.node("MatMul", [left, r.node("Slice", [node.input[1], r.ints(start), r.ints(end), r.ints(-2)])]))
+    return r.node("Add", parts)
+
+
+def bias_apart(r, node, operands):
+    """The bias of a convolution added behind it."""
+    if len(operands) < 3:
+        return None
+    conv = r.node("Conv", node.input[:2])
+    r.added[-1].attribute.extend(node.attribute)
+    dims = [1, -1] + [1] * (len(operands[0].dims) - 2)
+    return r.node("Add", [conv, r.node("Reshape", [node.input[2], r.ints(*dims)])])
+
+
+def negated_sum(r, node, operands):
+    return r.node("Add", [node.input[0], r.node("Neg", [node.input[1]])]) if is_signed(operands[0]) else None
+
+
+def moved_factor(r, node, operands):
+    """(2 a) (b / 2)"""
+    if operands[0].dtype != "f32":
+        return None
+    return r.node("Mul", [r.node("Mul", [node.input[0], neutral(r, operands[0], 2)]), r.node("Mul", [node.input[1], neutral(r, operands[1], 0.5)])])
+
+
+def greatest(r, node, operands):
+    return r.node("Max", [node.input[0], neutral(r, operands[0], 0)]) if is_number(operands[0]) else None
+
+
+def shifted_softmax(r, node, operands):
+    shifted = r.node("Add", [node.input[0], neutral(r, operands[0], 1)])
+    result = r.node("Softmax", [shifted])
+    r.added[-1].attribute.extend(node.attribute)
+    return result
+
+
+SPELLINGS = {"MatMul": other_product, "Conv": bias_apart, "Sub": negated_sum, "Mul": moved_factor, "Relu": greatest, "Softmax": shifted_softmax}
+
+
 def equivalent(case, random):
     """A model with one to four identities put in, and operands swapped."""
     r = Rewriter(case, random)
     for _ in range(random.randint(1, 4)):
-        r.rewrite()
+        if random.random() < 0.35:
+            r.rewrite_node()
+        else:
+            r.rewrite()
     r.swap_operands()
     return r.model
 

@@ -1,8 +1,10 @@
 """The ways to run a model that must agree: each is a name and a function. The interpreter is what all are compared with."""
+import contextlib
 import dataclasses
 import pathlib
 import random
 import tempfile
+import time
 
 from . import engine, identities, noise, peer
 from .compare import difference, identical
@@ -24,13 +26,20 @@ class Examination:
         self.case, self.note = case, note
         self.data = case.model.SerializeToString()
         self.random = random.Random(case.seed)
-        self.findings, self.skipped = [], {}
+        self.findings, self.skipped, self.seconds = [], {}, {}
         self._spread, self._host = {}, None
-        note("interpreter")
-        self.base = engine.run_all(engine.compiled(self.data, target="interpreter"), case.feeds)
+        with self.timed("interpreter"):
+            self.base = engine.run_all(engine.compiled(self.data, target="interpreter"), case.feeds)
         for at, outcome in enumerate(self.base):
             if outcome.internal:
                 self.report("interpreter", "internal", at, outcome.text)
+
+    @contextlib.contextmanager
+    def timed(self, oracle):
+        self.note(oracle)
+        started = time.process_time()
+        yield
+        self.seconds[oracle] = time.process_time() - started
 
     def report(self, oracle, kind, at, detail, output=""):
         if not any(f.oracle == oracle for f in self.findings):
@@ -100,12 +109,27 @@ def host(e):
 
 @oracle("v3")
 def v3(e):
-    e.against_base("v3", engine.run_all(engine.compiled(e.data, target="x86-64-v3"), e.case.feeds))
+    """Code for AVX2, between guard pages."""
+    e.against_base("v3", engine.run_all(engine.compiled(e.data, target="x86-64-v3", guard_pages=True), e.case.feeds))
+
+
+@oracle("choice")
+def choice(e):
+    """Any legal configuration for each kernel, between guard pages."""
+    options = {"choice_seed": e.case.seed + 1, "guard_pages": True, "target": e.random.choice(["host", "host", "x86-64-v3"])}
+    e.against_base("choice", engine.run_all(engine.compiled(e.data, **options), e.case.feeds))
+
+
+@oracle("without")
+def without(e):
+    """Without some parts of the compiler."""
+    parts = [p for p in ("buffer-reuse", "fusion", "layout", "scheduling") if e.random.random() < 0.5]
+    e.against_base("without", engine.run_all(engine.compiled(e.data, without=parts), e.case.feeds))
 
 
 @oracle("artifact")
 def artifact(e):
-    """The saved artifact, loaded with one thread and with three: the same bits as in memory."""
+    """The saved artifact, loaded with one thread, with three, and between guard pages: the same bits as in memory."""
     if isinstance(e.host(), engine.Outcome):
         return
     import kiln
@@ -113,8 +137,12 @@ def artifact(e):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "m.kiln"
         e.host().save(path)
-        for threads in (1, 3):
-            e.same_bits("artifact" if threads == 1 else "threads", engine.run_all(kiln.load(path, threads=threads), e.case.feeds), alone)
+        for name, options in ARTIFACT_WAYS.items():
+            e.note(name)
+            e.same_bits(name, engine.run_all(kiln.load(path, **options), e.case.feeds), alone)
+
+
+ARTIFACT_WAYS = {"artifact": {"threads": 1}, "threads": {"threads": 3}, "guard": {"threads": 1, "guard_pages": True}}
 
 
 @oracle("again")
@@ -182,9 +210,9 @@ def ort(e):
 
 def closure(name):
     """The oracles that a finding of this name needs to show again."""
-    parents = {"threads": "artifact", "interpreter": None}
-    own = parents.get(name, name)
-    return [own] if own else []
+    if name in ARTIFACT_WAYS:
+        return ["artifact"]
+    return [name] if name in ORACLES else []
 
 
 MATRICES = {
@@ -199,6 +227,6 @@ def examine(case, matrix, note=lambda oracle: None):
         e.skip("unsupported")
         e.skip(e.base[0].text)
     for name in matrix:
-        note(name)
-        ORACLES[name](e)
+        with e.timed(name):
+            ORACLES[name](e)
     return e

@@ -24,6 +24,8 @@ def has(node, name, start=None):
 
 # Operators whose results differ there, with the reason.
 DEVIATIONS = {
+    "ReduceProd": ("products of integers are computed in floating point", lambda node, case: case.values[node.input[0]].dtype in types.INTS),
+    "Einsum": ("a size of 0 ends the process", lambda node, case: any(d.least == 0 for name in node.input for d in case.values[name].dims)),
     "MaxPool": ("dilations are left out of the pads of auto_pad SAME", lambda node, case: has(node, "dilations") and has(node, "auto_pad", b"SAME")),
     "AveragePool": ("dilations are left out of the pads of auto_pad SAME", lambda node, case: has(node, "dilations") and has(node, "auto_pad", b"SAME")),
 }
@@ -61,7 +63,7 @@ def run(session, feeds):
         array = feeds[port.name]
         if types.NAMES[array.dtype] == "bf16":
             return None
-        inputs[port.name] = np.ascontiguousarray(array)
+        inputs[port.name] = np.asarray(array, order="C")
     try:
         return Outcome(dict(zip(names, session.run(None, inputs))))
     except Exception:
