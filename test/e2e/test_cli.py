@@ -383,7 +383,7 @@ def test_ir_text_errors(tmp_path):
     ("func.func @f(%x: i32) {\n return\n}", "func.func has a value that is no ranked tensor of a known element type"),
     ("func.func @f(%x: tensor<2xcomplex<f32>>) {\n return\n}", "func.func has a value that is no ranked tensor of a known element type"),
     ("func.func @f(%x: tensor<?xf32>) {\n return\n}", "func.func has a value of unknown size"),
-    ("func.func @f(%x: tensor<?xf32, #kiln.dims<[N]>>) {\n %y = kiln.reshape %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[M]>>\n return\n}",
+    ('func.func @f(%x: tensor<?xf32, #kiln.dims<[N]>>) attributes {kiln.sizes = ["N"]} {\n %y = kiln.reshape %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[M]>>\n return\n}',
      "kiln.reshape has a value of size M, which kiln.sizes does not list"),
     ("func.func @f(%x: tensor<?xf32, #kiln.dims<[S]>>) {\n return\n}", "func.func has a value of size S, which kiln.sizes does not list"),
     ('func.func @f() attributes {kiln.sizes = ["N", "d$_0 = S*2"]} {\n return\n}', "func.func has a value of size S, which kiln.sizes does not list"),
