@@ -38,7 +38,8 @@ struct Windows {
     return Status();
   }
 
-  /// Number of window positions in spatial dim i, at least one. Of a symbolic size that is checked at run time.
+  /// Number of window positions in spatial dim i. The window must fit once; of sizes that only a run tells, that is
+  /// checked then. (A window that fits into any operand with elements has no position on one without.)
   Result<SizeExpr> positions(ShapeContext &context, size_t i, const SizeExpr &size, const SizeExpr &kernel) const {
     if (size.isInvalid() || kernel.isInvalid())
       return SizeExpr::invalid();
@@ -47,17 +48,18 @@ struct Windows {
       return SizeExpr::ceilDiv(size, stride);
     int64_t before = pads[i], after = pads[strides.size() + i];
     SizeExpr room = size + (before + after) - (kernel - 1) * dilations[i] - 1;
-    SizeExpr result = (ceilMode ? SizeExpr::ceilDiv(room, stride) : SizeExpr::floorDiv(room, stride)) + 1;
-    if (ceilMode) // a window must begin within the operand or the padding before it
-      result = SizeExpr::min(result, SizeExpr::floorDiv(size + before - 1, stride) + 1);
-    if (auto count = result.asConstant(); count && *count < 1 && !size.isConstant(0))
+    SizeExpr slack = ceilMode ? room + (strides[i] - 1) : room, least = size - slack;
+    if (slack.isConstant() && slack.constant() + size.isConstant(0) < 0)
       return makeError(ErrorCode::E0304, "window ", kernel.print(), " with dilation ", dilations[i],
                        " does not fit into size ", size.print(), " with pads ", before, ", ", after);
-    if (auto count = result.asConstant(); count && *count < 0)
-      return SizeExpr(0);
-    SizeExpr least = size - room + (ceilMode ? 1 - strides[i] : 0); // that fits one window
-    if (least.isConstant() && least.constant() > 1)
+    KILN_TRY(context.requireAtLeast(kernel, 1));
+    if (!least.isConstant())
+      KILN_TRY(context.requireNotNegative(slack + 1 - SizeExpr::min(size, SizeExpr(1))));
+    else if (least.constant() > 1)
       KILN_TRY(context.requireAtLeast(size, least.constant()));
+    SizeExpr result = SizeExpr::floorDiv(slack, stride) + 1;
+    if (ceilMode) // a window must begin within the operand or the padding before it
+      result = SizeExpr::min(result, SizeExpr::floorDiv(size + before - 1, stride) + 1);
     return result;
   }
 };

@@ -153,36 +153,42 @@ std::optional<SizeValues> ConcatOp::inferSizeValues(ShapeContext &context) {
 
 // --- slice
 
-Result<SizeExpr> sliceSize(const ShapeContext &context, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,
-                           int64_t step) {
-  auto clamp = [&](const SizeExpr &position, bool forward) -> SizeExpr {
-    // Into 0..dim for forward steps, -1..dim-1 for backward ones.
-    SizeExpr p = position;
-    if (auto constant = p.asConstant()) {
-      if (forward && *constant >= (int64_t(1) << 31))
-        return dim;
-      if (*constant < 0) {
-        if (*constant <= -(int64_t(1) << 31))
-          return SizeExpr(forward ? 0 : -1);
-        p = dim + p;
-        p = SizeExpr::max(p, SizeExpr(forward ? 0 : -1));
-        return forward ? p : SizeExpr::min(p, dim - 1);
-      }
-    } else if (context.lowerBound(p).value_or(-1) < 0) {
-      // The sign is not known: only a difference from the dim itself is understood.
-      if (!(dim - p).isConstant())
-        return invalid();
+/// A position of a slice into 0..dim for forward steps, -1..dim-1 for backward ones; invalid where its sign is not
+/// known.
+static Result<SizeExpr> clampPosition(ShapeContext &context, const SizeExpr &dim, const SizeExpr &position,
+                                      bool forward, bool isStart) {
+  SizeExpr size = context.expand(dim), p = context.expand(position);
+  if (auto constant = p.asConstant()) {
+    if (forward && *constant >= (int64_t(1) << 31))
+      return size;
+    if (*constant < 0) {
+      if (*constant <= -(int64_t(1) << 31))
+        return SizeExpr(forward ? 0 : -1);
+      p = SizeExpr::max(size + p, SizeExpr(forward ? 0 : -1));
+      return forward ? p : SizeExpr::min(p, size - 1);
     }
-    return SizeExpr::min(p, forward ? dim : dim - 1);
-  };
+  } else if (context.lowerBound(p).value_or(-1) < 0) {
+    // The sign is not known: only the size less a number is understood, of sizes that are not below it. (An end of -1
+    // counts as it stands.)
+    auto less = (size - p).asConstant();
+    if (!less)
+      return SizeExpr::invalid();
+    if (*less > (isStart ? 0 : 1))
+      KILN_TRY(context.requireAtLeast(dim, *less));
+  }
+  return SizeExpr::min(p, forward ? size : size - 1);
+}
+
+Result<SizeExpr> sliceSize(ShapeContext &context, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,
+                           int64_t step) {
   if (step == 0)
     return makeError(ErrorCode::E0311, "step is 0");
   // No dim is that long: a longer step takes one element too, and this one cannot overflow.
   step = std::clamp(step, -(int64_t(1) << 40), int64_t(1) << 40);
   if (dim.isInvalid() || start.isInvalid() || end.isInvalid())
     return invalid();
-  SizeExpr d = context.expand(dim);
-  SizeExpr from = clamp(context.expand(start), step > 0), to = clamp(context.expand(end), step > 0);
+  KILN_ASSIGN(SizeExpr from, clampPosition(context, dim, start, step > 0, true));
+  KILN_ASSIGN(SizeExpr to, clampPosition(context, dim, end, step > 0, false));
   // A start beyond the dim needs no clamping: `to` is not beyond it, so the length comes out negative and counts as 0.
   if (auto constant = context.expand(start).asConstant();
       constant && *constant >= 0 && *constant < (int64_t(1) << 31) && step > 0)
@@ -388,9 +394,13 @@ Result<ResultShapes> PadOp::inferShapes(ShapeContext &context) {
   for (size_t i = 0; i < dims.size(); ++i) {
     const SizeExpr &before = pads[i], &after = pads[dims.size() + i];
     bool known = !dims[i].isInvalid() && !before.isInvalid() && !after.isInvalid();
-    dims[i] = known ? dims[i] + before + after : invalid();
-    if (known && dims[i].isConstant() && dims[i].constant() < 0)
+    SizeExpr padded = known ? dims[i] + before + after : invalid();
+    if (known && padded.isInvalid())
+      return makeError(ErrorCode::E0308, "dim ", i, ", which is ", dims[i].print(), ", with pads ", before.print(),
+                       " and ", after.print(), " exceeds 64 bits");
+    if (padded.isConstant() && padded.constant() < 0)
       return makeError(ErrorCode::E0311, "pads crop more than dim ", i, " has");
+    dims[i] = padded;
   }
   return one(dims, elementTypeOf(getX()));
 }

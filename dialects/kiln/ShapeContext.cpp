@@ -28,6 +28,10 @@ Status ShapeContext::requireAtLeast(const SizeExpr &size, int64_t least) {
   return table->constrain(*name, least, SizeTable::unbounded);
 }
 
+Status ShapeContext::requireNotNegative(const SizeExpr &expr) {
+  return table ? table->requireNotNegative(expr) : Status();
+}
+
 Result<Dims> ShapeContext::broadcast(ArrayRef<SizeExpr> a, ArrayRef<SizeExpr> b) {
   if (a.size() < b.size())
     std::swap(a, b);

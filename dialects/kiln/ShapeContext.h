@@ -49,6 +49,8 @@ public:
   Status requireEqual(const SizeExpr &a, const SizeExpr &b);
   /// Has the table check that a size of its own is not below `least`.
   Status requireAtLeast(const SizeExpr &size, int64_t least);
+  /// SizeTable::requireNotNegative; nothing without a table.
+  Status requireNotNegative(const SizeExpr &expr);
   /// What dims of any two ranks broadcast to, aligned at the last; an error where they surely do not. Without a table a
   /// dim is invalid where only what is known of sizes would tell.
   Result<Dims> broadcast(llvm::ArrayRef<SizeExpr> a, llvm::ArrayRef<SizeExpr> b);

@@ -24,7 +24,7 @@ std::string printDims(llvm::ArrayRef<SizeExpr> dims);
 inline ResultShapes one(Dims dims, mlir::Type elementType) { return {{std::move(dims), elementType, {}}}; }
 
 /// Size of one dim after slicing [start, end) by `step` with numpy's clamping.
-Result<SizeExpr> sliceSize(const ShapeContext &context, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,
+Result<SizeExpr> sliceSize(ShapeContext &context, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,
                            int64_t step);
 
 } // namespace kiln

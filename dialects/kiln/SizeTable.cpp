@@ -76,6 +76,10 @@ std::string printSymbol(const SizeTable::Symbol &s) {
   return text;
 }
 
+StringRef signOf(SizeTable::Check::Kind kind) {
+  return kind == SizeTable::Check::Equal ? " == " : kind == SizeTable::Check::Broadcast ? " ~ " : " <= ";
+}
+
 Result<int64_t> parseInt(StringRef text) {
   int64_t value;
   if (text.trim().getAsInteger(10, value))
@@ -132,11 +136,11 @@ Result<SizeTable> SizeTable::read(Operation *function) {
       return makeError(ErrorCode::E0312, sizesAttrName.str(), " must be a list of strings");
     StringRef body = text.getValue();
     if (body.consume_front("check ")) {
-      bool broadcast = body.contains(" ~ ");
-      auto [a, b] = body.split(broadcast ? " ~ " : " == ");
+      auto kind = body.contains(" ~ ") ? Check::Broadcast : body.contains(" <= ") ? Check::AtMost : Check::Equal;
+      auto [a, b] = body.split(signOf(kind));
       KILN_ASSIGN(SizeExpr left, parseExpr(a));
       KILN_ASSIGN(SizeExpr right, parseExpr(b));
-      result.checkList.push_back({broadcast ? Check::Broadcast : Check::Equal, left, right});
+      result.checkList.push_back({kind, left, right});
       continue;
     }
     KILN_ASSIGN(Symbol symbol, parseSymbol(body));
@@ -163,8 +167,7 @@ void SizeTable::write(Operation *function) const {
   for (const Symbol &symbol : table)
     lines.push_back(builder.getStringAttr(printSymbol(symbol)));
   for (const Check &check : checkList)
-    lines.push_back(builder.getStringAttr("check " + check.a.print() + (check.kind == Check::Equal ? " == " : " ~ ") +
-                                          check.b.print()));
+    lines.push_back(builder.getStringAttr(Twine("check ") + check.a.print() + signOf(check.kind) + check.b.print()));
   function->setAttr(sizesAttrName, builder.getArrayAttr(lines));
 }
 
@@ -403,6 +406,15 @@ Status SizeTable::requireEqual(const SizeExpr &a, const SizeExpr &b) {
   } else {
     KILN_TRY(merge(left, right));
   }
+  return Status();
+}
+
+Status SizeTable::requireNotNegative(const SizeExpr &expr) {
+  SizeExpr expanded = expand(expr);
+  if (expanded.isConstant() && expanded.constant() < 0)
+    return makeError(ErrorCode::E0304, "size ", expr.print(), " is negative");
+  if (!expanded.isInvalid() && !expanded.isConstant())
+    addCheck({Check::AtMost, SizeExpr(0), expanded});
   return Status();
 }
 

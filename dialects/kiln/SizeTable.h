@@ -10,6 +10,7 @@
 // - "u$_0 <= N*S": a data-dependent symbol with its upper bound (optional)
 // - "check N == M": must hold when sizes are bound
 // - "check N ~ M": must be equal, or one of them 1 (a broadcast that stayed ambiguous)
+// - "check 0 <= N-K": must not be more
 //
 // Names are stored names (SizeExpr::symbolName). Those that the compiler makes up hold "$_", which no user's name does
 // once it is stored, so that neither can mean the other.
@@ -50,7 +51,7 @@ public:
     bool isConstrained() const { return low > 0 || high != unbounded || divisor != 1; }
   };
   struct Check {
-    enum Kind { Equal, Broadcast } kind;
+    enum Kind { Equal, Broadcast, AtMost } kind;
     SizeExpr a, b;
   };
 
@@ -88,6 +89,8 @@ public:
   /// Requires equality: an error when it can never hold. Where it is not provable, the two become one symbol from now
   /// on (types are rewritten by InferShapes) and the run time checks what no binding of inputs implies.
   Status requireEqual(const SizeExpr &a, const SizeExpr &b);
+  /// Has it checked that `expr` is not below 0; an error where it surely is.
+  Status requireNotNegative(const SizeExpr &expr);
   /// The size that results when `a` and `b` meet in a broadcast, as an expression; an error when they can never fit, a
   /// check when they may not.
   Result<SizeExpr> broadcast(const SizeExpr &a, const SizeExpr &b);

@@ -109,8 +109,11 @@ private:
                                     b.getI64IntegerAttr(symbol.low), highOf(symbol),
                                     b.getI64IntegerAttr(symbol.divisor));
     for (const SizeTable::Check &check : sizes.checks())
-      b.create<plan_ir::CheckOp>(loc, check.kind == SizeTable::Check::Equal ? "equal" : "broadcast", check.a.print(),
-                                 check.b.print());
+      b.create<plan_ir::CheckOp>(loc,
+                                 check.kind == SizeTable::Check::Equal       ? "equal"
+                                 : check.kind == SizeTable::Check::Broadcast ? "broadcast"
+                                                                             : "at_most",
+                                 check.a.print(), check.b.print());
     return Status::success();
   }
 

@@ -90,14 +90,14 @@ Result<Window> makeWindow(std::string_view op, const OpCall &call, std::span<con
     } else {
       if (automatic == "valid")
         w.padBegin[i] = w.padEnd[i] = 0;
-      const int64_t room = size + w.padBegin[i] + w.padEnd[i] - extent - 1;
-      if (room < 0)
+      const int64_t room = size + w.padBegin[i] + w.padEnd[i] - extent - 1, slack = ceil ? room + stride - 1 : room;
+      // A window that fits into any operand with elements has no position on one without.
+      if (slack + (size == 0) < 0)
         return makeError(ErrorCode::E0304, op, ": kernel ", printDims(kernel), " does not fit into dims ",
                          printDims(x.dims), " and its pads");
-      result = room / stride + 1;
-      if (ceil && room % stride != 0 &&
-          result * stride < size + w.padBegin[i]) // the last window starts inside or in the front pad
-        ++result;
+      result = slack < 0 ? 0 : slack / stride + 1;
+      if (ceil) // the last window starts inside or in the front pad
+        result = std::min(result, (size + w.padBegin[i] + stride - 1) / stride);
     }
     w.out.push_back(result);
   }

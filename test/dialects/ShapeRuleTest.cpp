@@ -66,6 +66,38 @@ TEST_CASE("windows") {
   CHECK(f.infer("max_pool", f.f32({1, 1, 6, 6}), pool) == "[1,1,3,3]");
 }
 
+TEST_CASE("windows must fit, known sizes and unknown ones alike") {
+  Fixture f;
+  Attributes pool{{"kernel", Ints{3}}, {"strides", Ints{2}}, {"pads", Ints{0, 0}}, {"dilations", Ints{1}}};
+  auto positions = [&](const SizeExpr &size) { return f.infer("max_pool", f.f32({1, 1, size}), pool); };
+  auto leastOf = [&](const char *name) {
+    std::string known = positions(f.sizes.declareUser(name));
+    CHECK_THAT(known, Catch::Contains(name));
+    return f.sizes.find(name)->low;
+  };
+  CHECK(positions(3) == "[1,1,1]");
+  CHECK(positions(2) == "window 3 with dilation 1 does not fit into size 2 with pads 0, 0 [KILN-E0304]");
+  CHECK(positions(0) == "window 3 with dilation 1 does not fit into size 0 with pads 0, 0 [KILN-E0304]");
+  CHECK(leastOf("A") == 3);
+  pool.set("ceil_mode", 1); // may reach one further
+  CHECK(positions(2) == "[1,1,1]");
+  CHECK(positions(1) == "window 3 with dilation 1 does not fit into size 1 with pads 0, 0 [KILN-E0304]");
+  CHECK(leastOf("B") == 2);
+  pool.set("pads", Ints{0, 1}); // fits into every size but 0, which has no position
+  CHECK(positions(1) == "[1,1,1]");
+  CHECK(positions(0) == "[1,1,0]");
+  CHECK(leastOf("C") == 0);
+
+  SizeExpr n = f.sizes.declareUser("N"), k = f.sizes.declareUser("K");
+  Attributes conv{{"strides", Ints{1}}, {"pads", Ints{1, 1}}, {"dilations", Ints{1}}};
+  CHECK(f.infer("conv", {f.f32({1, 2, n}), f.f32({4, 2, k})}, conv) == "[1,4,N-K+3]");
+  CHECK(f.sizes.find("K")->low == 1);
+  REQUIRE(f.sizes.checks().size() == 1);
+  CHECK(f.sizes.checks()[0].kind == SizeTable::Check::AtMost);
+  CHECK(f.sizes.checks()[0].a.print() == "0");
+  CHECK(f.sizes.checks()[0].b.print() == "N-K-min(N,1)+3");
+}
+
 TEST_CASE("movement") {
   Fixture f;
   SizeExpr n = f.sizes.declareUser("N"), s = f.sizes.declareUser("S");
@@ -76,6 +108,8 @@ TEST_CASE("movement") {
   CHECK(f.infer("reshape", {x, shape({-1, 768})}) == "[N*S,768]");
   CHECK_THAT(f.infer("reshape", {x, shape({-1, -1})}), Catch::Contains("[KILN-E0311]"));
   CHECK_THAT(f.infer("reshape", {f.f32({5}), shape({-1, 2})}), Catch::Contains("[KILN-E0304]"));
+  CHECK(f.infer("expand", {f.f32({n, 1}), shape({2, -1, 5})}) == "[2,N,5]");
+  CHECK(f.infer("expand", {f.f32({n, 1}), shape({-1, 2, 5})}) == "shape has the negative entry -1 [KILN-E0311]");
   CHECK(f.infer("slice", x,
                 {{"starts", Ints{1, -64}}, {"ends", Ints{9, 1000}}, {"axes", Ints{1, 2}}, {"steps", Ints{2, 1}}}) ==
         "[N,(min(S, 9) floordiv 2),64]");

@@ -457,12 +457,12 @@ def windows(attributes, x, kernel):
         outs = []
         for i in range(spatial):
             room = sizes[i] + pads[i] + pads[i + spatial] - extents[i]
-            o = room // strides[i] + 1 if room >= 0 else 0
-            if attributes.get("ceil_mode", 0) and room >= 0:
+            o = room // strides[i] + 1
+            if attributes.get("ceil_mode", 0):
                 o = -(-room // strides[i]) + 1
                 if (o - 1) * strides[i] >= sizes[i] + pads[i]:
                     o -= 1
-            outs.append(o)
+            outs.append(max(o, 0))
     taps = []
     for tap in itertools.product(*(range(k) for k in kernel)):
         index = [np.arange(o) * s - p + t * d for o, s, p, t, d in zip(outs, strides, pads, tap, dilations)]
