@@ -9,6 +9,7 @@ import threading
 import time
 
 import numpy as np
+import onnx
 import pytest
 
 import kiln
@@ -273,3 +274,22 @@ def test_threads_that_save_one_file(tmp_path):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(work) for _ in range(4)]:
             done.result()
+
+
+def test_a_model_and_its_data_in_a_store_of_blobs(tmp_path):
+    """The layout of the Hugging Face cache: snapshots/REV holds links into blobs."""
+    w = np.arange(1000, dtype=F)
+    model = onnx.load_from_string(graph([("Add", ["x", "w"], ["y"], {})], {"x": (F, [1000])}, {"y": (F, None)}, {"w": w}))
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "rev"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    onnx.save_model(model, blobs / "model.onnx", save_as_external_data=True, location="model.onnx_data", size_threshold=0)
+    for name, blob in (("model.onnx", "a1"), ("model.onnx_data", "b2")):
+        (blobs / name).rename(blobs / blob)
+        (snapshot / name).symlink_to(f"../../blobs/{blob}")
+    assert (kiln.compile(snapshot / "model.onnx").run({"x": w})["y"] == 2 * w).all()
+    (snapshot / "model.onnx_data").unlink()
+    (snapshot / "model.onnx_data").symlink_to(tmp_path / "b2")
+    (blobs / "b2").rename(tmp_path / "b2")
+    with pytest.raises(kiln.Error, match='external data "model.onnx_data" is a symbolic link that leads outside the model\'s directory .KILN-E0104'):
+        kiln.compile(snapshot / "model.onnx")

@@ -85,7 +85,7 @@ Result<std::shared_ptr<const MappedFile>> ExternalData::open(std::string_view lo
   if (!std::exchange(opened, true))
     openRoots();
   if (roots.empty())
-    return refuse("cannot be found: the model's directory is gone");
+    return refuse("cannot be found: the model's directory is gone, or holds another model by now");
   std::error_code failure;
   fs::path full;
   for (const Root &root : roots)

@@ -134,7 +134,7 @@ Result<size_t> ModelImport::scan(const std::vector<NodeProto> &nodes, const std:
                                  const std::string &prefix, unsigned depth) {
   if (depth > kMaxNesting)
     return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting, " levels");
-  size_t count = 0;
+  size_t total = 0;
   for (const NodeProto &node : nodes) {
     int64_t opset = opsetOf(node.domain, opsets);
     size_t inside = 0;
@@ -149,15 +149,16 @@ Result<size_t> ModelImport::scan(const std::vector<NodeProto> &nodes, const std:
       for (const AttributeProto &attribute : node.attributes)
         if (attribute.type == AttributeProto::Graph) {
           KILN_ASSIGN(GraphProto body, parseSubgraph(attribute, depth + 1));
-          KILN_ASSIGN(inside, scan(body.nodes, opsets, labelOf(node, prefix) + "/", depth + 1));
+          KILN_ASSIGN(size_t count, scan(body.nodes, opsets, labelOf(node, prefix) + "/", depth + 1));
+          inside += count;
         }
     }
-    count += 1 + inside;
-    if (count > kMaxNodes)
+    total += 1 + inside;
+    if (total > kMaxNodes)
       return makeError(ErrorCode::E0107, "the model has more than ", kMaxNodes,
                        " nodes once its functions are inlined");
   }
-  return count;
+  return total;
 }
 
 Result<size_t> ModelImport::scanFunction(const FunctionProto &function, const std::string &prefix, unsigned depth) {
