@@ -10,6 +10,13 @@ namespace kiln {
 
 namespace {
 
+/// A pattern's name without its namespaces.
+StringRef nameOf(const Pattern &pattern) {
+  StringRef name = pattern.getDebugName();
+  size_t colons = name.rfind("::");
+  return colons == StringRef::npos ? name : name.substr(colons + 2);
+}
+
 /// Counts how often each pattern succeeded, and notes the last success.
 class PatternCounter : public RewriterBase::Listener {
 public:
@@ -18,9 +25,9 @@ public:
   void notifyPatternBegin(const Pattern &, Operation *op) override { place = op->getLoc(); }
   void notifyPatternEnd(const Pattern &pattern, LogicalResult status) override {
     if (succeeded(status)) {
-      ++hits[pattern.getDebugName()];
+      ++hits[nameOf(pattern)];
       ++count;
-      budget.last = pattern.getDebugName();
+      budget.last = nameOf(pattern);
       budget.lastPlace = place;
     }
   }

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "codegen/Emission.h"
+#include "codegen/cpu/Lowering.h"
 #include "codegen/problem/TargetInfo.h"
 #include "runtime/base/Status.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,10 @@ struct KernelTexts {
 
 // Compiles `emission` (its module is consumed) for `target`. Deterministic; touches no global state, so any number of
 // threads may compile, each with a context of its own.
-Result<KernelImage> compileEmission(Emission &emission, const TargetInfo &target, const KernelTexts &texts = {});
+Result<KernelImage> compileEmission(Emission &emission, const TargetInfo &target, const KernelTexts &texts = {},
+                                    cpu::LlvmEffort effort = cpu::LlvmEffort::Normal);
+
+// The image of an object file that holds the functions of the emission's launches.
+Result<KernelImage> imageOfObject(const Emission &emission, std::span<const char> object);
 
 } // namespace kiln

@@ -28,11 +28,16 @@ Status lowerToLLVMDialect(mlir::ModuleOp module);
 // llvm dialect -> LLVM IR, word for word.
 Result<std::unique_ptr<llvm::Module>> translateModule(mlir::ModuleOp module, llvm::LLVMContext &context);
 
+// How much LLVM does to the code. Least tells its mistakes from those of what it was given.
+enum class LlvmEffort { Normal, Least };
+
 // Sets the target up and runs a short fixed pipeline: nothing in it recognises library calls, unrolls or vectorises,
-// since families have already decided that.
-Result<std::unique_ptr<llvm::Module>> optimizeForTarget(std::unique_ptr<llvm::Module> module, const TargetInfo &target);
+// since families have already decided that. None of it at the least effort.
+Result<std::unique_ptr<llvm::Module>> optimizeForTarget(std::unique_ptr<llvm::Module> module, const TargetInfo &target,
+                                                        LlvmEffort effort = LlvmEffort::Normal);
 
 // LLVM IR -> relocatable ELF object; with `assembly` not null its text too.
-Result<std::vector<char>> emitObject(llvm::Module &module, const TargetInfo &target, std::string *assembly = nullptr);
+Result<std::vector<char>> emitObject(llvm::Module &module, const TargetInfo &target, std::string *assembly = nullptr,
+                                     LlvmEffort effort = LlvmEffort::Normal);
 
 } // namespace kiln::cpu

@@ -24,7 +24,7 @@ namespace kiln::cpu {
 static const char *const triple = "x86_64-unknown-linux-gnu";
 
 // A machine per call: they are cheap, and not to be shared between threads.
-static Result<std::unique_ptr<llvm::TargetMachine>> makeMachine(const TargetInfo &target) {
+static Result<std::unique_ptr<llvm::TargetMachine>> makeMachine(const TargetInfo &target, LlvmEffort effort) {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeX86TargetInfo();
@@ -38,17 +38,17 @@ static Result<std::unique_ptr<llvm::TargetMachine>> makeMachine(const TargetInfo
     return Status(ErrorCode::E0903, "no code generator for " + std::string(triple) + ": " + error);
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard; // only what carries `contract`
-  std::unique_ptr<llvm::TargetMachine> machine(
-      registered->createTargetMachine(triple, target.llvmCpu(), target.llvmFeatures(), options, llvm::Reloc::PIC_,
-                                      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+  std::unique_ptr<llvm::TargetMachine> machine(registered->createTargetMachine(
+      triple, target.llvmCpu(), target.llvmFeatures(), options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
+      effort == LlvmEffort::Least ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Default));
   if (!machine)
     return Status(ErrorCode::E0903, "no code generator for " + target.print());
   return machine;
 }
 
-Result<std::unique_ptr<llvm::Module>> optimizeForTarget(std::unique_ptr<llvm::Module> module,
-                                                        const TargetInfo &target) {
-  KILN_ASSIGN(std::unique_ptr<llvm::TargetMachine> machine, makeMachine(target));
+Result<std::unique_ptr<llvm::Module>> optimizeForTarget(std::unique_ptr<llvm::Module> module, const TargetInfo &target,
+                                                        LlvmEffort effort) {
+  KILN_ASSIGN(std::unique_ptr<llvm::TargetMachine> machine, makeMachine(target, effort));
   module->setTargetTriple(triple);
   module->setDataLayout(machine->createDataLayout());
   std::string width = std::to_string(target.vectorBits);
@@ -65,6 +65,8 @@ Result<std::unique_ptr<llvm::Module>> optimizeForTarget(std::unique_ptr<llvm::Mo
     f.setDSOLocal(true);
   }
 
+  if (effort == LlvmEffort::Least)
+    return module;
   llvm::PassBuilder builder(machine.get());
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -116,8 +118,9 @@ static Status generate(llvm::Module &module, llvm::TargetMachine &machine, llvm:
   return Status();
 }
 
-Result<std::vector<char>> emitObject(llvm::Module &module, const TargetInfo &target, std::string *assembly) {
-  KILN_ASSIGN(std::unique_ptr<llvm::TargetMachine> machine, makeMachine(target));
+Result<std::vector<char>> emitObject(llvm::Module &module, const TargetInfo &target, std::string *assembly,
+                                     LlvmEffort effort) {
+  KILN_ASSIGN(std::unique_ptr<llvm::TargetMachine> machine, makeMachine(target, effort));
   if (assembly) {
     std::vector<char> text;
     std::unique_ptr<llvm::Module> copy = llvm::CloneModule(module);

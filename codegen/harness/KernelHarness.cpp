@@ -46,13 +46,14 @@ double CompiledProblem::compileSeconds() const { return state_->compileSeconds; 
 size_t CompiledProblem::imageBytes() const { return state_->codeBytes; }
 
 Result<CompiledProblem> CompiledProblem::compile(const KernelFamily &family, const Problem &problem,
-                                                 const Config &config, const TargetInfo &target) {
+                                                 const Config &config, const TargetInfo &target,
+                                                 const CodeMaker &makeCode) {
   auto state = std::make_unique<State>();
   state->problem = problem;
   std::unique_ptr<mlir::MLIRContext> context = cpu::makeContext();
   auto begin = Clock::now();
   KILN_ASSIGN(Emission emission, family.emit(problem, config, target, *context));
-  KILN_ASSIGN(KernelImage image, compileEmission(emission, target));
+  KILN_ASSIGN(KernelImage image, makeCode ? makeCode(emission, target) : compileEmission(emission, target));
   state->compileSeconds = std::chrono::duration<double>(Clock::now() - begin).count();
   state->launches = std::move(emission.launches);
   state->packed = std::move(emission.packed);

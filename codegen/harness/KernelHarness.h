@@ -4,14 +4,19 @@
 #pragma once
 
 #include "codegen/KernelFamily.h"
+#include "codegen/cpu/KernelImage.h"
 #include "runtime/base/Tensor.h"
 #include "runtime/device/GuardedBuffer.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace kiln {
+
+/// From vector-level code to machine code; compileEmission unless somebody wants to see what another way gives.
+using CodeMaker = std::function<Result<KernelImage>(Emission &, const TargetInfo &)>;
 
 enum class GridOrder { Forward, Reverse, Shuffled };
 
@@ -22,7 +27,7 @@ public:
   CompiledProblem(CompiledProblem &&) noexcept;
 
   static Result<CompiledProblem> compile(const KernelFamily &family, const Problem &problem, const Config &config,
-                                         const TargetInfo &target);
+                                         const TargetInfo &target, const CodeMaker &makeCode = {});
 
   /// One call on `inputs` in guarded buffers; the status word must stay 0. Faults of the kernel are faults of the
   /// process. With `shared`, that output is written over that input, as the problem's in-place facts allow.

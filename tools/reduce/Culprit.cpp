@@ -81,11 +81,8 @@ public:
     bad = bisect(trials, request, subject, failure);
     row("first bad rewrite",
         bad.number < 0 ? "none: it fails without any" : "number " + std::to_string(bad.number) + ": " + bad.name);
-    for (const SuspectKernel &kernel : kernels) {
-      alone.push_back(checkAlone(kernel, request.compile.target, request.timeout));
-      std::printf("kernel of node \"%s\" alone: %s\n  family %s, configuration %s\n  %s\n", kernel.nodes[0].c_str(),
-                  alone.back().c_str(), kernel.family.c_str(), kernel.config.c_str(), kernel.problem.c_str());
-    }
+    for (const SuspectKernel &kernel : kernels)
+      checkKernel(kernel);
     std::printf("culprit: %s\n", culprit().c_str());
     std::fflush(stdout);
   }
@@ -99,11 +96,30 @@ private:
     return !verdict.fails();
   }
 
+  /// Checks a kernel by itself and, when it is wrong, its vector-level code under other compilers.
+  void checkKernel(const SuspectKernel &kernel) {
+    alone.push_back(checkAlone(kernel, request.compile.target, request.timeout));
+    std::printf("kernel of node \"%s\" alone: %s\n  family %s, configuration %s\n  %s\n", kernel.nodes[0].c_str(),
+                alone.back().c_str(), kernel.family.c_str(), kernel.config.c_str(), kernel.problem.c_str());
+    if (alone.back() == "right")
+      return;
+    std::string &cures = below.emplace_back();
+    for (const OtherCompiler &compiler : otherCompilers(trials.workFolder())) {
+      std::string verdict = checkAlone(kernel, request.compile.target, request.timeout, compiler.make);
+      row(compiler.name, verdict);
+      if (verdict == "right")
+        cures += (cures.empty() ? "" : " and with ") + compiler.name;
+    }
+  }
+
   std::string culprit() const {
-    for (size_t i = 0; i < kernels.size(); ++i)
-      if (alone[i] != "right")
+    for (size_t i = 0, wrong = 0; i < kernels.size(); ++i)
+      if (alone[i] != "right") {
+        const std::string &cures = below[wrong++];
         return "kernel family " + kernels[i].family + ", at node \"" + kernels[i].nodes[0] +
-               "\": its code computes its problem wrongly";
+               "\": its code computes its " + "problem wrongly" +
+               (cures.empty() ? "" : ", but the same vector-level code is right with " + cures);
+      }
     if (cured.at("buffer-reuse"))
       return "buffer reuse (passes/plan: Bufferize in place, AssignArena and the packing of the arena)";
     if (cured.at("scheduling"))
@@ -127,7 +143,8 @@ private:
   std::map<std::string, bool> cured; // by switch
   std::vector<SuspectKernel> kernels;
   std::vector<bool> curedKernel;
-  std::vector<std::string> alone;
+  std::vector<std::string> alone; // of each kernel
+  std::vector<std::string> below; // of each wrong one: the other compilers that get it right
   BadRewrite bad;
 };
 

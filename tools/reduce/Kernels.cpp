@@ -77,7 +77,7 @@ std::vector<SuspectKernel> kernelsOf(const Subject &subject, const CompileOption
   return kernels;
 }
 
-static std::string check(const SuspectKernel &kernel, const std::string &targetText) {
+static std::string check(const SuspectKernel &kernel, const std::string &targetText, const CodeMaker &makeCode) {
   auto run = [&]() -> Status {
     KILN_ASSIGN(Problem problem, Problem::parse(kernel.problem));
     KILN_ASSIGN(Config config, Attributes::parse(kernel.config));
@@ -85,7 +85,7 @@ static std::string check(const SuspectKernel &kernel, const std::string &targetT
     const KernelFamily *family = findFamily(cpuFamilies(), kernel.family);
     if (!family)
       return makeError(ErrorCode::E0806, "there is no kernel family ", kernel.family);
-    KILN_ASSIGN(CompiledProblem code, CompiledProblem::compile(*family, problem, config, target));
+    KILN_ASSIGN(CompiledProblem code, CompiledProblem::compile(*family, problem, config, target, makeCode));
     Exactness exactness = family->exactness(problem, config);
     SymbolValues sizes;
     std::vector<std::string> symbols = problem.symbols();
@@ -99,8 +99,9 @@ static std::string check(const SuspectKernel &kernel, const std::string &targetT
   return status.ok() ? "right" : "wrong: " + formatError(status);
 }
 
-std::string checkAlone(const SuspectKernel &kernel, const std::string &target, double timeout) {
-  ChildResult child = inChild([&](const Say &say) { say(check(kernel, target)); }, timeout);
+std::string checkAlone(const SuspectKernel &kernel, const std::string &target, double timeout,
+                       const CodeMaker &makeCode) {
+  ChildResult child = inChild([&](const Say &say) { say(check(kernel, target, makeCode)); }, timeout);
   switch (child.end) {
   case ChildResult::End::Finished: return child.text;
   case ChildResult::End::Crashed: return "wrong: crash, or an access outside its buffers";

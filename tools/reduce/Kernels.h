@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "tools/reduce/OtherCompilers.h"
 #include "tools/reduce/Trial.h"
 
 namespace kiln::reduce {
@@ -16,6 +17,7 @@ struct SuspectKernel {
 std::vector<SuspectKernel> kernelsOf(const Subject &subject, const CompileOptions &options, double timeout);
 
 /// "right", or how the kernel differs from the interpreter when it is run alone, between guard pages.
-std::string checkAlone(const SuspectKernel &kernel, const std::string &target, double timeout);
+std::string checkAlone(const SuspectKernel &kernel, const std::string &target, double timeout,
+                       const CodeMaker &makeCode = {});
 
 } // namespace kiln::reduce

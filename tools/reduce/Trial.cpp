@@ -37,6 +37,15 @@ Result<std::vector<Tensor>> runModule(const Subject &subject, const CompileOptio
   return context.run(views);
 }
 
+/// What is under suspicion is left out of what it is compared with: not only code generation, but passes and planning.
+void makePlain(CompileOptions &options) {
+  options.target = "interpreter";
+  options.rewriteLimit = 0;
+  options.without = {"layout", "scheduling", "buffer-reuse"};
+  options.choiceSeed.reset();
+  options.requireCompiled = false;
+}
+
 /// Numbers that generated code takes for 0.
 double flushed(double value) { return std::fabs(value) < FLT_MIN ? 0 : value; }
 
@@ -104,8 +113,7 @@ Verdict Trials::run(const Subject &subject, const CompileOptions &options) {
           return say("E " + std::string(errorCodeName(got.status().code())) + " " + formatError(got.status()));
         say("compiled\n");
         CompileOptions plain = options;
-        plain.target = "interpreter";
-        plain.without.clear();
+        makePlain(plain);
         Result<std::vector<Tensor>> want = runs ? runModule(subject, plain, request) : std::vector<Tensor>();
         if (!want.ok())
           return; // the interpreter refuses what the compiler takes: nothing to compare with
@@ -194,7 +202,7 @@ bool Trials::interpret(const Subject &subject, const std::string &target) {
   ChildResult child = inChild(
       [&](const Say &say) {
         CompileOptions options;
-        options.target = "interpreter";
+        makePlain(options);
         Result<std::vector<Tensor>> values = runModule(subject, options, request);
         if (!values.ok())
           return;

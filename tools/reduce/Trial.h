@@ -42,6 +42,8 @@ public:
   /// With other options of compilation; never by the user's command.
   Verdict run(const Subject &subject, const CompileOptions &options);
   int count() const { return tries; }
+  /// Where files may be left for the length of the reduction.
+  const std::string &workFolder() const { return folder; }
 
   /// The module after shape inference; nothing where that fails.
   std::optional<std::string> inferShapes(const std::string &text);
