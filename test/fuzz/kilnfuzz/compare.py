@@ -1,7 +1,7 @@
 """Whether two outputs are the same, within what precision `default` allows (docs/semantics.md, Rounding)."""
 import numpy as np
 
-from . import types
+from . import dtypes
 
 # Parts of the element itself and of the largest element, as codegen/harness compares kernels, widened for chains of them.
 BOUNDS = {"f32": (1e-4, 3e-5), "f64": (1e-8, 1e-8), "f16": (4e-3, 2e-3), "bf16": (3e-2, 1.6e-2)}
@@ -23,8 +23,8 @@ def difference(got, want, slack=0.0):
         return f"type {got.dtype}, expected {want.dtype}"
     if got.shape != want.shape:
         return f"dims {list(got.shape)}, expected {list(want.shape)}"
-    name = types.NAMES[want.dtype]
-    if name not in types.FLOATS:
+    name = dtypes.NAMES[want.dtype]
+    if name not in dtypes.FLOATS:
         wrong = got != want
         if not wrong.any():
             return None

@@ -35,8 +35,8 @@ def load(folder):
 
 def restore(array, dtype):
     """npz knows no bfloat16: it comes back as bytes."""
-    from . import types
-    return array.view(types.NUMPY[dtype]) if array.dtype.kind == "V" else array
+    from . import dtypes
+    return array.view(dtypes.NUMPY[dtype]) if array.dtype.kind == "V" else array
 
 
 def describe(model):

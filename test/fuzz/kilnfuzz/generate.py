@@ -4,7 +4,7 @@ import typing
 
 import numpy as np
 
-from . import grammar, patterns, types
+from . import grammar, patterns, dtypes
 from .graph import Graph, Reject, make_array, model_of
 from .sizes import SETS
 
@@ -100,6 +100,6 @@ def generate(seed):
     graph = Graph(seed)
     graph.opset = graph.pick_one(OPSETS)
     if graph.chance(0.8):  # most models keep to few types
-        graph.types = {graph.new_dtype(types.FLOATS), "i64", "bool"} | ({graph.new_dtype()} if graph.chance(0.5) else set())
+        graph.types = {graph.new_dtype(dtypes.FLOATS), "i64", "bool"} | ({graph.new_dtype()} if graph.chance(0.5) else set())
     add_nodes(graph, graph.pick_one([1, 2, 3, 3, 4, 4, 5, 6, 7, 8, 10, 13]))
     return finish(graph, seed)

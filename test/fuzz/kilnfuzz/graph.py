@@ -6,7 +6,7 @@ import numpy as np
 import onnx.helper as oh
 from onnx import numpy_helper
 
-from . import sizes, types
+from . import sizes, dtypes
 from .sizes import Dim, SETS
 
 
@@ -124,9 +124,9 @@ class Graph:
 
     # --- sources
 
-    def new_dtype(self, allowed=types.ANY):
+    def new_dtype(self, allowed=dtypes.ANY):
         allowed = [t for t in allowed if self.types is None or t in self.types] or list(allowed)
-        return self.random.choices(allowed, [types.WEIGHTS[t] for t in allowed])[0]
+        return self.random.choices(allowed, [dtypes.WEIGHTS[t] for t in allowed])[0]
 
     def source(self, dtype, dims, low=None, high=None, grid=None, constant=None):
         """A new input or constant. Without bounds: whatever the type's ops stand."""
@@ -134,8 +134,8 @@ class Graph:
             low, high, grid = self.default_range(dtype, grid)
         if dtype == "bool":
             low, high, grid = 0, 1, 1
-        elif dtype in types.INTS:
-            least, most = types.integer_range(dtype)
+        elif dtype in dtypes.INTS:
+            least, most = dtypes.integer_range(dtype)
             low, high, grid = max(int(low), least), min(int(high), most), 1
         static = all(d.fixed is not None for d in dims)
         if constant is None:
@@ -153,10 +153,10 @@ class Graph:
     def default_range(self, dtype, grid):
         if dtype == "bool":
             return 0, 1, 1
-        if dtype in types.INTS:
-            low = 0 if dtype in types.UNSIGNED else -9
+        if dtype in dtypes.INTS:
+            low = 0 if dtype in dtypes.UNSIGNED else -9
             if self.chance(0.1):
-                low, high = types.integer_range(dtype)
+                low, high = dtypes.integer_range(dtype)
                 return low, high, 1
             return low, 12, 1
         if grid is None and self.chance(0.15):
@@ -181,7 +181,7 @@ class Graph:
 
     def literal(self, number, dtype, rank=0):
         """A constant of one element."""
-        array = np.full((1,) * rank, number, types.NUMPY[dtype])
+        array = np.full((1,) * rank, number, dtypes.NUMPY[dtype])
         number = float(array.reshape(-1)[0].astype(np.float64)) if dtype != "bool" else float(number)
         value = Value(self.name("k"), dtype, (Dim.of(1),) * rank, number, number, abs(number) or 1)
         if abs(number) not in (0, 0.25, 0.5, 1, 2, 3, 4, 5, 6, 7, 8):
@@ -193,10 +193,10 @@ class Graph:
         """A constant vector that steers an op."""
         numbers = list(numbers)
         value = Value(self.name("i"), dtype, (Dim.of(len(numbers)),), min(numbers, default=0), max(numbers, default=0), 1)
-        self.add_constant(value, np.array(numbers, types.NUMPY[dtype]))
+        self.add_constant(value, np.array(numbers, dtypes.NUMPY[dtype]))
         return value
 
-    def pick(self, dtypes=types.FLOATS, rank=None, where=None, fresh=0.12):
+    def pick(self, dtypes=dtypes.FLOATS, rank=None, where=None, fresh=0.12):
         """A value of one of the types: recent ones first, or a new one. rank: a number or a (least, most)."""
         least, most = (0, 5) if rank is None else rank if isinstance(rank, tuple) else (rank, rank)
         fits = [v for v in self.values if v.dtype in dtypes and least <= v.rank <= most and (where is None or where(v))]
@@ -255,8 +255,8 @@ class Graph:
             if result is None:
                 continue
             require(sizes.elements(result.dims) <= 4 * self.elements)
-            if result.dtype in types.FLOATS:
-                require(result.most <= types.LARGEST[result.dtype])
+            if result.dtype in dtypes.FLOATS:
+                require(result.most <= dtypes.LARGEST[result.dtype])
         outputs = []
         for result in results:
             if result is not None:
@@ -286,10 +286,10 @@ def make_array(rng, value, at):
 
 def random_elements(rng, value, at):
     shape = tuple(d.sizes[at] for d in value.dims)
-    dtype = types.NUMPY[value.dtype]
+    dtype = dtypes.NUMPY[value.dtype]
     if value.dtype == "bool":
         return rng.random(shape) < 0.5
-    if value.dtype in types.INTS:
+    if value.dtype in dtypes.INTS:
         return rng.integers(int(value.low), int(value.high), shape, dtype, endpoint=True)
     if value.grid:
         steps = rng.integers(int(np.ceil(value.low / value.grid)), int(np.floor(value.high / value.grid)), shape, endpoint=True)
@@ -303,7 +303,7 @@ def random_elements(rng, value, at):
 def model_of(graph, outputs):
     """The ONNX model with these values as outputs."""
     def info(value, declared):
-        return oh.make_tensor_value_info(value.name, oh.np_dtype_to_tensor_dtype(types.NUMPY[value.dtype]), declared)
+        return oh.make_tensor_value_info(value.name, oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[value.dtype]), declared)
     inputs = [info(i.value, i.declared) for i in graph.inputs]
     ports = []
     for v in outputs:

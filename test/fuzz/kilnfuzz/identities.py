@@ -7,7 +7,7 @@ import onnx
 import onnx.helper as oh
 from onnx import numpy_helper
 
-from . import types
+from . import dtypes
 
 COMMUTATIVE = {"Add", "Mul", "Max", "Min", "And", "Or", "Xor", "Equal", "Sum", "Mean", "BitwiseAnd", "BitwiseOr", "BitwiseXor"}
 
@@ -46,7 +46,7 @@ class Rewriter:
         for at, node in enumerate(self.graph.node):
             for i, name in enumerate(node.input):
                 known = self.case.values.get(name)
-                if known and not known.steers and (i == 0 or known.dtype in types.FLOATS) and self.opset >= 7:
+                if known and not known.steers and (i == 0 or known.dtype in dtypes.FLOATS) and self.opset >= 7:
                     result.append((at, i, known))
         return result
 
@@ -112,11 +112,11 @@ def is_number(known):
 
 
 def is_signed(known):
-    return known.dtype in types.FLOATS + types.SIGNED
+    return known.dtype in dtypes.FLOATS + dtypes.SIGNED
 
 
 def is_float(known):
-    return known.dtype in types.FLOATS
+    return known.dtype in dtypes.FLOATS
 
 
 def filled(known):
@@ -125,7 +125,7 @@ def filled(known):
 
 def neutral(r, known, number):
     dims = [1] * r.random.choice([0, 0, 1, len(known.dims)])
-    return r.constant(np.full(dims[:len(known.dims)], number, types.NUMPY[known.dtype]))
+    return r.constant(np.full(dims[:len(known.dims)], number, dtypes.NUMPY[known.dtype]))
 
 
 @identity(is_number)
@@ -180,7 +180,7 @@ def unsqueezed_and_back(r, x, known):
 @identity(since=9)
 def chosen(r, x, known):
     if r.random.random() < 0.5:
-        return r.node("Where", [r.constant(np.array(True)), x, r.constant(np.zeros([], types.NUMPY[known.dtype]))])
+        return r.node("Where", [r.constant(np.array(True)), x, r.constant(np.zeros([], dtypes.NUMPY[known.dtype]))])
     always = r.node("Equal", [r.constant(np.array(1, np.int64)), r.constant(np.array(1, np.int64))])
     return r.node("Where", [always, x, x])
 
@@ -188,7 +188,7 @@ def chosen(r, x, known):
 @identity(lambda known: known.dtype in ("f32", "f16", "bf16", "i32", "i8", "u8", "i16", "bool"), since=13)
 def cast_and_back(r, x, known):
     wider = {"f32": "f64", "f16": "f32", "bf16": "f32", "i32": "i64", "i8": "i32", "u8": "i32", "i16": "f32", "bool": "i32"}[known.dtype]
-    to = [oh.np_dtype_to_tensor_dtype(types.NUMPY[t]) for t in (wider, known.dtype)]
+    to = [oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[t]) for t in (wider, known.dtype)]
     return r.node("Cast", [r.node("Cast", [x], to=to[0])], to=to[1])
 
 
@@ -226,7 +226,7 @@ def swapped(r, x, known):
 def other_product(r, node, operands):
     """b' a' transposed; or the sum of the products of two parts."""
     a, b = operands
-    if len(a.dims) < 2 or len(b.dims) < 2 or a.dtype not in types.FLOATS:
+    if len(a.dims) < 2 or len(b.dims) < 2 or a.dtype not in dtypes.FLOATS:
         return None
     inner = a.dims[-1].least
     if r.random.random() < 0.5 or inner < 2 or b.dims[-2] != a.dims[-1]:
@@ -296,7 +296,7 @@ def exposed(case):
         for name in node.output:
             if name and name not in shown and name in case.values and node.op_type != "Constant":
                 known = case.values[name]
-                model.graph.output.append(oh.make_tensor_value_info(name, oh.np_dtype_to_tensor_dtype(types.NUMPY[known.dtype]), None))
+                model.graph.output.append(oh.make_tensor_value_info(name, oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[known.dtype]), None))
     return model
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 import onnx.helper as oh
 
-from . import engine, types
+from . import engine, dtypes
 
 RUNS = 6
 # How much more than its measured spread an output may differ by: sums in another order, Winograd and polynomials err by a few units.
@@ -30,11 +30,11 @@ def noisy_model(case, at):
         dtype, dims, _ = case.values[name]
         factor = f"noise{len(factors)}"
         factors[factor] = dtype, tuple(d.sizes[at] for d in dims)
-        graph.input.append(oh.make_tensor_value_info(factor, oh.np_dtype_to_tensor_dtype(types.NUMPY[dtype]), factors[factor][1]))
+        graph.input.append(oh.make_tensor_value_info(factor, oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[dtype]), factors[factor][1]))
         nodes.append(oh.make_node("Mul", [name if result != name else name + " raw", factor], [result]))
 
     def is_float(name):
-        return name in case.values and case.values[name].dtype in types.FLOATS
+        return name in case.values and case.values[name].dtype in dtypes.FLOATS
     for node in graph.node:
         if node.op_type in EXACT or node.domain or not any(map(is_float, node.output)):
             nodes.append(node)
@@ -68,16 +68,16 @@ def spread(case, at):
     def feeds(quiet):
         noise = {}
         for name, (dtype, dims) in factors.items():
-            steps = np.zeros(dims) if quiet else rng.integers(-1, 1, dims, endpoint=True) * (2 * types.EPSILON[dtype] if dtype in ("f32", "f64") else types.EPSILON[dtype])
-            noise[name] = (1 + steps).astype(types.NUMPY[dtype])
+            steps = np.zeros(dims) if quiet else rng.integers(-1, 1, dims, endpoint=True) * (2 * dtypes.EPSILON[dtype] if dtype in ("f32", "f64") else dtypes.EPSILON[dtype])
+            noise[name] = (1 + steps).astype(dtypes.NUMPY[dtype])
         return {**case.feeds[at], **noise}
     runs = [engine.run(program, feeds(quiet=i == 0)) for i in range(1 + RUNS)]
     if not all(r.ok for r in runs):
         return {}
     result = {}
     for name, quiet in runs[0].outputs.items():
-        dtype = types.NAMES[quiet.dtype]
-        if dtype not in types.FLOATS:
+        dtype = dtypes.NAMES[quiet.dtype]
+        if dtype not in dtypes.FLOATS:
             result[name] = None if any((r.outputs[name] != quiet).any() for r in runs[1:]) else 0.0
             continue
         with np.errstate(all="ignore"):

@@ -205,6 +205,12 @@ def ort(e):
             if got is None:
                 e.skip("ort: does not take the inputs")
             elif want.ok:
+                differing = [n for n, w in want.outputs.items() if difference(got.outputs[n], w)]
+                judge = peer.standard(e.case, at) if differing else {}
+                for name in differing:
+                    if name in judge and difference(want.outputs[name], judge[name]) is None:
+                        e.skip("ort: the standard's evaluator agrees with Kiln")
+                        got.outputs[name] = want.outputs[name]
                 e.compare("ort", at, got, want)
 
 

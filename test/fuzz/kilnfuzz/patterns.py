@@ -3,7 +3,7 @@ import dataclasses
 import math
 import typing
 
-from . import sizes, types
+from . import sizes, dtypes
 from .grammar.elementwise import onnx_type
 from .grammar.movement import like, shape_operand
 from .grammar.norm import BIAS, SCALE
@@ -20,7 +20,7 @@ class Pattern:
 
 
 PATTERNS = []
-FLOATS = ("f32",) * 10 + types.FLOATS
+FLOATS = ("f32",) * 10 + dtypes.FLOATS
 
 
 def pattern(weight=1.0):
@@ -279,7 +279,7 @@ def squeeze_excite(g):
 @pattern(1.5)
 def pad_then_window(g):
     x = image(g)
-    require(x.dtype in types.FLOATS and g.opset >= 2)
+    require(x.dtype in dtypes.FLOATS and g.opset >= 2)
     spatial = x.rank - 2
     pads = [0, 0] + [g.pick_one([0, 1, 1, 2]) for _ in range(spatial)] + [0, 0] + [g.pick_one([0, 1, 1, 2]) for _ in range(spatial)]
     if g.chance(0.1):
@@ -331,11 +331,11 @@ def two_products(g):
 
 @pattern(1)
 def cast_chain(g):
-    x = g.pick(types.ANY, where=lambda v: v.dtype in types.INTS or v.dtype == "bool" or v.most < 1e3)
+    x = g.pick(dtypes.ANY, where=lambda v: v.dtype in dtypes.INTS or v.dtype == "bool" or v.most < 1e3)
     from .grammar.elementwise import converted
     for _ in range(g.pick_one([2, 2, 3])):
-        to = g.pick_one(types.ANY)
-        require(x.dtype not in types.FLOATS or to in types.FLOATS or x.grid)
+        to = g.pick_one(dtypes.ANY)
+        require(x.dtype not in dtypes.FLOATS or to in dtypes.FLOATS or x.grid)
         low, high, grid = converted(g, x, to)
         x = g.emit("Cast", [x], result(to, x.dims, low, high, grid), to=onnx_type(to))
     return x
@@ -344,7 +344,7 @@ def cast_chain(g):
 @pattern(1.5)
 def views_of_views(g):
     """Transposes and reshapes that merge, cancel or undo each other."""
-    x = g.pick(types.ANY, rank=(2, 4), where=lambda v: all(d.least > 0 for d in v.dims))
+    x = g.pick(dtypes.ANY, rank=(2, 4), where=lambda v: all(d.least > 0 for d in v.dims))
     for _ in range(g.pick_one([2, 3, 4])):
         kind = g.random.random()
         if kind < 0.5 or x.rank < 2:
@@ -405,7 +405,7 @@ def ones_in_front(g):
 @pattern(1)
 def parts_and_whole(g):
     """Slices that are put together again, in order or not, with work between."""
-    x = g.pick(types.NUMBERS, rank=(1, 4), where=lambda v: any(d.fixed and d.fixed >= 2 for d in v.dims))
+    x = g.pick(dtypes.NUMBERS, rank=(1, 4), where=lambda v: any(d.fixed and d.fixed >= 2 for d in v.dims))
     axis = g.pick_one([i for i, d in enumerate(x.dims) if d.fixed and d.fixed >= 2])
     size = x.dims[axis].fixed
     cut = g.random.randint(1, size - 1)
@@ -415,7 +415,7 @@ def parts_and_whole(g):
         parts = g.node("Split", [x, g.ints(numbers)], [like(x, d) for d in dims], axis=axis)
     else:
         parts = g.node("Split", [x], [like(x, d) for d in dims], axis=axis, split=numbers)
-    if x.dtype in types.FLOATS and g.chance(0.5):
+    if x.dtype in dtypes.FLOATS and g.chance(0.5):
         parts[0] = g.emit("Neg", [parts[0]], result(x.dtype, parts[0].dims, -x.high, -x.low, x.grid))
     if g.chance(0.4):
         parts.reverse()
@@ -423,7 +423,7 @@ def parts_and_whole(g):
         parts.append(parts[0])
     total = sizes.derive(lambda *s: sum(s), *(p.dims[axis] for p in parts))
     joined = result(x.dtype, x.dims[:axis] + (total,) + x.dims[axis + 1:], -x.most, x.most, x.grid)
-    if x.dtype in types.UNSIGNED:
+    if x.dtype in dtypes.UNSIGNED:
         joined.low = 0
     return g.emit("Concat", parts, joined, axis=axis)
 

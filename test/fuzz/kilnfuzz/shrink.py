@@ -6,7 +6,7 @@ import time
 import onnx
 import onnx.helper as oh
 
-from . import engine, identities, types
+from . import engine, identities, dtypes
 
 
 def recorded(case):
@@ -57,7 +57,7 @@ class Shrinker:
             if port.name in self.case.values:
                 names.update({d: p.dim_param for d, p in zip(self.case.values[port.name].dims, port.type.tensor_type.shape.dim) if p.dim_param})
         dims = [d.sizes[0] if d.static else names.get(d, f"{name}_{i}") for i, d in enumerate(known.dims)]
-        return oh.make_tensor_value_info(name, oh.np_dtype_to_tensor_dtype(types.NUMPY[known.dtype]), dims)
+        return oh.make_tensor_value_info(name, oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[known.dtype]), dims)
 
     def one_output(self):
         graph = self.case.model.graph
@@ -78,7 +78,7 @@ class Shrinker:
                     continue
                 model = copy.deepcopy(self.case.model)
                 del model.graph.output[:]
-                model.graph.output.append(oh.make_tensor_value_info(name, oh.np_dtype_to_tensor_dtype(types.NUMPY[known.dtype]), None))
+                model.graph.output.append(oh.make_tensor_value_info(name, oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[known.dtype]), None))
                 if self.attempt(model):
                     return True
         return False

@@ -1,5 +1,5 @@
 """Attention and rotary embedding."""
-from .. import types
+from .. import dtypes
 from ..graph import require, result
 from ..sizes import Dim, derive, elements
 from . import op

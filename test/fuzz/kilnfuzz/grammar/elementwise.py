@@ -3,9 +3,9 @@ import math
 
 import numpy as np
 
-from .. import sizes, types
+from .. import sizes, dtypes
 from ..graph import Reject, require, result
-from ..types import FLOATS, INTS, NUMBERS
+from ..dtypes import FLOATS, INTS, NUMBERS
 from . import op
 
 # Unary operators: types, bounds of the result from those of the operand, range of operands they are used on, first opset.
@@ -50,7 +50,7 @@ def unary(name):
     dtypes, bounds, (least, most), since = UNARY[name]
 
     def make(g):
-        allowed = [t for t in dtypes if not (name == "Neg" and t in types.UNSIGNED)]
+        allowed = [t for t in dtypes if not (name == "Neg" and t in dtypes.UNSIGNED)]
         x = g.pick(allowed, where=lambda v: v.dtype in INTS or (v.low >= least and v.high <= most))
         low, high = bounds(x.low, x.high)
         if name in KEEPS_GRID:
@@ -203,7 +203,7 @@ def bounds_of(name, x, y):
         low, high = spread([a * b for a in (x.low, x.high) for b in (y.low, y.high)])
         grid = (x.grid or 0) * (y.grid or 0)
     if x.dtype in INTS:
-        return (*types.integer_range(x.dtype), 1) if max(abs(low), abs(high)) > types.integer_range(x.dtype)[1] else (low, high, 1)
+        return (*dtypes.integer_range(x.dtype), 1) if max(abs(low), abs(high)) > dtypes.integer_range(x.dtype)[1] else (low, high, 1)
     return low, high, arithmetic_grid(x, y, low, high, x.dtype, grid)
 
 
@@ -245,7 +245,7 @@ def divisor(g, x):
     """An operand whose elements are far from 0."""
     if x.dtype in INTS:
         g.tags.add("integer division")
-        return g.partner(x, low=1, high=9, grid=1) if g.chance(0.8) or x.dtype in types.UNSIGNED else g.partner(x, low=-7, high=-1, grid=1)
+        return g.partner(x, low=1, high=9, grid=1) if g.chance(0.8) or x.dtype in dtypes.UNSIGNED else g.partner(x, low=-7, high=-1, grid=1)
     fits = [v for v in g.values if v.dtype == x.dtype and v.low >= 0.2 and g.fits(x, v)]
     if fits and g.chance(0.5):
         return g.pick_one(fits)
@@ -286,12 +286,12 @@ def power(g):
         y = g.literal(number, other, g.pick_one([0, 0, 1]))
         most = max(x.most, 1) ** abs(number) if number >= 0 else 1 / x.low
         if x.dtype in INTS:
-            return binary_result(g, "Pow", x, y, *types.integer_range(x.dtype))
+            return binary_result(g, "Pow", x, y, *dtypes.integer_range(x.dtype))
         return binary_result(g, "Pow", x, y, -most if x.low < 0 else 0, most)
     if kind < 0.6:
         x = g.pick(INTS)
         y = g.partner(x, low=0, high=4, grid=1)
-        return binary_result(g, "Pow", x, y, *types.integer_range(x.dtype))
+        return binary_result(g, "Pow", x, y, *dtypes.integer_range(x.dtype))
     x = g.pick(FLOATS, where=lambda v: v.low >= 0.1 and v.high <= 8)
     y = g.partner(x, low=-2, high=2, grid=None)
     most = max(x.high, 1 / x.low) ** 2
@@ -323,7 +323,7 @@ def variadic(name, weight, since):
         if x.dtype in INTS:
             grid = 1
             if name == "Sum":
-                low, high = types.integer_range(x.dtype)
+                low, high = dtypes.integer_range(x.dtype)
         return g.emit(name, xs, result(x.dtype, dims, low, high, grid if name != "Mean" or x.dtype in INTS else None))
     op(name, weight, since)(make)
 
@@ -338,7 +338,7 @@ def clip(g):
     low, high = sorted(g.pick_one([-3, -2, -1, -0.5, 0, 0, 0.5, 1, 2, 6]) for _ in range(2))
     if x.dtype in INTS:
         low, high = int(low), int(high)
-    if x.dtype in types.UNSIGNED:
+    if x.dtype in dtypes.UNSIGNED:
         low, high = abs(low), abs(low) + abs(high)
     has_low, has_high = g.chance(0.8), g.chance(0.8)
     outcome = result(x.dtype, x.dims, max(x.low, low) if has_low else x.low, min(x.high, high) if has_high else x.high, x.grid and min(x.grid, 0.5))
@@ -393,7 +393,7 @@ def bitwise(name):
     def make(g):
         x = g.pick(INTS)
         y = g.partner(x)
-        return g.emit(name, [x, y], result(x.dtype, sizes.broadcast(x.dims, y.dims), *types.integer_range(x.dtype), 1))
+        return g.emit(name, [x, y], result(x.dtype, sizes.broadcast(x.dims, y.dims), *dtypes.integer_range(x.dtype), 1))
     op(name, 0.4, 18)(make)
 
 
@@ -404,7 +404,7 @@ for _name in ("BitwiseAnd", "BitwiseOr", "BitwiseXor"):
 @op("BitwiseNot", 0.4, since=18)
 def bitwise_not(g):
     x = g.pick(INTS)
-    return g.emit("BitwiseNot", [x], result(x.dtype, x.dims, *types.integer_range(x.dtype), 1))
+    return g.emit("BitwiseNot", [x], result(x.dtype, x.dims, *dtypes.integer_range(x.dtype), 1))
 
 
 @op("Where", 2.5, since=9)
@@ -425,19 +425,19 @@ def converted(g, x, to):
     if to == "bool":
         return 0, 1, 1
     if to in INTS:
-        least, most = types.integer_range(to)
+        least, most = dtypes.integer_range(to)
         if x.dtype in FLOATS and (low < least or high > most):
             g.tags.add("saturating cast")
         return (low, high, 1) if least <= low and high <= most else (least, most, 1)
-    require(max(abs(low), abs(high)) <= types.LARGEST[to])
+    require(max(abs(low), abs(high)) <= dtypes.LARGEST[to])
     steps = {"f64": 2**30, "f32": 2**20, "f16": 2**10, "bf16": 2**7}[to]
     return low, high, grid if grid and x.most / grid < steps else None
 
 
 @op("Cast", 3, since=6)
 def cast(g):
-    x = g.pick(types.ANY)
-    to = g.new_dtype() if g.chance(0.5) else g.pick_one(types.ANY)
+    x = g.pick(dtypes.ANY)
+    to = g.new_dtype() if g.chance(0.5) else g.pick_one(dtypes.ANY)
     if x.dtype in FLOATS and to not in FLOATS and g.chance(0.9):
         x = gridded(g)
     low, high, grid = converted(g, x, to)
@@ -446,13 +446,13 @@ def cast(g):
 
 def onnx_type(name):
     import onnx.helper as oh
-    return oh.np_dtype_to_tensor_dtype(types.NUMPY[name])
+    return oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[name])
 
 
 @op("CastLike", 0.6, since=15)
 def cast_like(g):
-    x = g.pick(types.ANY)
-    like = g.pick(types.ANY)
+    x = g.pick(dtypes.ANY)
+    like = g.pick(dtypes.ANY)
     if x.dtype in FLOATS and like.dtype not in FLOATS:
         x = gridded(g)
     low, high, grid = converted(g, x, like.dtype)
@@ -461,7 +461,7 @@ def cast_like(g):
 
 @op("Identity", 0.5)
 def identity(g):
-    x = g.pick(types.ANY)
+    x = g.pick(dtypes.ANY)
     return g.emit("Identity", [x], x)
 
 

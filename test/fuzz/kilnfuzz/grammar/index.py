@@ -1,7 +1,7 @@
 """Operators that compare positions, and losses that pick by class."""
 import math
 
-from .. import types
+from .. import dtypes
 from ..graph import require, result
 from ..sizes import Dim, elements
 from . import op
@@ -10,7 +10,7 @@ from .elementwise import attribute, gridded
 
 @op("Trilu", 1, since=14)
 def trilu(g):
-    x = g.pick(types.ANY, rank=(2, 4))
+    x = g.pick(dtypes.ANY, rank=(2, 4))
     k = g.literal(g.pick_one([0, 1, -1, 2, 5, -7]), "i64", g.pick_one([0, 0, 1])) if g.chance(0.4) else None
     return g.emit("Trilu", [x, k], result(x.dtype, x.dims, min(x.low, 0), max(x.high, 0), x.grid), upper=attribute(g, 1, 0))
 

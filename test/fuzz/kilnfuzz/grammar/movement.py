@@ -1,5 +1,5 @@
 """Operators that move, select, repeat or regroup elements."""
-from .. import sizes, types
+from .. import sizes, dtypes
 from ..graph import require, result
 from ..sizes import Dim, derive, elements, product
 from . import op
@@ -41,7 +41,7 @@ def regrouped(g, dims):
 
 @op("Reshape", 4)
 def reshape(g):
-    x = g.pick(types.ANY)
+    x = g.pick(dtypes.ANY)
     dims = regrouped(g, x.dims)
     spelled = [d.fixed if d.fixed is not None and (d.static or g.chance(0.3)) else d for d in dims]
     zero = any(d.least == 0 for d in dims)
@@ -63,7 +63,7 @@ def reshape(g):
 
 @op("Flatten", 1)
 def flatten(g):
-    x = g.pick(types.ANY)
+    x = g.pick(dtypes.ANY)
     axis = g.random.randint(0, x.rank)
     spelled = axis - x.rank if g.opset >= 11 and axis < x.rank and g.chance(0.3) else None if axis == 1 and g.chance(0.5) else axis
     require(x.rank > 0 or spelled is not None)
@@ -77,7 +77,7 @@ def axes_operand(g, x, axes, since=13):
 
 @op("Squeeze", 1.5)
 def squeeze(g):
-    x = g.pick(types.ANY, rank=(1, 5))
+    x = g.pick(dtypes.ANY, rank=(1, 5))
     ones = [i for i, d in enumerate(x.dims) if d.is_(1)]
     require(ones)
     if all(d.static for d in x.dims) and g.chance(0.3):
@@ -89,7 +89,7 @@ def squeeze(g):
 
 @op("Unsqueeze", 1.5)
 def unsqueeze(g):
-    x = g.pick(types.ANY, rank=(0, 4))
+    x = g.pick(dtypes.ANY, rank=(0, 4))
     rank = x.rank + g.pick_one([1, 1, 2])
     axes = g.random.sample(range(rank), rank - x.rank)
     rest = iter(x.dims)
@@ -100,7 +100,7 @@ def unsqueeze(g):
 
 @op("Transpose", 4)
 def transpose(g):
-    x = g.pick(types.ANY, rank=(0, 5))
+    x = g.pick(dtypes.ANY, rank=(0, 5))
     perm = list(range(x.rank))
     if x.rank >= 2 and g.chance(0.4):  # the last two
         perm[-1], perm[-2] = perm[-2], perm[-1]
@@ -116,7 +116,7 @@ def transpose(g):
 
 @op("Concat", 3)
 def concat(g):
-    x = g.pick(types.ANY, rank=(1, 5))
+    x = g.pick(dtypes.ANY, rank=(1, 5))
     axis = g.random.randrange(x.rank)
     xs = [x]
     for _ in range(g.pick_one([0, 1, 1, 1, 2])):
@@ -138,7 +138,7 @@ def concat(g):
 
 @op("Split", 2.5, since=2)
 def split(g):
-    x = g.pick(types.ANY, rank=(1, 5))
+    x = g.pick(dtypes.ANY, rank=(1, 5))
     axis = g.random.randrange(x.rank)
     size = x.dims[axis]
     parts = g.pick_one([1, 2, 2, 3, 4])
@@ -173,9 +173,8 @@ def slice_size(start, end, step, size):
     if step > 0:
         start, end = (min(max(v + size if v < 0 else v, 0), size) for v in (start, end))
         return max(0, -(-(end - start) // step))
-    start = min(max(start + size if start < 0 else start, 0), size - 1) if size else 0
-    end = min(max(end + size if end < 0 else end, -1), size)
-    return max(0, -((start - end) // step)) if size else 0
+    start, end = (min(max(v + size if v < 0 else v, -1), size - 1) for v in (start, end))
+    return max(0, -(-(start - end) // -step))
 
 
 FAR = 2**31 - 1
@@ -196,7 +195,7 @@ def slice_bounds(g, dim, steps):
 
 @op("Slice", 4)
 def slices(g):
-    x = g.pick(types.ANY, rank=(1, 5))
+    x = g.pick(dtypes.ANY, rank=(1, 5))
     axes = sorted(g.random.sample(range(x.rank), g.pick_one([1, 1, 1, 2, x.rank]) if x.rank > 1 else 1)[:x.rank])
     if g.chance(0.3):
         g.random.shuffle(axes)
@@ -235,7 +234,7 @@ def indices(g, dims, least, negative=True):
 
 @op("Gather", 3)
 def gather(g):
-    x = g.pick(types.ANY, rank=(1, 4))
+    x = g.pick(dtypes.ANY, rank=(1, 4))
     axis = g.random.randrange(x.rank)
     at = indices(g, g.new_dims(g.pick_one([0, 1, 1, 2])), x.dims[axis].least)
     dims = x.dims[:axis] + at.dims + x.dims[axis + 1:]
@@ -244,7 +243,7 @@ def gather(g):
 
 @op("GatherElements", 1, since=11)
 def gather_elements(g):
-    x = g.pick(types.ANY, rank=(1, 4))
+    x = g.pick(dtypes.ANY, rank=(1, 4))
     axis = g.random.randrange(x.rank)
     dims = list(x.dims)
     dims[axis] = g.new_dim()
@@ -255,7 +254,7 @@ def gather_elements(g):
 
 @op("GatherND", 1, since=11)
 def gather_nd(g):
-    x = g.pick(types.ANY, rank=(1, 4))
+    x = g.pick(dtypes.ANY, rank=(1, 4))
     batch = g.pick_one([0, 0, 1]) if g.opset >= 12 and x.rank > 1 else 0
     count = g.random.randint(1, x.rank - batch)
     least = min(d.least for d in x.dims[batch:batch + count])
@@ -269,7 +268,7 @@ def gather_nd(g):
 
 @op("Pad", 3, since=2)
 def pad(g):
-    x = g.pick(types.NUMBERS, rank=(1, 4))
+    x = g.pick(dtypes.NUMBERS, rank=(1, 4))
     modes = ["constant", "constant", "constant", "reflect", "edge"] + (["wrap"] if g.opset >= 19 else [])
     mode = g.pick_one(modes)
     least = [d.least for d in x.dims]
@@ -287,14 +286,14 @@ def pad(g):
     dims = [derive(lambda s: s + pads[i] + pads[i + x.rank], d) for i, d in enumerate(x.dims)]
     require(all(d.least >= 0 for d in dims))
     number = g.pick_one([0, 0, 1, -2, 0.5]) if mode == "constant" else 0
-    if x.dtype not in types.FLOATS:
+    if x.dtype not in dtypes.FLOATS:
         number = abs(int(number))
     outcome = result(x.dtype, dims, min(x.low, number), max(x.high, number), x.grid and min(x.grid, 0.5))
-    if x.dtype in types.INTS:
+    if x.dtype in dtypes.INTS:
         outcome.grid = 1
     spelled = None if mode == "constant" and g.chance(0.5) else mode
     if g.opset < 11:
-        require(x.dtype in types.FLOATS)
+        require(x.dtype in dtypes.FLOATS)
         return g.emit("Pad", [x], outcome, pads=pads, value=float(number) if number else None, mode=spelled)
     axes = None
     if g.opset >= 18 and g.chance(0.4):
@@ -307,7 +306,7 @@ def pad(g):
 
 @op("Tile", 1.5, since=6)
 def tile(g):
-    x = g.pick(types.ANY, rank=(0, 4))
+    x = g.pick(dtypes.ANY, rank=(0, 4))
     repeats = [g.pick_one([1, 1, 1, 2, 3, 0 if g.chance(0.05) else 1]) for _ in range(x.rank)]
     dims = [derive(lambda s: s * r, d) for d, r in zip(x.dims, repeats)]
     return g.emit("Tile", [x, g.ints(repeats)], like(x, dims))
@@ -315,7 +314,7 @@ def tile(g):
 
 @op("Expand", 3, since=8)
 def expand(g):
-    x = g.pick(types.ANY, rank=(0, 4))
+    x = g.pick(dtypes.ANY, rank=(0, 4))
     dims = [g.new_dim() if d.is_(1) and g.chance(0.6) else d for d in x.dims]
     front = list(g.new_dims(g.pick_one([0, 0, 1, 1, 2]))) if g.chance(0.7) else [Dim.of(1)]
     asked = front + dims

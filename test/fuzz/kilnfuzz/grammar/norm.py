@@ -1,7 +1,7 @@
 """Normalisations."""
 import math
 
-from .. import types
+from .. import dtypes
 from ..graph import require, result
 from ..sizes import Dim, elements
 from . import op

@@ -1,10 +1,10 @@
 """Matrix products."""
 import math
 
-from .. import sizes, types
+from .. import sizes, dtypes
 from ..graph import require, result
 from ..sizes import Dim, elements
-from ..types import FLOATS, INTS
+from ..dtypes import FLOATS, INTS
 from . import op
 from .elementwise import attribute
 
@@ -18,7 +18,7 @@ def product_bound(x, y, inner):
 
 def product_result(x, y, dims, inner):
     if x.dtype in INTS:
-        return result(x.dtype, dims, *types.integer_range(x.dtype), 1)
+        return result(x.dtype, dims, *dtypes.integer_range(x.dtype), 1)
     most = product_bound(x, y, inner.most)
     exact = x.grid and y.grid and x.dtype in ("f32", "f64") and most / (x.grid * y.grid) < 2**18
     return result(x.dtype, dims, -most, most, x.grid * y.grid if exact else None)
@@ -26,7 +26,7 @@ def product_result(x, y, dims, inner):
 
 def weights(g, dtype, dims, **bounds):
     """An operand that is mostly a constant."""
-    bounds = bounds or ({"low": -1, "high": 1, "grid": None} if dtype in FLOATS else {"low": 0 if dtype in types.UNSIGNED else -3, "high": 3, "grid": 1})
+    bounds = bounds or ({"low": -1, "high": 1, "grid": None} if dtype in FLOATS else {"low": 0 if dtype in dtypes.UNSIGNED else -3, "high": 3, "grid": 1})
     static = all(d.fixed is not None for d in dims)
     return g.source(dtype, dims, constant=static and g.chance(0.6), **bounds)
 
@@ -116,5 +116,5 @@ def einsum(g):
     require(elements(dims) * max(summed.most, 1) <= g.work)
     most = math.prod(v.most for v in operands) * max(summed.most, 1)
     if x.dtype in INTS:
-        return g.emit("Einsum", operands, result(x.dtype, dims, *types.integer_range(x.dtype), 1), equation=equation)
+        return g.emit("Einsum", operands, result(x.dtype, dims, *dtypes.integer_range(x.dtype), 1), equation=equation)
     return g.emit("Einsum", operands, result(x.dtype, dims, -most, most), equation=equation)

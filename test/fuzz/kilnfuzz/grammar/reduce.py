@@ -1,10 +1,10 @@
 """Reductions, softmax and its relatives, positions of extremes."""
 import math
 
-from .. import sizes, types
+from .. import sizes, dtypes
 from ..graph import require, result
 from ..sizes import Dim
-from ..types import FLOATS, INTS, NUMBERS
+from ..dtypes import FLOATS, INTS, NUMBERS
 from . import op
 from .elementwise import attribute, gridded
 
@@ -67,7 +67,7 @@ def reduction(kind, weight):
             bounds = reduce_bounds(kind, x, count.most)
         grid = x.grid if kind in ("Max", "Min") else 1 if x.dtype in INTS else None
         if x.dtype in INTS and kind not in ("Max", "Min", "Mean"):
-            bounds = types.integer_range(x.dtype)
+            bounds = dtypes.integer_range(x.dtype)
         return g.emit(name, inputs, result(x.dtype, reduced_dims(x, axes, keep), *bounds, grid), **more)
     op(name, weight)(make)
 

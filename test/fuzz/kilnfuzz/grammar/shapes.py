@@ -1,7 +1,7 @@
 """Shapes as values: arithmetic on them, and what is made from them."""
 import numpy as np
 
-from .. import sizes, types
+from .. import sizes, dtypes
 from ..graph import Reject, require, result
 from ..sizes import Dim, SETS, elements
 from . import op
@@ -9,7 +9,7 @@ from . import op
 
 def known(g, array_at, dtype="i64"):
     """A result whose elements the sizes decide. array_at: set of sizes -> elements."""
-    arrays = tuple(np.asarray(array_at(i), types.NUMPY[dtype]) for i in range(SETS))
+    arrays = tuple(np.asarray(array_at(i), dtypes.NUMPY[dtype]) for i in range(SETS))
     require(len({a.shape for a in arrays}) == 1)
     low, high = (min(int(a.min()) for a in arrays), max(int(a.max()) for a in arrays)) if arrays[0].size else (0, 0)
     require(-2**31 < low and high < 2**31)
@@ -33,7 +33,7 @@ def compute_shape(g, x, start, end):
 
 @op("Shape", 1.5)
 def shape(g):
-    x = g.pick(types.ANY)
+    x = g.pick(dtypes.ANY)
     if g.opset >= 15 and g.chance(0.4):
         return compute_shape(g, x, g.pick_one([None, 0, 1, -1, -2]), g.pick_one([None, -1, 2, x.rank]))
     return shape_of(g, x)
@@ -41,7 +41,7 @@ def shape(g):
 
 @op("Size", 0.5)
 def size(g):
-    x = g.pick(types.ANY)
+    x = g.pick(dtypes.ANY)
     return g.node("Size", [x], [known(g, lambda i: int(np.prod([d.sizes[i] for d in x.dims], dtype=np.int64)))])
 
 
@@ -168,7 +168,7 @@ def constant_of_shape(g):
         number = g.pick_one([0, 1, 2])
         if dtype == "bool":
             number = min(number, 1)
-        more["value"] = numpy_helper.from_array(np.full([1], number, types.NUMPY[dtype]))
+        more["value"] = numpy_helper.from_array(np.full([1], number, dtypes.NUMPY[dtype]))
     return g.emit("ConstantOfShape", [shape_operand(g, dims)], result(dtype, dims, number, number, 1), **more)
 
 
@@ -191,7 +191,7 @@ def ranges(g):
 
 @op("EyeLike", 0.5, since=9)
 def eye_like(g):
-    x = g.pick(types.NUMBERS, rank=2)
+    x = g.pick(dtypes.NUMBERS, rank=2)
     dtype = g.pick_one([None, "f32", "i64", "bool", "f16", "i32"])
     from .elementwise import onnx_type
     return g.emit("EyeLike", [x], result(dtype or x.dtype, x.dims, 0, 1, 1), dtype=onnx_type(dtype) if dtype else None, k=g.pick_one([None, 0, 1, -1, 3]))
@@ -214,7 +214,7 @@ def size_vector(g, fits):
 
 @op("Slice", 1, since=10)
 def slice_to_size(g):
-    x = g.pick(types.ANY, rank=(1, 4))
+    x = g.pick(dtypes.ANY, rank=(1, 4))
     axis = g.random.randrange(x.rank)
     bound = size_vector(g, lambda s, i: True)
     low = g.chance(0.4)
@@ -227,7 +227,7 @@ def slice_to_size(g):
 
 @op("Tile", 0.6, since=6)
 def tile_by_size(g):
-    x = g.pick(types.ANY, rank=1)
+    x = g.pick(dtypes.ANY, rank=1)
     count = size_vector(g, lambda s, i: 0 <= s <= 20)
     from .movement import like
     return g.emit("Tile", [x, count], like(x, [Dim(int(b[0]) * s for b, s in zip(count.known, x.dims[0].sizes))]))
@@ -235,7 +235,7 @@ def tile_by_size(g):
 
 @op("Pad", 0.6, since=11)
 def pad_by_size(g):
-    x = g.pick(types.FLOATS, rank=1)
+    x = g.pick(dtypes.FLOATS, rank=1)
     amount = size_vector(g, lambda s, i: 0 <= s <= 20)
     from .movement import like
     pads = compute(g, "Concat", [g.ints([0]), amount], lambda a, b: np.concatenate([a, b]), axis=0)

@@ -1,7 +1,7 @@
 """Convolutions and pools."""
 import math
 
-from .. import types
+from .. import dtypes
 from ..graph import require, result
 from ..sizes import Dim, derive, elements
 from . import op
@@ -64,7 +64,7 @@ IMAGES = ("f32",) * 24 + ("f64", "f16", "bf16")
 
 def image(g):
     """Something with channels and one to three spatial dims."""
-    fits = [v for v in g.values if v.dtype in types.FLOATS and 3 <= v.rank <= 5 and all(d.least > 0 for d in v.dims)]
+    fits = [v for v in g.values if v.dtype in dtypes.FLOATS and 3 <= v.rank <= 5 and all(d.least > 0 for d in v.dims)]
     if fits and g.chance(0.8):
         return g.random.choice(fits[-3:] if g.chance(0.7) else fits)
     rank = g.pick_one([3, 4, 4, 4, 4, 4, 5])
