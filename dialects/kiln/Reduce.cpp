@@ -38,7 +38,8 @@ std::optional<SizeValues> ReduceOp::inferSizeValues(ShapeContext &context) {
   if (getRank(getX().getType()) != 1 || getAxes().size() != 1)
     return std::nullopt;
   auto values = context.values(getX());
-  if (!values || values->empty())
+  static constexpr llvm::StringLiteral followed[] = {"prod", "sum", "max", "min"};
+  if (!values || values->empty() || !llvm::is_contained(followed, getKind()))
     return std::nullopt;
   SizeExpr result = values->front();
   for (const SizeExpr &value : llvm::drop_begin(*values)) {
@@ -48,10 +49,8 @@ std::optional<SizeValues> ReduceOp::inferSizeValues(ShapeContext &context) {
       result = result + value;
     else if (getKind() == "max")
       result = SizeExpr::max(result, value);
-    else if (getKind() == "min")
-      result = SizeExpr::min(result, value);
     else
-      return std::nullopt;
+      result = SizeExpr::min(result, value);
   }
   return SizeValues{result};
 }

@@ -59,3 +59,18 @@ func.func @ambiguous(%x: tensor<?xf32, #kiln.dims<[A]>>, %y: tensor<?xf32, #kiln
   %r = kiln.reshape %a, %shape : (tensor<?xf32>, tensor<2xi64>) -> tensor<?x?xf32>
   return %r : tensor<?x?xf32>
 }
+
+// -----
+
+// Of a single size, too, only its sum, product and extremes are the size: not its square.
+// CHECK-LABEL: @one_size
+// CHECK: kiln.reduce {{.*}} kind = "sum_square"
+// CHECK: kiln.expand {{.*}} -> tensor<?xf32
+func.func @one_size(%x: tensor<?xf32, #kiln.dims<[N]>>, %y: tensor<f32>) -> (tensor<?xf32>, tensor<?xf32, #kiln.dims<[N]>>) attributes {kiln.sizes = ["N"]} {
+  %s = kiln.shape %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1xi64>
+  %q = kiln.reduce %s {kind = "sum_square", axes = array<i64: 0>, keepdims = 1 : i64} : (tensor<1xi64>) -> tensor<1xi64>
+  %e = kiln.expand %y, %q : (tensor<f32>, tensor<1xi64>) -> tensor<?xf32>
+  %p = kiln.reduce %s {kind = "prod", axes = array<i64: 0>, keepdims = 1 : i64} : (tensor<1xi64>) -> tensor<1xi64>
+  %f = kiln.expand %y, %p : (tensor<f32>, tensor<1xi64>) -> tensor<?xf32, #kiln.dims<[N]>>
+  return %e, %f : tensor<?xf32>, tensor<?xf32, #kiln.dims<[N]>>
+}
