@@ -187,11 +187,11 @@ void KernelGraph::materialize(KernelOracle &oracle) {
     keys.push_back({kernel, position(group.anchor)});
   }
   // Users first. Copied originals whose last user was a kernel go too.
-  llvm::DenseSet<Operation *> erased;
+  llvm::DenseSet<Operation *> erased, copied;
+  for (const Group &group : groups)
+    copied.insert(group.copied.begin(), group.copied.end());
   for (Operation *op : llvm::reverse(order)) {
-    bool unused =
-        op->getNumResults() == 1 && op->use_empty() &&
-        (isConstant(op->getResult(0)) || llvm::any_of(groups, [&](const Group &g) { return g.copied.contains(op); }));
+    bool unused = op->getNumResults() == 1 && op->use_empty() && (isConstant(op->getResult(0)) || copied.contains(op));
     if (isGrouped(op) || unused) {
       erased.insert(op);
       op->erase();

@@ -66,7 +66,7 @@ public:
   }
 
   /// Kernel symbols in order of first use, by what determines their code.
-  static FlatSymbolRefAttr kernelSymbol(ModuleOp module, KernelOp op, int64_t launches);
+  FlatSymbolRefAttr kernelSymbol(ModuleOp module, KernelOp op, int64_t launches);
 
 private:
   static constexpr int64_t never = std::numeric_limits<int64_t>::max();
@@ -390,27 +390,32 @@ private:
   SmallVector<Value> outputs;
   Value lastConstant;
   SizeTable sizes;
-  std::set<std::string> checked; // checks of checkDims
+  std::set<std::string> checked;                        // checks of checkDims
+  DenseMap<mlir::Attribute, plan_ir::KernelOp> kernels; // by kernelSymbol's key
+  plan_ir::KernelOp lastKernel;
 };
 
+/// The kernel of that family, problem and configuration, which launches share.
 FlatSymbolRefAttr Bufferizer::kernelSymbol(ModuleOp module, KernelOp op, int64_t launches) {
   auto family = op->getAttrOfType<StringAttr>("family"), problem = op->getAttrOfType<StringAttr>("problem"),
        config = op->getAttrOfType<StringAttr>("config");
-  int64_t count = 0;
-  Operation *after = nullptr;
-  for (auto kernel : module.getOps<plan_ir::KernelOp>()) {
-    if (kernel.getFamilyAttr() == family && kernel.getProblemAttr() == problem && kernel.getConfigAttr() == config)
-      return FlatSymbolRefAttr::get(kernel.getSymNameAttr());
-    ++count;
-    after = kernel;
-  }
   OpBuilder b(module.getContext());
-  if (after)
-    b.setInsertionPointAfter(after);
-  else
-    b.setInsertionPointToStart(module.getBody());
-  auto kernel = b.create<plan_ir::KernelOp>(module.getLoc(), b.getStringAttr("k" + Twine(count)), family, config,
-                                            problem, b.getI64IntegerAttr(launches));
+  auto keyOf = [&](StringAttr f, StringAttr p, StringAttr c) { return b.getArrayAttr({f, p, c}); };
+  if (kernels.empty()) // those of other functions
+    for (auto kernel : module.getOps<plan_ir::KernelOp>()) {
+      kernels[keyOf(kernel.getFamilyAttr(), kernel.getProblemAttr(), kernel.getConfigAttr())] = kernel;
+      lastKernel = kernel;
+    }
+  plan_ir::KernelOp &kernel = kernels[keyOf(family, problem, config)];
+  if (!kernel) {
+    if (lastKernel)
+      b.setInsertionPointAfter(lastKernel);
+    else
+      b.setInsertionPointToStart(module.getBody());
+    kernel = b.create<plan_ir::KernelOp>(module.getLoc(), b.getStringAttr("k" + Twine(kernels.size() - 1)), family,
+                                         config, problem, b.getI64IntegerAttr(launches));
+    lastKernel = kernel;
+  }
   return FlatSymbolRefAttr::get(kernel.getSymNameAttr());
 }
 

@@ -14,6 +14,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
 
+#include <set>
+
 using namespace mlir;
 
 namespace kiln {
@@ -93,6 +95,9 @@ public:
       readersLeft.push_back(piece.readers);
   }
 
+  /// How many steps still read a piece.
+  int left(int piece) const { return readersLeft[piece]; }
+
   /// By how much more memory is live after `step`.
   int64_t growth(const Step &step) const {
     int64_t bytes = 0;
@@ -125,29 +130,35 @@ private:
 
 std::vector<int> greedyOrder(Graph &graph, int64_t &peak) {
   Meter meter(graph);
-  std::vector<int> ready,
-      order; // `ready` stays sorted: the first best one is the earliest of the model
-  std::vector<int> waiting;
-  for (size_t i = 0; i < graph.steps.size(); ++i) {
+  std::vector<int> waiting, order;
+  std::vector<SmallVector<int>> readersOf(graph.pieces.size());
+  std::vector<int64_t> growthOf(graph.steps.size());
+  std::set<std::pair<int64_t, int>> ready; // growth and step: first the best one, of equals the earliest of the model
+  auto makeReady = [&](int step) {
+    growthOf[step] = meter.growth(graph.steps[step]);
+    ready.emplace(growthOf[step], step);
+  };
+  for (int i = 0; i < static_cast<int>(graph.steps.size()); ++i) {
+    for (int piece : graph.steps[i].reads)
+      readersOf[piece].push_back(i);
     waiting.push_back(graph.steps[i].waiting);
     if (!waiting.back())
-      ready.push_back(static_cast<int>(i));
+      makeReady(i);
   }
   while (!ready.empty()) {
-    size_t best = 0;
-    int64_t bestGrowth = meter.growth(graph.steps[ready[0]]);
-    for (size_t i = 1; i < ready.size(); ++i)
-      if (int64_t growth = meter.growth(graph.steps[ready[i]]); growth < bestGrowth) {
-        best = i;
-        bestGrowth = growth;
-      }
-    int chosen = ready[best];
-    ready.erase(ready.begin() + static_cast<ptrdiff_t>(best));
+    int chosen = ready.begin()->second;
+    ready.erase(ready.begin());
     meter.run(graph.steps[chosen]);
     order.push_back(chosen);
+    // Who is the last to read a piece now frees it.
+    for (int piece : graph.steps[chosen].reads)
+      if (meter.left(piece) == 1)
+        for (int reader : readersOf[piece])
+          if (ready.erase({growthOf[reader], reader}))
+            makeReady(reader);
     for (int user : graph.steps[chosen].users)
       if (--waiting[user] == 0)
-        ready.insert(std::upper_bound(ready.begin(), ready.end(), user), user);
+        makeReady(user);
   }
   peak = meter.peak;
   return order;
