@@ -383,8 +383,9 @@ struct SizeExprBuilder {
 
 namespace {
 
+/// Words of expressions, and the one that begins a relation of the size table.
 bool isGrammarWord(std::string_view name) {
-  for (std::string_view word : {"floordiv", "ceildiv", "mod", "min", "max", "invalid"})
+  for (std::string_view word : {"floordiv", "ceildiv", "mod", "min", "max", "invalid", "check"})
     if (name == word)
       return true;
   return false;

@@ -92,3 +92,22 @@ def test_a_callers_name_is_no_size_that_the_compiler_named(tmp_path):
     x = np.ones((1, 4, 16, 40), np.float32)
     expected = kiln.compile(model, target="interpreter").run({"x": x})["y"]
     np.testing.assert_allclose(kiln.load(artifact).run({"x": x})["y"], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["check", "in", "floordiv", "min", "%", "check a == b", "<="])
+def test_words_of_the_size_table_as_names(name):
+    """Sizes with a range and with a definition: both lines begin with the name."""
+    model = kiln.compile(graph([("MaxPool", ["x"], ["y"], {"kernel_shape": [3], "strides": [2]})], {"x": ("float32", [1, 1, name])},
+                               {"y": ("float32", None)}))
+    x = np.arange(9, dtype=np.float32)
+    assert (model.run({"x": x[None, None]})["y"] == [[[2, 4, 6, 8]]]).all()
+
+
+def test_scales_that_broadcast_to_a_size_that_only_a_run_tells():
+    model = kiln.compile(graph([("RMSNormalization", ["x", "s"], ["y"], {"axis": 1, "epsilon": 0.0})],
+                               {"x": ("float32", ["N", "A", "B"]), "s": ("float32", [1, "S"])}, {"y": ("float32", None)}, opset=23))
+    x = np.full((1, 2, 3), 2, np.float32)
+    assert (model.run({"x": x, "s": np.array([[1, 2, 3]], np.float32)})["y"] == [[[1, 2, 3]] * 2]).all()
+    assert (model.run({"x": x, "s": np.array([[3]], np.float32)})["y"] == 3).all()
+    with pytest.raises(kiln.InputError, match="KILN-E0508"):
+        model.run({"x": x, "s": np.ones((1, 2), np.float32)})

@@ -15,7 +15,7 @@ MODES = {"graphs": generate, "windows": chain}
 def matrix_of(text):
     names = []
     for part in text.split(","):
-        names += oracles.MATRICES.get(part) or [part]
+        names += oracles.MATRICES.get(part, [part])
     for name in names:
         if name not in oracles.ORACLES:
             sys.exit(f"no oracle is called {name!r}; there are {', '.join(oracles.ORACLES)}, and the sets {', '.join(oracles.MATRICES)}")
@@ -27,14 +27,17 @@ class Progress:
 
     def __init__(self, total):
         self.total, self.started, self.shown = total, time.monotonic(), 0.0
-        self.cases = self.runs = self.findings = 0
+        self.cases = self.findings = 0
+        self.examples = {}  # reason: seed of the first case
         self.codes, self.skipped, self.seconds = collections.Counter(), collections.Counter(), collections.Counter()
 
-    def take(self, found, skipped, codes, seconds):
+    def take(self, seed, found, skipped, codes, seconds):
         self.cases += 1
         self.findings += bool(found)
         self.codes.update(codes)
         self.skipped.update(skipped)
+        for reason in skipped:
+            self.examples.setdefault(reason, seed)
         self.seconds.update(seconds)
         if time.monotonic() - self.shown > (1 if sys.stderr.isatty() else 60):
             self.shown = time.monotonic()
@@ -50,7 +53,7 @@ class Progress:
         if refused:
             lines.append("runs that every way refuses: " + ", ".join(f"E{code:04d} {n}" for code, n in sorted(self.codes.items()) if code))
         for reason in sorted(k for k in self.skipped if k != "unsupported" and self.skipped[k]):
-            lines.append(f"  {self.skipped[reason]} x {reason[:200]}")
+            lines.append(f"  {self.skipped[reason]} x {reason[:200]} (seed {self.examples[reason]})")
         return lines
 
 
@@ -59,11 +62,16 @@ def run(args):
     record, progress = findings.Record(args.out), Progress(args.graphs)
     deadline = time.monotonic() + 60 * args.minutes if args.minutes else None
     for seed, found, skipped, codes, seconds in campaign.campaign(make, range(args.seed, args.seed + args.graphs), matrix, args.jobs, deadline):
-        progress.take(found, skipped, codes, seconds)
+        progress.take(seed, found, skipped, codes, seconds)
         for finding in found:
+            if finding.kind == "exception":  # a mistake of the fuzzer's own
+                print(f"seed {seed}: {finding.detail}", flush=True)
+                continue
             command = f"test/fuzz/fuzz.py one {seed}{' --mode ' + args.mode if args.mode != 'graphs' else ''} --matrix {args.matrix}"
             if folder := record.add(make(seed), finding, command):
                 print(f"seed {seed}: {finding.oracle}: {finding.kind} at set {finding.at}: {finding.detail[:400]}\n  again: {command}\n  shrunk: {folder}", flush=True)
+        if found and args.first:
+            break
     print("\n".join(progress.summary()))
     for name, count in record.count.most_common():
         print(f"  {count} x {name}: {' '.join(findings.operators(findings.load(record.folder / name).model))}")
@@ -122,7 +130,8 @@ def main(arguments=None):
     sub.add_argument("--seed", type=int, default=0, help="of the first case; the others follow")
     sub.add_argument("--mode", choices=MODES, default="graphs")
     sub.add_argument("--jobs", type=int, default=campaign.cores())
-    sub.add_argument("--minutes", type=float)
+    sub.add_argument("--minutes", type=float, help="start no case after these")
+    sub.add_argument("--first", action="store_true", help="end at the first finding")
     sub.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/fuzz"), help="folder for findings (default: build/fuzz)")
     sub = command("one", one, "examine one seed's case again")
     sub.add_argument("seed", type=int)

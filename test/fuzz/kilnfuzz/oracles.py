@@ -31,8 +31,8 @@ class Examination:
         with self.timed("interpreter"):
             self.base = engine.run_all(engine.compiled(self.data, target="interpreter"), case.feeds)
         for at, outcome in enumerate(self.base):
-            if outcome.internal:
-                self.report("interpreter", "internal", at, outcome.text)
+            if not outcome.ok and not outcome.unsupported:  # what the generator makes is valid
+                self.report("interpreter", "internal" if outcome.internal else "rejected", at, outcome.text)
 
     @contextlib.contextmanager
     def timed(self, oracle):
@@ -222,6 +222,7 @@ def closure(name):
 
 
 MATRICES = {
+    "interpreter": [],
     "host": ["host"],
     "full": list(ORACLES),
 }

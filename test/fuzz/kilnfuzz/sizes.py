@@ -88,7 +88,8 @@ def elements(dims):
 
 
 def random_size(random):
-    return random.choice(LARGE if random.random() < 0.08 else COMMON)
+    kind = random.random()
+    return random.choice(LARGE) if kind < 0.08 else random.randint(1, 24) if kind < 0.35 else random.choice(COMMON)
 
 
 def random_symbol_sizes(random):

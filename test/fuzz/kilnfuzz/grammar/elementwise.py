@@ -47,10 +47,10 @@ KEEPS_GRID = ("Relu", "Abs", "Neg")
 
 
 def unary(name):
-    dtypes, bounds, (least, most), since = UNARY[name]
+    takes, bounds, (least, most), since = UNARY[name]
 
     def make(g):
-        allowed = [t for t in dtypes if not (name == "Neg" and t in dtypes.UNSIGNED)]
+        allowed = [t for t in takes if not (name == "Neg" and t in dtypes.UNSIGNED)]
         x = g.pick(allowed, where=lambda v: v.dtype in INTS or (v.low >= least and v.high <= most))
         low, high = bounds(x.low, x.high)
         if name in KEEPS_GRID:
