@@ -101,5 +101,5 @@ def generate(seed):
     graph.opset = graph.pick_one(OPSETS)
     if graph.chance(0.8):  # most models keep to few types
         graph.types = {graph.new_dtype(dtypes.FLOATS), "i64", "bool"} | ({graph.new_dtype()} if graph.chance(0.5) else set())
-    add_nodes(graph, graph.pick_one([1, 2, 3, 3, 4, 4, 5, 6, 7, 8, 10, 13]))
+    add_nodes(graph, graph.pick_one([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16]))
     return finish(graph, seed)

@@ -65,6 +65,7 @@ class Graph:
         self.values, self.nodes, self.inputs = [], [], []
         self.initializers = {}  # name: array
         self.symbols = {}       # name: Dim
+        self.usual = [sizes.random_size(self.random) for _ in range(4)]  # sizes recur within a model
         self.symbolic = self.random.choice([0, 0, 0.3, 0.6, 1])  # share of unknown sizes
         self.constants = self.random.choice([0.1, 0.3, 0.6])     # share of constants among new values
         self.elements, self.work = (40000, 3000000) if self.random.random() < 0.05 else (3000, 300000)  # most of a tensor, of a product
@@ -101,7 +102,7 @@ class Graph:
             return self.symbol()
         if self.elements > 3000 and self.chance(0.4):
             return Dim.of(self.pick_one(sizes.LARGE))
-        return Dim.of(0 if self.chance(0.01) else sizes.random_size(self.random))
+        return Dim.of(0 if self.chance(0.01) else self.pick_one(self.usual) if self.chance(0.6) else sizes.random_size(self.random))
 
     def new_dims(self, rank):
         dims = [self.new_dim() for _ in range(rank)]
