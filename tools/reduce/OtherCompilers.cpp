@@ -27,16 +27,23 @@ static constexpr const char *loweringPasses =
     " --convert-vector-to-scf --convert-scf-to-cf --convert-vector-to-llvm=reassociate-fp-reductions=true"
     " --convert-math-to-llvm --convert-arith-to-llvm --convert-cf-to-llvm --reconcile-unrealized-casts ";
 
-static Result<KernelImage> makeWithTools(Emission &emission, const TargetInfo &target, const std::string &opt,
-                                         const std::string &translate, const std::string &llc,
-                                         const std::string &folder) {
+struct Tools {
+  std::string opt = findTool("mlir-opt"), translate = findTool("mlir-translate"), llc = findTool("llc"),
+              objcopy = findTool("objcopy");
+  bool complete() const { return !opt.empty() && !translate.empty() && !llc.empty() && !objcopy.empty(); }
+};
+
+static Result<KernelImage> makeWithTools(Emission &emission, const TargetInfo &target, const Tools &tools,
+                                         const std::string &level, const std::string &folder) {
   std::string text, stem = "'" + folder + "'/other";
   llvm::raw_string_ostream(text) << **emission.module;
   KILN_TRY(writeFile(folder + "/other.mlir", std::as_bytes(std::span(text))));
-  KILN_TRY(runTool(opt + loweringPasses + stem + ".mlir -o " + stem + ".llvm.mlir"));
-  KILN_TRY(runTool(translate + " --mlir-to-llvmir " + stem + ".llvm.mlir -o " + stem + ".ll"));
-  KILN_TRY(runTool(llc + " --relocation-model=pic -filetype=obj -mcpu=" + target.llvmCpu() + " -mattr='" +
-                   target.llvmFeatures() + "' " + stem + ".ll -o " + stem + ".o"));
+  KILN_TRY(runTool(tools.opt + loweringPasses + stem + ".mlir -o " + stem + ".llvm.mlir"));
+  KILN_TRY(runTool(tools.translate + " --mlir-to-llvmir " + stem + ".llvm.mlir -o " + stem + ".ll"));
+  KILN_TRY(runTool(tools.llc + " " + level + " --relocation-model=pic -filetype=obj -mcpu=" + target.llvmCpu() +
+                   " -mattr='" + target.llvmFeatures() + "' " + stem + ".ll -o " + stem + ".o"));
+  // Kiln's functions never unwind, which it says in a way that is lost here.
+  KILN_TRY(runTool(tools.objcopy + " --remove-section=.eh_frame --remove-section=.rela.eh_frame " + stem + ".o"));
   KILN_ASSIGN(std::string object, readFile(folder + "/other.o"));
   return imageOfObject(emission, object);
 }
@@ -45,12 +52,12 @@ std::vector<OtherCompiler> otherCompilers(const std::string &folder) {
   std::vector<OtherCompiler> all{{"LLVM without optimisation", [](Emission &emission, const TargetInfo &target) {
                                     return compileEmission(emission, target, {}, cpu::LlvmEffort::Least);
                                   }}};
-  std::string opt = findTool("mlir-opt"), translate = findTool("mlir-translate"), llc = findTool("llc");
-  if (opt.empty() || translate.empty() || llc.empty())
+  Tools tools;
+  if (!tools.complete())
     return all;
   for (const std::string level : {"-O0", "-O3"})
     all.push_back({"mlir-opt, llc " + level, [=](Emission &emission, const TargetInfo &target) {
-                     return makeWithTools(emission, target, opt, translate, llc + " " + level, folder);
+                     return makeWithTools(emission, target, tools, level, folder);
                    }});
   return all;
 }
