@@ -1,11 +1,15 @@
 """What finds miscompiles: random configurations, guard pages, parts of the compiler left out, values inside a model."""
 
+import signal
+import subprocess
+import time
+
 import numpy as np
 import pytest
 
 import kiln
 from conftest import ROOT, graph
-from test_cli import kiln as command, refused
+from test_cli import KILN, kiln as command, refused
 
 F = np.float32
 
@@ -61,6 +65,19 @@ def test_guard_pages_change_no_result(net):
         assert all((got[name] == want[name]).all() for name in want)
     plain = command("run", path, "--shape", "x=2x3x20x17").stdout
     assert command("run", path, "--shape", "x=2x3x20x17", "--guard-pages").stdout == plain
+
+
+def test_a_fault_names_the_step(tmp_path):
+    path = tmp_path / "slow.onnx"
+    path.write_bytes(graph([("MatMul", ["x", "x"], ["y"], {})], {"x": (np.float64, [1800, 1800])}, {"y": (np.float64, [1800, 1800])}))
+    process = subprocess.Popen([str(KILN), "run", str(path), "--guard-pages"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(2)
+    for _ in range(2):  # as the access that faults would do it: it is tried again
+        process.send_signal(signal.SIGSEGV)
+        time.sleep(0.2)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGSEGV
+    assert 'kiln: node "/matmul0" (step 0, matmul) touched memory outside its buffers [KILN-E0905]\n' in stderr
 
 
 def switches():

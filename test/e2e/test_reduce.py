@@ -55,6 +55,15 @@ def test_inputs_of_candidates_have_the_values_that_were_there(chain, tmp_path):
     assert re.search(r"nodes to 1: reduce$", done.stdout, re.M), done.stdout
 
 
+def test_inputs_stay_in_their_order(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(graph([("Exp", ["z"], ["e"], {}), ("MatMul", ["e", "a"], ["m"], {}), ("Relu", ["m"], ["y"], {})],
+                           {"z": (F, [2, 3]), "a": (F, [3, 4])}, {"y": (F, None)}))
+    text = command("run", path, "--target", "interpreter").stdout.split("[2,4]")[1]
+    done = command("reduce", path, "-o", tmp_path / "small.mlir", "--check", f"{KILN} run {{}} {{inputs}} --target interpreter | grep -qF '{text.strip()}'")
+    assert re.search(r"nodes to [12]: ", done.stdout, re.M), done.stdout
+
+
 def test_weights_stay_references(tmp_path):
     w = np.random.default_rng(0).standard_normal((64, 64)).astype(F)
     path = tmp_path / "m.onnx"

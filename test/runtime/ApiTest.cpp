@@ -166,6 +166,15 @@ TEST_CASE("structures of other versions") {
   kiln_context_release(context);
   newer.later = 1;
   CHECK(kiln_context_create(m.model, &newer.known, &context, &m.status) == 706);
+
+  // Version 1 ended in padding, which holds anything.
+  kiln_context_options older = KILN_CONTEXT_OPTIONS_INIT;
+  older.size = 16;
+  older.unused = older.guard_pages = -1;
+  CHECK(kiln_context_create(m.model, &older, &context, &m.status) == 0);
+  CHECK(kiln_context_current_step(context) == -1);
+  kiln_context_release(context);
+  CHECK(kiln_context_current_step(nullptr) == -1);
 }
 
 TEST_CASE("bytes are taken over, also on failure, and given back for saving") {

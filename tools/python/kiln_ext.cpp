@@ -275,6 +275,9 @@ template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &d
   options.threads = nb::cast<int32_t>(dict["threads"]);
   options.require_compiled = nb::cast<bool>(dict["require_compiled"]);
   options.dump_dir = dumpDirectory ? dumpDirectory->c_str() : nullptr;
+  auto optLimit = nb::cast<std::optional<int64_t>>(dict["opt_limit"]);
+  options.has_opt_limit = optLimit.has_value();
+  options.opt_limit = optLimit.value_or(0);
   options.choice_seed = nb::cast<uint64_t>(dict["choice_seed"]);
   options.without = withoutTexts.data();
   options.without_count = withoutTexts.size();

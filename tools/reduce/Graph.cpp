@@ -61,9 +61,10 @@ Graph Graph::clone() const {
 Operation *Graph::function() const { return *module->getOps<mlir::func::FuncOp>().begin(); }
 mlir::Block &Graph::body() const { return asFunction(function()).front(); }
 
-Subject Graph::subject() const {
+Subject Graph::subject(bool numbers) const {
   mlir::OwningOpRef<mlir::ModuleOp> shown = llvm::cast<mlir::ModuleOp>(module->getOperation()->clone());
-  shown->walk([](Operation *op) { op->removeAttr(numberAttr); });
+  if (!numbers)
+    shown->walk([](Operation *op) { op->removeAttr(numberAttr); });
   Subject subject;
   llvm::raw_string_ostream stream(subject.text);
   shown->print(stream, mlir::OpPrintingFlags().enableDebugInfo(true, false));

@@ -17,7 +17,8 @@ public:
   /// IR text at stage imported, canonical or optimized, with one value per input; null ones are not known.
   static Result<Graph> parse(mlir::MLIRContext &context, const std::string &text, std::vector<Input> inputs);
   Graph clone() const;
-  Subject subject() const;
+  /// With `numbers`, the text keeps those that traced() gave.
+  Subject subject(bool numbers = false) const;
 
   // --- what there is
   std::vector<mlir::Operation *> ops() const; ///< in order, without constants

@@ -46,14 +46,14 @@ Graph::Values Shrinker::values() {
   };
 }
 
-bool Shrinker::accept(Graph candidate) {
+bool Shrinker::accept(Graph candidate, bool sameValues) {
   if (stopped())
     return false;
-  Subject subject = candidate.subject();
   // Types and sizes of what follows an edit are stale.
-  std::optional<std::string> inferred = trials.inferShapes(subject.text);
+  std::optional<std::string> inferred = trials.inferShapes(candidate.subject(/*numbers=*/true).text);
   if (!inferred && valid) // a command may find anything interesting
     return false;
+  Subject subject = candidate.subject();
   Verdict verdict = trials(subject);
   progress();
   if (!verdict.alike(failure) || interruptedByUser())
@@ -64,7 +64,8 @@ bool Shrinker::accept(Graph candidate) {
     if (Result<Graph> fresh = Graph::parse(context, *inferred, subject.inputs);
         fresh.ok() && trials(fresh->subject()).alike(failure))
       best = std::move(*fresh);
-  trace();
+  if (!sameValues)
+    trace();
   return true;
 }
 
@@ -76,7 +77,7 @@ bool Shrinker::fewerOutputs() {
       order.insert(best.outputName(i) == failure.output ? order.begin() : order.end(), i);
     for (size_t i : order) {
       Graph candidate = best.clone();
-      if (candidate.keepOutputs({i}) && accept(std::move(candidate)))
+      if (candidate.keepOutputs({i}) && accept(std::move(candidate), true))
         return true;
     }
   }
@@ -86,7 +87,7 @@ bool Shrinker::fewerOutputs() {
       if (k != i)
         kept.insert(k);
     Graph candidate = best.clone();
-    any |= candidate.keepOutputs(kept) && accept(std::move(candidate));
+    any |= candidate.keepOutputs(kept) && accept(std::move(candidate), true);
   }
   return any;
 }
@@ -101,9 +102,9 @@ bool Shrinker::cutHalves() {
       if (part == 0 || part >= n)
         continue;
       Graph begin = best.clone(), end = best.clone();
-      if (begin.cutOut(0, part, values()) && begin.nodeCount() < n && accept(std::move(begin)))
+      if (begin.cutOut(0, part, values()) && begin.nodeCount() < n && accept(std::move(begin), true))
         changed = true;
-      else if (end.cutAfter(n - part) && end.nodeCount() < n && accept(std::move(end)))
+      else if (end.cutAfter(n - part) && end.nodeCount() < n && accept(std::move(end), true))
         changed = true;
       if (changed)
         break;
@@ -121,7 +122,7 @@ bool Shrinker::cutMiddles() {
       size_t before = best.nodeCount();
       Graph candidate = best.clone();
       if (before > 1 && candidate.cutOut(first, first + length, values()) && candidate.nodeCount() < before &&
-          accept(std::move(candidate)))
+          accept(std::move(candidate), true))
         any = true;
       else
         first += length;
@@ -135,7 +136,7 @@ bool Shrinker::replaceSingly() {
   for (size_t i = best.nodeCount(); i-- > 0 && !stopped();) {
     for (size_t k = 0; i < best.nodeCount() && k < best.ops()[i]->getNumOperands() + best.inputCount(); ++k) {
       Graph candidate = best.clone();
-      if (candidate.bypass(i, k) && candidate.nodeCount() < best.nodeCount() && accept(std::move(candidate))) {
+      if (candidate.bypass(i, k) && candidate.nodeCount() < best.nodeCount() && accept(std::move(candidate), false)) {
         any = true;
         break;
       }
@@ -144,7 +145,7 @@ bool Shrinker::replaceSingly() {
       continue;
     Graph candidate = best.clone();
     any |= candidate.replaceByConstant(i, values()) && candidate.nodeCount() < best.nodeCount() &&
-           accept(std::move(candidate));
+           accept(std::move(candidate), true);
   }
   return any;
 }
@@ -155,10 +156,10 @@ bool Shrinker::fewerInputs() {
     bool gone = false;
     for (size_t k = 0; !gone && k < i; ++k) {
       Graph candidate = best.clone();
-      gone = candidate.replaceInput(i, k) && accept(std::move(candidate));
+      gone = candidate.replaceInput(i, k) && accept(std::move(candidate), false);
     }
     if (Graph candidate = best.clone(); !gone && best.inputCount() > 1)
-      gone = candidate.inputToConstant(i) && accept(std::move(candidate));
+      gone = candidate.inputToConstant(i) && accept(std::move(candidate), true);
     any |= gone;
   }
   return any;
@@ -173,7 +174,8 @@ bool Shrinker::smallerSizes() {
       changed = false;
       for (int64_t smaller : {int64_t(1), int64_t(2), int64_t(3), current / 4, current / 2, current - 1}) {
         Graph candidate = best.clone();
-        if (smaller < current && smaller > 0 && candidate.shrink(current, smaller) && accept(std::move(candidate))) {
+        if (smaller < current && smaller > 0 && candidate.shrink(current, smaller) &&
+            accept(std::move(candidate), false)) {
           current = smaller;
           changed = any = true;
           break;
@@ -188,7 +190,7 @@ void Shrinker::run() {
   valid = trials.inferShapes(best.subject().text).has_value();
   trace();
   if (Graph candidate = best.clone(); !best.isStatic() && candidate.makeStatic())
-    accept(std::move(candidate));
+    accept(std::move(candidate), true);
   bool changed = true;
   for (int round = 0; changed && round < 8 && !stopped(); ++round) {
     changed = fewerOutputs();

@@ -21,8 +21,8 @@ public:
 
 private:
   bool stopped() const;
-  /// Takes `candidate` as the best where it fails in the same way.
-  bool accept(Graph candidate);
+  /// Takes `candidate` as the best where it fails in the same way. `sameValues`: what is left computes what it did.
+  bool accept(Graph candidate, bool sameValues);
   /// Computes what values inside the best graph are.
   void trace();
   Graph::Values values();

@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 Result<Request> Request::read(const std::string &jsonFile) {
   KILN_ASSIGN(std::string text, readFile(jsonFile));
-  nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(text, nullptr, false); // inputs are in order
   if (!json.is_object())
     return makeError(ErrorCode::E0701, jsonFile, ": is no request of kiln reduce");
   Request request;

@@ -1,4 +1,5 @@
-"""The ways to run a model that must agree: each is a name and a function. The interpreter is what all are compared with."""
+"""The ways to run a model that must agree: each is a name and a function. All are compared with the interpreter, without rewrites and what
+planning does to memory and order, for these are under suspicion too."""
 import contextlib
 import dataclasses
 import pathlib
@@ -29,7 +30,10 @@ class Examination:
         self.findings, self.skipped, self.seconds = [], {}, {}
         self._spread, self._host = {}, None
         with self.timed("interpreter"):
-            self.base = engine.run_all(engine.compiled(self.data, target="interpreter"), case.feeds)
+            plain = engine.compiled(self.data, target="interpreter", opt_limit=0, without=["buffer-reuse", "layout", "scheduling"])
+            if isinstance(plain, engine.Outcome) and plain.unsupported:  # sizes that only folding makes known
+                plain = engine.compiled(self.data, target="interpreter")
+            self.base = engine.run_all(plain, case.feeds)
         for at, outcome in enumerate(self.base):
             if not outcome.ok and not outcome.unsupported:  # what the generator makes is valid
                 self.report("interpreter", "internal" if outcome.internal else "rejected", at, outcome.text)
@@ -100,6 +104,12 @@ def oracle(name):
         ORACLES[name] = function
         return function
     return register
+
+
+@oracle("rewritten")
+def rewritten(e):
+    """The interpreter after all rewrites and planning."""
+    e.against_base("rewritten", engine.run_all(engine.compiled(e.data, target="interpreter"), e.case.feeds))
 
 
 @oracle("host")

@@ -52,7 +52,7 @@ def _text(text, what):
 
 
 def compile(model, *, threads=None, target="host", shapes=None, cache=None, precision="default", require_compiled=False,
-            dump_dir=None, dump=(), without=(), choice_seed=None, guard_pages=False):
+            dump_dir=None, dump=(), without=(), choice_seed=None, guard_pages=False, opt_limit=None):
     """Compile a model to run here and now.
 
     model: path of an ONNX file or of Kiln IR, or the bytes of one.
@@ -69,6 +69,7 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
     without: names of what to leave out, such as ["fusion", "kernel:/conv1"]; `kiln compile --help` lists them.
     choice_seed: a number above 0: any legal configuration for each kernel, decided by it.
     guard_pages: as for load.
+    opt_limit: how many rewrites the passes may do.
 
     Raises UnsupportedError for a model that needs what Kiln does not have, Error otherwise. Ctrl-C stops it.
     """
@@ -77,7 +78,8 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
                "shapes": [_text(f"{name}={_shape_text(name, sizes)}", "shape") for name, sizes in (shapes or {}).items()],
                "cache": None if cache is None else _path(cache), "require_compiled": bool(require_compiled),
                "dump_dir": None if dump_dir is None else _path(dump_dir), "dump": _names("dump", dump),
-               "without": _names("without", without), "choice_seed": _choice_seed(choice_seed)}
+               "without": _names("without", without), "choice_seed": _choice_seed(choice_seed),
+               "opt_limit": None if opt_limit is None else int(opt_limit)}
     if isinstance(model, (bytes, bytearray, memoryview)):
         compiled = _kiln.compile_bytes(bytes(model), options)
     else:
