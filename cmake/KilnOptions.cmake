@@ -40,9 +40,11 @@ endfunction()
 
 find_program(KILN_CCACHE ccache)
 if(KILN_CCACHE)
+  # Paths count from the source folder, so that builds of several presets, and of several clones, share what is the same.
   set(CMAKE_C_COMPILER_LAUNCHER "${KILN_CCACHE}")
   set(CMAKE_CXX_COMPILER_LAUNCHER
-      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${KILN_CCACHE}")
+      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}"
+      CCACHE_NOHASHDIR=1 "${KILN_CCACHE}")
 endif()
 # g++ looks for a linker named ld.lld; the package lld-19 has it under that name in LLVM's own folder alone.
 find_program(KILN_LLD ld.lld HINTS /usr/lib/llvm-19/bin)
