@@ -46,6 +46,7 @@ def suites(reports, verbose, threads):
     yield "C++", ctest("build", reports / "cpp.xml"), reports / "cpp.xml"
     lit = [sys.executable, LIT, "-v" if verbose else "-s", ROOT / "build/test", "--xunit-xml-output", reports / "lit.xml"]
     yield "pass", lit, reports / "lit.xml"
+    build("planted", "kiln-cli", "kiln-compiler", "kiln-reduce")  # test_planted.py runs them
     pytest = [sys.executable, "-m", "pytest", "-v" if verbose else "-q", "test/e2e", "test/fuzz", f"--junitxml={reports / 'pytest.xml'}"]
     yield "Python and whole-model", pytest, reports / "pytest.xml"
     if threads:

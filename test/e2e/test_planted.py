@@ -1,6 +1,6 @@
 """The planted miscompiles (runtime/base/PlantedBugs.def): `kiln reduce` shrinks a model that shows one, and names the culprit.
 
-They are in the preset `planted` alone (build-planted/), and these tests are skipped where that is not built."""
+They are in the preset `planted` alone (build-planted/), which the test command builds; without it these tests are skipped."""
 
 import os
 import re
