@@ -293,3 +293,9 @@ def test_a_model_and_its_data_in_a_store_of_blobs(tmp_path):
     (blobs / "b2").rename(tmp_path / "b2")
     with pytest.raises(kiln.Error, match='external data "model.onnx_data" is a symbolic link that leads outside the model\'s directory .KILN-E0104'):
         kiln.compile(snapshot / "model.onnx")
+
+
+def test_what_is_wrong_but_clear_is_taken_with_a_warning():
+    model = graph([("Squeeze", ["x"], ["y"], {"axes": 0})], {"x": (F, [1, 2])}, {"y": (F, None)}, opset=11)
+    with pytest.warns(RuntimeWarning, match='attribute "axes" holds an integer, which is taken as a list of one: "/squeeze0"'):
+        assert kiln.compile(model).run({"x": np.ones((1, 2), F)})["y"].shape == (2,)

@@ -28,6 +28,13 @@ size_t positionOf(const Term &term, int label) {
   return size_t(std::find(term.labels.begin(), term.labels.end(), label) - term.labels.begin());
 }
 
+Status expectOneEllipsis(std::string_view term) {
+  size_t first = term.find("...");
+  if (first == std::string_view::npos || term.find("...", first + 3) == std::string_view::npos)
+    return Status();
+  return makeError(ErrorCode::E0411, "term \"", term, "\" has two ellipses");
+}
+
 Result<Labels> parseTerm(std::string_view text, size_t ellipsisRank) {
   Labels labels;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -62,10 +69,9 @@ Result<Equation> parse(NodeImport &node, const std::vector<Value> &values) {
   Equation equation;
   size_t ellipsisRank = 0;
   for (size_t i = 0; i < terms.size(); ++i) {
+    KILN_TRY(expectOneEllipsis(terms[i]));
     size_t rank = size_t(node.rank(values[i])), own = 0;
-    if (size_t at = terms[i].find("..."); at != std::string_view::npos) {
-      if (terms[i].find("...", at + 3) != std::string_view::npos)
-        return makeError(ErrorCode::E0411, "term \"", terms[i], "\" has two ellipses");
+    if (terms[i].find("...") != std::string_view::npos) {
       if (rank + 3 < terms[i].size())
         return makeError(ErrorCode::E0304, "term \"", terms[i], "\" does not fit an operand of rank ", rank);
       own = rank + 3 - terms[i].size();
@@ -81,7 +87,9 @@ Result<Equation> parse(NodeImport &node, const std::vector<Value> &values) {
     equation.operands.push_back(labels);
   }
   if (arrow != std::string::npos) {
-    KILN_ASSIGN(equation.output, parseTerm(std::string_view(text).substr(arrow + 2), ellipsisRank));
+    std::string_view output = std::string_view(text).substr(arrow + 2);
+    KILN_TRY(expectOneEllipsis(output));
+    KILN_ASSIGN(equation.output, parseTerm(output, ellipsisRank));
   } else { // the ellipsis, then every label that occurs once, in alphabetical order
     Labels all;
     for (const Labels &labels : equation.operands)
