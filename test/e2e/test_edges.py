@@ -201,13 +201,13 @@ def test_split_and_unsqueeze_of_many_entries():
     fails(["a tensor of 502 dims; at most 64 are supported [KILN-E0207]"] * 2, [("Unsqueeze", ["x", "a"], ["y"], {})], {"x": x}, {"a": np.arange(500)})
 
 
-def test_split_into_many_takes_no_time():
+def test_split_into_many_takes_linear_time():
     x = np.arange(20000, dtype=F)
     parts = [f"y{i}" for i in range(20000)]
-    model = graph([("Split", ["x", "s"], parts, {"axis": 0})], {"x": (F, [20000])}, {n: (F, [1]) for n in parts[:100]}, {"s": np.ones(20000, np.int64)})
+    model = graph([("Split", ["x", "s"], parts, {"axis": 0})], {"x": (F, [20000])}, {n: (F, [1]) for n in parts}, {"s": np.ones(20000, np.int64)})
     start = time.process_time()
-    compiled = kiln.compile(model)
-    assert time.process_time() - start < 5  # some 0.5 s; it was quadratic
+    compiled = kiln.compile(model, target="interpreter")
+    assert time.process_time() - start < 10  # it is 1 to 2 s, and was quadratic
     assert compiled.run({"x": x})["y7"] == 7
 
 
