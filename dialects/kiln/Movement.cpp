@@ -168,12 +168,12 @@ static Result<SizeExpr> clampPosition(ShapeContext &context, const SizeExpr &dim
       return forward ? p : SizeExpr::min(p, size - 1);
     }
   } else if (context.lowerBound(p).value_or(-1) < 0) {
-    // The sign is not known: only the size less a number is understood, of sizes that are not below it. (An end of -1
-    // counts as it stands.)
+    // The sign is not known: only the size less a number is understood, of sizes that are not below it. (Close below 0
+    // some positions take as little as when they count from the end.)
     auto less = (size - p).asConstant();
     if (!less)
       return SizeExpr::invalid();
-    if (*less > (isStart ? 0 : 1))
+    if (*less > (!forward ? 1 : isStart ? 0 : 2))
       KILN_TRY(context.requireAtLeast(dim, *less));
   }
   return SizeExpr::min(p, forward ? size : size - 1);
