@@ -70,7 +70,7 @@ def run(args):
             command = f"test/fuzz/fuzz.py one {seed}{' --mode ' + args.mode if args.mode != 'graphs' else ''} --matrix {args.matrix}"
             if folder := record.add(make(seed), finding, command):
                 print(f"seed {seed}: {finding.oracle}: {finding.kind} at set {finding.at}: {finding.detail[:400]}\n  again: {command}\n  shrunk: {folder}", flush=True)
-        if found and args.first:
+        if args.first and any(f.kind in ("wrong", "crash", "hang") for f in found):
             break
     print("\n".join(progress.summary()))
     for name, count in record.count.most_common():
@@ -131,7 +131,7 @@ def main(arguments=None):
     sub.add_argument("--mode", choices=MODES, default="graphs")
     sub.add_argument("--jobs", type=int, default=campaign.cores())
     sub.add_argument("--minutes", type=float, help="start no case after these")
-    sub.add_argument("--first", action="store_true", help="end at the first finding")
+    sub.add_argument("--first", action="store_true", help="end at the first wrong result, crash or hang")
     sub.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/fuzz"), help="folder for findings (default: build/fuzz)")
     sub = command("one", one, "examine one seed's case again")
     sub.add_argument("seed", type=int)

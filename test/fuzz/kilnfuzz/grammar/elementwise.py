@@ -228,9 +228,9 @@ def binary(g, name, x, y, outcome):
 def arithmetic(name, weight):
     def make(g):
         x = g.pick(NUMBERS)
-        y = g.partner(x)
+        y = g.literal(g.pick_one([1, 2, 3, 0.5, 0.3, 0] if x.dtype in FLOATS else [0, 1, 2, 3]), x.dtype, g.pick_one([0, 0, min(1, x.rank)])) if g.chance(0.2) else g.partner(x)
         more = legacy(g, x, y)
-        if not more and g.chance(0.4):
+        if not more and g.chance(0.5):
             x, y = y, x
         low, high, grid = bounds_of(name, x, y)
         return g.emit(name, [x, y], result(x.dtype, sizes.broadcast(x.dims, y.dims), low, high, grid), **more)
@@ -434,7 +434,7 @@ def converted(g, x, to):
     return low, high, grid if grid and x.most / grid < steps else None
 
 
-@op("Cast", 3, since=6)
+@op("Cast", 4, since=6)
 def cast(g):
     x = g.pick(dtypes.ANY)
     to = g.new_dtype() if g.chance(0.5) else g.pick_one(dtypes.ANY)

@@ -184,16 +184,16 @@ def slice_bounds(g, dim, steps):
     """start, end and step for one dim."""
     most = dim.most
     kind = g.random.random()
-    if not steps or kind < 0.6:
+    if not steps or kind < 0.5:
         start = g.pick_one([0, 0, 1, 2, -1, -2, -3, most // 2])
         end = g.pick_one([FAR, FAR, -1, most, most - 1, -2, max(most // 2, 1), 3])
         return start, end, 1
     if kind < 0.8:
-        return g.pick_one([0, 1, 2, -3]), g.pick_one([FAR, FAR, -1, most]), g.pick_one([2, 3, 2, 5])
+        return g.pick_one([0, 0, 1, 2, -most]), g.pick_one([FAR, FAR, -1, most]), g.pick_one([2, 2, 3, 3, 4, 5])
     return g.pick_one([-1, -1, most - 1, FAR, -2]), g.pick_one([-FAR, -FAR, 0, -most - 1, 1]), g.pick_one([-1, -1, -2, -3])
 
 
-@op("Slice", 4)
+@op("Slice", 7)
 def slices(g):
     x = g.pick(dtypes.ANY, rank=(1, 5))
     axes = sorted(g.random.sample(range(x.rank), g.pick_one([1, 1, 1, 2, x.rank]) if x.rank > 1 else 1)[:x.rank])
@@ -266,7 +266,7 @@ def gather_nd(g):
 
 # --- margins, repeats, blocks
 
-@op("Pad", 3, since=2)
+@op("Pad", 4, since=2)
 def pad(g):
     x = g.pick(dtypes.NUMBERS, rank=(1, 4))
     modes = ["constant", "constant", "constant", "reflect", "edge"] + (["wrap"] if g.opset >= 19 else [])

@@ -112,5 +112,5 @@ def pool(g, x, name):
 
 
 WINDOWS = {"Conv": conv, "MaxPool": lambda g, x: pool(g, x, "MaxPool"), "AveragePool": lambda g, x: pool(g, x, "AveragePool")}
-for _name, _weight in {"Conv": 7, "MaxPool": 2, "AveragePool": 2}.items():
+for _name, _weight in {"Conv": 7, "MaxPool": 3, "AveragePool": 3}.items():
     op(_name, _weight)(lambda g, make=WINDOWS[_name]: make(g, image(g)))
