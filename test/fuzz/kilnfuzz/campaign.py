@@ -7,7 +7,7 @@ import traceback
 
 from .oracles import Finding
 
-HANG = 30.0  # seconds for one case
+HANG = 120.0  # seconds for one case
 RECYCLE = 1500  # cases for one worker
 
 

@@ -49,7 +49,8 @@ class Progress:
         refused = sum(n for code, n in self.codes.items() if code)
         lines = [f"{self.cases} cases in {seconds:.0f} s, {self.cases / max(seconds, 1e-9):.1f} a second; {self.findings} with findings; "
                  f"unsupported: {100 * self.skipped['unsupported'] / max(self.cases, 1):.1f} %"]
-        lines.append("milliseconds of a core for a case: " + ", ".join(f"{name} {1000 * t / max(self.cases, 1):.0f}" for name, t in self.seconds.most_common()))
+        spent = (f"{name} {1000 * t / max(self.cases, 1):.0f}" for name, t in self.seconds.most_common())
+        lines.append("milliseconds of a core for a case: " + ", ".join(spent))
         if refused:
             lines.append("runs that every way refuses: " + ", ".join(f"E{code:04d} {n}" for code, n in sorted(self.codes.items()) if code))
         for reason in sorted(k for k in self.skipped if k != "unsupported" and self.skipped[k]):
@@ -69,7 +70,8 @@ def run(args):
                 continue
             command = f"test/fuzz/fuzz.py one {seed}{' --mode ' + args.mode if args.mode != 'graphs' else ''} --matrix {args.matrix}"
             if folder := record.add(make(seed), finding, command):
-                print(f"seed {seed}: {finding.oracle}: {finding.kind} at set {finding.at}: {finding.detail[:400]}\n  again: {command}\n  shrunk: {folder}", flush=True)
+                print(f"seed {seed}: {finding.oracle}: {finding.kind} at set {finding.at}: {finding.detail[:400]}\n"
+                      f"  again: {command}\n  shrunk: {folder}", flush=True)
         if args.first and any(f.kind in ("wrong", "crash", "hang") for f in found):
             break
     print("\n".join(progress.summary()))
@@ -123,7 +125,8 @@ def main(arguments=None):
     def command(name, function, text):
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(function=function)
-        sub.add_argument("--matrix", default="host", help=f"oracles, separated by commas: {', '.join(oracles.ORACLES)}; or {', '.join(oracles.MATRICES)}")
+        sub.add_argument("--matrix", default="host",
+                         help=f"oracles, separated by commas: {', '.join(oracles.ORACLES)}; or {', '.join(oracles.MATRICES)}")
         return sub
     sub = command("run", run, "examine many random cases")
     sub.add_argument("--graphs", type=int, default=1000)

@@ -1,6 +1,7 @@
 """Element types by Kiln's names: their numpy types, and how exact they are."""
 import ml_dtypes
 import numpy as np
+import onnx.helper as oh
 
 NUMPY = {
     "f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": ml_dtypes.bfloat16,
@@ -9,6 +10,7 @@ NUMPY = {
 }
 NUMPY = {name: np.dtype(t) for name, t in NUMPY.items()}
 NAMES = {t: name for name, t in NUMPY.items()}
+ONNX = {name: oh.np_dtype_to_tensor_dtype(t) for name, t in NUMPY.items()}
 
 FLOATS = ("f32", "f64", "f16", "bf16")
 SIGNED = ("i8", "i16", "i32", "i64")

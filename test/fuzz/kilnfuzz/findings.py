@@ -47,7 +47,8 @@ def describe(model):
     lines = []
     for port in model.graph.input:
         t = port.type.tensor_type
-        lines.append(f"{port.name}: {onnx.TensorProto.DataType.Name(t.elem_type)}[{', '.join(d.dim_param or str(d.dim_value) if d.WhichOneof('value') else '?' for d in t.shape.dim)}]")
+        dims = ", ".join(d.dim_param or (str(d.dim_value) if d.HasField("dim_value") else "?") for d in t.shape.dim)
+        lines.append(f"{port.name}: {onnx.TensorProto.DataType.Name(t.elem_type)}[{dims}]")
     for node in model.graph.node:
         attributes = ", ".join(attribute(a) for a in node.attribute)
         lines.append(f"{', '.join(node.output)} = {node.op_type}({', '.join(node.input)}){' {' + attributes + '}' if attributes else ''}")
@@ -70,7 +71,8 @@ def plain(text):
 def shrunk(case, finding, seconds=90, report=lambda text: None):
     """The smaller case that still shows the finding; the case itself where that takes too long. Nothing of it runs in this process."""
     def like(f):
-        return f.oracle == finding.oracle and f.kind == finding.kind and (f.kind in ("wrong", "crash", "hang") or plain(f.detail) == plain(finding.detail))
+        same_text = f.kind in ("wrong", "crash", "hang") or plain(f.detail) == plain(finding.detail)
+        return f.oracle == finding.oracle and f.kind == finding.kind and same_text
 
     def work():
         examiner = Examiner(oracles.closure(finding.oracle))

@@ -6,7 +6,7 @@ import numpy as np
 import onnx.helper as oh
 from onnx import numpy_helper
 
-from . import sizes, dtypes
+from . import dtypes, sizes
 from .sizes import Dim, SETS
 
 
@@ -173,11 +173,9 @@ class Graph:
             self.initializers[value.name] = array
             return
         attributes = {"value": numpy_helper.from_array(array)}
-        if self.opset >= 12 and array.ndim < 2 and self.chance(0.5):
-            if array.dtype == np.float32:
-                attributes = {"value_float": float(array)} if array.ndim == 0 else {"value_floats": [float(v) for v in array]} if array.size else attributes
-            elif array.dtype == np.int64:
-                attributes = {"value_int": int(array)} if array.ndim == 0 else {"value_ints": [int(v) for v in array]} if array.size else attributes
+        short = {"float32": "float", "int64": "int"}.get(array.dtype.name)
+        if self.opset >= 12 and short and array.ndim < 2 and array.size and self.chance(0.5):
+            attributes = {f"value_{short}{'s' if array.ndim else ''}": array.tolist()}
         self.nodes.append(Node("Constant", [], [value.name], attributes))
 
     def literal(self, number, dtype, rank=0):
@@ -304,7 +302,7 @@ def random_elements(rng, value, at):
 def model_of(graph, outputs):
     """The ONNX model with these values as outputs."""
     def info(value, declared):
-        return oh.make_tensor_value_info(value.name, oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[value.dtype]), declared)
+        return oh.make_tensor_value_info(value.name, dtypes.ONNX[value.dtype], declared)
     inputs = [info(i.value, i.declared) for i in graph.inputs]
     ports = []
     for v in outputs:

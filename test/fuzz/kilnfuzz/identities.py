@@ -3,7 +3,6 @@ functions."""
 import copy
 
 import numpy as np
-import onnx
 import onnx.helper as oh
 from onnx import numpy_helper
 
@@ -188,7 +187,7 @@ def chosen(r, x, known):
 @identity(lambda known: known.dtype in ("f32", "f16", "bf16", "i32", "i8", "u8", "i16", "bool"), since=13)
 def cast_and_back(r, x, known):
     wider = {"f32": "f64", "f16": "f32", "bf16": "f32", "i32": "i64", "i8": "i32", "u8": "i32", "i16": "f32", "bool": "i32"}[known.dtype]
-    to = [oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[t]) for t in (wider, known.dtype)]
+    to = [dtypes.ONNX[t] for t in (wider, known.dtype)]
     return r.node("Cast", [r.node("Cast", [x], to=to[0])], to=to[1])
 
 
@@ -296,7 +295,7 @@ def exposed(case):
         for name in node.output:
             if name and name not in shown and name in case.values and node.op_type != "Constant":
                 known = case.values[name]
-                model.graph.output.append(oh.make_tensor_value_info(name, oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[known.dtype]), None))
+                model.graph.output.append(oh.make_tensor_value_info(name, dtypes.ONNX[known.dtype], None))
     return model
 
 

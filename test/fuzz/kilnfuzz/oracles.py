@@ -187,7 +187,6 @@ def exposed(e):
 @oracle("text")
 def text(e):
     """Through IR text at a random stage: mostly one that the interpreter's way writes, now and then a later one of the host's."""
-    import kiln
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         model = folder / "m.onnx"

@@ -3,8 +3,8 @@ import dataclasses
 import math
 import typing
 
-from . import sizes, dtypes
-from .grammar.elementwise import onnx_type
+from . import dtypes, sizes
+from .grammar.elementwise import converted
 from .grammar.movement import like, shape_operand
 from .grammar.norm import BIAS, SCALE
 from .grammar.products import weights
@@ -51,6 +51,13 @@ def reduce_mean(g, x, axis, keep=1):
     more = {} if g.opset >= 18 else {"axes": [axis]}
     inputs = [x, g.ints([axis])] if g.opset >= 18 else [x]
     return g.emit("ReduceMean", inputs, result(x.dtype, dims, x.low, x.high), keepdims=keep if not keep or g.chance(0.5) else None, **more)
+
+
+def over_axis(g, op, x, axis, low, high, since):
+    """A reduction along one axis, which is an operand from opset `since` on."""
+    dims = [Dim.of(1) if i == axis else d for i, d in enumerate(x.dims)]
+    inputs, more = ([x, g.ints([axis])], {}) if g.opset >= since else ([x], {"axes": [axis]})
+    return g.emit(op, inputs, result(x.dtype, dims, low, high), **more)
 
 
 def square(g, x):
@@ -122,7 +129,10 @@ def spelled_rms_norm(g):
     if kind < 0.4:
         y = apply(g, "Div", x, root, low=-most, high=most)
     else:
-        inverse = apply(g, "Reciprocal", root, low=0, high=300) if kind < 0.7 else g.emit("Div", [g.literal(1, x.dtype), root], result(x.dtype, root.dims, 0, 300))
+        if kind < 0.7:
+            inverse = apply(g, "Reciprocal", root, low=0, high=300)
+        else:
+            inverse = g.emit("Div", [g.literal(1, x.dtype), root], result(x.dtype, root.dims, 0, 300))
         y = apply(g, "Mul", x, inverse, low=-most, high=most)
     return affine(g, y, [x.dims[-1]])
 
@@ -147,9 +157,11 @@ def spelled_gelu(g):
 @pattern(1)
 def spelled_tanh_gelu(g):
     x = g.pick(FLOATS, where=lambda v: v.most < 8)
-    three = apply(g, "Pow", x, number(g, 3, x), low=-x.most**3, high=x.most**3) if g.chance(0.6) else apply(g, "Mul", square(g, x), x, low=-x.most**3, high=x.most**3)
+    cube = x.most**3
+    three = apply(g, "Pow", x, number(g, 3, x), low=-cube, high=cube) if g.chance(0.6) else apply(g, "Mul", square(g, x), x, low=-cube, high=cube)
     cubic = apply(g, "Mul", three, number(g, g.pick_one([0.044715, 0.044715, 0.0447]), x))
-    inner = apply(g, "Mul", apply(g, "Add", x, cubic, low=-x.most - 25, high=x.most + 25), number(g, g.pick_one([0.797884583, 0.7978845608028654]), x))
+    total = apply(g, "Add", x, cubic, low=-x.most - 25, high=x.most + 25)
+    inner = apply(g, "Mul", total, number(g, g.pick_one([0.797884583, 0.7978845608028654]), x))
     gate = apply(g, "Add", apply(g, "Tanh", inner, low=-1, high=1), number(g, 1, x), low=0, high=2)
     return apply(g, "Mul", apply(g, "Mul", x, number(g, 0.5, x)), gate, low=-x.most, high=x.most)
 
@@ -177,10 +189,9 @@ def spelled_swish(g):
 def spelled_softmax(g):
     x = g.pick(FLOATS, rank=(1, 4), where=lambda v: v.most < 20 and all(d.least > 0 for d in v.dims))
     axis = g.random.randrange(x.rank)
-    dims = [Dim.of(1) if i == axis else d for i, d in enumerate(x.dims)]
-    most = g.emit("ReduceMax", [x] + ([g.ints([axis])] if g.opset >= 18 else []), result(x.dtype, dims, x.low, x.high), **({} if g.opset >= 18 else {"axes": [axis]}))
+    most = over_axis(g, "ReduceMax", x, axis, x.low, x.high, 18)
     power = apply(g, "Exp", apply(g, "Sub", x, most, low=x.low - x.high, high=0), low=0, high=1)
-    total = g.emit("ReduceSum", [power] + ([g.ints([axis])] if g.opset >= 13 else []), result(x.dtype, dims, 1, x.dims[axis].most), **({} if g.opset >= 13 else {"axes": [axis]}))
+    total = over_axis(g, "ReduceSum", power, axis, 1, x.dims[axis].most, 13)
     return apply(g, "Div", power, total, low=0, high=1)
 
 
@@ -192,7 +203,6 @@ def spelled_attention(g):
     keys = length if g.chance(0.6) else g.new_dim()
     heads, width = g.pick_one([1, 2, 3]), g.pick_one([4, 8, 8, 16, 5])
     require(all(0 < d.least and d.most <= 40 for d in (batch, length, keys)) and batch.most * heads * length.most * keys.most <= 12000)
-    last = (lambda rank: (*range(rank - 2), rank - 1, rank - 2))
 
     def split(size, transposed=False):
         if g.chance(0.5):
@@ -215,7 +225,8 @@ def spelled_attention(g):
     if not before and g.chance(0.8):
         scores = apply(g, "Mul", scores, number(g, scale, q)) if g.chance(0.5) else apply(g, "Div", scores, number(g, 1 / scale, q), low=-30, high=30)
     if g.chance(0.5):
-        shape = g.pick_one([(batch, Dim.of(1), Dim.of(1), keys), (length, keys), (Dim.of(1), Dim.of(1), length, keys), (batch, Dim.of(heads), length, keys), (keys,)])
+        one = Dim.of(1)
+        shape = g.pick_one([(batch, one, one, keys), (length, keys), (one, one, length, keys), (batch, Dim.of(heads), length, keys), (keys,)])
         if g.chance(0.7) or g.opset < 9:
             scores = apply(g, "Add", scores, g.source(dtype, shape, -3, 3))
         else:
@@ -238,7 +249,8 @@ def convolution(g, x, outputs, kernel, **more):
     bias = g.source(x.dtype, [Dim.of(outputs)], -1, 1, constant=True) if g.chance(0.5) else None
     most = 2 * x.most * math.sqrt(channels * kernel ** (x.rank - 2)) + 1
     pads = [kernel // 2] * (2 * (x.rank - 2))
-    return g.emit("Conv", [x, w, bias], result(x.dtype, (x.dims[0], Dim.of(outputs)) + x.dims[2:], -most, most), pads=pads if any(pads) else None, **more)
+    outcome = result(x.dtype, (x.dims[0], Dim.of(outputs)) + x.dims[2:], -most, most)
+    return g.emit("Conv", [x, w, bias], outcome, pads=pads if any(pads) else None, **more)
 
 
 def batch_norm(g, x):
@@ -295,7 +307,8 @@ def pad_then_window(g):
         return activation(g, convolution(g, y, g.pick_one([3, 8]), g.pick_one([1, 3])))
     require(all(d.least >= 2 for d in dims[2:]))
     pooled = [sizes.derive(lambda s: (s - 2) // 2 + 1, d) for d in dims[2:]]
-    return g.emit(g.pick_one(["MaxPool", "AveragePool"]), [y], result(x.dtype, dims[:2] + pooled, y.low, y.high), kernel_shape=[2] * spatial, strides=[2] * spatial)
+    outcome = result(x.dtype, dims[:2] + pooled, y.low, y.high)
+    return g.emit(g.pick_one(["MaxPool", "AveragePool"]), [y], outcome, kernel_shape=[2] * spatial, strides=[2] * spatial)
 
 
 @pattern(1.5)
@@ -332,12 +345,11 @@ def two_products(g):
 @pattern(1)
 def cast_chain(g):
     x = g.pick(dtypes.ANY, where=lambda v: v.dtype in dtypes.INTS or v.dtype == "bool" or v.most < 1e3)
-    from .grammar.elementwise import converted
     for _ in range(g.pick_one([2, 2, 3])):
         to = g.pick_one(dtypes.ANY)
         require(x.dtype not in dtypes.FLOATS or to in dtypes.FLOATS or x.grid)
         low, high, grid = converted(g, x, to)
-        x = g.emit("Cast", [x], result(to, x.dims, low, high, grid), to=onnx_type(to))
+        x = g.emit("Cast", [x], result(to, x.dims, low, high, grid), to=dtypes.ONNX[to])
     return x
 
 
@@ -384,7 +396,8 @@ def patches(g):
 @pattern(1)
 def flat_classifier(g):
     x = g.pick(("f32",), rank=(2, 4), where=lambda v: product(v.dims[1:]).fixed and product(v.dims[1:]).fixed <= 600 and v.most < 1e3)
-    flat = g.emit("Flatten", [x], like(x, [x.dims[0], product(x.dims[1:])])) if g.chance(0.6) else reshape(g, x, (x.dims[0], product(x.dims[1:])), [0, -1])
+    dims = x.dims[0], product(x.dims[1:])
+    flat = g.emit("Flatten", [x], like(x, dims)) if g.chance(0.6) else reshape(g, x, dims, [0, -1])
     inner, n = flat.dims[1], Dim.of(g.pick_one([2, 5, 10]))
     most = 2 * x.most * math.sqrt(inner.most) + 1
     w = g.source("f32", [n, inner], -0.5, 0.5, constant=True)
@@ -399,7 +412,8 @@ def ones_in_front(g):
     front = [1] * g.pick_one([1, 1, 2])
     asked = [Dim.of(1)] * len(front) + (list(x.dims) if g.chance(0.5) else [Dim.of(1)] * x.rank)
     y = g.emit("Expand", [x, shape_operand(g, asked)], like(x, (Dim.of(1),) * len(front) + x.dims))
-    return apply(g, g.pick_one(["Mul", "Add", "Max", "Sub"]), y, g.source(x.dtype, x.dims, -1, 1) if g.chance(0.5) else number(g, 2, x), low=-2 * x.most - 1, high=2 * x.most + 1)
+    other = g.source(x.dtype, x.dims, -1, 1) if g.chance(0.5) else number(g, 2, x)
+    return apply(g, g.pick_one(["Mul", "Add", "Max", "Sub"]), y, other, low=-2 * x.most - 1, high=2 * x.most + 1)
 
 
 @pattern(1)

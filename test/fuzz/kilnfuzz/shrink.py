@@ -3,7 +3,6 @@ import copy
 import dataclasses
 import time
 
-import onnx
 import onnx.helper as oh
 
 from . import engine, identities, dtypes
@@ -57,7 +56,7 @@ class Shrinker:
             if port.name in self.case.values:
                 names.update({d: p.dim_param for d, p in zip(self.case.values[port.name].dims, port.type.tensor_type.shape.dim) if p.dim_param})
         dims = [d.sizes[0] if d.static else names.get(d, f"{name}_{i}") for i, d in enumerate(known.dims)]
-        return oh.make_tensor_value_info(name, oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[known.dtype]), dims)
+        return oh.make_tensor_value_info(name, dtypes.ONNX[known.dtype], dims)
 
     def one_output(self):
         graph = self.case.model.graph
@@ -78,7 +77,7 @@ class Shrinker:
                     continue
                 model = copy.deepcopy(self.case.model)
                 del model.graph.output[:]
-                model.graph.output.append(oh.make_tensor_value_info(name, oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[known.dtype]), None))
+                model.graph.output.append(oh.make_tensor_value_info(name, dtypes.ONNX[known.dtype], None))
                 if self.attempt(model):
                     return True
         return False

@@ -1,9 +1,9 @@
 """Attention and rotary embedding."""
 from .. import dtypes
 from ..graph import require, result
-from ..sizes import Dim, derive, elements
+from ..sizes import Dim, derive
 from . import op
-from .elementwise import attribute, onnx_type
+from .elementwise import attribute
 
 TYPES = ("f32",) * 12 + ("f64", "f16", "bf16")
 
@@ -47,13 +47,11 @@ def attention(g):
     if g.chance(0.5):
         rank = g.pick_one([2, 3, 4])
         shape = [batch if g.chance(0.5) else Dim.of(1), Dim.of(heads) if g.chance(0.4) else Dim.of(1)][-(rank - 2):] if rank > 2 else []
-        mask = g.source(g.pick_one([dtype, dtype, "bool"]), shape + [length, total], *((0, 1, 1) if False else (-2, 2, None)))
-        if mask.dtype == "bool":
-            mask.low, mask.high, mask.grid = 0, 1, 1
+        mask = g.source(g.pick_one([dtype, dtype, "bool"]), shape + [length, total], -2, 2)
     if g.chance(0.15):
         more["softcap"] = 5.0
     if g.chance(0.1) and dtype == "f16":
-        more["softmax_precision"] = onnx_type("f32")
+        more["softmax_precision"] = dtypes.ONNX["f32"]
     dims = (batch, length, Dim.of(heads * value_width)) if flat else (batch, Dim.of(heads), length, Dim.of(value_width))
     outputs = [result(dtype, dims, -3, 3)]
     if past_key is not None or g.chance(0.15):

@@ -1,10 +1,8 @@
 """Elementwise operators: a table row each for most of them."""
 import math
 
-import numpy as np
-
-from .. import sizes, dtypes
-from ..graph import Reject, require, result
+from .. import dtypes, sizes
+from ..graph import require, result
 from ..dtypes import FLOATS, INTS, NUMBERS
 from . import op
 
@@ -228,7 +226,10 @@ def binary(g, name, x, y, outcome):
 def arithmetic(name, weight):
     def make(g):
         x = g.pick(NUMBERS)
-        y = g.literal(g.pick_one([1, 2, 3, 0.5, 0.3, 0] if x.dtype in FLOATS else [0, 1, 2, 3]), x.dtype, g.pick_one([0, 0, min(1, x.rank)])) if g.chance(0.2) else g.partner(x)
+        if g.chance(0.2):
+            y = g.literal(g.pick_one([1, 2, 3, 0.5, 0.3, 0] if x.dtype in FLOATS else [0, 1, 2, 3]), x.dtype, g.pick_one([0, 0, min(1, x.rank)]))
+        else:
+            y = g.partner(x)
         more = legacy(g, x, y)
         if not more and g.chance(0.5):
             x, y = y, x
@@ -271,7 +272,8 @@ def mod(g):
         y = divisor(g, x)
     else:
         y = g.partner(x, low=1, high=3, grid=0.5)
-    return g.emit("Mod", [x, y], result(x.dtype, sizes.broadcast(x.dims, y.dims), -y.most, y.most, 1 if x.dtype in INTS else 0.25 if x.grid else None), fmod=fmod)
+    grid = 1 if x.dtype in INTS else 0.25 if x.grid else None
+    return g.emit("Mod", [x, y], result(x.dtype, sizes.broadcast(x.dims, y.dims), -y.most, y.most, grid), fmod=fmod)
 
 
 @op("Pow", 1.5)
@@ -441,12 +443,7 @@ def cast(g):
     if x.dtype in FLOATS and to not in FLOATS and g.chance(0.9):
         x = gridded(g)
     low, high, grid = converted(g, x, to)
-    return g.emit("Cast", [x], result(to, x.dims, low, high, grid), to=onnx_type(to))
-
-
-def onnx_type(name):
-    import onnx.helper as oh
-    return oh.np_dtype_to_tensor_dtype(dtypes.NUMPY[name])
+    return g.emit("Cast", [x], result(to, x.dims, low, high, grid), to=dtypes.ONNX[to])
 
 
 @op("CastLike", 0.6, since=15)

@@ -5,7 +5,7 @@ from .. import dtypes
 from ..graph import require, result
 from ..sizes import Dim, elements
 from . import op
-from .elementwise import attribute, gridded
+from .elementwise import attribute
 
 
 @op("Trilu", 1, since=14)

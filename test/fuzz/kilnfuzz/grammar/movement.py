@@ -1,10 +1,12 @@
 """Operators that move, select, repeat or regroup elements."""
-from .. import sizes, dtypes
+import numpy as np
+
+from .. import dtypes, sizes
 from ..graph import require, result
 from ..sizes import Dim, derive, elements, product
 from . import op
 from .elementwise import attribute
-from .shapes import shape_operand
+from .shapes import compute, shape_operand, size_vector
 
 
 def like(x, dims):
@@ -120,7 +122,7 @@ def concat(g):
     axis = g.random.randrange(x.rank)
     xs = [x]
     for _ in range(g.pick_one([0, 1, 1, 1, 2])):
-        fits = [v for v in g.values if v.dtype == x.dtype and v.rank == x.rank and all(d == e for i, (d, e) in enumerate(zip(v.dims, x.dims)) if i != axis)]
+        fits = [v for v in g.values if v.dtype == x.dtype and v.rank == x.rank and v.dims[:axis] + v.dims[axis + 1:] == x.dims[:axis] + x.dims[axis + 1:]]
         if g.chance(0.6):
             xs.append(g.pick_one(fits))
         else:
@@ -331,7 +333,8 @@ def expand(g):
 def depth_to_space(g):
     block = g.pick_one([1, 2, 2, 3])
     fits = [v for v in g.values if v.rank == 4 and all(s % block**2 == 0 for s in v.dims[1].sizes)]
-    x = g.pick_one(fits) if fits and g.chance(0.6) else g.source("f32", (g.new_dim(), Dim.of(block**2 * g.pick_one([1, 2, 3])), Dim.of(3), g.new_dim()))
+    made = g.new_dim(), Dim.of(block**2 * g.pick_one([1, 2, 3])), Dim.of(3), g.new_dim()
+    x = g.pick_one(fits) if fits and g.chance(0.6) else g.source("f32", made)
     n, c, h, w = x.dims
     dims = [n, derive(lambda s: s // block**2, c), derive(lambda s: s * block, h), derive(lambda s: s * block, w)]
     return g.emit("DepthToSpace", [x], like(x, dims), blocksize=block, mode=attribute(g, "DCR", "CRD") if g.opset >= 11 else None)
@@ -341,7 +344,39 @@ def depth_to_space(g):
 def space_to_depth(g):
     block = g.pick_one([1, 2, 2, 3])
     fits = [v for v in g.values if v.rank == 4 and all(s % block == 0 for d in v.dims[2:] for s in d.sizes)]
-    x = g.pick_one(fits) if fits and g.chance(0.6) else g.source("f32", (g.new_dim(), Dim.of(g.pick_one([1, 2, 3])), Dim.of(2 * block), Dim.of(block)))
+    made = g.new_dim(), Dim.of(g.pick_one([1, 2, 3])), Dim.of(2 * block), Dim.of(block)
+    x = g.pick_one(fits) if fits and g.chance(0.6) else g.source("f32", made)
     n, c, h, w = x.dims
     dims = [n, derive(lambda s: s * block**2, c), derive(lambda s: s // block, h), derive(lambda s: s // block, w)]
     return g.emit("SpaceToDepth", [x], like(x, dims), blocksize=block)
+
+
+# --- by sizes that are computed
+
+@op("Slice", 1, since=10)
+def slice_to_size(g):
+    x = g.pick(dtypes.ANY, rank=(1, 4))
+    axis = g.random.randrange(x.rank)
+    bound = size_vector(g, lambda s: True)
+    low = g.chance(0.4)
+    dims = list(x.dims)
+    dims[axis] = Dim(slice_size(int(b[0]), FAR, 1, s) if low else slice_size(0, int(b[0]), 1, s) for b, s in zip(bound.known, x.dims[axis].sizes))
+    operands = [bound, g.ints([FAR])] if low else [g.ints([0]), bound]
+    return g.emit("Slice", [x, *operands, g.ints([axis])], like(x, dims))
+
+
+@op("Tile", 0.6, since=6)
+def tile_by_size(g):
+    x = g.pick(dtypes.ANY, rank=1)
+    count = size_vector(g, lambda s: 0 <= s <= 20)
+    return g.emit("Tile", [x, count], like(x, [Dim(int(b[0]) * s for b, s in zip(count.known, x.dims[0].sizes))]))
+
+
+@op("Pad", 0.6, since=11)
+def pad_by_size(g):
+    x = g.pick(dtypes.FLOATS, rank=1)
+    amount = size_vector(g, lambda s: 0 <= s <= 20)
+    pads = compute(g, "Concat", [g.ints([0]), amount], lambda a, b: np.concatenate([a, b]), axis=0)
+    outcome = like(x, [Dim(int(b[0]) + s for b, s in zip(amount.known, x.dims[0].sizes))])
+    outcome.low, outcome.high = min(x.low, 0), max(x.high, 0)
+    return g.emit("Pad", [x, pads], outcome)

@@ -1,7 +1,6 @@
 """Normalisations."""
 import math
 
-from .. import dtypes
 from ..graph import require, result
 from ..sizes import Dim, elements
 from . import op
@@ -17,7 +16,7 @@ def normal_bound(dims):
     return 1.5 * math.sqrt(max(elements(dims), 1)) + 1
 
 
-def norm_operand(g, rank, smallest=2):
+def norm_operand(g, rank):
     x = g.pick(rank=rank)
     require(all(d.least > 0 for d in x.dims))
     return x

@@ -1,7 +1,7 @@
 """Matrix products."""
 import math
 
-from .. import sizes, dtypes
+from .. import dtypes, sizes
 from ..graph import require, result
 from ..sizes import Dim, elements
 from ..dtypes import FLOATS, INTS
@@ -26,7 +26,7 @@ def product_result(x, y, dims, inner):
 
 def weights(g, dtype, dims, **bounds):
     """An operand that is mostly a constant."""
-    bounds = bounds or ({"low": -1, "high": 1, "grid": None} if dtype in FLOATS else {"low": 0 if dtype in dtypes.UNSIGNED else -3, "high": 3, "grid": 1})
+    bounds = bounds or ({"low": -1, "high": 1, "grid": None} if dtype in FLOATS else {"low": -3, "high": 3, "grid": 1})
     static = all(d.fixed is not None for d in dims)
     return g.source(dtype, dims, constant=static and g.chance(0.6), **bounds)
 
@@ -41,7 +41,8 @@ def matmul(g):
         y = g.pick_one(fits)
     else:
         kind = g.random.random()
-        batch = () if kind < 0.5 else x.dims[:-2] if kind < 0.75 else tuple(Dim.of(1) if g.chance(0.5) else d for d in x.dims[:-2])[g.pick_one([0, 1]):]
+        ones = tuple(Dim.of(1) if g.chance(0.5) else d for d in x.dims[:-2])[g.pick_one([0, 1]):]
+        batch = () if kind < 0.5 else x.dims[:-2] if kind < 0.75 else ones
         if x.rank > 2 and all(d.is_(1) for d in x.dims[:-2]) and g.chance(0.4):
             batch = g.new_dims(1)
         y = weights(g, x.dtype, (inner,) if kind < 0.08 else batch + (inner, g.new_dim()))

@@ -1,7 +1,7 @@
 """Reductions, softmax and its relatives, positions of extremes."""
 import math
 
-from .. import sizes, dtypes
+from .. import dtypes, sizes
 from ..graph import require, result
 from ..sizes import Dim
 from ..dtypes import FLOATS, INTS, NUMBERS
@@ -72,7 +72,8 @@ def reduction(kind, weight):
     op(name, weight)(make)
 
 
-for _kind, _weight in {"Sum": 2, "Mean": 2, "Max": 1.5, "Min": 1, "Prod": 0.7, "L1": 0.7, "L2": 0.7, "SumSquare": 0.7, "LogSum": 0.5, "LogSumExp": 0.7}.items():
+WEIGHTS = {"Sum": 2, "Mean": 2, "Max": 1.5, "Min": 1, "Prod": 0.7, "L1": 0.7, "L2": 0.7, "SumSquare": 0.7, "LogSum": 0.5, "LogSumExp": 0.7}
+for _kind, _weight in WEIGHTS.items():
     reduction(_kind, _weight)
 
 

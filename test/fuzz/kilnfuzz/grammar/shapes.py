@@ -1,7 +1,8 @@
 """Shapes as values: arithmetic on them, and what is made from them."""
 import numpy as np
+from onnx import numpy_helper
 
-from .. import sizes, dtypes
+from .. import dtypes
 from ..graph import Reject, require, result
 from ..sizes import Dim, SETS, elements
 from . import op
@@ -85,9 +86,8 @@ def join_sizes(g):
 @op("Cast", 0.5, since=6)
 def cast_sizes(g):
     x = g.pick(("i64", "i32"), where=small, fresh=0)
-    from .elementwise import onnx_type
     to = g.pick_one(["i64", "i32", "i64"])
-    return compute(g, "Cast", [x], lambda a: a, to, to=onnx_type(to))
+    return compute(g, "Cast", [x], lambda a: a, to, to=dtypes.ONNX[to])
 
 
 @op("ReduceProd", 0.5)
@@ -163,7 +163,6 @@ def constant_of_shape(g):
     dtype, number = "f32", 0
     more = {}
     if g.chance(0.7):
-        from onnx import numpy_helper
         dtype = g.new_dtype()
         number = g.pick_one([0, 1, 2])
         if dtype == "bool":
@@ -193,8 +192,7 @@ def ranges(g):
 def eye_like(g):
     x = g.pick(dtypes.NUMBERS, rank=2)
     dtype = g.pick_one([None, "f32", "i64", "bool", "f16", "i32"])
-    from .elementwise import onnx_type
-    return g.emit("EyeLike", [x], result(dtype or x.dtype, x.dims, 0, 1, 1), dtype=onnx_type(dtype) if dtype else None, k=g.pick_one([None, 0, 1, -1, 3]))
+    return g.emit("EyeLike", [x], result(dtype or x.dtype, x.dims, 0, 1, 1), dtype=dtypes.ONNX.get(dtype), k=g.pick_one([None, 0, 1, -1, 3]))
 
 
 @op("Constant", 0.5)
@@ -206,39 +204,8 @@ def constant(g):
 
 def size_vector(g, fits):
     """A computed vector of one element with sizes that fit, made from a scalar if need be."""
-    found = [v for v in g.values if small(v) and not v.constant and v.dtype == "i64" and v.known[0].size == 1 and all(fits(int(a.reshape(-1)[0]), i) for i, a in enumerate(v.known))]
+    found = [v for v in g.values if small(v) and not v.constant and v.dtype == "i64" and v.known[0].size == 1]
+    found = [v for v in found if all(fits(int(a.reshape(-1)[0])) for a in v.known)]
     require(found)
     v = g.pick_one(found)
     return unsqueeze(g, v) if v.rank == 0 else v
-
-
-@op("Slice", 1, since=10)
-def slice_to_size(g):
-    x = g.pick(dtypes.ANY, rank=(1, 4))
-    axis = g.random.randrange(x.rank)
-    bound = size_vector(g, lambda s, i: True)
-    low = g.chance(0.4)
-    dims = list(x.dims)
-    from .movement import FAR, like, slice_size
-    dims[axis] = Dim(slice_size(int(b[0]), FAR, 1, s) if low else slice_size(0, int(b[0]), 1, s) for b, s in zip(bound.known, x.dims[axis].sizes))
-    operands = [bound, g.ints([FAR])] if low else [g.ints([0]), bound]
-    return g.emit("Slice", [x, *operands, g.ints([axis])], like(x, dims))
-
-
-@op("Tile", 0.6, since=6)
-def tile_by_size(g):
-    x = g.pick(dtypes.ANY, rank=1)
-    count = size_vector(g, lambda s, i: 0 <= s <= 20)
-    from .movement import like
-    return g.emit("Tile", [x, count], like(x, [Dim(int(b[0]) * s for b, s in zip(count.known, x.dims[0].sizes))]))
-
-
-@op("Pad", 0.6, since=11)
-def pad_by_size(g):
-    x = g.pick(dtypes.FLOATS, rank=1)
-    amount = size_vector(g, lambda s, i: 0 <= s <= 20)
-    from .movement import like
-    pads = compute(g, "Concat", [g.ints([0]), amount], lambda a, b: np.concatenate([a, b]), axis=0)
-    outcome = like(x, [Dim(int(b[0]) + s for b, s in zip(amount.known, x.dims[0].sizes))])
-    outcome.low, outcome.high = min(x.low, 0), max(x.high, 0)
-    return g.emit("Pad", [x, pads], outcome)
