@@ -167,7 +167,7 @@ static Result<SizeExpr> clampPosition(ShapeContext &context, const SizeExpr &dim
       p = SizeExpr::max(size + p, SizeExpr(forward ? 0 : -1));
       return forward ? p : SizeExpr::min(p, size - 1);
     }
-  } else if (context.lowerBound(p).value_or(-1) < 0) {
+  } else if (context.lowerBound(p).value_or(-1) < 0 && context.lowerBound(position).value_or(-1) < 0) {
     // The sign is not known: only the size less a number is understood, of sizes that are not below it. (Close below 0
     // some positions take as little as when they count from the end.)
     auto less = (size - p).asConstant();

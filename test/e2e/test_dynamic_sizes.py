@@ -111,3 +111,13 @@ def test_scales_that_broadcast_to_a_size_that_only_a_run_tells():
     assert (model.run({"x": x, "s": np.array([[3]], np.float32)})["y"] == 3).all()
     with pytest.raises(kiln.InputError, match="KILN-E0508"):
         model.run({"x": x, "s": np.ones((1, 2), np.float32)})
+
+
+def test_equal_parts_of_a_size_whose_expression_has_a_minus():
+    nodes = [("Slice", ["x", "start", "end", "axis", "step"], ["h"], {}), ("Split", ["h"], ["a", "b"], {"num_outputs": 2})]
+    model = kiln.compile(graph(nodes, {"x": ("float32", ["N"])}, {"a": ("float32", None), "b": ("float32", None)},
+                               {"start": np.array([-2]), "end": np.array([-2**31]), "axis": np.array([0]), "step": np.array([-2])}))
+    for size in (2, 7, 12):
+        x = np.arange(size, dtype=np.float32)
+        parts, half = model.run({"x": x}), (len(x[-2::-2]) + 1) // 2
+        assert (parts["a"] == x[-2::-2][:half]).all() and (parts["b"] == x[-2::-2][half:]).all()
