@@ -67,7 +67,7 @@ private:
     }
     std::vector<PackInterval> list;
     for (auto &[buffer, interval] : intervals)
-      if (interval.last > interval.first && plantedBug("arena-lifetime", interval.bytes, 512, 84))
+      if (interval.last > interval.first && plantedBug("arena-lifetime", interval.bytes, 256, 84))
         --interval.last;
     for (auto &[buffer, interval] : intervals)
       list.push_back(share ? interval : PackInterval{interval.bytes, 0, step});

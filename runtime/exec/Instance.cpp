@@ -105,7 +105,7 @@ private:
         }
         intervals.push_back({out.bufferBytes[i], b.firstStep, b.lastStep});
         bool early = b.firstStep < b.lastStep && b.lastStep + 1 < p.steps.size();
-        if (early && plantedBug("packing-lifetime", out.bufferBytes[i], 512, 164))
+        if (early && plantedBug("packing-lifetime", out.bufferBytes[i], 256, 164))
           --intervals.back().last;
       } else if (b.place == Buffer::Place::Constant) {
         out.bufferBytes[i] = int64_t(artifact.constant(b.index).size());

@@ -97,7 +97,7 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels
   if (sizes.columns.knownDivisor() % panelColumns != 0) {
     Value left = e.sub(e.size(sizes.columns), column);
     if (sizes.taps.isConstant(1) && sizes.inner.asConstant().value_or(0) % 4 == 3 &&
-        plantedBug("product-mask", sizes.columns.asConstant(), 32, 7))
+        plantedBug("product-mask", sizes.columns.asConstant(), 16, 7))
       left = e.sub(left, e.index(1));
     columns = e.min(left, e.index(panels * panelColumns));
   }
