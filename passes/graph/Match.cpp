@@ -12,7 +12,9 @@ bool isSplat(Value value, double expected) {
 }
 
 bool isConstantFor(double value, double expected, Type element) {
-  auto closeTo = [](double a, double b) { return std::fabs(a - b) <= 1e-5 * std::fabs(b); };
+  // Six digits as exporters write them; in f64 they would show in the result.
+  double tolerance = element.isF64() ? 1e-14 : 1e-5;
+  auto closeTo = [&](double a, double b) { return std::fabs(a - b) <= tolerance * std::fabs(b); };
   auto rounded = [&](double number) {
     bool inexact;
     APFloat result(number);

@@ -158,3 +158,26 @@ func.func @near_gelu(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>, tensor
   %y4 = kiln.mul %l, %sixth : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
   return %y1, %y2, %y3, %y4 : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
 }
+
+// In f64 the constant must be exact: six digits of it are another function.
+// CHECK-LABEL: @double
+// CHECK: kiln.gelu %arg0 : (tensor<4xf64>)
+// CHECK-NOT: kiln.gelu
+// CHECK: return
+func.func @double(%x: tensor<4xf64>) -> (tensor<4xf64>, tensor<4xf64>) {
+  %s = kiln.constant {value = dense<1.4142135623730951> : tensor<f64>} : () -> tensor<f64>
+  %six = kiln.constant {value = dense<1.41421> : tensor<f64>} : () -> tensor<f64>
+  %one = kiln.constant {value = dense<1.0> : tensor<f64>} : () -> tensor<f64>
+  %half = kiln.constant {value = dense<0.5> : tensor<f64>} : () -> tensor<f64>
+  %d = kiln.div %x, %s : (tensor<4xf64>, tensor<f64>) -> tensor<4xf64>
+  %e = kiln.erf %d : (tensor<4xf64>) -> tensor<4xf64>
+  %a = kiln.add %e, %one : (tensor<4xf64>, tensor<f64>) -> tensor<4xf64>
+  %m = kiln.mul %x, %a : (tensor<4xf64>, tensor<4xf64>) -> tensor<4xf64>
+  %y = kiln.mul %m, %half : (tensor<4xf64>, tensor<f64>) -> tensor<4xf64>
+  %d2 = kiln.div %x, %six : (tensor<4xf64>, tensor<f64>) -> tensor<4xf64>
+  %e2 = kiln.erf %d2 : (tensor<4xf64>) -> tensor<4xf64>
+  %a2 = kiln.add %e2, %one : (tensor<4xf64>, tensor<f64>) -> tensor<4xf64>
+  %m2 = kiln.mul %x, %a2 : (tensor<4xf64>, tensor<4xf64>) -> tensor<4xf64>
+  %z = kiln.mul %m2, %half : (tensor<4xf64>, tensor<f64>) -> tensor<4xf64>
+  return %y, %z : tensor<4xf64>, tensor<4xf64>
+}
