@@ -49,6 +49,7 @@ public:
     int64_t low = 0, high = unbounded, divisor = 1;
 
     bool isConstrained() const { return low > 0 || high != unbounded || divisor != 1; }
+    std::string print() const; ///< its line in the text form
   };
   struct Check {
     enum Kind { Equal, Broadcast, AtMost } kind;
