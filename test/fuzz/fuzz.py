@@ -11,6 +11,6 @@ if importlib.util.find_spec("onnx") is None and VENV.exists() and pathlib.Path(s
     os.execv(VENV, [VENV, *sys.argv])  # what the set-up installed
 sys.path[:0] = [str(HERE), os.environ.get("KILN_PYTHON", str(HERE.parents[1] / "build" / "python"))]
 
-from kilnfuzz.cli import main  # noqa: E402
-
-sys.exit(main())
+if __name__ == "__main__":
+    from kilnfuzz.cli import main
+    sys.exit(main())

@@ -10,6 +10,10 @@ from .oracles import Finding
 HANG = 120.0  # seconds for one case
 RECYCLE = 1500  # cases for one worker
 
+# Workers come from a server that has compiled nothing: what calls this may have, and a fork would take over half of its threads.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["kilnfuzz.oracles"])
+
 
 def work(pipe, make, matrix):
     """In a worker: examines what comes, seeds or cases."""
@@ -31,7 +35,7 @@ class Worker:
 
     def __init__(self, make, matrix):
         self.pipe, other = multiprocessing.Pipe()
-        self.process = multiprocessing.get_context("fork").Process(target=work, args=(other, make, matrix), daemon=True)
+        self.process = PROCESSES.Process(target=work, args=(other, make, matrix), daemon=True)
         self.process.start()
         other.close()
         self.seed, self.oracle, self.since, self.count = None, "", 0.0, 0
@@ -98,16 +102,20 @@ def campaign(make, seeds, matrix, jobs, deadline=None):
                 w.end()
 
 
+def given(case):
+    return case
+
+
 class Examiner:
     """Examines given cases in a worker, which is started again when a case ends it."""
 
     def __init__(self, matrix):
         self.matrix = matrix
-        self.worker = Worker(lambda case: case, matrix)
+        self.worker = Worker(given, matrix)
 
     def findings(self, case):
         if self.worker.spent:
-            self.worker = Worker(lambda case: case, self.matrix)
+            self.worker = Worker(given, self.matrix)
         self.worker.give(case)
         while True:
             multiprocessing.connection.wait([self.worker.pipe], timeout=1.0)
@@ -119,10 +127,14 @@ class Examiner:
             self.worker.end()
 
 
-def apart(function, seconds):
+def send_result(pipe, function, arguments):
+    pipe.send(function(*arguments))
+
+
+def apart(seconds, function, *arguments):
     """What a function returns in a process of its own; None if that ends, or takes too long."""
     pipe, other = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=lambda: other.send(function()))
+    process = PROCESSES.Process(target=send_result, args=(other, function, arguments))
     process.start()
     other.close()
     try:

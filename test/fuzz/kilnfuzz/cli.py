@@ -113,7 +113,7 @@ def shrink_folder(args):
     case = findings.load(args.folder)
     found = examine_apart(case, args)
     if found:
-        case = findings.shrunk(case, found[0], 300, lambda text: print(text, flush=True))
+        case = findings.shrunk(case, found[0], 300, loud=True)
         findings.save(case, args.folder / "shrunk")
     return show(case, found)
 

@@ -68,19 +68,24 @@ def plain(text):
     return re.sub(r"-?\d+(\.\d+)?(e-?\d+)?", "0", text)[:160]
 
 
-def shrunk(case, finding, seconds=90, report=lambda text: None):
-    """The smaller case that still shows the finding; the case itself where that takes too long. Nothing of it runs in this process."""
-    def like(f):
-        same_text = f.kind in ("wrong", "crash", "hang") or plain(f.detail) == plain(finding.detail)
-        return f.oracle == finding.oracle and f.kind == finding.kind and same_text
+def alike(f, finding):
+    """Whether a finding is the same one. Texts of errors count, those of differences do not."""
+    same_text = f.kind in ("wrong", "crash", "hang") or plain(f.detail) == plain(finding.detail)
+    return f.oracle == finding.oracle and f.kind == finding.kind and same_text
 
-    def work():
-        examiner = Examiner(oracles.closure(finding.oracle))
-        try:
-            return shrink.shrink(case, lambda smaller: any(map(like, examiner.findings(smaller))), report, seconds - 10)
-        finally:
-            examiner.end()
-    return apart(work, seconds) or case
+
+def shrink_here(case, finding, seconds, loud):
+    examiner = Examiner(oracles.closure(finding.oracle))
+    report = (lambda text: print(text, flush=True)) if loud else (lambda text: None)
+    try:
+        return shrink.shrink(case, lambda smaller: any(alike(f, finding) for f in examiner.findings(smaller)), report, seconds)
+    finally:
+        examiner.end()
+
+
+def shrunk(case, finding, seconds=90, loud=False):
+    """The smaller case that still shows the finding; the case itself where that takes too long. Nothing of it runs in this process."""
+    return apart(seconds, shrink_here, case, finding, seconds - 15, loud) or case
 
 
 class Record:
