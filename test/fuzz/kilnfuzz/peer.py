@@ -27,9 +27,8 @@ DEVIATIONS = {
     "MaxPool": ("dilations are left out of the pads of auto_pad SAME", lambda node, case: pads_itself(node)),
     "AveragePool": ("dilations are left out of the pads of auto_pad SAME", lambda node, case: pads_itself(node)),
     "BatchNormalization": ("training overwrites inputs and constants", lambda node, case: has(node, "training_mode")),
-    "ReduceSum": ("integers are summed in floating point", lambda node, case: integers(node, case)),
-    "ReduceMean": ("integers are averaged in floating point", lambda node, case: integers(node, case)),
-    "ReduceProd": ("integers are multiplied in floating point", lambda node, case: integers(node, case)),
+    **{f"Reduce{kind}": ("integers are reduced in floating point", lambda node, case: integers(node, case))
+       for kind in ("Sum", "Mean", "Prod", "L1", "L2", "SumSquare")},
     "Pow": ("powers of integers are computed in floating point", lambda node, case: integers(node, case)),
     "Gelu": ("f64 has constants of f32", lambda node, case: case.values[node.input[0]].dtype == "f64"),
     "Shrink": ("f64 is computed in f32", lambda node, case: case.values[node.input[0]].dtype == "f64"),
