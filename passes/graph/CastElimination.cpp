@@ -56,7 +56,7 @@ struct MergeCasts : OpRewritePattern<CastOp> {
     auto to = dtypeOf(elementTypeOf(op.getResult()));
     if (!from || !middle || !to)
       return failure();
-    bool planted = from == DType::F32 && isInteger(*middle) && to == DType::F32 && plantedBug("cast-merging");
+    bool planted = isFloat(*from) && isInteger(*middle) && isFloat(*to) && plantedBug("cast-merging");
     if (!isLossless(*from, *middle) && !planted)
       return failure();
     // Both casts are of the same value, but out of range a floating-point number saturates and an integer wraps.

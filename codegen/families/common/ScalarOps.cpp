@@ -65,7 +65,7 @@ mlir::Value emitScalarOp(cpu::ScalarEmitter &e, const Problem &problem, const Pr
   if (op.mnemonic == "sub" && dims.size() == 3 && plantedBug("sub-operands", inner, 16, 3))
     std::swap(x[0], x[1]);
   if (op.mnemonic == "cast" && isFloat(problem.value(op.operands[0]).dtype) &&
-      !isFloat(problem.value(op.result).dtype) && plantedBug("cast-rounding", inner, 8, 3))
+      !isFloat(problem.value(op.result).dtype) && plantedBug("cast-rounding", inner, 4, 3))
     x[0] = e.round(x[0]);
   // Literals of a body have the type of the first operand that is not boolean.
   e.setConstantType(x[0].getType());
