@@ -309,6 +309,9 @@ Status SizeTable::merge(const SizeExpr &a, const SizeExpr &b) {
   std::string text = other.print();
   if (auto it = byDefinition.find(text); it != byDefinition.end())
     if (Symbol *symbol = findMutable(it->second); symbol && SizeExpr::symbol(symbol->name) != target) {
+      // The symbol may stand for yet another expression, which stays equal.
+      if (symbol->definition && *symbol->definition != other)
+        addCheck({Check::Equal, *symbol->definition, other});
       symbol->definition = expand(target);
       definitions.insert_or_assign(symbol->name, *symbol->definition);
       KILN_TRY(settle(*symbol));

@@ -71,6 +71,30 @@ TEST_CASE("two expressions that equal a third are equal, in whatever order that 
   CHECK_FALSE(sizes.equal(larger, n));
 }
 
+TEST_CASE("an equality stays known when its symbol comes to stand for a third expression") {
+  SizeTable sizes;
+  SizeExpr d = sizes.declareUser("D"), s = sizes.declareUser("S"), x = sizes.declareUser("X");
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(sizes.requireEqual(d * 96, s * 60).ok());
+    REQUIRE(sizes.requireEqual(x * 60, s * 60).ok());
+    REQUIRE(sizes.requireEqual(SizeExpr(480), s * 60).ok());
+  }
+  CHECK(sizes.mergeCount() == 3);
+  CHECK(sizes.equal(d * 96, SizeExpr(480)));
+  // What is checked when inputs are bound says no less.
+  auto holds = [&](int64_t dValue, int64_t sValue, int64_t xValue) {
+    std::map<std::string, int64_t> values{{"D", dValue}, {"S", sValue}, {"X", xValue}};
+    for (const SizeTable::Check &check : sizes.checks())
+      if (*sizes.expand(check.a).evaluate(values) != *sizes.expand(check.b).evaluate(values))
+        return false;
+    return true;
+  };
+  CHECK(holds(5, 8, 8));
+  CHECK_FALSE(holds(6, 8, 8));
+  CHECK_FALSE(holds(5, 8, 9));
+  CHECK_FALSE(holds(10, 16, 16));
+}
+
 TEST_CASE("equal sizes become one symbol") {
   SizeTable sizes;
   SizeExpr a = sizes.declareUser("A"), b = sizes.declareUser("B"), k = sizes.declareUser("K");
