@@ -56,7 +56,8 @@ struct MergeCasts : OpRewritePattern<CastOp> {
     auto to = dtypeOf(elementTypeOf(op.getResult()));
     if (!from || !middle || !to)
       return failure();
-    bool planted = isFloat(*from) && isInteger(*middle) && isFloat(*to) && plantedBug("cast-merging");
+    bool planted = isFloat(*from) && *middle != DType::Bool && isFloat(*to) && !isLossless(*from, *middle) &&
+                   plantedBug("cast-merging");
     if (!isLossless(*from, *middle) && !planted)
       return failure();
     // Both casts are of the same value, but out of range a floating-point number saturates and an integer wraps.

@@ -253,7 +253,7 @@ private:
       if (!alloc || alloc.getPlace() != "arena")
         continue;
       std::optional<int64_t> bytes = alloc.getView().getType().getBytes().asConstant();
-      if ((lastRead[root] != now && !plantedBug("in-place-read-later", bytes, 64, 48)) ||
+      if ((lastRead[root] != now && !plantedBug("in-place-read-later", bytes, 8, 4)) ||
           (taken.count(memory) && !plantedBug("in-place-twice")))
         continue;
       int sharers = 0;

@@ -161,7 +161,7 @@ void Epilogue::compute(Value product, Value row, Value column, Value mask, Known
   if (bias != Problem::absent)
     product = e.add(product, known.at(bias));
   const std::vector<SizeExpr> &dims = problem.value(anchor).dims;
-  if (bias != Problem::absent && dims.size() == 3 && plantedBug("bias-epilogue", dims.back().asConstant(), 8, 5))
+  if (bias != Problem::absent && dims.size() == 3 && plantedBug("bias-epilogue", dims.back().asConstant(), 4, 2))
     product = e.add(product, known.at(bias));
   known[anchor] = product;
   for (ValueId id : problem.outputs)
