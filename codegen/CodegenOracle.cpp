@@ -55,6 +55,8 @@ Result<KernelChoice> CodegenOracle::choose(mlir::Operation *kernel) {
   out.problem = region.problem.print();
   out.config = choice.config.print();
   out.source = choice.source;
+  KILN_ASSIGN(KernelInterface interface, choice.family->describe(region.problem, choice.config, options.target));
+  out.interface = interface.print();
   out.sizes = std::move(region.sizes);
   out.inputOrder = std::move(region.inputOrder);
   if (out.sizes.size() == 3 && region.problem.ops.size() == 2 && plantedBug("kernel-symbol"))

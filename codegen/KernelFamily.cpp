@@ -11,6 +11,32 @@ bool KernelFamily::isLegal(const Problem &problem, const Config &config, const T
   return std::find(all.begin(), all.end(), config) != all.end() || config == defaultConfig(problem, target);
 }
 
+Result<KernelInterface> KernelFamily::describe(const Problem &problem, const Config &config,
+                                               const TargetInfo &target) const {
+  if (!isLegal(problem, config, target))
+    return makeError(ErrorCode::E0902, name(), ": illegal configuration ", config.print());
+  KILN_ASSIGN(KernelInterface interface, describeLaunches(problem, config, target));
+  auto portOf = [&](Problem::ValueId id) {
+    return KernelInterface::Port{problem.value(id).dtype, problem.value(id).dims};
+  };
+  interface.symbols = problem.symbols();
+  for (Problem::ValueId id : problem.inputs())
+    interface.inputs.push_back(portOf(id));
+  for (Problem::ValueId id : problem.outputs)
+    interface.outputs.push_back(portOf(id));
+  for (const Problem::InPlace &pair : problem.inPlace)
+    interface.inPlace.push_back({uint32_t(pair.output), uint32_t(pair.input)});
+  return interface;
+}
+
+Result<Emission> KernelFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                                    mlir::MLIRContext &context) const {
+  Emission emission;
+  KILN_ASSIGN(emission.interface, describe(problem, config, target));
+  KILN_ASSIGN(emission.module, emitLaunches(problem, config, target, emission.interface, context));
+  return emission;
+}
+
 const KernelFamily *findFamily(std::span<const KernelFamily *const> families, std::string_view name) {
   for (const KernelFamily *family : families)
     if (family->name() == name)

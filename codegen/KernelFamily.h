@@ -2,6 +2,7 @@
 // kernels compile in parallel contexts and equal problems share code.
 #pragma once
 
+#include "codegen/Emission.h"
 #include "codegen/problem/Problem.h"
 #include "codegen/problem/TargetInfo.h"
 
@@ -16,8 +17,6 @@ class MLIRContext;
 }
 
 namespace kiln {
-
-struct Emission;
 
 /// How a problem is to be implemented: tile sizes, algorithm, loop order ... Only the family understands it.
 using Config = Attributes;
@@ -53,10 +52,23 @@ public:
   /// Whether `config` (from a cache, or forced) is one that emit accepts.
   virtual bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const;
 
-  /// The code. Sees nothing but its arguments; the context is its own.
-  virtual Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                                mlir::MLIRContext &context) const = 0;
+  /// How the kernel is called. Emits nothing: takes microseconds. A configuration that is not legal is an error.
+  Result<KernelInterface> describe(const Problem &problem, const Config &config, const TargetInfo &target) const;
+  /// The code, with the interface that describe gives. Sees nothing but its arguments; the context is its own.
+  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
+                        mlir::MLIRContext &context) const;
   virtual Exactness exactness(const Problem &problem, const Config &config) const = 0;
+
+protected:
+  /// The launches, with what they share: packed constants and workspace. What follows from the problem (symbols,
+  /// inputs, outputs, in-place pairs) is filled in by describe. `config` is legal.
+  virtual Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
+                                                   const TargetInfo &target) const = 0;
+  /// A module with a function for each launch of `interface`.
+  virtual Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
+                                                                 const TargetInfo &target,
+                                                                 const KernelInterface &interface,
+                                                                 mlir::MLIRContext &context) const = 0;
 };
 
 /// The CPU families in order of preference: of several that claim a problem the first one gets it.

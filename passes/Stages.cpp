@@ -47,7 +47,7 @@ const Legality &legalityOf(Stage stage) {
       {Stage::Canonical, {"func.*", "kiln.*", "!kiln.kernel", "!kiln.yield"}, true, {}},
       {Stage::Optimized, {"func.*", "kiln.*", "!kiln.kernel", "!kiln.yield"}, true, {}},
       {Stage::Kernels, {"func.*", "kiln.*"}, true, {"family"}},
-      {Stage::Configured, {"func.*", "kiln.*"}, true, {"family", "problem", "config", "sizes", "packed", "plan"}},
+      {Stage::Configured, {"func.*", "kiln.*"}, true, {"family", "problem", "config", "interface", "sizes"}},
       {Stage::Planned, {"plan.*"}, false, {}},
       {Stage::Lowered, {"plan.*", "builtin.module"}, false, {}},
   };

@@ -26,10 +26,10 @@ Result<KernelImage> imageOfObject(const Emission &emission, std::span<const char
   KILN_ASSIGN(cpu::LinkedImage linked, cpu::linkImage(object));
   KernelImage image;
   image.bytes = std::move(linked.bytes);
-  for (const Launch &launch : emission.launches) {
-    auto symbol = linked.symbols.find(launch.symbol);
+  for (const KernelInterface::Launch &launch : emission.interface.launches) {
+    auto symbol = linked.symbols.find(launch.name);
     if (symbol == linked.symbols.end())
-      return makeError(ErrorCode::E0903, "launch of '", launch.symbol, "', which the kernel does not define");
+      return makeError(ErrorCode::E0903, "launch of '", launch.name, "', which the kernel does not define");
     image.entries.push_back(symbol->second);
   }
   return image;

@@ -21,9 +21,7 @@ using Clock = std::chrono::steady_clock;
 
 struct CompiledProblem::State {
   Problem problem;
-  std::vector<Launch> launches;
-  std::vector<PackedInput> packed;
-  SizeExpr workspaceBytes;
+  KernelInterface interface;
   std::vector<uint64_t> entries;
   void *code = nullptr;
   size_t codeBytes = 0;
@@ -55,9 +53,7 @@ Result<CompiledProblem> CompiledProblem::compile(const KernelFamily &family, con
   KILN_ASSIGN(Emission emission, family.emit(problem, config, target, *context));
   KILN_ASSIGN(KernelImage image, makeCode ? makeCode(emission, target) : compileEmission(emission, target));
   state->compileSeconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  state->launches = std::move(emission.launches);
-  state->packed = std::move(emission.packed);
-  state->workspaceBytes = emission.workspaceBytes;
+  state->interface = std::move(emission.interface);
   state->entries = image.entries;
   state->codeBytes = image.bytes.size();
   emission.module = {}; // before its context
@@ -79,13 +75,14 @@ struct CallBuffers {
   GuardedBuffer workspace;
   std::optional<Problem::InPlace> shared;
 
-  GuardedBuffer &at(const BufferRef &ref) {
-    switch (ref.kind) {
-    case BufferRef::Kind::Input: return inputs.at(size_t(ref.index));
-    case BufferRef::Kind::Packed: return packed.at(size_t(ref.index));
-    case BufferRef::Kind::Output:
-      return shared && shared->output == ref.index ? inputs.at(size_t(shared->input)) : outputs.at(size_t(ref.index));
-    case BufferRef::Kind::Workspace: break;
+  GuardedBuffer &at(const KernelOperand &operand) {
+    switch (operand.kind) {
+    case KernelOperand::Kind::Input: return inputs.at(operand.index);
+    case KernelOperand::Kind::Packed: return packed.at(operand.index);
+    case KernelOperand::Kind::Output:
+      return shared && uint32_t(shared->output) == operand.index ? inputs.at(size_t(shared->input))
+                                                                 : outputs.at(operand.index);
+    case KernelOperand::Kind::Workspace: break;
     }
     return workspace;
   }
@@ -101,18 +98,20 @@ Result<GuardedBuffer> guardedCopy(const TensorView &view, BufferPlacement placem
 // Sizes of one launch, evaluated.
 struct LaunchSizes {
   int64_t grid = 0, scratch = 0;
-  std::vector<int64_t> sizes;
 };
 
-Result<LaunchSizes> evaluate(const Launch &launch, const SymbolValues &symbols) {
+Result<LaunchSizes> evaluate(const KernelInterface::Launch &launch, const SymbolValues &symbols) {
   LaunchSizes out;
   KILN_ASSIGN(out.grid, launch.grid.evaluate(symbols));
   KILN_ASSIGN(out.scratch, launch.scratchBytes.evaluate(symbols));
-  for (const SizeExpr &size : launch.sizes) {
-    KILN_ASSIGN(int64_t value, size.evaluate(symbols));
-    out.sizes.push_back(value);
-  }
   return out;
+}
+
+std::vector<int64_t> sizesOf(const KernelInterface &interface, const SymbolValues &symbols) {
+  std::vector<int64_t> sizes;
+  for (const std::string &name : interface.symbols)
+    sizes.push_back(symbols.at(name));
+  return sizes;
 }
 
 std::vector<int64_t> orderOf(int64_t grid, GridOrder order) {
@@ -125,11 +124,11 @@ std::vector<int64_t> orderOf(int64_t grid, GridOrder order) {
   return ids;
 }
 
-Result<std::vector<GuardedBuffer>> makePacked(const std::vector<PackedInput> &packed,
-                                              std::span<const TensorView> inputs, BufferPlacement placement) {
+Result<std::vector<GuardedBuffer>> makePacked(const KernelInterface &interface, std::span<const TensorView> inputs,
+                                              BufferPlacement placement) {
   std::vector<GuardedBuffer> buffers;
-  for (const PackedInput &p : packed) {
-    KILN_ASSIGN(Tensor tensor, applyRecipe(inputs[size_t(p.input)], p.recipe));
+  for (const KernelInterface::Packed &p : interface.packed) {
+    KILN_ASSIGN(Tensor tensor, applyRecipe(inputs[p.input], p.recipe));
     // Packed constants are 64-byte aligned in an artifact, so kernels may rely on it.
     KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(tensor.bytes(), placement, bufferAlignment));
     std::memcpy(buffer.data(), tensor.data(), size_t(tensor.bytes()));
@@ -150,7 +149,7 @@ Result<std::vector<Tensor>> CompiledProblem::run(std::span<const TensorView> inp
     KILN_ASSIGN(GuardedBuffer buffer, guardedCopy(view, placement));
     buffers.inputs.push_back(std::move(buffer));
   }
-  KILN_ASSIGN(buffers.packed, makePacked(s.packed, inputs, placement));
+  KILN_ASSIGN(buffers.packed, makePacked(s.interface, inputs, placement));
   std::vector<Tensor> outputs;
   for (Problem::ValueId id : s.problem.outputs) {
     KILN_ASSIGN(std::vector<int64_t> dims, valueDims(s.problem, id, symbols));
@@ -160,16 +159,18 @@ Result<std::vector<Tensor>> CompiledProblem::run(std::span<const TensorView> inp
     buffers.outputs.push_back(std::move(buffer));
     outputs.push_back(std::move(tensor));
   }
-  KILN_ASSIGN(int64_t workspace, s.workspaceBytes.evaluate(symbols));
+  KILN_ASSIGN(int64_t workspace, s.interface.workspaceBytes.evaluate(symbols));
   KILN_ASSIGN(buffers.workspace, GuardedBuffer::create(workspace, placement, bufferAlignment));
   int32_t status = 0;
-  for (size_t l = 0; l < s.launches.size(); ++l) {
-    KILN_ASSIGN(LaunchSizes sizes, evaluate(s.launches[l], symbols));
+  std::vector<int64_t> values = sizesOf(s.interface, symbols);
+  for (size_t l = 0; l < s.interface.launches.size(); ++l) {
+    const KernelInterface::Launch &launch = s.interface.launches[l];
+    KILN_ASSIGN(LaunchSizes sizes, evaluate(launch, symbols));
     KILN_ASSIGN(GuardedBuffer scratch, GuardedBuffer::create(sizes.scratch, placement, bufferAlignment));
     std::vector<void *> table;
-    for (const BufferRef &ref : s.launches[l].buffers)
-      table.push_back(buffers.at(ref).data());
-    kiln_kernel_args_v1 args{table.data(), sizes.sizes.data(), scratch.data(), buffers.workspace.data(), &status};
+    for (const KernelOperand &operand : launch.operands)
+      table.push_back(buffers.at(operand).data());
+    kiln_kernel_args_v1 args{table.data(), values.data(), scratch.data(), buffers.workspace.data(), &status};
     {
       KernelFloatMode mode; // as the runtime calls kernels
       for (int64_t id : orderOf(sizes.grid, order))
@@ -191,7 +192,7 @@ Result<std::vector<Tensor>> CompiledProblem::run(std::span<const TensorView> inp
     if (!buffers.outputs[i].intact())
       return makeError(ErrorCode::E0901, "the kernel wrote outside output ", i);
     if (outputs[i].bytes() > 0)
-      std::memcpy(outputs[i].data(), buffers.at(BufferRef::output(int(i))).data(), size_t(outputs[i].bytes()));
+      std::memcpy(outputs[i].data(), buffers.at(KernelOperand::output(i)).data(), size_t(outputs[i].bytes()));
   }
   return outputs;
 }
@@ -205,11 +206,11 @@ Result<double> CompiledProblem::time(std::span<const TensorView> inputs, int rep
     KILN_ASSIGN(Tensor tensor, Tensor::zeros(s.problem.value(id).dtype, dims));
     outputs.push_back(std::move(tensor));
   }
-  for (const PackedInput &p : s.packed) {
-    KILN_ASSIGN(Tensor tensor, applyRecipe(inputs[size_t(p.input)], p.recipe));
+  for (const KernelInterface::Packed &p : s.interface.packed) {
+    KILN_ASSIGN(Tensor tensor, applyRecipe(inputs[p.input], p.recipe));
     packed.push_back(std::move(tensor));
   }
-  KILN_ASSIGN(int64_t workspaceBytes, s.workspaceBytes.evaluate(symbols));
+  KILN_ASSIGN(int64_t workspaceBytes, s.interface.workspaceBytes.evaluate(symbols));
   KILN_ASSIGN(Tensor workspace, Tensor::create(DType::U8, {std::max<int64_t>(workspaceBytes, 1)}));
   struct Call {
     LaunchSizes sizes;
@@ -217,27 +218,28 @@ Result<double> CompiledProblem::time(std::span<const TensorView> inputs, int rep
     Tensor scratch;
   };
   std::vector<Call> calls;
-  for (const Launch &launch : s.launches) {
+  for (const KernelInterface::Launch &launch : s.interface.launches) {
     Call call;
     KILN_ASSIGN(call.sizes, evaluate(launch, symbols));
     KILN_ASSIGN(call.scratch, Tensor::create(DType::U8, {std::max<int64_t>(call.sizes.scratch, 1)}));
-    for (const BufferRef &ref : launch.buffers)
-      switch (ref.kind) {
-      case BufferRef::Kind::Input: call.table.push_back(inputs[size_t(ref.index)].data); break;
-      case BufferRef::Kind::Packed: call.table.push_back(packed[size_t(ref.index)].data()); break;
-      case BufferRef::Kind::Output: call.table.push_back(outputs[size_t(ref.index)].data()); break;
-      case BufferRef::Kind::Workspace: call.table.push_back(workspace.data()); break;
+    for (const KernelOperand &operand : launch.operands)
+      switch (operand.kind) {
+      case KernelOperand::Kind::Input: call.table.push_back(inputs[operand.index].data); break;
+      case KernelOperand::Kind::Packed: call.table.push_back(packed[operand.index].data()); break;
+      case KernelOperand::Kind::Output: call.table.push_back(outputs[operand.index].data()); break;
+      case KernelOperand::Kind::Workspace: call.table.push_back(workspace.data()); break;
       }
     calls.push_back(std::move(call));
   }
   int32_t status = 0;
+  std::vector<int64_t> values = sizesOf(s.interface, symbols);
   double best = 1e30;
   KernelFloatMode mode;
   for (int r = 0; r <= repeats; ++r) {
     auto begin = Clock::now();
     for (size_t l = 0; l < calls.size(); ++l) {
-      kiln_kernel_args_v1 args{calls[l].table.data(), calls[l].sizes.sizes.data(), calls[l].scratch.data(),
-                               workspace.data(), &status};
+      kiln_kernel_args_v1 args{calls[l].table.data(), values.data(), calls[l].scratch.data(), workspace.data(),
+                               &status};
       for (int64_t id = 0; id < calls[l].sizes.grid; ++id)
         s.entry(l)(&args, id, calls[l].sizes.grid);
     }

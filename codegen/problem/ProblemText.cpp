@@ -29,11 +29,7 @@ static std::string printElement(DType dtype, const Problem::Literal &literal, si
 }
 
 static std::string printType(const Problem::Value &value) {
-  std::string s(dtypeName(value.dtype));
-  s += '[';
-  for (size_t i = 0; i < value.dims.size(); ++i)
-    s += (i ? "," : "") + value.dims[i].print();
-  return s + ']';
+  return std::string(dtypeName(value.dtype)) + printSizes(value.dims);
 }
 
 static std::string name(Problem::ValueId id) { return id == Problem::absent ? "_" : "%" + std::to_string(id); }

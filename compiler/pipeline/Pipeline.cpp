@@ -59,7 +59,6 @@ Status kiln::runPipeline(Compilation &c) {
 
   if (c.begin(Stage::Configured)) {
     KILN_TRY(c.run(createConfigure()));
-    KILN_TRY(c.describeKernels());
     KILN_TRY(c.end(Stage::Configured));
   }
   // From here on problem text, configuration and target alone decide a kernel's code; bodies of
@@ -70,7 +69,6 @@ Status kiln::runPipeline(Compilation &c) {
       KILN_TRY(c.run(createSchedule()));
     KILN_TRY(c.run(createBufferize({!c.without("buffer-reuse")})));
     // There are no tensors any more, and no step may move: who overwrites what depends on the order.
-    KILN_TRY(c.run(createAssignArena({!c.without("buffer-reuse")})));
     KILN_TRY(c.end(Stage::Planned));
   }
   // From here on the host program is complete; only code and packed weights are missing, and both

@@ -1,6 +1,7 @@
 #include "compiler/session/BuildProgram.h"
 
 #include "compiler/session/Diagnostics.h"
+#include "runtime/plan/Arena.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -29,7 +30,8 @@ public:
       KILN_TRY(addKernel(kernel));
     for (Operation &op : program.getBody().front())
       KILN_TRY(add(&op));
-    setIntervals(program->hasAttr(noReuseAttrName));
+    built.program.sharesMemory = !program->hasAttr(noReuseAttrName);
+    assignArena(built.program);
     return std::move(built);
   }
 
@@ -49,7 +51,8 @@ private:
     if (auto code = module.lookupSymbol<ModuleOp>(kernelCodeName(op)))
       llvm::raw_string_ostream(job.code) << code;
     built.kernels.push_back(std::move(job));
-    built.program.kernels.push_back({op.getFamily().str(), op.getConfig().str(), op.getProblem().str(), 0, 0, {}});
+    built.program.kernels.push_back(
+        {op.getFamily().str(), op.getConfig().str(), op.getProblem().str(), op.readInterface(), 0, 0, {}});
     return Status::success();
   }
 
@@ -85,15 +88,14 @@ private:
         })
         .Case([&](InputOp input) {
           ViewId view = addView(
-              input,
-              addBuffer({Buffer::Place::Input, static_cast<uint32_t>(program.inputs.size()), SizeExpr(), 0, 0, {}}), 0);
+              input, addBuffer({Buffer::Place::Input, static_cast<uint32_t>(program.inputs.size()), SizeExpr(), {}}),
+              0);
           program.inputs.push_back({input.getName().str(), view});
           return Status::success();
         })
         .Case([&](OutputOp output) {
           ViewId view = addView(
-              output,
-              addBuffer({Buffer::Place::Output, static_cast<uint32_t>(program.outputs.size()), SizeExpr(), 0, 0, {}}),
+              output, addBuffer({Buffer::Place::Output, static_cast<uint32_t>(program.outputs.size()), SizeExpr(), {}}),
               0);
           program.outputs.push_back({output.getName().str(), view});
           return Status::success();
@@ -103,8 +105,6 @@ private:
           Buffer buffer;
           buffer.place = alloc.getPlace() == "workspace" ? Buffer::Place::Workspace : Buffer::Place::Arena;
           buffer.bytes = alloc.getView().getType().getBytes();
-          if (alloc.getOffset())
-            buffer.offset = static_cast<int64_t>(*alloc.getOffset());
           addView(alloc, addBuffer(buffer), 0);
           return Status::success();
         })
@@ -116,8 +116,7 @@ private:
         .Case([&](LaunchOp launch) { return addLaunch(launch); })
         .Case([&](HostCallOp call) { return addHostCall(call); })
         .Case([&](CopyOp copy) {
-          addStep(op, CopyStep{views[copy.getSource()], views[copy.getTarget()]}, 0,
-                  SizeExpr(2) * cast<ViewType>(copy.getSource().getType()).getBytes());
+          addStep(op, CopyStep{views[copy.getSource()], views[copy.getTarget()]});
           return Status::success();
         })
         .Default([&](Operation *other) {
@@ -149,7 +148,7 @@ private:
     }
     KILN_ASSIGN(Recipe recipe, Recipe::parse(std::string_view(op.getRecipe())));
     auto index = static_cast<uint32_t>(program.constants.size());
-    addView(op, addBuffer({Buffer::Place::Constant, index, SizeExpr(), 0, 0, {}}), 0);
+    addView(op, addBuffer({Buffer::Place::Constant, index, SizeExpr(), {}}), 0);
     program.constants.push_back(std::move(constant));
     built.constants.push_back({op.getSource(), std::move(recipe)});
     return Status::success();
@@ -159,19 +158,23 @@ private:
     auto kernel = kernels.find(op.getKernel());
     if (kernel == kernels.end())
       return makeError(ErrorCode::E0313, "a launch names the unknown kernel @", op.getKernel().str());
+    const KernelInterface &interface = built.program.kernels[kernel->second].interface;
+    std::vector<KernelOperand> operands = interface.operands();
+    if (op.getBuffers().size() != operands.size() || op.getSizes().size() != interface.symbols.size())
+      return makeError(ErrorCode::E0313, "a launch of kernel @", op.getKernel().str(), " with ", op.getBuffers().size(),
+                       " operands and ", op.getSizes().size(), " sizes; its interface has ", operands.size(), " and ",
+                       interface.symbols.size());
     LaunchStep step;
     step.kernel = kernel->second;
-    step.entry = static_cast<uint32_t>(op.getEntry());
-    for (Value buffer : op.getBuffers())
-      step.buffers.push_back(views[buffer]);
-    step.access = op.getAccess().str();
-    if (op.getWorkspace())
-      step.workspace = views[op.getWorkspace()];
+    for (auto [operand, buffer] : llvm::zip(operands, op.getBuffers())) {
+      if (operand.isWritten() && isa<InputOp, plan_ir::ConstantOp>(rootOf(buffer).getDefiningOp()))
+        return makeError(ErrorCode::E0313, "a launch of kernel @", op.getKernel().str(),
+                         " writes an input or a constant");
+      step.operands.push_back(views[buffer]);
+    }
     for (auto size : op.getSizes().getAsRange<StringAttr>())
       step.sizes.push_back(sizeOf(size));
-    step.grid = sizeOf(op.getGrid());
-    step.scratchBytes = sizeOf(op.getScratch());
-    addStep(op, std::move(step), sizeOf(op.getFlops()), sizeOf(op.getBytes()));
+    addStep(op, std::move(step));
     return Status::success();
   }
 
@@ -184,41 +187,16 @@ private:
       step.inputs.push_back(present == '1' ? views[*input++] : noView);
     for (Value output : op.getOutputs())
       step.outputs.push_back(views[output]);
-    addStep(op, std::move(step), sizeOf(op.getFlops()), sizeOf(op.getBytes()));
+    step.flops = sizeOf(op.getFlops());
+    step.bytes = sizeOf(op.getBytes());
+    addStep(op, std::move(step));
     return Status::success();
   }
 
-  template <typename Action> void addStep(Operation *op, Action action, SizeExpr flops, SizeExpr bytes) {
+  template <typename Action> void addStep(Operation *op, Action action) {
     kiln::Step &added = built.program.steps.emplace_back();
     added.action = std::move(action);
     added.node = nodeName(op->getLoc());
-    added.flops = flops;
-    added.bytes = bytes;
-    auto step = static_cast<uint32_t>(built.program.steps.size() - 1);
-    for (Value operand : op->getOperands()) {
-      auto [it, isNew] = intervals.try_emplace(built.program.views[views[operand]].buffer, std::make_pair(step, step));
-      it->second.second = step;
-    }
-  }
-
-  void setIntervals(bool whole) {
-    int64_t arena = 0;
-    bool known = true;
-    for (auto [i, buffer] : llvm::enumerate(built.program.buffers)) {
-      if (!buffer.inArena())
-        continue;
-      if (auto it = intervals.find(static_cast<BufferId>(i)); it != intervals.end())
-        std::tie(buffer.firstStep, buffer.lastStep) =
-            whole ? std::make_pair(0u, static_cast<uint32_t>(built.program.steps.size() - 1)) : it->second;
-      known &= buffer.offset && buffer.bytes.isConstant();
-      if (known)
-        arena = std::max(arena, *buffer.offset + (buffer.bytes.constant() + 63) / 64 * 64);
-    }
-    if (known)
-      built.program.arenaBytes = arena;
-    else
-      for (Buffer &buffer : built.program.buffers)
-        buffer.offset.reset();
   }
 
   ModuleOp module;
@@ -226,7 +204,6 @@ private:
   BuiltProgram built;
   llvm::StringMap<KernelId> kernels;
   DenseMap<Value, ViewId> views;
-  DenseMap<BufferId, std::pair<uint32_t, uint32_t>> intervals;
 };
 
 } // namespace

@@ -4,7 +4,6 @@
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/WeightStore.h"
 #include "passes/graph/WorkShare.h"
-#include "passes/plan/KernelPlan.h"
 #include "runtime/base/AtomicFile.h"
 #include "runtime/device/HostCpu.h"
 

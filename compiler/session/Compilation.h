@@ -40,8 +40,6 @@ public:
   Status end(Stage stage);
   /// Runs one pass over the module.
   Status run(std::unique_ptr<mlir::Pass> pass);
-  /// Gives every configured kernel its launches and packed constants (passes/plan/KernelPlan.h).
-  Status describeKernels();
   /// Remembers the model's floating-point work, of which later reports are shares.
   void countModelWork();
   /// Notes the estimated work of host steps; warns of what runs on reference kernels, or refuses it. Arithmetic on

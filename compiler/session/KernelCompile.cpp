@@ -59,18 +59,6 @@ Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target, mlir::M
 
 } // namespace
 
-Result<std::vector<KernelInterface>> kiln::emitInterfaces(std::span<const KernelJob> kernels, const TargetInfo &target,
-                                                          size_t threads, const KernelProgress &progress) {
-  std::vector<KernelInterface> result(kernels.size());
-  Reports reports(progress, kernels.size());
-  KILN_TRY(forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
-    KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
-    result[i] = {std::move(emission.launches), std::move(emission.packed), emission.workspaceBytes};
-    return reports.finished();
-  }));
-  return result;
-}
-
 Result<std::vector<CompiledKernel>> kiln::compileKernels(std::span<const KernelJob> kernels, const TargetInfo &target,
                                                          size_t threads, bool keepTexts,
                                                          const KernelProgress &progress) {

@@ -19,13 +19,6 @@ struct KernelJob {
   std::string code; ///< vector-level code that was read back from text, instead of what the family emits; empty: none
 };
 
-/// An Emission without its module: what the plan has to know of a kernel.
-struct KernelInterface {
-  std::vector<Launch> launches;
-  std::vector<PackedInput> packed;
-  SizeExpr workspaceBytes;
-};
-
 struct CompiledKernel {
   KernelImage image;
   std::string code, llvmIr, assembly; // texts of the levels, when asked for
@@ -33,10 +26,6 @@ struct CompiledKernel {
 
 /// Called with the number of kernels done, from any thread but never two at once; an error stops the compilation.
 using KernelProgress = std::function<Status(size_t done, size_t total)>;
-
-/// The interfaces of `kernels`, in order.
-Result<std::vector<KernelInterface>> emitInterfaces(std::span<const KernelJob> kernels, const TargetInfo &target,
-                                                    size_t threads, const KernelProgress &progress);
 
 /// The machine code of `kernels`, in order; the bytes do not depend on `threads`.
 Result<std::vector<CompiledKernel>> compileKernels(std::span<const KernelJob> kernels, const TargetInfo &target,

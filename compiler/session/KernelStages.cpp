@@ -1,11 +1,9 @@
-// What Compilation does to kernels: their launches (stage configured), their share of the work,
-// their code as text (stage lowered).
+// What Compilation does to kernels: their share of the work, and their code as text (stage lowered).
 
 #include "codegen/RegionProblem.h"
 #include "codegen/cpu/Lowering.h"
 #include "compiler/session/Compilation.h"
 #include "dialects/kiln/Build.h"
-#include "passes/plan/KernelPlan.h"
 #include "passes/plan/Tensors.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -18,67 +16,6 @@ using namespace mlir;
 using namespace kiln;
 
 namespace {
-
-Result<KernelJob> jobOf(kiln::KernelOp op, std::span<const KernelFamily *const> families) {
-  KernelJob job;
-  auto text = [&](StringRef name) { return op->getAttrOfType<StringAttr>(name).getValue(); };
-  job.family = findFamily(families, std::string_view(text("family")));
-  if (!job.family)
-    return makeError(ErrorCode::E0806, "there is no kernel family ", text("family").str());
-  KILN_ASSIGN(job.problem, Problem::parse(std::string_view(text("problem"))));
-  KILN_ASSIGN(job.config, Attributes::parse(std::string_view(text("config"))));
-  return job;
-}
-
-/// Families and planning passes do not know each other's kinds of buffers; a new one must be mapped before this
-/// compiles.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic error "-Wswitch"
-KernelPlan::Buffer::Kind kindOf(BufferRef::Kind kind) {
-  switch (kind) {
-  case BufferRef::Kind::Input: return KernelPlan::Buffer::Kind::Input;
-  case BufferRef::Kind::Packed: return KernelPlan::Buffer::Kind::Packed;
-  case BufferRef::Kind::Output: return KernelPlan::Buffer::Kind::Output;
-  case BufferRef::Kind::Workspace: break;
-  }
-  return KernelPlan::Buffer::Kind::Workspace;
-}
-#pragma GCC diagnostic pop
-
-/// The plan of one kernel from its emission.
-Result<KernelPlan> planOf(const KernelJob &job, const KernelInterface &interface, kiln::KernelOp op) {
-  KernelPlan plan;
-  for (const Launch &launch : interface.launches) {
-    KernelPlan::Launch out;
-    for (const BufferRef &buffer : launch.buffers)
-      out.buffers.push_back({kindOf(buffer.kind), buffer.index});
-    out.sizes = launch.sizes;
-    out.grid = launch.grid;
-    out.scratch = launch.scratchBytes;
-    plan.launches.push_back(std::move(out));
-  }
-  std::vector<Problem::ValueId> inputs = job.problem.inputs();
-  if (inputs.size() != op->getNumOperands() || job.problem.outputs.size() != op->getNumResults())
-    return makeError(ErrorCode::E0905, "a kernel differs from its problem ", job.problem.print());
-  for (const PackedInput &packed : interface.packed) {
-    const Problem::Value &value = job.problem.value(inputs.at(static_cast<size_t>(packed.input)));
-    std::vector<int64_t> dims;
-    for (const SizeExpr &dim : value.dims)
-      dims.push_back(dim.asConstant().value_or(-1));
-    KILN_ASSIGN(RecipeType type, recipeType(value.dtype, dims, packed.recipe));
-    plan.packed.push_back({packed.input, packed.recipe.print(), printTensorType(type.dtype, type.dims)});
-  }
-  for (Problem::ValueId id : inputs)
-    plan.dims.push_back(job.problem.value(id).dims);
-  for (Problem::ValueId id : job.problem.outputs)
-    plan.dims.push_back(job.problem.value(id).dims);
-  for (const Problem::InPlace &pair : job.problem.inPlace)
-    plan.inPlace.push_back({pair.output, pair.input});
-  plan.workspace = interface.workspaceBytes;
-  plan.flops = flops(job.problem);
-  plan.bytes = bytes(job.problem);
-  return plan;
-}
 
 /// Arithmetic on sizes and indices: small integers from small integers, or the dims of a tensor. It is a step of the
 /// host by design; no kernel would be faster.
@@ -107,48 +44,6 @@ std::string percent(double share) {
 }
 
 } // namespace
-
-Status Compilation::describeKernels() {
-  std::vector<KernelJob> jobs;
-  std::vector<std::pair<kiln::KernelOp, size_t>> kernels;
-  std::map<std::string, size_t> known;
-  Status status;
-  module->walk([&](kiln::KernelOp op) {
-    if (interpreted()) {
-      status = kernelsInterpreted();
-      return WalkResult::interrupt();
-    }
-    std::string key;
-    for (StringRef name : {"family", "problem", "config"})
-      if (auto text = op->getAttrOfType<StringAttr>(name))
-        key += text.getValue().str() + '\n';
-      else if (status.ok())
-        status = makeError(ErrorCode::E0313, "a kernel has no attribute ", name.str());
-    if (!status.ok())
-      return WalkResult::interrupt();
-    auto [it, added] = known.try_emplace(key, jobs.size());
-    if (added) {
-      Result<KernelJob> job = jobOf(op, families());
-      if (!job.ok()) {
-        status = job.status();
-        return WalkResult::interrupt();
-      }
-      jobs.push_back(std::move(*job));
-    }
-    kernels.emplace_back(op, it->second);
-    return WalkResult::advance();
-  });
-  KILN_TRY(status);
-  if (jobs.empty())
-    return Status::success();
-  auto report = [&](size_t done, size_t total) { return progress("configured", done, total); };
-  KILN_ASSIGN(std::vector<KernelInterface> interfaces, emitInterfaces(jobs, *target, threads, report));
-  for (auto &[op, job] : kernels) {
-    KILN_ASSIGN(KernelPlan plan, planOf(jobs[job], interfaces[job], op));
-    plan.write(op);
-  }
-  return Status::success();
-}
 
 Status Compilation::reportReferenceWork() {
   double work = 0;

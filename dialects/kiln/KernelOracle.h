@@ -22,7 +22,8 @@ struct KernelChoice {
   std::string family;
   std::string problem; ///< canonical text
   std::string config;
-  std::string source; ///< "forced", "random", "cache" or "default"
+  std::string interface; ///< text of the KernelInterface
+  std::string source;    ///< "forced", "random", "cache" or "default"
   /// Operand i of the kernel is to be what operand `inputOrder[i]` is now: the order of the problem's inputs.
   std::vector<unsigned> inputOrder;
   /// Values of the problem's symbols d0, d1 ... over the function's symbols.

@@ -38,7 +38,7 @@ struct ViewText {
   std::vector<SizeExpr> dims;
 };
 
-/// Splits "f32[N,max(A,B),3]"; commas inside parentheses belong to their expression.
+/// Splits "f32[N,max(A,B),3]".
 std::optional<ViewText> parseView(StringRef text) {
   size_t open = text.find('[');
   if (open == StringRef::npos || !text.ends_with("]"))
@@ -46,26 +46,10 @@ std::optional<ViewText> parseView(StringRef text) {
   std::optional<DType> dtype = dtypeFromName(std::string_view(text.take_front(open)));
   if (!dtype)
     return std::nullopt;
-  ViewText result{*dtype, {}};
-  StringRef rest = text.drop_front(open + 1).drop_back();
-  if (rest.empty())
-    return result;
-  int depth = 0;
-  size_t start = 0;
-  for (size_t i = 0; i <= rest.size(); ++i) {
-    if (i < rest.size() && rest[i] == '(')
-      ++depth;
-    if (i < rest.size() && rest[i] == ')')
-      --depth;
-    if (i < rest.size() && (rest[i] != ',' || depth != 0))
-      continue;
-    Result<SizeExpr> dim = SizeExpr::parse(std::string_view(rest.slice(start, i)));
-    if (!dim.ok())
-      return std::nullopt;
-    result.dims.push_back(*dim);
-    start = i + 1;
-  }
-  return result;
+  Result<std::vector<SizeExpr>> dims = parseSizes(std::string_view(text.drop_front(open + 1).drop_back()));
+  if (!dims.ok())
+    return std::nullopt;
+  return ViewText{*dtype, *std::move(dims)};
 }
 
 LogicalResult verifySize(Operation *op, StringRef text) {
@@ -83,11 +67,7 @@ LogicalResult ViewType::verify(function_ref<InFlightDiagnostic()> emitError, Str
 }
 
 ViewType ViewType::get(MLIRContext *context, DType dtype, ArrayRef<SizeExpr> dims) {
-  std::string text(dtypeName(dtype));
-  text += '[';
-  for (size_t i = 0; i < dims.size(); ++i)
-    text += (i ? "," : "") + dims[i].print();
-  return get(context, text + "]");
+  return get(context, std::string(dtypeName(dtype)) + printSizes(dims));
 }
 
 DType ViewType::getDType() const { return parseView(getText())->dtype; }
@@ -130,6 +110,15 @@ LogicalResult CheckOp::verify() {
   return success(succeeded(verifySize(*this, getLhs())) && succeeded(verifySize(*this, getRhs())));
 }
 
+LogicalResult plan_ir::KernelOp::verify() {
+  Result<KernelInterface> interface = KernelInterface::parse(std::string_view(getInterface()));
+  if (!interface.ok())
+    return emitOpError() << interface.status().message();
+  return success();
+}
+
+KernelInterface plan_ir::KernelOp::readInterface() { return *KernelInterface::parse(std::string_view(getInterface())); }
+
 LogicalResult AllocOp::verify() {
   if (getPlace() != "arena" && getPlace() != "workspace" && getPlace() != "host")
     return emitOpError() << "place must be \"arena\", \"workspace\" or \"host\", not \"" << getPlace() << "\"";
@@ -139,18 +128,8 @@ LogicalResult AllocOp::verify() {
 LogicalResult AliasOp::verify() { return verifySize(*this, getOffset()); }
 
 LogicalResult LaunchOp::verify() {
-  if (getAccess().size() != getBuffers().size())
-    return emitOpError() << "has " << getBuffers().size() << " buffers but " << getAccess().size() << " access letters";
-  if (getAccess().find_first_not_of("rwx") != StringRef::npos)
-    return emitOpError() << "access letters are r, w and x, not \"" << getAccess() << "\"";
-  for (auto [buffer, letter] : llvm::zip(getBuffers(), getAccess()))
-    if (letter != 'r' && isa<InputOp, ConstantOp>(rootOf(buffer).getDefiningOp()))
-      return emitOpError() << "writes an input or a constant";
   for (mlir::Attribute size : getSizes())
     if (failed(verifySize(*this, cast<StringAttr>(size).getValue())))
-      return failure();
-  for (StringRef text : {getGrid(), getScratch(), getFlops(), getBytes()})
-    if (failed(verifySize(*this, text)))
       return failure();
   return success();
 }

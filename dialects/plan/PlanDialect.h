@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/base/DType.h"
+#include "runtime/base/KernelInterface.h"
 #include "runtime/base/SizeExpr.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
@@ -25,7 +26,7 @@
 
 namespace kiln::plan_ir {
 
-/// On a program none of whose buffers may share bytes: each is in use from the first step to the last.
+/// On a program none of whose buffers may share bytes.
 inline constexpr llvm::StringLiteral noReuseAttrName = "plan.no_reuse";
 
 /// Reads a size expression of a plan attribute; verified IR always holds parsable ones.

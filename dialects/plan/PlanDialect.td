@@ -52,10 +52,12 @@ def Plan_KernelOp : Plan_Op<"kernel", [Symbol]> {
   let summary = "A compiled kernel: what it computes, and the implementation chosen for it";
   let description = [{
     `problem` is the canonical one-line text of the computation and `config` the chosen configuration of `family`; together with the
-    target they determine the code. Kernels with equal texts are one `plan.kernel`. `launches` is how many entry points it has.
+    target they determine the code. `interface` says how to call it (runtime/base/KernelInterface.h). Kernels with equal texts are one `plan.kernel`.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$family, StrAttr:$config, StrAttr:$problem, PlainI64:$launches);
-  let assemblyFormat = "$sym_name `family` $family `config` $config `launches` $launches `problem` $problem attr-dict";
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$family, StrAttr:$config, StrAttr:$problem, StrAttr:$interface);
+  let assemblyFormat = "$sym_name `family` $family `config` $config `problem` $problem `interface` $interface attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{ ::kiln::KernelInterface readInterface(); }];
 }
 
 def Plan_BindShapeOp : Plan_Op<"bind_shape", [Plan_InProgram]> {
@@ -111,12 +113,12 @@ def Plan_AllocOp : Plan_Op<"alloc", [Plan_InProgram]> {
   let summary = "A buffer for intermediate results";
   let description = [{
     `place` is "arena" (device memory, packed with the others by live interval), "workspace" (the same, for the launches of one kernel call) or
-    "host" (small integer and bool values that host steps compute with). `offset` is its byte offset in the arena, present once assigned;
-    buffers of unknown size are packed when inputs are bound.
+    "host" (small integer and bool values that host steps compute with). Buffers get their offsets in the arena when the artifact is written;
+    those of a program with unknown sizes are packed when inputs are bound.
   }];
-  let arguments = (ins StrAttr:$place, OptionalAttr<PlainI64>:$offset);
+  let arguments = (ins StrAttr:$place);
   let results = (outs Plan_View:$view);
-  let assemblyFormat = "$place (`offset` $offset^)? attr-dict `:` qualified(type($view))";
+  let assemblyFormat = "$place attr-dict `:` qualified(type($view))";
   let hasVerifier = 1;
 }
 
@@ -128,19 +130,13 @@ def Plan_AliasOp : Plan_Op<"alias", [Plan_InProgram]> {
   let hasVerifier = 1;
 }
 
-def Plan_LaunchOp : Plan_Op<"launch", [Plan_InProgram, AttrSizedOperandSegments]> {
-  let summary = "Runs one entry point of a kernel";
+def Plan_LaunchOp : Plan_Op<"launch", [Plan_InProgram]> {
+  let summary = "Runs a kernel: all launches of its interface, in order";
   let description = [{
-    `buffers` stand in the order in which the entry point takes them; `access` has one letter for each: `r` read, `w` written,
-    `x` both. `sizes` are the values of the problem's symbols, `grid` the number of workgroups, `scratch` bytes per worker. `workspace` is
-    memory that the launches of one kernel share; it is read and written.
+    The operands are those of the kernel's interface, in its order (KernelInterface::operands); `sizes` are the values of its symbols.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, PlainI64:$entry, Variadic<Plan_View>:$buffers, Optional<Plan_View>:$workspace,
-      StrAttr:$access, StrArrayAttr:$sizes, StrAttr:$grid, StrAttr:$scratch, StrAttr:$flops, StrAttr:$bytes);
-  let assemblyFormat = [{
-    $kernel `[` $entry `]` `(` $buffers `)` `access` $access `sizes` $sizes `grid` $grid `scratch` $scratch `flops` $flops
-    `bytes` $bytes (`workspace` $workspace^ `:` qualified(type($workspace)))? attr-dict `:` `(` qualified(type($buffers)) `)`
-  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Plan_View>:$buffers, StrArrayAttr:$sizes);
+  let assemblyFormat = "$kernel `(` $buffers `)` `sizes` $sizes attr-dict `:` `(` qualified(type($buffers)) `)`";
   let hasVerifier = 1;
 }
 

@@ -2,7 +2,8 @@
 //
 //   kiln.kernel %b, %a {family = "matmul"}    =>    kiln.kernel %a, %b {family = "matmul", problem = "v1 default; %0 =
 //   in ...", config = "{mr=6}",
-//                                                                       source = "default", sizes = ["N"]}
+//                                                                       interface = "...", source = "default", sizes =
+//                                                                       ["N"]}
 //
 // Operands and block arguments are put into the order of the problem's inputs, so `Input i` of an emission is operand
 // i. `sizes` are the values of the problem's symbols d0, d1 ... over the function's. The problem names no node, so
@@ -61,6 +62,7 @@ struct Configure : impl::ConfigureBase<Configure> {
       kernel->setAttr("family", builder.getStringAttr(choice->family));
       kernel->setAttr("problem", builder.getStringAttr(choice->problem));
       kernel->setAttr("config", builder.getStringAttr(choice->config));
+      kernel->setAttr("interface", builder.getStringAttr(choice->interface));
       kernel->setAttr("source", builder.getStringAttr(choice->source));
       kernel->setAttr("sizes", builder.getArrayAttr(sizes));
       return mlir::WalkResult::advance();

@@ -16,10 +16,11 @@
 //   or a constant is never written.
 // - A constant is stored in the forms that are read, packed or not, once each.
 //
-// Runs after Schedule, because "later" must be known, and before AssignArena, because aliases
-// decide how long memory is in use.
+// Runs after Schedule, because "later" must be known.
+//
+// Without `reuse` nothing happens in place, and the program is marked so that no two buffers share bytes of the arena
+// (noReuseAttrName).
 
-#include "passes/plan/KernelPlan.h"
 #include "passes/plan/Passes.h"
 #include "passes/plan/Tensors.h"
 
@@ -45,8 +46,8 @@ namespace {
 
 class Bufferizer {
 public:
-  Bufferizer(func::FuncOp function, bool allowInPlace)
-      : place(function.getLoc()), function(function), block(function.getBody().front()), allowInPlace(allowInPlace),
+  Bufferizer(func::FuncOp function, bool reuse)
+      : place(function.getLoc()), function(function), block(function.getBody().front()), reuse(reuse),
         b(function.getContext()) {}
 
   Location place; ///< of an error
@@ -55,6 +56,8 @@ public:
   Status run() {
     b.setInsertionPoint(function);
     auto program = b.create<plan_ir::ProgramOp>(function.getLoc(), function.getSymName());
+    if (!reuse)
+      program->setAttr(plan_ir::noReuseAttrName, b.getUnitAttr());
     b.setInsertionPointToStart(&program.getBody().emplaceBlock());
     KILN_TRY(signature());
     followUses();
@@ -66,7 +69,7 @@ public:
   }
 
   /// Kernel symbols in order of first use, by what determines their code.
-  FlatSymbolRefAttr kernelSymbol(ModuleOp module, KernelOp op, int64_t launches);
+  FlatSymbolRefAttr kernelSymbol(ModuleOp module, KernelOp op);
 
 private:
   static constexpr int64_t never = std::numeric_limits<int64_t>::max();
@@ -219,7 +222,7 @@ private:
     plan_ir::ViewType type = viewOf(result.getType());
     if (auto output = outputOf.find(result); output != outputOf.end())
       return viewAs(outputs[output->second], type, loc);
-    return b.create<plan_ir::AllocOp>(loc, type, b.getStringAttr(place), IntegerAttr());
+    return b.create<plan_ir::AllocOp>(loc, type, b.getStringAttr(place));
   }
 
   Status step(Operation *op) {
@@ -241,10 +244,10 @@ private:
   }
 
   /// The operand whose memory result `output` takes over, if any.
-  std::optional<int> takenOver(KernelOp op, const KernelPlan &plan, int output) {
-    if (!allowInPlace || outputOf.count(op->getResult(output)))
+  std::optional<uint32_t> takenOver(KernelOp op, const KernelInterface &interface, uint32_t output) {
+    if (!reuse || outputOf.count(op->getResult(output)))
       return std::nullopt;
-    for (const KernelPlan::InPlace &pair : plan.inPlace) {
+    for (const KernelInterface::InPlace &pair : interface.inPlace) {
       if (pair.output != output)
         continue;
       Value root = rootTensor(op->getOperand(pair.input));
@@ -285,70 +288,88 @@ private:
 
   Status launch(KernelOp op) {
     Location loc = op.getLoc();
-    KILN_ASSIGN(KernelPlan plan, KernelPlan::read(op));
-    SmallVector<Value> tensors(op->getOperands());
-    llvm::append_range(tensors, op->getResults());
-    for (auto [tensor, dims] : llvm::zip_equal(tensors, plan.dims))
-      KILN_TRY(checkDims(loc, tensor, dims));
+    KILN_ASSIGN(KernelInterface interface, interfaceOf(op));
+    for (auto [tensor, port] : llvm::zip(op->getOperands(), interface.inputs))
+      KILN_TRY(checkDims(loc, tensor, over(op, interface, port.dims)));
+    for (auto [tensor, port] : llvm::zip(op->getResults(), interface.outputs))
+      KILN_TRY(checkDims(loc, tensor, over(op, interface, port.dims)));
     taken.clear();
-    for (int i = 0; i < static_cast<int>(op->getNumResults()); ++i) {
+    for (uint32_t i = 0; i < op->getNumResults(); ++i) {
       Value result = op->getResult(i);
-      std::optional<int> input = takenOver(op, plan, i);
+      std::optional<uint32_t> input = takenOver(op, interface, i);
       views[result] = input ? viewAs(operand(op->getOperand(*input)), viewOf(result.getType()), loc)
                             : newMemory(result, "arena", loc);
     }
-    std::vector<Value> packed;
-    for (const KernelPlan::Packed &part : plan.packed) {
-      auto constant = rootTensor(op->getOperand(part.input)).getDefiningOp<ConstantOp>();
-      auto type = plan_ir::ViewType::getChecked([&] { return op->emitError(); }, b.getContext(), StringRef(part.type));
-      if (!constant || !type)
-        return makeError(ErrorCode::E0905, "operand ", part.input, " of a kernel is packed but is no constant");
-      packed.push_back(storedConstant(constant, part.recipe, type));
-    }
-    Value workspace;
-    if (!plan.workspace.isConstant(0))
-      workspace = b.create<plan_ir::AllocOp>(loc, plan_ir::ViewType::get(b.getContext(), DType::U8, {plan.workspace}),
-                                             b.getStringAttr("workspace"), IntegerAttr());
-    FlatSymbolRefAttr kernel =
-        kernelSymbol(function->getParentOfType<ModuleOp>(), op, static_cast<int64_t>(plan.launches.size()));
-    for (auto [entry, launch] : llvm::enumerate(plan.launches)) {
-      SmallVector<Value> buffers;
-      std::string access;
-      for (const KernelPlan::Buffer &buffer : launch.buffers) {
-        switch (buffer.kind) {
-        case KernelPlan::Buffer::Kind::Input:
-          buffers.push_back(operand(op->getOperand(buffer.index)));
-          access += 'r';
-          break;
-        case KernelPlan::Buffer::Kind::Packed:
-          buffers.push_back(packed[buffer.index]);
-          access += 'r';
-          break;
-        case KernelPlan::Buffer::Kind::Output:
-          buffers.push_back(views[op->getResult(buffer.index)]);
-          access += 'w';
-          break;
-        case KernelPlan::Buffer::Kind::Workspace:
-          if (!workspace)
-            return makeError(ErrorCode::E0905, "a kernel uses a workspace of no bytes");
-          buffers.push_back(workspace);
-          access += 'x';
-          break;
-        }
+    SmallVector<Value> buffers;
+    for (const KernelOperand &taken : interface.operands()) {
+      switch (taken.kind) {
+      case KernelOperand::Kind::Input: buffers.push_back(operand(op->getOperand(taken.index))); break;
+      case KernelOperand::Kind::Packed: {
+        const KernelInterface::Packed &part = interface.packed[taken.index];
+        auto constant = rootTensor(op->getOperand(part.input)).getDefiningOp<ConstantOp>();
+        if (!constant)
+          return makeError(ErrorCode::E0905, "operand ", part.input, " of a kernel is packed but is no constant");
+        KILN_ASSIGN(RecipeType type, interface.packedType(taken.index));
+        buffers.push_back(
+            storedConstant(constant, part.recipe.print(),
+                           plan_ir::ViewType::get(b.getContext(), type.dtype,
+                                                  std::vector<SizeExpr>(type.dims.begin(), type.dims.end()))));
+        break;
       }
-      SmallVector<StringRef> sizes;
-      std::vector<std::string> texts;
-      for (const SizeExpr &size : launch.sizes)
-        texts.push_back(size.print());
-      sizes.assign(texts.begin(), texts.end());
-      // The work of a kernel is counted once, at its last launch.
-      bool last = entry + 1 == plan.launches.size();
-      auto text = [&](const SizeExpr &size) { return b.getStringAttr(size.print()); };
-      b.create<plan_ir::LaunchOp>(loc, kernel, b.getI64IntegerAttr(static_cast<int64_t>(entry)), buffers, workspace,
-                                  b.getStringAttr(access), b.getStrArrayAttr(sizes), text(launch.grid),
-                                  text(launch.scratch), text(last ? plan.flops : 0), text(last ? plan.bytes : 0));
+      case KernelOperand::Kind::Output: buffers.push_back(views[op->getResult(taken.index)]); break;
+      case KernelOperand::Kind::Workspace:
+        buffers.push_back(b.create<plan_ir::AllocOp>(
+            loc, plan_ir::ViewType::get(b.getContext(), DType::U8, over(op, interface, {interface.workspaceBytes})),
+            b.getStringAttr("workspace")));
+        break;
+      }
     }
+    b.create<plan_ir::LaunchOp>(loc, kernelSymbol(function->getParentOfType<ModuleOp>(), op), buffers, *op.getSizes());
     return Status::success();
+  }
+
+  /// Interfaces are parsed once each.
+  Result<KernelInterface> interfaceOf(KernelOp op) {
+    auto missing = [&](StringRef name) {
+      return makeError(ErrorCode::E0313, "a kernel has no implementation yet, or a damaged one: attribute ", name.str(),
+                       "; stage `configured` is needed here");
+    };
+    for (StringRef name : {"family", "problem", "config", "interface", "sizes"})
+      if (!op->hasAttr(name))
+        return missing(name);
+    auto [it, isNew] = interfaces.try_emplace(op.getInterfaceAttr());
+    if (isNew) {
+      Result<KernelInterface> parsed = KernelInterface::parse(std::string_view(*op.getInterface()));
+      if (!parsed.ok())
+        return missing("interface (" + parsed.status().message() + ")");
+      it->second = *std::move(parsed);
+    }
+    const KernelInterface &interface = it->second;
+    if (interface.inputs.size() != op->getNumOperands() || interface.outputs.size() != op->getNumResults())
+      return missing("interface");
+    if (interface.symbols.size() != op.getSizes()->size())
+      return missing("sizes");
+    for (auto [value, port] : llvm::zip(op->getOperands(), interface.inputs))
+      if (getRank(value.getType()) != int64_t(port.dims.size()))
+        return missing("interface");
+    for (auto [value, port] : llvm::zip(op->getResults(), interface.outputs))
+      if (getRank(value.getType()) != int64_t(port.dims.size()))
+        return missing("interface");
+    for (auto size : op.getSizes()->getAsRange<StringAttr>())
+      if (!SizeExpr::parse(std::string_view(size.getValue())).ok())
+        return missing("sizes");
+    return interface;
+  }
+
+  /// Sizes of a kernel's interface over the function's symbols.
+  std::vector<SizeExpr> over(KernelOp op, const KernelInterface &interface, ArrayRef<SizeExpr> own) {
+    std::map<std::string, SizeExpr> values;
+    for (auto [name, value] : llvm::zip(interface.symbols, op.getSizes()->getAsRange<StringAttr>()))
+      values.emplace(name, plan_ir::sizeOf(value));
+    std::vector<SizeExpr> sizes;
+    for (const SizeExpr &size : own)
+      sizes.push_back(size.substitute(values));
+    return sizes;
   }
 
   Status hostCall(Operation *op) {
@@ -379,7 +400,7 @@ private:
 
   func::FuncOp function;
   Block &block;
-  bool allowInPlace;
+  bool reuse;
   OpBuilder b;
   int64_t now = 0;
   DenseMap<Value, Value> views;      // tensor -> view
@@ -390,13 +411,14 @@ private:
   SmallVector<Value> outputs;
   Value lastConstant;
   SizeTable sizes;
-  std::set<std::string> checked;                        // checks of checkDims
-  DenseMap<mlir::Attribute, plan_ir::KernelOp> kernels; // by kernelSymbol's key
+  std::set<std::string> checked;                         // checks of checkDims
+  DenseMap<mlir::Attribute, KernelInterface> interfaces; // by text
+  DenseMap<mlir::Attribute, plan_ir::KernelOp> kernels;  // by kernelSymbol's key
   plan_ir::KernelOp lastKernel;
 };
 
 /// The kernel of that family, problem and configuration, which launches share.
-FlatSymbolRefAttr Bufferizer::kernelSymbol(ModuleOp module, KernelOp op, int64_t launches) {
+FlatSymbolRefAttr Bufferizer::kernelSymbol(ModuleOp module, KernelOp op) {
   auto family = op->getAttrOfType<StringAttr>("family"), problem = op->getAttrOfType<StringAttr>("problem"),
        config = op->getAttrOfType<StringAttr>("config");
   OpBuilder b(module.getContext());
@@ -413,7 +435,7 @@ FlatSymbolRefAttr Bufferizer::kernelSymbol(ModuleOp module, KernelOp op, int64_t
     else
       b.setInsertionPointToStart(module.getBody());
     kernel = b.create<plan_ir::KernelOp>(module.getLoc(), b.getStringAttr("k" + Twine(kernels.size() - 1)), family,
-                                         config, problem, b.getI64IntegerAttr(launches));
+                                         config, problem, op.getInterfaceAttr());
     lastKernel = kernel;
   }
   return FlatSymbolRefAttr::get(kernel.getSymNameAttr());
@@ -425,7 +447,7 @@ public:
 
   void runOnOperation() override {
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
-      Bufferizer bufferizer(function, inPlace);
+      Bufferizer bufferizer(function, reuse);
       if (Status status = bufferizer.run(); !status.ok()) {
         emitError(bufferizer.place, status);
         return signalPassFailure();

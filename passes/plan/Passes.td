@@ -16,12 +16,8 @@ def Schedule : Pass<"kiln-schedule", "::mlir::func::FuncOp"> {
 def Bufferize : Pass<"kiln-bufferize", "::mlir::ModuleOp"> {
   let summary = "Replaces tensors by views of memory: reshapes alias, updates happen in place, outputs are written where they are bound";
   let dependentDialects = ["::kiln::plan_ir::PlanDialect"];
-  let options = [Option<"inPlace", "in-place", "bool", "true", "let outputs of a kernel take over the buffer of an input that ends there">];
-}
-
-def AssignArena : Pass<"kiln-assign-arena", "::mlir::ModuleOp"> {
-  let summary = "Gives every buffer of known size its place in the arena";
-  let options = [Option<"share", "share", "bool", "true", "let buffers that are not in use together share bytes">];
+  let options = [Option<"reuse", "reuse", "bool", "true", "let buffers share bytes: outputs of a kernel take over the buffer of an input that ends there, "
+                                                          "and those that are not in use together may lie in one place">];
 }
 
 #endif

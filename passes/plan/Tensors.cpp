@@ -25,4 +25,18 @@ int64_t nominalBytes(mlir::Type tensor, const SizeTable &sizes) {
 
 bool isView(mlir::Operation *op) { return mlir::isa<ReshapeOp>(op); }
 
+void writeWork(mlir::Operation *op, const SizeExpr &flops, const SizeExpr &bytes) {
+  mlir::Builder b(op->getContext());
+  op->setAttr("kiln.flops", b.getStringAttr(flops.print()));
+  op->setAttr("kiln.bytes", b.getStringAttr(bytes.print()));
+}
+
+SizeExpr readWork(mlir::Operation *op, llvm::StringRef name) {
+  auto text = op->getAttrOfType<mlir::StringAttr>(name);
+  if (!text)
+    return 0;
+  Result<SizeExpr> size = SizeExpr::parse(std::string_view(text.getValue()));
+  return size.ok() ? *size : SizeExpr(0);
+}
+
 } // namespace kiln

@@ -20,6 +20,10 @@ plan_ir::ViewType viewOf(mlir::Type tensor);
 /// Bytes with every symbol of `sizes` at its nominal size; for heuristics.
 int64_t nominalBytes(mlir::Type tensor, const SizeTable &sizes);
 
+/// The estimated work of a host step, over the function's symbols; attributes `kiln.flops` and `kiln.bytes`.
+void writeWork(mlir::Operation *op, const SizeExpr &flops, const SizeExpr &bytes);
+SizeExpr readWork(mlir::Operation *op, llvm::StringRef name);
+
 /// Whether the op's result is its first operand's memory under other dims.
 bool isView(mlir::Operation *op);
 

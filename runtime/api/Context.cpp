@@ -150,8 +150,13 @@ int kiln_context_get_profile(const kiln_context *context, kiln_step_profile *ste
     if (count != instance->steps.size())
       return makeError(ErrorCode::E0704, "the model has ", instance->steps.size(), " steps, not ", count);
     std::span<const int64_t> times = context->context->stepTimes();
-    for (size_t i = 0; i < count; ++i)
-      steps[i] = {i < times.size() ? times[i] : 0, instance->flops[i], instance->bytes[i], instance->steps[i].grid};
+    for (size_t i = 0; i < count; ++i) {
+      const ResolvedStep &step = instance->steps[i];
+      int64_t workgroups = 0;
+      for (uint32_t l = 0; l < step.launchCount; ++l)
+        workgroups += instance->launches[step.firstLaunch + l].grid;
+      steps[i] = {i < times.size() ? times[i] : 0, instance->flops[i], instance->bytes[i], workgroups};
+    }
     return Status();
   });
 }

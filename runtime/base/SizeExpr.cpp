@@ -894,4 +894,30 @@ std::optional<int64_t> CompiledSize::evaluate(std::span<const int64_t> symbols) 
   return *--top;
 }
 
+std::string printSizes(std::span<const SizeExpr> sizes) {
+  std::string text = "[";
+  for (size_t i = 0; i < sizes.size(); ++i)
+    text += (i ? "," : "") + sizes[i].print();
+  return text + "]";
+}
+
+Result<std::vector<SizeExpr>> parseSizes(std::string_view text) {
+  std::vector<SizeExpr> sizes;
+  if (text.empty())
+    return sizes;
+  int depth = 0;
+  size_t start = 0;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    if (i < text.size()) {
+      depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
+      if (text[i] != ',' || depth != 0)
+        continue;
+    }
+    KILN_ASSIGN(SizeExpr size, SizeExpr::parse(text.substr(start, i - start)));
+    sizes.push_back(std::move(size));
+    start = i + 1;
+  }
+  return sizes;
+}
+
 } // namespace kiln

@@ -82,6 +82,12 @@ private:
   int64_t value = 0;
 };
 
+/// "[N,3]"
+std::string printSizes(std::span<const SizeExpr> sizes);
+/// What stands between the brackets: expressions between commas, of which those inside parentheses belong to their
+/// expression.
+Result<std::vector<SizeExpr>> parseSizes(std::string_view text);
+
 /// An expression compiled to a short program over symbols by index: no names, no allocation when
 /// evaluated.
 class CompiledSize {

@@ -248,28 +248,36 @@ Status ExecutionContext::stepError(size_t step, const Status &status) const {
 }
 
 Status ExecutionContext::launch(const Bound &bound, const ResolvedStep &step, ThreadPool *pool) {
+  for (uint32_t i = 0; i < step.launchCount; ++i)
+    KILN_TRY(launch(bound, bound.instance->launches[step.firstLaunch + i],
+                    bound.instance->sizes.data() + step.firstSize, pool));
+  return Status();
+}
+
+Status ExecutionContext::launch(const Bound &bound, const ResolvedLaunch &launch, const int64_t *sizes,
+                                ThreadPool *pool) {
   alignas(64) int32_t status = KILN_KERNEL_OK;
   kiln_kernel_args_v1 args = {};
-  args.buffers = bound.pointers.data() + step.firstOperand;
-  args.sizes = bound.instance->sizes.data() + step.firstSize;
-  args.workspace = step.hasWorkspace ? bound.pointers[step.firstOperand + step.operandCount - 1] : nullptr;
+  args.buffers = bound.pointers.data() + launch.firstOperand;
+  args.sizes = sizes;
+  args.workspace = launch.workspace == ResolvedLaunch::none ? nullptr : bound.pointers[launch.workspace];
   args.status = &status;
   char *scratchBase = bound.instance->scratchBytes > 0 ? scratch.data() : nullptr;
 
   if (guarded)
-    KILN_TRY(guarded->makeScratch(step.scratch, threadCount));
+    KILN_TRY(guarded->makeScratch(launch.scratch, threadCount));
 
   auto body = [&](int64_t begin, int64_t end, int worker) {
     kiln_kernel_args_v1 own = args;
     own.scratch = guarded ? guarded->scratch(worker) : scratchBase ? scratchBase + worker * scratchStride : nullptr;
     KernelFloatMode mode;
     for (int64_t i = begin; i < end; ++i)
-      step.kernel(&own, i, step.grid);
+      launch.kernel(&own, i, launch.grid);
   };
-  if (pool && step.parallel)
-    pool->parallelFor(step.grid, threadCount, body);
+  if (pool && launch.parallel)
+    pool->parallelFor(launch.grid, threadCount, body);
   else
-    body(0, step.grid, 0);
+    body(0, launch.grid, 0);
 
   if (status == KILN_KERNEL_OK)
     return Status();

@@ -94,6 +94,7 @@ private:
   Status runGuarded(Bound &bound, std::span<const TensorView> inputs, std::span<OutputSlot> outputs);
   Status execute(Bound &bound);
   Status launch(const Bound &bound, const ResolvedStep &step, ThreadPool *pool);
+  Status launch(const Bound &bound, const ResolvedLaunch &launch, const int64_t *sizes, ThreadPool *pool);
   Status stepError(size_t step, const Status &status) const;
   static void connect(Bound &bound, const char *weights, char *arena);
 

@@ -46,8 +46,8 @@ Status GuardedMemory::check(const Instance &instance, const ResolvedStep &step) 
   for (uint32_t i = 0; i < step.operandCount; ++i) {
     const ResolvedOperand &operand = instance.operands[step.firstOperand + i];
     if (operand.address.base != Address::Base::Null && !buffers[operand.buffer].intact())
-      return makeError(ErrorCode::E0905, "wrote outside operand ", i, ", a buffer of ", buffers[operand.buffer].bytes(),
-                       " bytes");
+      return makeError(ErrorCode::E0905, "wrote outside buffer %", operand.buffer, " of ",
+                       buffers[operand.buffer].bytes(), " bytes");
   }
   for (const GuardedBuffer &scratch : scratches)
     if (!scratch.intact())

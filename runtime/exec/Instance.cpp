@@ -12,7 +12,7 @@ namespace {
 /// Below this a launch is over before a second thread has joined in.
 constexpr double serialNanoseconds = 2000;
 
-/// A rough guess of a kernel's time on one thread that is good at it, from its work.
+/// A rough guess of a launch's time on one thread that is good at it, from its work.
 double guessNanoseconds(double flops, double bytes) { return std::max(flops / 50, bytes / 20); }
 
 class Builder {
@@ -35,8 +35,9 @@ public:
   }
 
 private:
-  Result<int64_t> size(const CompiledSize &expr, const char *what) {
-    std::optional<int64_t> value = expr.evaluate(out.symbols);
+  Result<int64_t> size(const CompiledSize &expr, const char *what) { return size(expr, what, out.symbols); }
+  Result<int64_t> size(const CompiledSize &expr, const char *what, std::span<const int64_t> symbols) {
+    std::optional<int64_t> value = expr.evaluate(symbols);
     if (!value || *value < 0)
       return makeError(ErrorCode::E0308, what, " is negative or overflows for the bound inputs", printSymbols());
     return *value;
@@ -103,8 +104,8 @@ private:
         if (usedBuffers[i]) {
           KILN_ASSIGN(out.bufferBytes[i], size(c.bufferBytes[i], "a buffer's size"));
         }
-        intervals.push_back({out.bufferBytes[i], b.firstStep, b.lastStep});
-        bool early = b.firstStep < b.lastStep && b.lastStep + 1 < p.steps.size();
+        intervals.push_back({out.bufferBytes[i], c.live[i].first, c.live[i].last});
+        bool early = c.live[i].first < c.live[i].last && size_t(c.live[i].last) + 1 < p.steps.size();
         if (early && plantedBug("packing-lifetime", out.bufferBytes[i], 256, 164))
           --intervals.back().last;
       } else if (b.place == Buffer::Place::Constant) {
@@ -172,8 +173,8 @@ private:
   Result<bool> guardsHold(size_t index) {
     const std::vector<Condition> &conditions = p.steps[index].guards;
     for (size_t k = 0; k < conditions.size(); ++k) {
-      std::optional<int64_t> lhs = c.guards[index][k].lhs.evaluate(out.symbols),
-                             rhs = c.guards[index][k].rhs.evaluate(out.symbols);
+      const CompiledProgram::Sides &sides = c.steps[index].guards[k];
+      std::optional<int64_t> lhs = sides.lhs.evaluate(out.symbols), rhs = sides.rhs.evaluate(out.symbols);
       if (!lhs || !rhs)
         return makeError(ErrorCode::E0308, "a guard overflows for the bound inputs", printSymbols());
       if (!conditions[k].holds(*lhs, *rhs))
@@ -182,95 +183,82 @@ private:
     return true;
   }
 
-  /// Whether step `index` is a launch that goes on with the kernel call of the step before it.
-  bool continuesCall(size_t index) const {
-    auto *launch = index > 0 ? std::get_if<LaunchStep>(&p.steps[index].action) : nullptr;
-    auto *before = launch ? std::get_if<LaunchStep>(&p.steps[index - 1].action) : nullptr;
-    return before && launch->kernel == before->kernel && launch->entry == before->entry + 1;
-  }
-
-  /// The time of all launches of the kernel call that step `index` belongs to: the work is booked on one of them, and
-  /// the others, which prepare or finish it, are of its kind.
-  Result<double> guessCall(size_t index) {
-    size_t first = index, last = index;
-    while (continuesCall(first))
-      --first;
-    while (last + 1 < p.steps.size() && continuesCall(last + 1))
-      ++last;
-    double flops = 0, bytes = 0;
-    for (size_t i = first; i <= last; ++i) {
-      if (skipped[i])
-        continue;
-      KILN_ASSIGN(int64_t stepFlops, size(c.flops[i], "a step's work"));
-      KILN_ASSIGN(int64_t stepBytes, size(c.bytes[i], "a step's work"));
-      flops += double(stepFlops);
-      bytes += double(stepBytes);
-    }
-    return guessNanoseconds(flops, bytes);
-  }
-
   Status resolve(size_t index) {
     const Step &step = p.steps[index];
-    if (skipped[index]) {
-      ResolvedStep none;
-      none.kind = ResolvedStep::Kind::Skipped;
-      none.firstOperand = uint32_t(out.operands.size());
-      out.steps.push_back(none);
-      out.flops.push_back(0);
-      out.bytes.push_back(0);
-      return Status();
-    }
-    KILN_ASSIGN(int64_t flops, size(c.flops[index], "a step's work"));
-    KILN_ASSIGN(int64_t bytes, size(c.bytes[index], "a step's work"));
-    out.flops.push_back(double(flops));
-    out.bytes.push_back(double(bytes));
-
     ResolvedStep r;
     r.firstOperand = uint32_t(out.operands.size());
-    if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
-      const Kernel &kernel = p.kernels[launch->kernel];
+    double flops = 0, bytes = 0;
+    if (skipped[index]) {
+      r.kind = ResolvedStep::Kind::Skipped;
+    } else if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
       r.kind = ResolvedStep::Kind::Launch;
-      const std::byte *entry = artifact.code().data() + kernel.codeOffset + kernel.entries[launch->entry];
-      r.kernel = reinterpret_cast<kiln_kernel_fn_v1>(reinterpret_cast<uintptr_t>(entry));
-      for (ViewId id : launch->buffers)
-        operand(id);
-      if ((r.hasWorkspace = launch->workspace != noView))
-        operand(launch->workspace);
-      r.firstSize = uint32_t(out.sizes.size());
-      for (const CompiledSize &expr : c.launches[index].sizes) {
-        std::optional<int64_t> value = expr.evaluate(out.symbols);
-        if (!value)
-          return makeError(ErrorCode::E0308, "a kernel's size overflows for the bound inputs", printSymbols());
-        out.sizes.push_back(*value);
-      }
-      KILN_ASSIGN(r.grid, size(c.launches[index].grid, "a grid"));
-      KILN_ASSIGN(int64_t scratch, size(c.launches[index].scratch, "a scratch size"));
-      if (scratch > (int64_t(1) << 40))
-        return makeError(ErrorCode::E0510, "a kernel wants ", scratch, " bytes of scratch");
-      r.scratch = scratch;
-      out.scratchBytes = std::max(out.scratchBytes, alignUp(scratch, bufferAlignment));
-      KILN_ASSIGN(double time, guessCall(index));
-      r.parallel = r.grid > 1 && time >= serialNanoseconds;
+      KILN_TRY(resolveLaunches(index, *launch, r, flops, bytes));
     } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
       r.kind = ResolvedStep::Kind::HostCall;
-      r.hostKernel = c.hostKernels[index];
+      r.hostKernel = c.steps[index].hostKernel;
       r.attributes = &call->attributes;
       r.inputCount = uint32_t(call->inputs.size());
       for (ViewId id : call->inputs)
         operand(id);
       for (ViewId id : call->outputs)
         operand(id);
+      KILN_ASSIGN(flops, size(c.steps[index].flops, "a step's work"));
+      KILN_ASSIGN(bytes, size(c.steps[index].bytes, "a step's work"));
     } else {
       const CopyStep &copy = std::get<CopyStep>(step.action);
       r.kind = ResolvedStep::Kind::Copy;
       operand(copy.source);
       operand(copy.target);
       r.bytes = viewBytes[copy.source];
+      bytes = 2 * double(r.bytes);
       if (viewBytes[copy.target] != r.bytes)
         return makeError(ErrorCode::E0517, "a copy's source and target differ in size", printSymbols());
     }
     r.operandCount = uint32_t(out.operands.size()) - r.firstOperand;
     out.steps.push_back(r);
+    out.flops.push_back(flops);
+    out.bytes.push_back(bytes);
+    return Status();
+  }
+
+  Status resolveLaunches(size_t index, const LaunchStep &step, ResolvedStep &r, double &flops, double &bytes) {
+    const Kernel &kernel = p.kernels[step.kernel];
+    r.firstSize = uint32_t(out.sizes.size());
+    for (const CompiledSize &expr : c.steps[index].sizes) {
+      std::optional<int64_t> value = expr.evaluate(out.symbols);
+      if (!value)
+        return makeError(ErrorCode::E0308, "a kernel's size overflows for the bound inputs", printSymbols());
+      out.sizes.push_back(*value);
+    }
+    std::span<const int64_t> sizes(out.sizes.data() + r.firstSize, out.sizes.size() - r.firstSize);
+    r.firstLaunch = uint32_t(out.launches.size());
+    uint32_t workspace = ResolvedLaunch::none;
+    if (!kernel.interface.workspaceBytes.isConstant(0)) {
+      workspace = uint32_t(out.operands.size());
+      operand(step.operands.back());
+    }
+    for (size_t i = 0; i < c.kernels[step.kernel].size(); ++i) {
+      const CompiledProgram::Launch &launch = c.kernels[step.kernel][i];
+      ResolvedLaunch l;
+      const std::byte *entry = artifact.code().data() + kernel.codeOffset + kernel.entries[i];
+      l.kernel = reinterpret_cast<kiln_kernel_fn_v1>(reinterpret_cast<uintptr_t>(entry));
+      l.firstOperand = uint32_t(out.operands.size());
+      l.workspace = workspace;
+      for (uint32_t position : launch.operands)
+        operand(step.operands[position]);
+      KILN_ASSIGN(l.grid, size(launch.grid, "a grid", sizes));
+      KILN_ASSIGN(l.scratch, size(launch.scratch, "a scratch size", sizes));
+      if (l.scratch > (int64_t(1) << 40))
+        return makeError(ErrorCode::E0510, "a kernel wants ", l.scratch, " bytes of scratch");
+      out.scratchBytes = std::max(out.scratchBytes, alignUp(l.scratch, bufferAlignment));
+      KILN_ASSIGN(int64_t launchFlops, size(launch.flops, "a launch's work", sizes));
+      KILN_ASSIGN(int64_t launchBytes, size(launch.bytes, "a launch's work", sizes));
+      flops += double(launchFlops);
+      bytes += double(launchBytes);
+      l.parallel = l.grid > 1 && guessNanoseconds(double(launchFlops), double(launchBytes)) >= serialNanoseconds;
+      out.launches.push_back(l);
+    }
+    r.launchCount = uint32_t(out.launches.size()) - r.firstLaunch;
     return Status();
   }
 
@@ -290,14 +278,14 @@ Result<CompiledProgram> CompiledProgram::compile(const Program &p) {
   CompiledProgram c;
   c.symbolNames = p.symbolNames();
   Status failure;
-  auto size = [&](const SizeExpr &expr) {
-    Result<CompiledSize> compiled = CompiledSize::compile(expr, c.symbolNames);
-    if (!compiled.ok()) {
-      failure = compiled.status();
-      return CompiledSize();
-    }
-    return *std::move(compiled);
+  auto sizeOver = [&](const SizeExpr &expr, std::span<const std::string> symbols) {
+    Result<CompiledSize> compiled = CompiledSize::compile(expr, symbols);
+    if (compiled.ok())
+      return *std::move(compiled);
+    failure = compiled.status();
+    return CompiledSize();
   };
+  auto size = [&](const SizeExpr &expr) { return sizeOver(expr, c.symbolNames); };
   for (const ProgramSymbol &s : p.symbols)
     c.symbolValues.push_back(size(s.isBound() ? SizeExpr(0) : s.value));
   for (const Condition &check : p.checks)
@@ -310,29 +298,37 @@ Result<CompiledProgram> CompiledProgram::compile(const Program &p) {
     for (const SizeExpr &d : v.dims)
       c.viewDims.back().push_back(size(d));
   }
-  c.launches.resize(p.steps.size());
-  c.guards.resize(p.steps.size());
-  c.hostKernels.resize(p.steps.size(), nullptr);
-  for (size_t i = 0; i < p.steps.size(); ++i) {
-    const Step &step = p.steps[i];
+  for (const Kernel &k : p.kernels) {
+    const KernelInterface &interface = k.interface;
+    std::vector<KernelOperand> operands = interface.operands();
+    std::vector<Launch> &launches = c.kernels.emplace_back();
+    for (const KernelInterface::Launch &launch : interface.launches) {
+      auto own = [&](const SizeExpr &expr) { return sizeOver(expr, interface.symbols); };
+      launches.push_back({own(launch.grid), own(launch.scratchBytes), own(launch.flops), own(launch.bytes), {}});
+      for (const KernelOperand &operand : launch.operands)
+        launches.back().operands.push_back(
+            uint32_t(std::lower_bound(operands.begin(), operands.end(), operand) - operands.begin()));
+    }
+  }
+  for (const Step &step : p.steps) {
+    StepSizes &sizes = c.steps.emplace_back();
     for (const Condition &guard : step.guards)
-      c.guards[i].push_back({size(guard.lhs), size(guard.rhs)});
-    c.flops.push_back(size(step.flops));
-    c.bytes.push_back(size(step.bytes));
+      sizes.guards.push_back({size(guard.lhs), size(guard.rhs)});
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
       for (const SizeExpr &s : launch->sizes)
-        c.launches[i].sizes.push_back(size(s));
-      c.launches[i].grid = size(launch->grid);
-      c.launches[i].scratch = size(launch->scratchBytes);
+        sizes.sizes.push_back(size(s));
     } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
-      c.hostKernels[i] = ref::find(call->callee);
-      if (!c.hostKernels[i])
+      sizes.flops = size(call->flops);
+      sizes.bytes = size(call->bytes);
+      sizes.hostKernel = ref::find(call->callee);
+      if (!sizes.hostKernel)
         return makeError(ErrorCode::E0606, "node \"", step.node, "\": this runtime has no operation '", call->callee,
                          "'");
     }
   }
   if (!failure.ok())
     return failure;
+  c.live = liveIntervals(p);
   return c;
 }
 

@@ -4,6 +4,7 @@
 
 #include "runtime/base/SizeExpr.h"
 #include "runtime/include/kiln/kernel_abi.h"
+#include "runtime/plan/Arena.h"
 #include "runtime/plan/Artifact.h"
 #include "runtime/reference/Reference.h"
 
@@ -19,9 +20,16 @@ struct CompiledProgram {
   struct Sides { ///< of a Condition
     CompiledSize lhs, rhs;
   };
-  struct LaunchSizes {
-    std::vector<CompiledSize> sizes;
-    CompiledSize grid, scratch;
+  /// A launch of a kernel, over the symbols of its interface.
+  struct Launch {
+    CompiledSize grid, scratch, flops, bytes;
+    std::vector<uint32_t> operands; ///< positions in KernelInterface::operands()
+  };
+  struct StepSizes {
+    std::vector<Sides> guards;
+    std::vector<CompiledSize> sizes;  ///< LaunchStep::sizes
+    CompiledSize flops, bytes;        ///< of a host call
+    ref::Kernel hostKernel = nullptr; ///< of a host call; else null
   };
   std::vector<std::string> symbolNames;
   std::vector<CompiledSize> symbolValues; // of defined symbols; constant 0 for bound ones
@@ -29,10 +37,9 @@ struct CompiledProgram {
   std::vector<CompiledSize> bufferBytes;
   std::vector<CompiledSize> viewOffsets;
   std::vector<std::vector<CompiledSize>> viewDims;
-  std::vector<std::vector<Sides>> guards; // of each step
-  std::vector<LaunchSizes> launches;      // one per step; empty for others
-  std::vector<CompiledSize> flops, bytes;
-  std::vector<ref::Kernel> hostKernels; // one per step; null for others
+  std::vector<std::vector<Launch>> kernels; // the launches of each kernel
+  std::vector<StepSizes> steps;
+  std::vector<LiveInterval> live; // of each buffer
 
   static Result<CompiledProgram> compile(const Program &program);
 };
@@ -44,19 +51,27 @@ struct Address {
   int64_t offset = 0; ///< from the base (of Constant: from the start of the weights)
 };
 
+/// One launch of a kernel, ready but for addresses.
+struct ResolvedLaunch {
+  kiln_kernel_fn_v1 kernel = nullptr;
+  int64_t grid = 0;
+  int64_t scratch = 0;       ///< bytes per worker
+  uint32_t firstOperand = 0; ///< into Instance::operands: the launch's buffer table
+  uint32_t workspace = none; ///< into Instance::operands
+  bool parallel = false;     ///< worth more than one thread
+  static constexpr uint32_t none = UINT32_MAX;
+};
+
 /// One step, ready but for addresses. Which members count depends on `kind`.
 struct ResolvedStep {
-  enum class Kind : uint8_t { Launch, HostCall, Copy, Skipped } kind = Kind::Launch;
-  bool parallel = false;     ///< Launch: its kernel is worth more than one thread
-  uint32_t firstOperand = 0; ///< into Instance::operands; of a host call inputs come first
+  enum class Kind : uint8_t { Launch, HostCall, Copy, Skipped } kind = Kind::Skipped;
+  uint32_t firstOperand = 0; ///< into Instance::operands; of a host call inputs come first; of launches all of theirs
   uint32_t operandCount = 0;
-  uint32_t inputCount = 0;   ///< HostCall
-  uint32_t firstSize = 0;    ///< Launch: into Instance::sizes
-  bool hasWorkspace = false; ///< Launch: the last operand is the workspace
-  int64_t grid = 0;          ///< Launch
-  int64_t scratch = 0;       ///< Launch: bytes per worker
-  int64_t bytes = 0;         ///< Copy
-  kiln_kernel_fn_v1 kernel = nullptr;
+  uint32_t inputCount = 0;  ///< HostCall
+  uint32_t firstSize = 0;   ///< Launch: into Instance::sizes
+  uint32_t firstLaunch = 0; ///< Launch: into Instance::launches
+  uint32_t launchCount = 0;
+  int64_t bytes = 0; ///< Copy
   ref::Kernel hostKernel = nullptr;
   const Attributes *attributes = nullptr; ///< HostCall
 };
@@ -76,6 +91,7 @@ struct Instance {
   int64_t arenaBytes = 0;
   int64_t scratchBytes = 0;        ///< the most that any launch wants per worker; a multiple of 64
   std::vector<ResolvedStep> steps; ///< one per step of the program
+  std::vector<ResolvedLaunch> launches;
   std::vector<ResolvedOperand> operands;
   std::vector<int64_t> sizes, dims;
   std::vector<int64_t> bufferBytes; ///< of each buffer of the program

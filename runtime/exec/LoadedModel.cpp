@@ -30,11 +30,7 @@ int LoadedModel::findOutput(std::string_view name) const {
 
 std::string LoadedModel::describe(const Port &port) const {
   const View &view = program().views[port.view];
-  std::string text(dtypeName(view.dtype));
-  text += '[';
-  for (size_t i = 0; i < view.dims.size(); ++i)
-    text += (i ? "," : "") + view.dims[i].print();
-  return text + ']';
+  return std::string(dtypeName(view.dtype)) + printSizes(view.dims);
 }
 
 Status LoadedModel::inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const {

@@ -17,7 +17,7 @@
 namespace kiln {
 
 /// Format version written, and the oldest one that is still read.
-inline constexpr uint32_t artifactVersion = 2, artifactOldestVersion = 2;
+inline constexpr uint32_t artifactVersion = 3, artifactOldestVersion = 3;
 
 /// Where an artifact's bytes go: in order, but for one patch of the header at the end.
 class ByteSink {

@@ -30,7 +30,9 @@ public:
       strings.push_back(v);
     number(it->second);
   }
+  void field(bool v) { number(v); }
   void field(const Attributes &v) { field(v.print()); }
+  void field(const KernelInterface &v) { field(v.print()); }
   void field(const SizeExpr &v) {
     if (std::optional<int64_t> c = v.asConstant()) {
       number(0);
@@ -149,16 +151,14 @@ public:
     if (const std::string *s = text())
       v = *s;
   }
-  void field(Attributes &v) {
-    const std::string *s = text();
-    if (!s)
-      return;
-    Result<Attributes> parsed = Attributes::parse(*s);
-    if (parsed.ok())
-      v = *std::move(parsed);
-    else
+  void field(bool &v) {
+    uint64_t n = number();
+    if (n > 1)
       fail();
+    v = !failed && n;
   }
+  void field(Attributes &v) { parsed(v); }
+  void field(KernelInterface &v) { parsed(v); }
   void field(SizeExpr &v) {
     uint64_t kind = number();
     if (kind == 0) {
@@ -216,6 +216,17 @@ private:
       fail();
     return failed ? 0 : n;
   }
+  /// Of what is stored as text.
+  template <typename T> void parsed(T &v) {
+    const std::string *s = text();
+    if (!s)
+      return;
+    Result<T> value = T::parse(*s);
+    if (value.ok())
+      v = *std::move(value);
+    else
+      fail();
+  }
   const std::string *text() {
     uint64_t id = number();
     if (failed || id >= strings.size()) {
@@ -243,7 +254,7 @@ template <typename A> void transfer(A &a, typename A::template Of<ProgramSymbol>
   a.field(v.name), a.field(v.input), a.field(v.dim), a.field(v.value), a.field(v.low), a.field(v.high);
 }
 template <typename A> void transfer(A &a, typename A::template Of<Buffer> &v) {
-  a.field(v.place), a.field(v.index), a.field(v.bytes), a.field(v.firstStep), a.field(v.lastStep), a.field(v.offset);
+  a.field(v.place), a.field(v.index), a.field(v.bytes), a.field(v.offset);
 }
 template <typename A> void transfer(A &a, typename A::template Of<View> &v) {
   a.field(v.buffer), a.field(v.offset), a.field(v.dtype), a.list(v.dims);
@@ -253,15 +264,14 @@ template <typename A> void transfer(A &a, typename A::template Of<Constant> &v) 
   a.field(v.name), a.field(v.dtype), a.list(v.dims), a.field(v.offset), a.field(v.digest);
 }
 template <typename A> void transfer(A &a, typename A::template Of<Kernel> &v) {
-  a.field(v.family), a.field(v.config), a.field(v.problem), a.field(v.codeOffset), a.field(v.codeBytes),
-      a.list(v.entries);
+  a.field(v.family), a.field(v.config), a.field(v.problem), a.field(v.interface), a.field(v.codeOffset),
+      a.field(v.codeBytes), a.list(v.entries);
 }
 template <typename A> void transfer(A &a, typename A::template Of<LaunchStep> &v) {
-  a.field(v.kernel), a.field(v.entry), a.list(v.buffers), a.field(v.access), a.field(v.workspace), a.list(v.sizes),
-      a.field(v.grid), a.field(v.scratchBytes);
+  a.field(v.kernel), a.list(v.operands), a.list(v.sizes);
 }
 template <typename A> void transfer(A &a, typename A::template Of<HostCallStep> &v) {
-  a.field(v.callee), a.field(v.attributes), a.list(v.inputs), a.list(v.outputs);
+  a.field(v.callee), a.field(v.attributes), a.list(v.inputs), a.list(v.outputs), a.field(v.flops), a.field(v.bytes);
 }
 template <typename A> void transfer(A &a, typename A::template Of<CopyStep> &v) {
   a.field(v.source), a.field(v.target);
@@ -270,12 +280,12 @@ template <typename A> void transfer(A &a, typename A::template Of<Condition> &v)
   a.field(v.lhs), a.field(v.rhs), a.field(v.relation);
 }
 template <typename A> void transfer(A &a, typename A::template Of<Step> &v) {
-  a.choice(v.action), a.list(v.guards), a.field(v.node), a.field(v.flops), a.field(v.bytes);
+  a.choice(v.action), a.list(v.guards), a.field(v.node);
 }
 template <typename A> void transfer(A &a, typename A::template Of<Program> &v) {
   a.field(v.name), a.field(v.producer), a.field(v.target), a.field(v.precision);
   a.list(v.symbols), a.list(v.checks), a.list(v.buffers), a.list(v.views), a.list(v.inputs), a.list(v.outputs);
-  a.list(v.constants), a.list(v.kernels), a.list(v.steps), a.field(v.arenaBytes);
+  a.list(v.constants), a.list(v.kernels), a.list(v.steps), a.field(v.sharesMemory), a.field(v.arenaBytes);
 }
 
 } // namespace

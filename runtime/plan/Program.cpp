@@ -38,6 +38,9 @@ private:
       if (k.codeOffset > codeBytes || k.codeBytes > codeBytes - k.codeOffset ||
           k.codeOffset % uint64_t(bufferAlignment) != 0)
         return inconsistent("kernel code lies outside the code section");
+      KILN_TRY(k.interface.verify());
+      if (k.entries.size() != k.interface.launches.size())
+        return inconsistent("kernel has ", k.entries.size(), " entries for ", k.interface.launches.size(), " launches");
       for (uint64_t entry : k.entries)
         if (entry >= k.codeBytes)
           return inconsistent("kernel entry lies outside its code");
@@ -113,8 +116,6 @@ private:
       if (!b.inArena())
         continue;
       KILN_TRY(checkCount(b.bytes));
-      if (b.firstStep > b.lastStep || (b.lastStep >= p.steps.size() && b.lastStep > 0))
-        return inconsistent("buffer has an impossible live interval");
       if (b.offset.has_value() != p.arenaBytes.has_value())
         return inconsistent("arena offsets are incomplete");
       if (!b.offset)
@@ -176,9 +177,6 @@ private:
     const Buffer &b = p.buffers[p.views[view].buffer];
     if (written && (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant))
       return inconsistent("step ", step, " ('", p.steps[step].node, "') writes read-only memory");
-    if (b.inArena() && (step < b.firstStep || step > b.lastStep))
-      return inconsistent("step ", step, " ('", p.steps[step].node, "') uses buffer ", p.views[view].buffer,
-                          " outside its live interval");
     return Status();
   }
 
@@ -188,24 +186,22 @@ private:
       KILN_TRY(checkSize(guard.lhs));
       KILN_TRY(checkSize(guard.rhs));
     }
-    KILN_TRY(checkCount(step.flops));
-    KILN_TRY(checkCount(step.bytes));
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
-      if (launch->kernel >= p.kernels.size() || launch->entry >= p.kernels[launch->kernel].entries.size())
+      if (launch->kernel >= p.kernels.size())
         return inconsistent("step ", index, " launches a kernel that does not exist");
-      if (launch->access.size() != launch->buffers.size() ||
-          launch->access.find_first_not_of("rwx") != std::string::npos)
-        return inconsistent("step ", index, " has a malformed access list");
-      for (size_t i = 0; i < launch->buffers.size(); ++i)
-        KILN_TRY(checkOperand(index, launch->buffers[i], launch->access[i] != 'r'));
-      if (launch->workspace != noView)
-        KILN_TRY(checkOperand(index, launch->workspace, true));
+      const KernelInterface &interface = p.kernels[launch->kernel].interface;
+      std::vector<KernelOperand> operands = interface.operands();
+      if (launch->operands.size() != operands.size() || launch->sizes.size() != interface.symbols.size())
+        return inconsistent("step ", index, " does not call its kernel as its interface says");
+      for (size_t i = 0; i < operands.size(); ++i)
+        KILN_TRY(checkOperand(index, launch->operands[i], operands[i].isWritten()));
       for (const SizeExpr &size : launch->sizes)
         KILN_TRY(checkSize(size));
-      KILN_TRY(checkCount(launch->grid));
-      return checkCount(launch->scratchBytes);
+      return Status();
     }
     if (auto *call = std::get_if<HostCallStep>(&step.action)) {
+      KILN_TRY(checkCount(call->flops));
+      KILN_TRY(checkCount(call->bytes));
       for (ViewId view : call->inputs)
         if (view != noView)
           KILN_TRY(checkOperand(index, view, false));
@@ -236,6 +232,19 @@ std::vector<std::string> Program::symbolNames() const {
 
 Status checkProgram(const Program &program, uint64_t codeBytes) { return Checker(program, codeBytes).run(); }
 
+StepWork workOf(const Program &program, const Step &step) {
+  if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
+    const KernelInterface &interface = program.kernels[launch->kernel].interface;
+    std::map<std::string, SizeExpr> sizes;
+    for (size_t i = 0; i < interface.symbols.size(); ++i)
+      sizes.emplace(interface.symbols[i], launch->sizes[i]);
+    return {interface.flops().substitute(sizes), interface.bytes().substitute(sizes)};
+  }
+  if (auto *call = std::get_if<HostCallStep>(&step.action))
+    return {call->flops, call->bytes};
+  return {0, SizeExpr(2) * program.views[std::get<CopyStep>(step.action).source].bytes()};
+}
+
 Result<WorkCount> countWork(const Program &program, const std::map<std::string, int64_t> &symbols) {
   WorkCount work;
   for (const Step &step : program.steps) {
@@ -247,8 +256,9 @@ Result<WorkCount> countWork(const Program &program, const std::map<std::string, 
     }
     if (!runs)
       continue;
-    KILN_ASSIGN(int64_t flops, step.flops.evaluate(symbols));
-    KILN_ASSIGN(int64_t bytes, step.bytes.evaluate(symbols));
+    StepWork size = workOf(program, step);
+    KILN_ASSIGN(int64_t flops, size.flops.evaluate(symbols));
+    KILN_ASSIGN(int64_t bytes, size.bytes.evaluate(symbols));
     work.flops += double(flops);
     work.bytes += double(bytes);
     if (!std::holds_alternative<HostCallStep>(step.action)) {

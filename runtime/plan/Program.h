@@ -10,6 +10,7 @@
 
 #include "runtime/base/Attributes.h"
 #include "runtime/base/DType.h"
+#include "runtime/base/KernelInterface.h"
 #include "runtime/base/SizeExpr.h"
 
 #include <cstdint>
@@ -84,8 +85,6 @@ struct Buffer {
   uint32_t index = 0;
   /// Bytes; of Arena and Workspace only (the others follow from their types).
   SizeExpr bytes;
-  /// Of Arena and Workspace: first and last step that uses it, inclusive.
-  uint32_t firstStep = 0, lastStep = 0;
   /// Byte offset in the arena when it was packed at compile time; else the runtime packs once per
   /// distinct sizes. All arena buffers have one, or none has. A multiple of 64.
   std::optional<int64_t> offset;
@@ -124,19 +123,16 @@ struct Kernel {
   std::string family;
   std::string config;  ///< text of Attributes
   std::string problem; ///< text of what it computes; for inspection, profiles and tuning
+  KernelInterface interface;
   uint64_t codeOffset = 0, codeBytes = 0;
-  std::vector<uint64_t> entries; ///< offset of each entry point, from codeOffset
+  std::vector<uint64_t> entries; ///< offset of each launch's entry point, from codeOffset
 };
 
+/// Runs the launches of a kernel, in order.
 struct LaunchStep {
   KernelId kernel = 0;
-  uint32_t entry = 0;
-  std::vector<ViewId> buffers;
-  std::string access; ///< one letter per buffer: r read, w written, x both
-  ViewId workspace = noView;
-  std::vector<SizeExpr> sizes;
-  SizeExpr grid;         ///< workgroups
-  SizeExpr scratchBytes; ///< per worker
+  std::vector<ViewId> operands; ///< of the kernel's interface, in its order
+  std::vector<SizeExpr> sizes;  ///< values of the interface's symbols
 };
 
 /// Runs the reference kernel of an op (kiln::ref::find).
@@ -145,6 +141,8 @@ struct HostCallStep {
   Attributes attributes;
   std::vector<ViewId> inputs; ///< noView: absent optional operand
   std::vector<ViewId> outputs;
+  SizeExpr flops; ///< floating-point operations
+  SizeExpr bytes; ///< least memory traffic: operands read and results written once
 };
 
 struct CopyStep {
@@ -154,8 +152,6 @@ struct CopyStep {
 struct Step {
   std::variant<LaunchStep, HostCallStep, CopyStep> action;
   std::string node; ///< name of the model node (of the main one of a fused kernel); for errors and profiles
-  SizeExpr flops;   ///< floating-point operations; those of a kernel count at its last launch
-  SizeExpr bytes;   ///< least memory traffic: operands read and results written once; likewise
   /// The step runs only for sizes that satisfy all of these. A launch site with variants (M == 1, M
   /// mod 8 == 0, any) is a run of steps whose guards exclude each other; which ones run is decided
   /// once per distinct sizes.
@@ -164,9 +160,8 @@ struct Step {
   /// Calls `use` with every view that the step reads or writes; noView for absent operands.
   template <typename Use> void forEachView(Use use) const {
     if (auto *launch = std::get_if<LaunchStep>(&action)) {
-      for (ViewId id : launch->buffers)
+      for (ViewId id : launch->operands)
         use(id);
-      use(launch->workspace);
     } else if (auto *call = std::get_if<HostCallStep>(&action)) {
       for (ViewId id : call->inputs)
         use(id);
@@ -194,6 +189,8 @@ struct Program {
   std::vector<Constant> constants;
   std::vector<Kernel> kernels;
   std::vector<Step> steps;
+  /// Whether buffers that are never in use together may share bytes of the arena.
+  bool sharesMemory = true;
   /// Bytes of the arena when its buffers carry offsets.
   std::optional<int64_t> arenaBytes;
 
@@ -204,6 +201,12 @@ struct Program {
 /// within the arena, views of static size within their buffers, read-only buffers not written.
 /// `codeBytes` is the size of the code section.
 Status checkProgram(const Program &program, uint64_t codeBytes);
+
+/// Work of a step, over the program's symbols: floating-point operations and least memory traffic.
+struct StepWork {
+  SizeExpr flops, bytes;
+};
+StepWork workOf(const Program &program, const Step &step);
 
 /// Work of the program for the given symbol values, and the part of it that runs in generated code.
 struct WorkCount {

@@ -1,4 +1,5 @@
 #include "runtime/base/Hash.h"
+#include "runtime/plan/Arena.h"
 #include "runtime/plan/Program.h"
 
 namespace kiln {
@@ -25,7 +26,7 @@ public:
     for (size_t i = 0; i < p.kernels.size(); ++i) {
       const Kernel &k = p.kernels[i];
       os << "kernel @" << i << " " << k.family << " " << k.config << " " << k.codeBytes << " bytes: " << k.problem
-         << "\n";
+         << "\n  " << k.interface.print() << "\n";
     }
     for (size_t i = 0; i < p.steps.size(); ++i)
       printStep(i);
@@ -60,12 +61,13 @@ private:
       os << "arena " << *p.arenaBytes << " bytes\n";
     else
       os << "arena packed when inputs are bound\n";
+    std::vector<LiveInterval> live = liveIntervals(p);
     for (size_t i = 0; i < p.buffers.size(); ++i) {
       const Buffer &b = p.buffers[i];
       if (!b.inArena())
         continue;
       os << "buffer %" << i << (b.place == Buffer::Place::Workspace ? " workspace " : " ") << b.bytes.print()
-         << " bytes, steps " << b.firstStep << ".." << b.lastStep;
+         << " bytes, moments " << live[i].first << ".." << live[i].last;
       if (b.offset)
         os << ", at " << *b.offset;
       os << "\n";
@@ -74,11 +76,7 @@ private:
 
   std::string type(ViewId id) const {
     const View &v = p.views[id];
-    std::string out(dtypeName(v.dtype));
-    out += '[';
-    for (size_t i = 0; i < v.dims.size(); ++i)
-      out += (i ? "," : "") + v.dims[i].print();
-    return out + ']';
+    return std::string(dtypeName(v.dtype)) + printSizes(v.dims);
   }
 
   std::string view(ViewId id) const {
@@ -112,20 +110,13 @@ private:
     for (const Condition &guard : step.guards)
       os << (&guard == &step.guards[0] ? "if " : "and ") << guard.print() << " ";
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
-      os << "launch @" << launch->kernel << "[" << launch->entry << "](";
-      for (size_t i = 0; i < launch->buffers.size(); ++i)
-        os << (i ? ", " : "") << launch->access[i] << ":" << view(launch->buffers[i]);
-      os << ") grid " << launch->grid.print();
-      if (!launch->sizes.empty()) {
-        os << " sizes [";
-        for (size_t i = 0; i < launch->sizes.size(); ++i)
-          os << (i ? ", " : "") << launch->sizes[i].print();
-        os << "]";
-      }
-      if (!launch->scratchBytes.isConstant(0))
-        os << " scratch " << launch->scratchBytes.print();
-      if (launch->workspace != noView)
-        os << " workspace " << view(launch->workspace);
+      std::vector<KernelOperand> operands = p.kernels[launch->kernel].interface.operands();
+      os << "launch @" << launch->kernel << "(";
+      for (size_t i = 0; i < operands.size(); ++i)
+        os << (i ? ", " : "") << operands[i].print() << "=" << view(launch->operands[i]);
+      os << ")";
+      if (!launch->sizes.empty())
+        os << " sizes " << printSizes(launch->sizes);
     } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
       os << "call " << call->callee << "(";
       printViews(call->inputs);
@@ -136,7 +127,8 @@ private:
       const CopyStep &copy = std::get<CopyStep>(step.action);
       os << "copy " << view(copy.source) << " -> " << view(copy.target);
     }
-    os << " flops " << step.flops.print() << " bytes " << step.bytes.print() << "\n";
+    StepWork work = workOf(p, step);
+    os << " flops " << work.flops.print() << " bytes " << work.bytes.print() << "\n";
   }
 
   const Program &p;

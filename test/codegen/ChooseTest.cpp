@@ -19,7 +19,11 @@ public:
     return {tile(1), tile(2), tile(4)};
   }
   Config defaultConfig(const Problem &, const TargetInfo &) const override { return tile(2); }
-  Result<Emission> emit(const Problem &, const Config &, const TargetInfo &, mlir::MLIRContext &) const override {
+  Result<KernelInterface> describeLaunches(const Problem &, const Config &, const TargetInfo &) const override {
+    return KernelInterface();
+  }
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &, const Config &, const TargetInfo &,
+                                                         const KernelInterface &, mlir::MLIRContext &) const override {
     return makeError(ErrorCode::E0903, "not emitted in this test");
   }
   Exactness exactness(const Problem &, const Config &) const override { return {}; }

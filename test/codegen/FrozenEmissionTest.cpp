@@ -26,9 +26,9 @@ static std::string emissionText(const KernelFamily &family, const Problem &probl
   std::string text;
   llvm::raw_string_ostream stream(text);
   emission->module->print(stream);
-  for (const Launch &launch : emission->launches)
-    stream << launch.symbol << " " << launch.grid.print() << " " << launch.scratchBytes.print() << "\n";
-  for (const PackedInput &packed : emission->packed)
+  for (const KernelInterface::Launch &launch : emission->interface.launches)
+    stream << launch.name << " " << launch.grid.print() << " " << launch.scratchBytes.print() << "\n";
+  for (const KernelInterface::Packed &packed : emission->interface.packed)
     stream << packed.input << " " << packed.recipe.print() << "\n";
   emission->module = {};
   return text;

@@ -3,8 +3,9 @@
 
 // A printed plan reads back as itself.
 
-// CHECK: plan.kernel @k0 family "elementwise" config "{tile=16}" launches 1
-plan.kernel @k0 family "elementwise" config "{tile=16}" launches 1 problem "v1 default; %0 = in f32[d0,4]; %1 = neg(%0) f32[d0,4]; out %1"
+// CHECK: plan.kernel @k0 family "elementwise" config "{tile=16}" problem "v1 default;{{.+}}" interface "sizes [d0];{{.+}}"
+plan.kernel @k0 family "elementwise" config "{tile=16}" problem "v1 default; %0 = in f32[d0,4]; %1 = neg(%0) f32[d0,4]; out %1"
+    interface "sizes [d0]; in f32[d0,4]; out f32[d0,4]; workspace [d0*64]; launch neg(in0,out0) grid [d0] scratch [0] flops [d0*4] bytes [d0*32]"
 
 // CHECK: plan.program @main
 plan.program @main {
@@ -19,11 +20,11 @@ plan.program @main {
   plan.define "K" = "N*3" low 1 high 8 divisor 4
   plan.check "equal" "M", "2*N"
   %c = plan.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32> recipe "reshape[1,4]" : !plan.view<"f32[1,4]">
-  // CHECK: plan.alloc "arena" offset 64 : !plan.view<"f32[N,4]">
-  %b = plan.alloc "arena" offset 64 : !plan.view<"f32[N,4]">
+  // CHECK: plan.alloc "arena" : !plan.view<"f32[N,4]">
+  %b = plan.alloc "arena" : !plan.view<"f32[N,4]">
   %w = plan.alloc "workspace" : !plan.view<"u8[N*64]">
-  // CHECK: plan.launch @k0[0] (%[[X]], %{{.+}}) access "rw" sizes ["N"] grid "N" scratch "0" flops "4*N" bytes "32*N" workspace
-  plan.launch @k0[0](%x, %b) access "rw" sizes ["N"] grid "N" scratch "0" flops "4*N" bytes "32*N" workspace %w : !plan.view<"u8[N*64]"> : (!plan.view<"f32[N,4]">, !plan.view<"f32[N,4]">)
+  // CHECK: plan.launch @k0(%[[X]], %{{.+}}, %{{.+}}) sizes ["N"]
+  plan.launch @k0(%x, %b, %w) sizes ["N"] : (!plan.view<"f32[N,4]">, !plan.view<"f32[N,4]">, !plan.view<"u8[N*64]">)
   %r = plan.alias %b["0"] : !plan.view<"f32[N,4]"> -> !plan.view<"f32[2*N,2]">
   // CHECK: plan.host_call "neg"
   plan.host_call "neg"(%r) into (%r) present "1" with "{}" flops "0" bytes "0" : (!plan.view<"f32[2*N,2]">) into (!plan.view<"f32[2*N,2]">)

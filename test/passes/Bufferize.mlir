@@ -54,33 +54,28 @@ func.func @copies(%x: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>, tensor<2x
 
 // A kernel's result takes over an operand that ends there. Equal kernels are one; a packed constant is stored once.
 // CHECK-LABEL: module
-// CHECK: plan.kernel @k0 family "f" config "{}" launches 2 problem "p"
+// CHECK: plan.kernel @k0 family "f" config "{}" problem "p" interface "sizes []; in f32[4]; {{.+}}"
 // CHECK-NOT: plan.kernel
 // CHECK: plan.program @in_place
 // CHECK: %[[W:.+]] = plan.constant {{.+}} recipe "reshape[1,4]" : !plan.view<"f32[1,4]">
 // CHECK-NOT: plan.constant
 // CHECK: %[[A:.+]] = plan.alloc "arena" : !plan.view<"f32[4]">
 // CHECK: %[[WS:.+]] = plan.alloc "workspace" : !plan.view<"u8[64]">
-// CHECK: plan.launch @k0[0] (%{{.+}}, %[[WS]]) access "rx" {{.+}} flops "0" bytes "0" workspace %[[WS]]
-// CHECK: plan.launch @k0[1] (%{{.+}}, %[[W]], %[[A]]) access "rrw" {{.+}} flops "8" bytes "16" workspace %[[WS]]
+// CHECK: plan.launch @k0(%{{.+}}, %[[W]], %[[A]], %[[WS]]) sizes []
 // CHECK-NOT: plan.alloc "arena"
-// CHECK: plan.launch @k0[1] (%[[A]], %[[W]], %[[A]])
+// CHECK: plan.launch @k0(%[[A]], %[[W]], %[[A]], %{{.+}})
 // CHECK-NOT: plan.alloc "arena"
 // CHECK: plan.host_call "neg"(%[[A]])
 func.func @in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
   %w = kiln.constant {value = dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>} : () -> tensor<4xf32>
-  %0 = kiln.kernel %x, %w attributes {family = "f", problem = "p", config = "{}", packed = [{input = 1, recipe = "reshape[1,4]", type = "f32[1,4]"}],
-    sizes = [], plan = {dims = [["4"], ["4"], ["4"]], in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
-      {buffers = ["in0", "workspace"], sizes = [], grid = "1", scratch = "0"},
-      {buffers = ["in0", "packed0", "out0"], sizes = [], grid = "4", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  %0 = kiln.kernel %x, %w attributes {family = "f", problem = "p", config = "{}",
+    interface = "sizes []; in f32[4]; in f32[4]; out f32[4]; in_place out0 in0; packed in1 \22reshape[1,4]\22; workspace [64]; launch prepare(in0,workspace) grid [1] scratch [0] flops [0] bytes [80]; launch main(in0,packed0,out0) grid [4] scratch [0] flops [8] bytes [16]", sizes = []} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
     %s = kiln.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
     kiln.yield %s : tensor<4xf32>
   }
-  %1 = kiln.kernel %0, %w attributes {family = "f", problem = "p", config = "{}", packed = [{input = 1, recipe = "reshape[1,4]", type = "f32[1,4]"}],
-    sizes = [], plan = {dims = [["4"], ["4"], ["4"]], in_place = [{output = 0, input = 0}], workspace = "64", flops = "8", bytes = "16", launches = [
-      {buffers = ["in0", "workspace"], sizes = [], grid = "1", scratch = "0"},
-      {buffers = ["in0", "packed0", "out0"], sizes = [], grid = "4", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  %1 = kiln.kernel %0, %w attributes {family = "f", problem = "p", config = "{}",
+    interface = "sizes []; in f32[4]; in f32[4]; out f32[4]; in_place out0 in0; packed in1 \22reshape[1,4]\22; workspace [64]; launch prepare(in0,workspace) grid [1] scratch [0] flops [0] bytes [80]; launch main(in0,packed0,out0) grid [4] scratch [0] flops [8] bytes [16]", sizes = []} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
     %s = kiln.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
     kiln.yield %s : tensor<4xf32>
@@ -95,22 +90,20 @@ func.func @in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
 // CHECK-LABEL: plan.program @not_in_place
 // CHECK: plan.host_call "neg"(%{{.+}}) into(%[[A:.+]]) present
 // CHECK: %[[B:.+]] = plan.alloc "arena" : !plan.view<"f32[4]">
-// CHECK: plan.launch @k0[0] (%[[A]], %[[B]])
+// CHECK: plan.launch @k0(%[[A]], %[[B]])
 // CHECK: %[[C:.+]] = plan.alloc "arena" : !plan.view<"f32[4]">
-// CHECK: plan.launch @k0[0] (%[[A]], %[[C]])
+// CHECK: plan.launch @k1(%[[A]], %[[C]])
 // CHECK: plan.host_call "add"(%[[B]], %[[C]])
 func.func @not_in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = kiln.neg %x : (tensor<4xf32>) -> tensor<4xf32>
-  %1 = kiln.kernel %0 attributes {family = "f", problem = "p", config = "{}", packed = [],
-    sizes = [], plan = {dims = [["4"], ["4"]], in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
-      {buffers = ["in0", "out0"], sizes = [], grid = "1", scratch = "0"}]}} : (tensor<4xf32>) -> tensor<4xf32> {
+  %1 = kiln.kernel %0 attributes {family = "f", problem = "p", config = "{}",
+    interface = "sizes []; in f32[4]; out f32[4]; in_place out0 in0; launch main(in0,out0) grid [1] scratch [0] flops [8] bytes [16]", sizes = []} : (tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>):
     %s = kiln.exp %a : (tensor<4xf32>) -> tensor<4xf32>
     kiln.yield %s : tensor<4xf32>
   }
-  %2 = kiln.kernel %0, %0 attributes {family = "f", problem = "p", config = "{}", packed = [],
-    sizes = [], plan = {dims = [["4"], ["4"], ["4"]], in_place = [{output = 0, input = 0}], workspace = "0", flops = "8", bytes = "16", launches = [
-      {buffers = ["in0", "out0"], sizes = [], grid = "1", scratch = "0"}]}} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  %2 = kiln.kernel %0, %0 attributes {family = "f", problem = "p2", config = "{}",
+    interface = "sizes []; in f32[4]; in f32[4]; out f32[4]; in_place out0 in0; launch main(in0,out0) grid [1] scratch [0] flops [8] bytes [16]", sizes = []} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
   ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
     %s = kiln.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
     kiln.yield %s : tensor<4xf32>
@@ -128,16 +121,14 @@ func.func @not_in_place(%x: tensor<4xf32>) -> tensor<4xf32> {
 // CHECK-NOT: plan.check
 func.func @sizes_of_kernels(%x: tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
     attributes {kiln.sizes = ["N", "d$_0 = (N+1) floordiv 2"]} {
-  %0 = kiln.kernel %x attributes {family = "f", problem = "p", config = "{}", packed = [],
-    sizes = ["N"], plan = {dims = [["d0", "4"], ["(d0+1) floordiv 2"]], in_place = [], workspace = "0", flops = "8", bytes = "16", launches = [
-      {buffers = ["in0", "out0"], sizes = ["d0"], grid = "1", scratch = "0"}]}} : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>> {
+  %0 = kiln.kernel %x attributes {family = "f", problem = "p", config = "{}",
+    interface = "sizes [d0]; in f32[d0,4]; out f32[(d0+1) floordiv 2]; launch main(in0,out0) grid [1] scratch [0] flops [8] bytes [16]", sizes = ["N"]} : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>> {
   ^bb0(%a: tensor<?x4xf32, #kiln.dims<[N, 4]>>):
     %s = kiln.reshape %a : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
     kiln.yield %s : tensor<?xf32, #kiln.dims<[d$_0]>>
   }
-  %1 = kiln.kernel %0 attributes {family = "f", problem = "p2", config = "{}", packed = [],
-    sizes = ["N"], plan = {dims = [["d0"], ["d0"]], in_place = [], workspace = "0", flops = "8", bytes = "16", launches = [
-      {buffers = ["in0", "out0"], sizes = ["d0"], grid = "1", scratch = "0"}]}} : (tensor<?xf32, #kiln.dims<[d$_0]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>> {
+  %1 = kiln.kernel %0 attributes {family = "f", problem = "p2", config = "{}",
+    interface = "sizes [d0]; in f32[d0]; out f32[d0]; launch main(in0,out0) grid [1] scratch [0] flops [8] bytes [16]", sizes = ["N"]} : (tensor<?xf32, #kiln.dims<[d$_0]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>> {
   ^bb0(%a: tensor<?xf32, #kiln.dims<[d$_0]>>):
     %s = kiln.neg %a : (tensor<?xf32, #kiln.dims<[d$_0]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
     kiln.yield %s : tensor<?xf32, #kiln.dims<[d$_0]>>

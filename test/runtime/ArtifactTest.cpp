@@ -41,14 +41,17 @@ TEST_CASE("an artifact file is mapped and its weights used in place") {
   std::string path = "artifact-test.kiln";
   ProgramBuilder b = sampleProgram();
   b.code.assign(5000, std::byte(0x90));
-  b.p.kernels.push_back({"test", "{}", "v1 default", 4096, 904, {0, 64}});
+  KernelInterface interface;
+  interface.launches.resize(2);
+  interface.launches[0].name = interface.launches[1].name = "f";
+  b.p.kernels.push_back(Kernel{"test", "{}", "v1 default", interface, 4096, 904, {0, 64}});
   std::vector<std::byte> bytes = b.bytes();
   REQUIRE(b.failure == "");
   int fd = ::open(path.c_str(), O_CREAT | O_TRUNC | O_RDWR, 0644);
   REQUIRE(fd >= 0);
   REQUIRE(
       writeArtifact(
-          b.finish(), b.code,
+          b.p, b.code,
           [&](size_t i) -> Result<std::span<const std::byte>> { return std::span<const std::byte>(b.constants[i]); },
           *std::make_unique<FileSink>(fd, path))
           .ok());
@@ -104,8 +107,8 @@ TEST_CASE("other files and other versions are told apart") {
 
 TEST_CASE("every truncation and every flipped byte is an error or a correct load") {
   ProgramBuilder b = sampleProgram();
-  b.code.assign(300, std::byte(0xc3));
-  b.p.kernels.push_back({"test", "{}", "v1 default", 0, 300, {0}});
+  b.kernel(std::vector<std::byte>(300, std::byte(0xc3)),
+           "in f32[4]; launch f(in0) grid [1] scratch [0] flops [0] bytes [0]");
   std::vector<std::byte> bytes = b.bytes();
   REQUIRE(b.failure == "");
   std::string text = printProgram((*Artifact::fromBytes(bytes))->program());
@@ -173,7 +176,6 @@ TEST_CASE("the parser survives damage that the checksums do not show") {
 TEST_CASE("inconsistent programs are refused") {
   auto refuse = [](auto change) {
     ProgramBuilder b = sampleProgram();
-    b.finish();
     change(b.p);
     Status status = checkProgram(b.p, 0);
     INFO(formatError(status));
@@ -192,14 +194,12 @@ TEST_CASE("inconsistent programs are refused") {
   refuse([](Program &p) { p.arenaBytes = 0; });
   refuse([](Program &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = p.inputs[0].view; });
   refuse([](Program &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = noView; });
-  refuse([](Program &p) { p.buffers[p.views.back().buffer].lastStep = 0; });
-  refuse([](Program &p) { p.buffers[p.views.back().buffer].firstStep = 7; });
   refuse([](Program &p) { p.steps[0].action = LaunchStep(); });
 }
 
 TEST_CASE("the program's text") {
   ProgramBuilder b = sampleProgram();
-  std::string text = printProgram(b.finish());
+  std::string text = printProgram(b.p);
   INFO(text);
   CHECK(text.find("symbol N = dim 0 of \"x\" in 1..64\nsymbol M = N*2\n") != std::string::npos);
   CHECK(text.find("step 1 \"node_mul_1\" call mul(%5 f32[N,3], const:w f32[3]) {axis=1} -> "

@@ -150,21 +150,28 @@ TEST_CASE("outputs are bound or allocated") {
         "output \"out\": the result is f32[2,3], the given buffer f32[3,2] [KILN-E0509]");
 }
 
+/// a + b element by element, `grid` workgroups of one size each, worth several threads.
+static std::string addInterface(const std::string &grid, const char *bytes = "1000000") {
+  return "sizes [n]; in f32[n]; in f32[n]; out f32[n]; launch add(in0,in1,out0) grid [" + grid +
+         "] scratch [0] flops [n] bytes [" + bytes + "]";
+}
+
 TEST_CASE("kernels run from the mapped code, alike on any number of threads") {
   ProgramBuilder b;
   b.p.target = "x86-64-v3";
   b.symbol("N", 0, 0);
   ViewId x = b.input("x", DType::F32, {"N", "100"}), out = b.output("sums", DType::F32, {"N"});
-  ViewId t = b.temp(DType::F32, {"N", "100"}), mark = b.temp(DType::I32, {"N"}, Buffer::Place::Workspace);
+  ViewId t = b.temp(DType::F32, {"N", "100"}), mark = b.temp(DType::U8, {"N*4"}, Buffer::Place::Workspace);
   ViewId ones = b.constant<float>("ones", DType::F32, {100}, std::vector<float>(100, 1.f));
   ViewId row = b.temp(DType::F32, {"N", "100"});
   b.call("add", {x, ones}, {row});
-  b.launch(b.kernel(kernelCode("AddF32")), {x, row, t}, "rrw", "(N+3) floordiv 4", {"N*100"});
-  LaunchStep &sum = b.launch(b.kernel(kernelCode("RowSum")), {t, out}, "rw", "N", {"100"});
-  sum.scratchBytes = 64;
-  sum.workspace = mark;
-  for (Step &s : b.p.steps)
-    s.bytes = SizeExpr(1000000); // worth several threads
+  b.launch(b.kernel(kernelCode("AddF32"), "sizes [n]; in f32[n]; in f32[n]; out f32[n]; launch add(in0,in1,out0) grid "
+                                          "[(n+399) floordiv 400] scratch [0] flops [n] bytes [1000000]"),
+           {x, row, t}, {"N*100"});
+  b.launch(b.kernel(kernelCode("RowSum"),
+                    "sizes [columns,rows]; in f32[rows,columns]; out f32[rows]; workspace [rows*4]; "
+                    "launch sum(in0,out0) grid [rows] scratch [64] flops [0] bytes [1000000]"),
+           {t, out, mark}, {"100", "N"});
   auto model = load(b);
   ExecutionContext one(model, 1), four(model, 4);
   for (int64_t n : {1, 3, 200}) {
@@ -192,13 +199,11 @@ TEST_CASE("contexts of one model run side by side") {
   b.p.target = "x86-64-v3";
   b.symbol("N", 0, 0);
   ViewId x = b.input("x", DType::F32, {"N"}), out = b.output("y", DType::F32, {"N"});
-  KernelId add = b.kernel(kernelCode("AddF32"));
+  KernelId add = b.kernel(kernelCode("AddF32"), addInterface("64"));
   ViewId t = b.temp(DType::F32, {"N"}), u = b.temp(DType::F32, {"N"});
-  b.launch(add, {x, x, t}, "rrw", "64", {"N"});
-  b.launch(add, {t, x, u}, "rrw", "64", {"N"});
-  b.launch(add, {u, t, out}, "rrw", "64", {"N"});
-  for (Step &s : b.p.steps)
-    s.bytes = SizeExpr(1000000);
+  b.launch(add, {x, x, t}, {"N"});
+  b.launch(add, {t, x, u}, {"N"});
+  b.launch(add, {u, t, out}, {"N"});
   auto model = load(b);
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
@@ -225,7 +230,9 @@ TEST_CASE("a failing step is named") {
     ProgramBuilder b;
     b.p.target = "x86-64-v3";
     ViewId x = b.input("x", DType::F32, {"2"});
-    b.launch(b.kernel(kernelCode("Fail")), {x}, "r", "2", {status});
+    b.launch(b.kernel(kernelCode("Fail"),
+                      "sizes [status]; in f32[2]; launch fail(in0) grid [2] scratch [0] flops [0] bytes [8]"),
+             {x}, {status});
     ExecutionContext context(load(b), 1);
     Tensor in = iota({2});
     CHECK(runError(context, {in.view()}) == text);
@@ -272,7 +279,7 @@ TEST_CASE("a launch site runs the variant that its guards choose") {
   b.call("abs", {x}, {y}).guards = {{n, 1, Relation::NotEqual}, {n, 4, Relation::AtMost}};
   Step &last = b.call("sqrt", {x}, {y});
   last.guards = {{n, 4, Relation::Above}};
-  last.flops = n;
+  std::get<HostCallStep>(last.action).flops = n;
   ExecutionContext context(load(b), 1);
   context.setProfiling(true);
   for (auto [size, want] : {std::pair<int64_t, float>{1, -16.f}, {3, 16.f}, {5, 4.f}}) {
@@ -312,18 +319,18 @@ TEST_CASE("what only a skipped step uses need not make sense") {
   CHECK(runError(unguarded, {in.view()}) == "a dim is negative or overflows for the bound inputs (N = 2) [KILN-E0308]");
 }
 
-TEST_CASE("all launches of a kernel that is worth it share their work") {
+TEST_CASE("each launch of a kernel is split as its own work is worth") {
   ProgramBuilder b;
   b.p.target = "x86-64-v3";
   b.symbol("N", 0, 0);
   ViewId x = b.input("x", DType::F32, {"N"}), out = b.output("y", DType::F32, {"N"});
-  ViewId t = b.temp(DType::F32, {"N"}), u = b.temp(DType::F32, {"N"});
-  KernelId two = b.kernel(kernelCode("AddF32")), small = b.kernel(kernelCode("AddF32"));
-  b.p.kernels[two].entries = {0, 0};
-  b.launch(two, {x, x, t}, "rrw", "4", {"N"});
-  b.launch(two, {t, x, u}, "rrw", "4", {"N"}).entry = 1;
-  b.p.steps.back().bytes = *SizeExpr::parse("N*1000"); // of the whole kernel
-  b.launch(small, {u, t, out}, "rrw", "4", {"N"});
+  ViewId work = b.temp(DType::U8, {"N*4"}, Buffer::Place::Workspace);
+  // y = (x + x) + x, the first sum through the workspace.
+  KernelId two = b.kernel(kernelCode("AddF32"),
+                          "sizes [n]; in f32[n]; out f32[n]; workspace [n*4]; launch twice(in0,in0,workspace) grid [4] "
+                          "scratch [0] flops [n] "
+                          "bytes [n]; launch once(workspace,in0,out0) grid [4] scratch [0] flops [n] bytes [n*1000]");
+  b.launch(two, {x, out, work}, {"N"});
   auto model = load(b);
   ExecutionContext one(model, 1), three(model, 3);
   for (int64_t n : {5, 1000}) {
@@ -332,11 +339,12 @@ TEST_CASE("all launches of a kernel that is worth it share their work") {
     auto a = one.run(views), c = three.run(views);
     REQUIRE((a.ok() && c.ok()));
     CHECK(std::memcmp((*a)[0].data(), (*c)[0].data(), size_t(n) * sizeof(float)) == 0);
-    CHECK((*a)[0].as<float>()[4] == 20);
-    const std::vector<ResolvedStep> &steps = three.lastInstance()->steps;
-    CHECK(steps[0].parallel == (n == 1000));
-    CHECK(steps[1].parallel == (n == 1000));
-    CHECK(!steps[2].parallel);
+    CHECK((*a)[0].as<float>()[4] == 12);
+    const std::vector<ResolvedLaunch> &launches = three.lastInstance()->launches;
+    REQUIRE(launches.size() == 2);
+    CHECK(!launches[0].parallel);
+    CHECK(launches[1].parallel == (n == 1000));
+    CHECK(three.lastInstance()->flops[0] == 2 * double(n));
   }
 }
 
@@ -367,9 +375,11 @@ ProgramBuilder launchInto(const char *room, const char *count) {
   b.p.target = "x86-64-v3";
   ViewId x = b.input("x", DType::F32, {"64"}), out = b.output("y", DType::F32, {"64"});
   ViewId work = b.temp(DType::F32, {room}, Buffer::Place::Workspace);
-  KernelId add = b.kernel(kernelCode("AddF32"));
-  b.launch(add, {x, x, work}, "rrx", "1", {count}).workspace = work;
-  b.launch(add, {x, x, out}, "rrw", "1", {"64"});
+  KernelId into = b.kernel(kernelCode("AddF32"),
+                           "sizes [n]; in f32[64]; workspace [12]; launch add(in0,in0,workspace) grid [1] scratch [0] "
+                           "flops [n] bytes [n]");
+  b.launch(into, {x, work}, {count});
+  b.launch(b.kernel(kernelCode("AddF32"), addInterface("1")), {x, x, out}, {"64"});
   return b;
 }
 } // namespace
@@ -395,8 +405,8 @@ TEST_CASE("with guard pages a write beside a buffer names the step") {
   Tensor x = iota({64});
   std::vector<TensorView> in{x.view()};
   for (auto [count, text] : {std::pair("3", "ok"),
-                             {"4", "node \"node_launch_0\": wrote outside operand 2, a buffer of "
-                                   "12 bytes [KILN-E0905]"}}) {
+                             {"4", "node \"node_launch_0\": wrote outside buffer %2 of 12 "
+                                   "bytes [KILN-E0905]"}}) {
     ProgramBuilder b = launchInto("3", count);
     auto model = load(b);
     ExecutionContext guarded(model, 1), plain(model, 1);
@@ -430,9 +440,9 @@ TEST_CASE("with guard pages what nobody wrote is NaN") {
   ProgramBuilder b;
   b.p.target = "x86-64-v3";
   ViewId x = b.input("x", DType::F32, {"64"}), out = b.output("y", DType::F32, {"64"}), t = b.temp(DType::F32, {"64"});
-  KernelId add = b.kernel(kernelCode("AddF32"));
-  b.launch(add, {x, x, t}, "rrw", "1", {"60"});
-  b.launch(add, {t, x, out}, "rrw", "1", {"64"});
+  KernelId add = b.kernel(kernelCode("AddF32"), addInterface("1"));
+  b.launch(add, {x, x, t}, {"60"});
+  b.launch(add, {t, x, out}, {"64"});
   auto model = load(b);
   ExecutionContext context(model, 1);
   context.setGuardPages(true);

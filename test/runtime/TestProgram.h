@@ -8,7 +8,7 @@
 
 namespace kiln::test {
 
-/// Grows a program view by view; live intervals are set by finish().
+/// Grows a program view by view.
 class ProgramBuilder {
 public:
   Program p;
@@ -81,63 +81,41 @@ public:
   }
   Step &call(const char *op, std::vector<ViewId> in, std::vector<ViewId> out, Attributes attributes = {}) {
     Step s;
-    s.action = HostCallStep{op, std::move(attributes), std::move(in), std::move(out)};
+    s.action = HostCallStep{op, std::move(attributes), std::move(in), std::move(out), 0, 0};
     s.node = std::string("node_") + op + "_" + std::to_string(p.steps.size());
     p.steps.push_back(std::move(s));
     return p.steps.back();
   }
-  /// `code` becomes a kernel with one entry at its start.
-  KernelId kernel(std::span<const std::byte> bytes) {
+  /// `bytes` become a kernel whose launches all begin at their start.
+  KernelId kernel(std::span<const std::byte> bytes, const std::string &interface) {
     code.resize((code.size() + 63) / 64 * 64);
     Kernel k;
     k.family = "test";
     k.config = "{}";
     k.problem = "v1 default; test";
+    Result<KernelInterface> parsed = KernelInterface::parse(interface);
+    if (parsed.ok())
+      k.interface = *parsed;
+    else
+      failure = formatError(parsed.status());
     k.codeOffset = code.size();
     k.codeBytes = bytes.size();
-    k.entries = {0};
+    k.entries.assign(k.interface.launches.size(), 0);
     code.insert(code.end(), bytes.begin(), bytes.end());
     p.kernels.push_back(k);
     return KernelId(p.kernels.size() - 1);
   }
-  LaunchStep &launch(KernelId kernel, std::vector<ViewId> buffers, const char *access, const char *grid,
-                     std::vector<const char *> sizes = {}) {
-    LaunchStep l;
-    l.kernel = kernel;
-    l.buffers = std::move(buffers);
-    l.access = access;
-    l.grid = *SizeExpr::parse(grid);
-    for (const char *s : sizes)
-      l.sizes.push_back(*SizeExpr::parse(s));
+  void launch(KernelId kernel, std::vector<ViewId> operands, std::vector<const char *> sizes = {}) {
     Step s;
-    s.action = std::move(l);
+    s.action = LaunchStep{kernel, std::move(operands), dims(sizes)};
     s.node = "node_launch_" + std::to_string(p.steps.size());
     p.steps.push_back(std::move(s));
-    return std::get<LaunchStep>(p.steps.back().action);
-  }
-
-  const Program &finish() {
-    for (Buffer &b : p.buffers)
-      b.firstStep = UINT32_MAX, b.lastStep = 0;
-    auto use = [&](size_t step, ViewId v) {
-      if (v == noView)
-        return;
-      Buffer &b = p.buffers[p.views[v].buffer];
-      b.firstStep = std::min(b.firstStep, uint32_t(step));
-      b.lastStep = std::max(b.lastStep, uint32_t(step));
-    };
-    for (size_t i = 0; i < p.steps.size(); ++i)
-      p.steps[i].forEachView([&](ViewId v) { use(i, v); });
-    for (Buffer &b : p.buffers)
-      if (b.firstStep == UINT32_MAX)
-        b.firstStep = 0;
-    return p;
   }
 
   std::vector<std::byte> bytes() {
     MemorySink sink;
     Status status = writeArtifact(
-        finish(), code,
+        p, code,
         [&](size_t i) -> Result<std::span<const std::byte>> { return std::span<const std::byte>(constants[i]); }, sink);
     if (!status.ok())
       failure = formatError(status);
@@ -160,7 +138,7 @@ inline ProgramBuilder sampleProgram() {
   ViewId twice = b.output("twice", DType::F32, {"N*3"});
   ViewId w = b.constant<float>("w", DType::F32, {3}, {1, 2, 3});
   ViewId t = b.temp(DType::F32, {"N", "3"});
-  b.call("add", {x, y}, {t}).flops = *SizeExpr::parse("N*3");
+  std::get<HostCallStep>(b.call("add", {x, y}, {t}).action).flops = *SizeExpr::parse("N*3");
   b.call("mul", {t, w}, {out}, Attributes{{"axis", int64_t(1)}});
   Step copy;
   copy.guards.push_back({*SizeExpr::parse("N"), 0, Condition::Relation::Above});

@@ -24,7 +24,11 @@ public:
     return {defaultConfig(problem, target), Config{{"tile", int64_t(2)}}};
   }
   Config defaultConfig(const Problem &, const TargetInfo &) const override { return {{"tile", int64_t(1)}}; }
-  Result<Emission> emit(const Problem &, const Config &, const TargetInfo &, mlir::MLIRContext &) const override {
+  Result<KernelInterface> describeLaunches(const Problem &, const Config &, const TargetInfo &) const override {
+    return KernelInterface();
+  }
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &, const Config &, const TargetInfo &,
+                                                         const KernelInterface &, mlir::MLIRContext &) const override {
     return makeError(ErrorCode::E0903, "test families emit nothing");
   }
   Exactness exactness(const Problem &, const Config &) const override { return {}; }

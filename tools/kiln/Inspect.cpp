@@ -1,6 +1,7 @@
 // kiln inspect: what an artifact holds, without running it; so it also shows artifacts for other
 // machines.
 
+#include "runtime/plan/Arena.h"
 #include "runtime/plan/Artifact.h"
 #include "runtime/plan/Packing.h"
 #include "tools/kiln/Cli.h"
@@ -64,11 +65,13 @@ struct Memory {
 Memory memoryOf(const Program &program, const std::map<std::string, int64_t> &symbols) {
   Memory memory;
   std::vector<PackInterval> intervals;
-  for (const Buffer &buffer : program.buffers) {
+  std::vector<LiveInterval> live = liveIntervals(program);
+  for (size_t i = 0; i < program.buffers.size(); ++i) {
+    const Buffer &buffer = program.buffers[i];
     if (!buffer.inArena())
       continue;
     int64_t bytes = take(buffer.bytes.evaluate(symbols));
-    intervals.push_back({bytes, buffer.firstStep, buffer.lastStep});
+    intervals.push_back({bytes, live[i].first, live[i].last});
     if (buffer.place == Buffer::Place::Workspace)
       memory.workspace = std::max(memory.workspace, bytes);
   }
@@ -139,8 +142,9 @@ Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symb
     Json entry = {{"kind", kindOf(step)}, {"operation", operationOf(program, step)}, {"node", step.node}};
     if (auto *launch = std::get_if<LaunchStep>(&step.action))
       entry["kernel"] = launch->kernel;
-    entry["flops"] = take(step.flops.evaluate(symbols));
-    entry["bytes"] = take(step.bytes.evaluate(symbols));
+    StepWork own = workOf(program, step);
+    entry["flops"] = take(own.flops.evaluate(symbols));
+    entry["bytes"] = take(own.bytes.evaluate(symbols));
     json["steps"].push_back(entry);
   }
   return json;
@@ -191,7 +195,7 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
   for (const Step &step : program.steps) {
     Group &group = groups[{kindOf(step), operationOf(program, step)}];
     ++group.steps;
-    group.flops += static_cast<double>(take(step.flops.evaluate(symbols)));
+    group.flops += static_cast<double>(take(workOf(program, step).flops.evaluate(symbols)));
   }
   for (auto &[key, group] : groups)
     printf("  %5d %-9s %-14s %6.2f %%\n", group.steps, key.first.c_str(), key.second.c_str(),

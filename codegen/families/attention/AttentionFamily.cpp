@@ -146,24 +146,68 @@ public:
     product.unroll = plan.unroll;
     return Attention::of(problem) && isLegalPlan(product, target) && config == plan.config();
   }
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
+  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
+                                           const TargetInfo &target) const override;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
+                                                         const TargetInfo &target, const KernelInterface &interface,
+                                                         mlir::MLIRContext &context) const override;
   Exactness exactness(const Problem &, const Config &) const override { return {2e-5, 2e-5}; }
 };
 
-/// Emission of one problem. Launch 1 packs k^T and v into panels, launch 2 takes tiles of rows through scores, softmax
-/// and values.
-class AttentionEmission {
-public:
-  AttentionEmission(const Problem &problem, const Attention &attention, const AttentionPlan &plan,
-                    const TargetInfo &target, mlir::MLIRContext &context)
-      : problem(problem), a(attention), plan(plan), e(context, target), scalars(e), lanes(e.lanes()) {}
+/// What a plan makes of a problem. Launch 1 packs k^T and v into panels, launch 2 takes tiles of rows through scores,
+/// softmax and values.
+struct AttentionShape {
+  const Problem &problem;
+  Attention a;
+  AttentionPlan plan;
 
-  Emission run() {
+  AttentionShape(const Problem &problem, const AttentionPlan &plan)
+      : problem(problem), a(*Attention::of(problem)), plan(plan) {}
+
+  SizeExpr tiles() const { return SizeExpr::ceilDiv(a.rows, plan.tile.rows); }
+  SizeExpr blocks() const { return SizeExpr::ceilDiv(tiles(), plan.blockTiles); }
+  SizeExpr keyPanels() const { return SizeExpr::ceilDiv(a.columns, panelColumns); }
+  SizeExpr valuePanels() const { return SizeExpr::ceilDiv(a.width, panelColumns); }
+  SizeExpr keyBytes() const { return keyPanels() * a.depth * (panelColumns * 4); }
+  SizeExpr valueBytes() const { return valuePanels() * a.columns * (panelColumns * 4); }
+  /// Of a row of scores: whole panels, and one more so that rows do not fall on each other in the cache.
+  SizeExpr scoreRowBytes() const { return (keyPanels() + 1) * (panelColumns * 4); }
+  int64_t tileBytes() const { return int64_t(plan.tile.rows) * plan.tile.panels * panelColumns * 4; }
+  static constexpr int64_t tableBytes = 16 * 8;
+  KernelInterface describe() const;
+};
+
+KernelInterface AttentionShape::describe() const {
+  auto input = [&](Problem::ValueId id) { return KernelOperand::input(size_t(problem.inputIndex(id))); };
+  KernelInterface interface;
+  interface.workspaceBytes = a.batches() * (keyBytes() + valueBytes());
+  SizeExpr read = a.batches() * a.columns * (a.depth + a.width) * 4;
+  interface.launches.push_back({"pack",
+                                {input(a.k.buffer), input(a.v.buffer)},
+                                a.batches() * (keyPanels() + valuePanels()),
+                                0,
+                                0,
+                                read + interface.workspaceBytes});
+  std::vector<KernelOperand> operands{input(a.q.buffer)};
+  if (a.mask != Problem::absent)
+    operands.push_back(input(a.mask));
+  operands.push_back(KernelOperand::output(0));
+  SizeExpr scratch = SizeExpr(tileBytes() + 2 * tableBytes + 64) + scoreRowBytes() * plan.tile.rows;
+  interface.launches.push_back(mainLaunch(problem, "attention", a.batches() * blocks(), scratch, operands));
+  return interface;
+}
+
+/// Emission of one problem.
+class AttentionEmission : AttentionShape {
+public:
+  AttentionEmission(const Problem &problem, const AttentionPlan &plan, const KernelInterface &interface,
+                    const TargetInfo &target, mlir::MLIRContext &context)
+      : AttentionShape(problem, plan), interface(interface), e(context, target), scalars(e), lanes(e.lanes()) {}
+
+  mlir::OwningOpRef<mlir::ModuleOp> run() {
     emitPacking();
     emitAttention();
-    emission.module = e.take();
-    return std::move(emission);
+    return e.take();
   }
 
 private:
@@ -182,31 +226,18 @@ private:
     return view.offset.isConstant(0) ? start : e.offset(start, e.size(view.offset * 4), 1);
   }
   void callTile(int panels, Value table, Value b, Value inner, Value result, Value resultBytes);
-  SizeExpr keyPanels() const { return SizeExpr::ceilDiv(a.columns, panelColumns); }
-  SizeExpr valuePanels() const { return SizeExpr::ceilDiv(a.width, panelColumns); }
-  SizeExpr keyBytes() const { return keyPanels() * a.depth * (panelColumns * 4); }
-  SizeExpr valueBytes() const { return valuePanels() * a.columns * (panelColumns * 4); }
-  /// Of a row of scores: whole panels, and one more so that rows do not fall on each other in the cache.
-  SizeExpr scoreRowBytes() const { return (keyPanels() + 1) * (panelColumns * 4); }
-  int64_t tileBytes() const { return int64_t(plan.tile.rows) * plan.tile.panels * panelColumns * 4; }
-  static constexpr int64_t tableBytes = 16 * 8;
 
-  const Problem &problem;
-  const Attention &a;
-  AttentionPlan plan;
+  const KernelInterface &interface;
   Emitter e;
   ScalarEmitter scalars;
   int64_t lanes;
-  Emission emission;
   LocalFunction tile, tail;
   // Of the kernel: the parts of scratch, and base pointers.
   Value q, mask, out, product, rowTable, scoreTable, rowScales, scores;
 };
 
 void AttentionEmission::emitPacking() {
-  Launch launch =
-      beginLaunch(e, problem, "pack",
-                  {BufferRef::input(problem.inputIndex(a.k.buffer)), BufferRef::input(problem.inputIndex(a.v.buffer))});
+  beginLaunch(e, interface);
   Value keys = e.size(keyPanels()), values = e.size(valuePanels());
   Value all = e.add(keys, values), one = e.index(1);
   Value batch = e.div(e.workgroup(), all), panel = e.rem(e.workgroup(), all);
@@ -227,8 +258,7 @@ void AttentionEmission::emitPacking() {
   e.ifElse(
       e.cmp(Cmp::lt, panel, keys), [&] { pack(e.buffer(0), a.k, rank, rank + 1, panel, to); },
       [&] { pack(e.buffer(1), a.v, rank + 1, rank, e.sub(panel, keys), e.offset(to, e.size(keyBytes()), 1)); });
-  endLaunch(e, emission, std::move(launch), a.batches() * (keyPanels() + valuePanels()));
-  emission.workspaceBytes = a.batches() * (keyBytes() + valueBytes());
+  e.endKernel();
 }
 
 Values AttentionEmission::batchIndices(Value batch) {
@@ -261,15 +291,10 @@ void AttentionEmission::emitAttention() {
   if (plan.tile.panels > 1)
     tail = emitRegisterTile(e, "tail", {plan.tile.rows, 1}, options);
 
-  SizeExpr tiles = SizeExpr::ceilDiv(a.rows, plan.tile.rows), blocks = SizeExpr::ceilDiv(tiles, plan.blockTiles);
-  std::vector<BufferRef> buffers{BufferRef::input(problem.inputIndex(a.q.buffer))};
-  if (a.mask != Problem::absent)
-    buffers.push_back(BufferRef::input(problem.inputIndex(a.mask)));
-  buffers.push_back(BufferRef::output(0));
-  Launch launch = beginLaunch(e, problem, "attention", buffers);
+  beginLaunch(e, interface, 1);
   q = e.buffer(0);
   mask = a.mask != Problem::absent ? e.buffer(1) : Value();
-  out = e.buffer(buffers.size() - 1);
+  out = e.buffer(mask ? 2 : 1);
   product = e.scratch();
   rowTable = e.offset(product, tileBytes());
   scoreTable = e.offset(rowTable, tableBytes);
@@ -278,16 +303,15 @@ void AttentionEmission::emitAttention() {
   Value scoreBytes = e.size(scoreRowBytes()), one = e.index(1), zero = e.index(0);
   e.loop(zero, e.index(plan.tile.rows), one,
          [&](Value i) { e.store(e.offset(scores, e.mul(i, scoreBytes), 1), e.offset(scoreTable, i, 8)); });
-  Value blockCount = e.size(blocks);
+  Value blockCount = e.size(blocks());
   Value batch = e.div(e.workgroup(), blockCount), block = e.rem(e.workgroup(), blockCount);
   Value tile0 = e.mul(block, e.index(plan.blockTiles));
-  Value tileEnd = e.min(e.size(tiles), e.add(tile0, e.index(plan.blockTiles)));
+  Value tileEnd = e.min(e.size(tiles()), e.add(tile0, e.index(plan.blockTiles)));
   e.loop(tile0, tileEnd, one, [&](Value t) {
     Value row0 = e.mul(t, e.index(plan.tile.rows));
     emitTile(batch, row0, e.min(e.index(plan.tile.rows), e.sub(e.size(a.rows), row0)));
   });
-  SizeExpr scratch = SizeExpr(tileBytes() + 2 * tableBytes + 64) + scoreRowBytes() * plan.tile.rows;
-  endLaunch(e, emission, std::move(launch), a.batches() * blocks, scratch);
+  e.endKernel();
 }
 
 void AttentionEmission::forGroups(Value panels, llvm::function_ref<void(Value panel, int count)> body) {
@@ -410,12 +434,16 @@ void AttentionEmission::emitResult(Value batch, Value row0, Value rows) {
   });
 }
 
-Result<Emission> AttentionFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                                       mlir::MLIRContext &context) const {
-  if (!isLegal(problem, config, target))
-    return makeError(ErrorCode::E0902, "attention: illegal configuration ", config.print());
-  Attention attention = *Attention::of(problem);
-  return AttentionEmission(problem, attention, AttentionPlan::fromConfig(config), target, context).run();
+Result<KernelInterface> AttentionFamily::describeLaunches(const Problem &problem, const Config &config,
+                                                          const TargetInfo &) const {
+  return AttentionShape(problem, AttentionPlan::fromConfig(config)).describe();
+}
+
+Result<mlir::OwningOpRef<mlir::ModuleOp>> AttentionFamily::emitLaunches(const Problem &problem, const Config &config,
+                                                                        const TargetInfo &target,
+                                                                        const KernelInterface &interface,
+                                                                        mlir::MLIRContext &context) const {
+  return AttentionEmission(problem, AttentionPlan::fromConfig(config), interface, target, context).run();
 }
 
 } // namespace

@@ -2,31 +2,44 @@
 
 namespace kiln {
 
-std::vector<BufferRef> allBuffers(const Problem &problem, Problem::ValueId packed) {
-  std::vector<BufferRef> buffers;
+std::vector<KernelOperand> allOperands(const Problem &problem, Problem::ValueId packed) {
+  std::vector<KernelOperand> operands;
   for (Problem::ValueId id : problem.inputs())
-    buffers.push_back(id == packed ? BufferRef::packedInput(0) : BufferRef::input(int(buffers.size())));
+    operands.push_back(id == packed ? KernelOperand::packed(0) : KernelOperand::input(operands.size()));
   for (size_t i = 0; i < problem.outputs.size(); ++i)
-    buffers.push_back(BufferRef::output(int(i)));
-  return buffers;
+    operands.push_back(KernelOperand::output(i));
+  return operands;
 }
 
-Launch beginLaunch(cpu::Emitter &e, const Problem &problem, std::string symbol, std::vector<BufferRef> buffers) {
-  Launch launch;
-  launch.symbol = std::move(symbol);
-  launch.buffers = std::move(buffers);
-  std::vector<std::string> symbols = problem.symbols();
-  for (const std::string &name : symbols)
-    launch.sizes.push_back(SizeExpr::symbol(name));
-  e.beginKernel(launch.symbol, launch.buffers.size(), symbols);
-  return launch;
+KernelInterface::Launch mainLaunch(const Problem &problem, std::string name, SizeExpr grid, SizeExpr scratchBytes,
+                                   std::vector<KernelOperand> operands) {
+  if (operands.empty())
+    operands = allOperands(problem);
+  return {std::move(name),         std::move(operands), std::move(grid),
+          std::move(scratchBytes), flops(problem),      bytes(problem)};
 }
 
-void endLaunch(cpu::Emitter &e, Emission &emission, Launch launch, SizeExpr grid, SizeExpr scratchBytes) {
-  e.endKernel();
-  launch.grid = std::move(grid);
-  launch.scratchBytes = std::move(scratchBytes);
-  emission.launches.push_back(std::move(launch));
+KernelInterface oneLaunch(KernelInterface::Launch launch) {
+  KernelInterface interface;
+  interface.launches.push_back(std::move(launch));
+  return interface;
+}
+
+KernelInterface::Launch preparingLaunch(const Problem &problem, std::string name, Problem::ValueId input, SizeExpr grid,
+                                        SizeExpr bytes, SizeExpr scratchBytes) {
+  const Problem::Value &value = problem.value(input);
+  SizeExpr read = elementCount(value.dims) * SizeExpr(dtypeBytes(value.dtype));
+  return {std::move(name),
+          {KernelOperand::input(size_t(problem.inputIndex(input)))},
+          std::move(grid),
+          std::move(scratchBytes),
+          0,
+          read + bytes};
+}
+
+void beginLaunch(cpu::Emitter &e, const KernelInterface &interface, size_t index) {
+  const KernelInterface::Launch &launch = interface.launches[index];
+  e.beginKernel(launch.name, launch.operands.size(), interface.symbols);
 }
 
 BasePointers basePointers(cpu::Emitter &e, const Problem &problem) {
@@ -37,20 +50,6 @@ BasePointers basePointers(cpu::Emitter &e, const Problem &problem) {
   for (size_t i = 0; i < problem.outputs.size(); ++i)
     pointers.outputs.push_back(e.buffer(inputs + i));
   return pointers;
-}
-
-Launch beginLaunch(cpu::Emitter &e, const Problem &problem, std::string symbol, SizeExpr grid) {
-  Launch launch = beginLaunch(e, problem, std::move(symbol), allBuffers(problem));
-  launch.grid = std::move(grid);
-  return launch;
-}
-
-Emission finishLaunch(cpu::Emitter &e, Launch launch) {
-  e.endKernel();
-  Emission emission;
-  emission.module = e.take();
-  emission.launches.push_back(std::move(launch));
-  return emission;
 }
 
 } // namespace kiln

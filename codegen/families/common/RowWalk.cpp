@@ -8,10 +8,13 @@ using mlir::ValueRange;
 
 RowWalk::RowWalk(cpu::Emitter &e, const SizeExpr &length, int64_t lanes, unsigned elementBits, int unroll,
                  int maxUnrolledChunks)
-    : e_(e), length_(length), lanes_(lanes), bits_(elementBits), unroll_(unroll) {
-  if (std::optional<int64_t> known = length.asConstant())
-    if (int64_t chunks = (*known + lanes - 1) / lanes; *known > 0 && chunks <= maxUnrolledChunks)
-      chunks_ = int(chunks);
+    : e_(e), length_(length), lanes_(lanes), bits_(elementBits), unroll_(unroll),
+      chunks_(unrolledChunks(length, lanes, maxUnrolledChunks)) {}
+
+int RowWalk::unrolledChunks(const SizeExpr &length, int64_t lanes, int most) {
+  std::optional<int64_t> known = length.asConstant();
+  int64_t chunks = known ? (*known + lanes - 1) / lanes : 0;
+  return chunks > 0 && chunks <= most ? int(chunks) : 0;
 }
 
 Value RowWalk::masked(const RowChunk &chunk, Value value, Value other) {

@@ -23,6 +23,9 @@ public:
   RowWalk(cpu::Emitter &e, const SizeExpr &length, int64_t lanes, unsigned elementBits, int unroll,
           int maxUnrolledChunks);
 
+  /// Vectors of a row that is unrolled; 0 for others.
+  static int unrolledChunks(const SizeExpr &length, int64_t lanes, int most);
+
   int64_t lanes() const { return lanes_; }
   bool unrolled() const { return chunks_ > 0; }
 

@@ -74,32 +74,32 @@ public:
     TilePlan plan = TilePlan::fromConfig(config);
     return conv && isLegalPlan(plan, target) && config == plan.config();
   }
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
+  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
+                                           const TargetInfo &target) const override;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
+                                                         const TargetInfo &target, const KernelInterface &interface,
+                                                         mlir::MLIRContext &context) const override;
   /// Minimal filtering combines all inputs of a tile: an infinity becomes NaN there (docs/semantics.md).
   Exactness exactness(const Problem &, const Config &config) const override {
     return {1e-5, 1e-5, !config.contains("winograd")};
   }
 };
 
-/// Emission of one problem.
-class ConvEmission {
-public:
-  ConvEmission(const Problem &problem, const Convolution &conv, const TilePlan &plan, const TargetInfo &target,
-               mlir::MLIRContext &context)
-      : problem(problem), c(conv), plan(plan), e(context, target) {}
+/// What a plan makes of a problem: pixels are rows, taps times channels the depth.
+struct ConvShape {
+  const Problem &problem;
+  Convolution c;
+  NestShape nest;
 
-  Emission run() {
-    if (!c.constantFilter)
-      emitPacking();
-    emitProduct();
-    emission.module = e.take();
-    return std::move(emission);
+  ConvShape(const Problem &problem, const TilePlan &plan) : problem(problem), c(*Convolution::of(problem)) {
+    nest.plan = plan;
+    nest.sizes.rows = c.pixels();
+    nest.sizes.columns = groupOutputs();
+    nest.sizes.taps = c.taps();
+    nest.sizes.inner = c.groupChannels;
+    nest.sizes.batch = c.groups;
   }
 
-private:
-  void emitPacking();
-  void emitProduct();
   SizeExpr groupOutputs() const { return SizeExpr::floorDiv(c.outputs, c.groups); }
   SizeExpr panels() const { return SizeExpr::ceilDiv(groupOutputs(), panelColumns); }
   SizeExpr panelBytes() const { return c.taps() * c.groupChannels * (panelColumns * 4); }
@@ -110,16 +110,52 @@ private:
     };
     return c.taps().isConstant(1) && ones(c.strides) && !c.padded();
   }
+  KernelInterface describe() const;
+};
 
-  const Problem &problem;
-  const Convolution &c;
-  TilePlan plan;
+KernelInterface ConvShape::describe() const {
+  KernelInterface interface;
+  if (c.constantFilter) {
+    interface.packed.push_back(
+        {uint32_t(problem.inputIndex(c.filter)),
+         packFilter(c.groups, groupOutputs().constant(), c.groupChannels.constant(), c.taps().constant())});
+  } else {
+    SizeExpr count = SizeExpr(c.groups) * panels();
+    interface.workspaceBytes = count * panelBytes();
+    interface.launches.push_back(preparingLaunch(problem, "pack", c.filter, count, interface.workspaceBytes));
+  }
+  SizeExpr scratch = nest.scratchBytes();
+  if (!plainRows())
+    scratch = scratch + PixelRows::scratchBytes(c);
+  interface.launches.push_back(mainLaunch(problem, "conv", nest.grid(), scratch,
+                                          allOperands(problem, c.constantFilter ? c.filter : Problem::absent)));
+  return interface;
+}
+
+/// Emission of one problem.
+class ConvEmission : ConvShape {
+public:
+  ConvEmission(const Problem &problem, const TilePlan &plan, const KernelInterface &interface, const TargetInfo &target,
+               mlir::MLIRContext &context)
+      : ConvShape(problem, plan), interface(interface), e(context, target) {}
+
+  mlir::OwningOpRef<mlir::ModuleOp> run() {
+    if (!c.constantFilter)
+      emitPacking();
+    emitProduct();
+    return e.take();
+  }
+
+private:
+  void emitPacking();
+  void emitProduct();
+
+  const KernelInterface &interface;
   Emitter e;
-  Emission emission;
 };
 
 void ConvEmission::emitPacking() {
-  Launch launch = beginLaunch(e, problem, "pack", {BufferRef::input(problem.inputIndex(c.filter))});
+  beginLaunch(e, interface);
   PanelSource from;
   from.source = e.buffer(0);
   SizeExpr filterBytes = c.groupChannels * c.taps() * 4;
@@ -130,21 +166,14 @@ void ConvEmission::emitPacking() {
   from.inner = e.size(c.groupChannels);
   from.columns = e.size(groupOutputs());
   emitPackMatrices(e, from, e.size(groupOutputs() * filterBytes), e.workspace());
-  endLaunch(e, emission, std::move(launch), SizeExpr(c.groups) * panels());
-  emission.workspaceBytes = SizeExpr(c.groups) * panels() * panelBytes();
+  e.endKernel();
 }
 
 void ConvEmission::emitProduct() {
-  NestSizes sizes;
-  sizes.rows = c.pixels();
-  sizes.columns = groupOutputs();
-  sizes.taps = c.taps();
-  sizes.inner = c.groupChannels;
-  sizes.batch = c.groups;
-  Nest nest(e, plan, sizes, {});
-  PixelRows pixels(e, c, plan.tile.rows, nest.tableRowBytes());
+  Nest kernels(e, nest, {});
+  PixelRows pixels(e, c, nest.plan.tile.rows, nest.tableRowBytes());
 
-  Launch launch = beginLaunch(e, problem, "conv", allBuffers(problem, c.constantFilter ? c.filter : Problem::absent));
+  beginLaunch(e, interface, c.constantFilter ? 0 : 1);
   BasePointers pointers = basePointers(e, problem);
   Value x = pointers.inputs[problem.inputIndex(c.input)];
   Value w = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
@@ -154,8 +183,8 @@ void ConvEmission::emitProduct() {
   if (plainRows()) {
     operands.fillTable = [&](Value group, Value row0, Value table) {
       Value base = e.offset(x, e.mul(group, e.size(c.groupChannels)), 4);
-      Value last = e.sub(e.size(sizes.rows), e.index(1)), stride = e.size(c.channels * 4);
-      e.loop(0, e.index(plan.tile.rows), 1, [&](Value i) {
+      Value last = e.sub(e.size(nest.sizes.rows), e.index(1)), stride = e.size(c.channels * 4);
+      e.loop(0, e.index(nest.plan.tile.rows), 1, [&](Value i) {
         Value row = e.min(e.add(row0, i), last);
         e.store(e.offset(base, e.mul(row, stride), 1), e.offset(table, i, 8));
       });
@@ -168,26 +197,24 @@ void ConvEmission::emitProduct() {
     return e.offset(w, e.mul(e.add(e.mul(group, e.size(panels())), panel), e.size(panelBytes())), 1);
   };
   operands.origin = [&](Value group) { return EpilogueRow{e.index(0), e.mul(group, e.size(groupOutputs()))}; };
-  nest.emit(operands, epilogue);
-
-  SizeExpr scratch = nest.scratchBytes();
-  if (!plainRows())
-    scratch = scratch + pixels.scratchBytes();
-  if (c.constantFilter)
-    emission.packed.push_back(
-        {problem.inputIndex(c.filter),
-         packFilter(c.groups, groupOutputs().constant(), c.groupChannels.constant(), c.taps().constant())});
-  endLaunch(e, emission, std::move(launch), nest.grid(), scratch);
+  kernels.emit(operands, epilogue);
+  e.endKernel();
 }
 
-Result<Emission> ConvFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                                  mlir::MLIRContext &context) const {
-  if (!isLegal(problem, config, target))
-    return makeError(ErrorCode::E0902, "conv: illegal configuration ", config.print());
-  Convolution conv = *Convolution::of(problem);
+Result<KernelInterface> ConvFamily::describeLaunches(const Problem &problem, const Config &config,
+                                                     const TargetInfo &target) const {
   if (config.contains("winograd"))
-    return emitWinograd(problem, conv, WinogradPlan::fromConfig(config), target, context);
-  return ConvEmission(problem, conv, TilePlan::fromConfig(config), target, context).run();
+    return describeWinograd(problem, WinogradPlan::fromConfig(config), target);
+  return ConvShape(problem, TilePlan::fromConfig(config)).describe();
+}
+
+Result<mlir::OwningOpRef<mlir::ModuleOp>> ConvFamily::emitLaunches(const Problem &problem, const Config &config,
+                                                                   const TargetInfo &target,
+                                                                   const KernelInterface &interface,
+                                                                   mlir::MLIRContext &context) const {
+  if (config.contains("winograd"))
+    return emitWinograd(problem, WinogradPlan::fromConfig(config), interface, target, context);
+  return ConvEmission(problem, TilePlan::fromConfig(config), interface, target, context).run();
 }
 
 } // namespace

@@ -4,7 +4,7 @@ namespace kiln {
 
 using namespace cpu;
 
-SizeExpr PixelRows::scratchBytes() const {
+SizeExpr PixelRows::scratchBytes(const Convolution &conv) {
   SizeExpr bytes = slotBytes + addressBytes * static_cast<int64_t>(1 + conv.spatialRank());
   if (conv.padded())
     bytes = bytes + SizeExpr::ceilDiv(conv.groupChannels, 16) * 64;

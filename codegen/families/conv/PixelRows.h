@@ -14,7 +14,7 @@ public:
       : e(e), conv(conv), tileRows(tileRows), tableRowBytes(tableRowBytes) {}
 
   /// Scratch it needs beside the tables.
-  SizeExpr scratchBytes() const;
+  static SizeExpr scratchBytes(const Convolution &conv);
   /// To be emitted once per workgroup before `fill`: lays out `scratch`.
   void begin(cpu::Value input, cpu::Value scratch);
   /// The table of the pixels row0 .. row0 + tileRows - 1 (those past the last one repeat it), channels of `group`.

@@ -28,26 +28,16 @@ Convolution tilesOf(const Convolution &c, const WinogradPlan &plan) {
   return tiles;
 }
 
-/// Workgroup = block of tiles x block of column groups. Transformed inputs of a block: [product][row][channel];
-/// products of a group: [product][row][column].
-class WinogradEmission {
-public:
-  WinogradEmission(const Problem &problem, const Convolution &conv, const WinogradPlan &plan, const TargetInfo &target,
-                   mlir::MLIRContext &context)
-      : problem(problem), c(conv), tiles(tilesOf(conv, plan)), plan(plan), e(context, target), lanes(e.lanes()),
-        pixels(e, tiles, plan.tile.rows, pointerRowBytes()) {}
+/// What a plan makes of a problem. Workgroup = block of tiles x block of column groups. Transformed inputs of a block:
+/// [product][row][channel]; products of a group: [product][row][column].
+struct WinogradShape {
+  const Problem &problem;
+  Convolution c, tiles;
+  WinogradPlan plan;
+  int64_t lanes;
 
-  Emission run();
-
-private:
-  void emitTransformLaunch();
-  void emitMainLaunch();
-  void transformBlock(Value block, Value to);
-  void transformTile(Value rowInTable, Value to);
-  void multiplyGroup(Value panel, int panels);
-  void writeGroup(Value panel, int panels, Value firstTile, Value count);
-  void writeTile(Value tile, Value products, Value column, int64_t productBytes);
-  void fillProductTable(Value inputs);
+  WinogradShape(const Problem &problem, const WinogradPlan &plan, const TargetInfo &target)
+      : problem(problem), c(*Convolution::of(problem)), tiles(tilesOf(c, plan)), plan(plan), lanes(target.lanes(32)) {}
 
   int64_t pointerRowBytes() const { return alignUp(plan.tile.rows, 8) * 8; }
   SizeExpr blocks() const { return SizeExpr::ceilDiv(tiles.pixels(), plan.blockRows()); }
@@ -65,30 +55,64 @@ private:
   int64_t pixelTableBytes() const { return plan.products() * pointerRowBytes(); }
   int64_t productTableBytes() const { return plan.products() * plan.blockTiles * pointerRowBytes(); }
   int64_t resultBytes() const { return plan.outputs * plan.outputs * lanes * 4; }
+  KernelInterface describe() const;
+};
 
-  const Problem &problem;
-  const Convolution &c;
-  Convolution tiles;
-  WinogradPlan plan;
+KernelInterface WinogradShape::describe() const {
+  KernelInterface interface;
+  if (plan.split) {
+    interface.workspaceBytes = blocks() * inputBytes();
+    interface.launches.push_back(preparingLaunch(problem, "transform", c.input, blocks() * plan.blockTiles,
+                                                 interface.workspaceBytes,
+                                                 SizeExpr(pixelTableBytes()) + PixelRows::scratchBytes(tiles)));
+  }
+  SizeExpr scratch = SizeExpr(productTableBytes() + plan.products() * productPlaneBytes() + resultBytes());
+  if (!plan.split)
+    scratch = scratch + SizeExpr(pixelTableBytes() + inputBytes()) + PixelRows::scratchBytes(tiles);
+  interface.launches.push_back(
+      mainLaunch(problem, "winograd", blocks() * columnBlocks(), scratch, allOperands(problem, c.filter)));
+  Recipe recipe;
+  recipe.winograd(plan.outputs).reshape({panels(), panelColumns, channels(), plan.products()}).permute({0, 3, 2, 1});
+  interface.packed.push_back({uint32_t(problem.inputIndex(c.filter)), recipe});
+  return interface;
+}
+
+class WinogradEmission : WinogradShape {
+public:
+  WinogradEmission(const Problem &problem, const WinogradPlan &plan, const KernelInterface &interface,
+                   const TargetInfo &target, mlir::MLIRContext &context)
+      : WinogradShape(problem, plan, target), interface(interface), e(context, target),
+        pixels(e, tiles, plan.tile.rows, pointerRowBytes()) {}
+
+  mlir::OwningOpRef<mlir::ModuleOp> run();
+
+private:
+  void emitTransformLaunch();
+  void emitMainLaunch();
+  void transformBlock(Value block, Value to);
+  void transformTile(Value rowInTable, Value to);
+  void multiplyGroup(Value panel, int panels);
+  void writeGroup(Value panel, int panels, Value firstTile, Value count);
+  void writeTile(Value tile, Value products, Value column, int64_t productBytes);
+  void fillProductTable(Value inputs);
+
+  const KernelInterface &interface;
   Emitter e;
-  int64_t lanes;
   PixelRows pixels;
-  Emission emission;
   LocalFunction wholeTile, tailTile;
   std::unique_ptr<Epilogue> epilogue;
   Value filter, pixelTable, productTable, products, result;
 };
 
-Emission WinogradEmission::run() {
+mlir::OwningOpRef<mlir::ModuleOp> WinogradEmission::run() {
   if (plan.split)
     emitTransformLaunch();
   emitMainLaunch();
-  emission.module = e.take();
-  return std::move(emission);
+  return e.take();
 }
 
 void WinogradEmission::emitTransformLaunch() {
-  Launch launch = beginLaunch(e, problem, "transform", {BufferRef::input(problem.inputIndex(c.input))});
+  beginLaunch(e, interface);
   pixelTable = e.scratch();
   pixels.begin(e.buffer(0), e.offset(pixelTable, pixelTableBytes()));
   // One workgroup per tile of rows.
@@ -102,9 +126,7 @@ void WinogradEmission::emitTransformLaunch() {
     e.loop(0, e.index(plan.tile.rows), 1,
            [&](Value i) { transformTile(i, e.offset(to, e.add(row, i), channels() * 4)); });
   });
-  endLaunch(e, emission, std::move(launch), blocks() * plan.blockTiles,
-            SizeExpr(pixelTableBytes()) + pixels.scratchBytes());
-  emission.workspaceBytes = blocks() * inputBytes();
+  e.endKernel();
 }
 
 void WinogradEmission::emitMainLaunch() {
@@ -118,7 +140,7 @@ void WinogradEmission::emitMainLaunch() {
   if (panels() % plan.tile.panels)
     tailTile = emitRegisterTile(e, "tail", {plan.tile.rows, 1}, options);
 
-  Launch launch = beginLaunch(e, problem, "winograd", allBuffers(problem, c.filter));
+  beginLaunch(e, interface, plan.split ? 1 : 0);
   BasePointers pointers = basePointers(e, problem);
   Value input = pointers.inputs[problem.inputIndex(c.input)];
   filter = pointers.inputs[problem.inputIndex(c.filter)];
@@ -129,7 +151,6 @@ void WinogradEmission::emitMainLaunch() {
   result = e.offset(products, plan.products() * productPlaneBytes());
   pixelTable = e.offset(result, resultBytes());
   Value own = e.offset(pixelTable, pixelTableBytes());
-  SizeExpr scratch = SizeExpr(productTableBytes() + plan.products() * productPlaneBytes() + resultBytes());
 
   Value columnBlockCount = e.index(columnBlocks());
   Value block = e.div(e.workgroup(), columnBlockCount), columnBlock = e.rem(e.workgroup(), columnBlockCount);
@@ -140,7 +161,6 @@ void WinogradEmission::emitMainLaunch() {
     transformed = own;
     pixels.begin(input, e.offset(own, inputBytes()));
     transformBlock(block, transformed);
-    scratch = scratch + SizeExpr(pixelTableBytes() + inputBytes()) + pixels.scratchBytes();
   }
   fillProductTable(transformed);
   Value one = e.index(1), firstTile = e.mul(block, e.index(plan.blockRows()));
@@ -166,11 +186,7 @@ void WinogradEmission::emitMainLaunch() {
     else
       e.ifElse(e.cmp(Cmp::le, e.add(panel, e.index(plan.tile.panels)), e.index(panels())), whole, singles);
   });
-  endLaunch(e, emission, std::move(launch), blocks() * columnBlocks(), scratch);
-
-  Recipe recipe;
-  recipe.winograd(plan.outputs).reshape({panels(), panelColumns, channels(), plan.products()}).permute({0, 3, 2, 1});
-  emission.packed.push_back({problem.inputIndex(c.filter), recipe});
+  e.endKernel();
 }
 
 void WinogradEmission::transformBlock(Value block, Value to) {
@@ -283,9 +299,14 @@ void WinogradEmission::writeTile(Value tile, Value at, Value column, int64_t pla
 
 } // namespace
 
-Emission emitWinograd(const Problem &problem, const Convolution &conv, const WinogradPlan &plan,
-                      const TargetInfo &target, mlir::MLIRContext &context) {
-  return WinogradEmission(problem, conv, plan, target, context).run();
+KernelInterface describeWinograd(const Problem &problem, const WinogradPlan &plan, const TargetInfo &target) {
+  return WinogradShape(problem, plan, target).describe();
+}
+
+mlir::OwningOpRef<mlir::ModuleOp> emitWinograd(const Problem &problem, const WinogradPlan &plan,
+                                               const KernelInterface &interface, const TargetInfo &target,
+                                               mlir::MLIRContext &context) {
+  return WinogradEmission(problem, plan, interface, target, context).run();
 }
 
 } // namespace kiln

@@ -1,4 +1,4 @@
-// Emission of a convolution by Winograd's minimal filtering.
+// Interface and emission of a convolution by Winograd's minimal filtering.
 #pragma once
 
 #include "codegen/Emission.h"
@@ -7,7 +7,9 @@
 namespace kiln {
 
 /// Wants mayUseWinograd and isLegalPlan.
-Emission emitWinograd(const Problem &problem, const Convolution &conv, const WinogradPlan &plan,
-                      const TargetInfo &target, mlir::MLIRContext &context);
+KernelInterface describeWinograd(const Problem &problem, const WinogradPlan &plan, const TargetInfo &target);
+mlir::OwningOpRef<mlir::ModuleOp> emitWinograd(const Problem &problem, const WinogradPlan &plan,
+                                               const KernelInterface &interface, const TargetInfo &target,
+                                               mlir::MLIRContext &context);
 
 } // namespace kiln

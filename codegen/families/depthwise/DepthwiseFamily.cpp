@@ -36,19 +36,57 @@ public:
     DepthwisePlan plan = DepthwisePlan::fromConfig(config);
     return shape && isLegalPlan(plan, *shape, target) && config == plan.config();
   }
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
+  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
+                                           const TargetInfo &target) const override;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
+                                                         const TargetInfo &target, const KernelInterface &interface,
+                                                         mlir::MLIRContext &context) const override;
   Exactness exactness(const Problem &, const Config &) const override { return {1e-5, 1e-5}; }
 };
 
-/// Emission of one problem. The filter is read as [tap][channel].
-class DepthwiseEmission {
-public:
-  DepthwiseEmission(const Problem &problem, const Convolution &conv, const DepthwisePlan &plan,
-                    const TargetInfo &target, mlir::MLIRContext &context)
-      : problem(problem), c(conv), shape(*depthwiseShape(conv)), plan(plan), e(context, target), lanes(e.lanes()) {}
+/// What a plan makes of a problem. The filter is read as [tap][channel].
+struct DepthwiseKernel {
+  const Problem &problem;
+  Convolution c;
+  DepthwiseShape shape;
+  DepthwisePlan plan;
+  int64_t lanes;
 
-  Emission run();
+  DepthwiseKernel(const Problem &problem, const DepthwisePlan &plan, const TargetInfo &target)
+      : problem(problem), c(*Convolution::of(problem)), shape(*depthwiseShape(c)), plan(plan), lanes(target.lanes(32)) {
+  }
+
+  SizeExpr channelBlock() const { return plan.vectors ? SizeExpr(plan.vectors * lanes) : c.channels; }
+  SizeExpr channelBlocks() const {
+    return SizeExpr::ceilDiv(c.channels, plan.vectors ? channelBlock() : SizeExpr::max(c.channels, 1));
+  }
+  SizeExpr rowBlocks() const { return SizeExpr::ceilDiv(shape.height.out, plan.rows); }
+  KernelInterface describe() const;
+};
+
+KernelInterface DepthwiseKernel::describe() const {
+  KernelInterface interface;
+  if (c.constantFilter) {
+    Recipe recipe;
+    recipe.reshape({c.channels.constant(), c.taps().constant()}).permute({1, 0});
+    interface.packed.push_back({uint32_t(problem.inputIndex(c.filter)), recipe});
+  } else {
+    interface.workspaceBytes = c.taps() * c.channels * 4;
+    interface.launches.push_back(preparingLaunch(problem, "pack", c.filter, c.taps(), interface.workspaceBytes));
+  }
+  interface.launches.push_back(mainLaunch(problem, "depthwise", c.batch * rowBlocks() * channelBlocks(), 0,
+                                          allOperands(problem, c.constantFilter ? c.filter : Problem::absent)));
+  return interface;
+}
+
+/// Emission of one problem.
+class DepthwiseEmission : DepthwiseKernel {
+public:
+  DepthwiseEmission(const Problem &problem, const DepthwisePlan &plan, const KernelInterface &interface,
+                    const TargetInfo &target, mlir::MLIRContext &context)
+      : DepthwiseKernel(problem, plan, target), interface(interface), e(context, target) {}
+
+  mlir::OwningOpRef<mlir::ModuleOp> run();
 
 private:
   void emitTransposedFilter();
@@ -61,15 +99,9 @@ private:
     auto type = e.vec(e.f32(), lanes);
     return mask ? e.maskedLoad(type, pointer, mask) : e.load(type, pointer);
   }
-  SizeExpr channelBlock() const { return plan.vectors ? SizeExpr(plan.vectors * lanes) : c.channels; }
 
-  const Problem &problem;
-  const Convolution &c;
-  DepthwiseShape shape;
-  DepthwisePlan plan;
+  const KernelInterface &interface;
   Emitter e;
-  int64_t lanes;
-  Emission emission;
   // Of the kernel:
   std::unique_ptr<gemm::Epilogue> epilogue;
   Value input, filter, channels, pixelBytes, channelBegin, channelEnd;
@@ -85,30 +117,27 @@ std::pair<Value, Value> tapsInside(Emitter &e, const WindowDim &dim, Value start
   return {begin, end};
 }
 
-Emission DepthwiseEmission::run() {
+mlir::OwningOpRef<mlir::ModuleOp> DepthwiseEmission::run() {
   if (!c.constantFilter)
     emitTransposedFilter();
   emitConvolution();
-  emission.module = e.take();
-  return std::move(emission);
+  return e.take();
 }
 
 void DepthwiseEmission::emitTransposedFilter() {
   SizeExpr taps = c.taps();
-  Launch launch = beginLaunch(e, problem, "pack", {BufferRef::input(problem.inputIndex(c.filter))});
+  beginLaunch(e, interface);
   Value from = e.offset(e.buffer(0), e.workgroup(), 4);
   Value to = e.offset(e.workspace(), e.mul(e.workgroup(), e.size(c.channels)), 4);
   Value stride = e.size(taps);
   e.loop(0, e.size(c.channels), 1, [&](Value channel) {
     e.store(e.load(e.f32(), e.offset(from, e.mul(channel, stride), 4)), e.offset(to, channel, 4));
   });
-  endLaunch(e, emission, std::move(launch), taps);
-  emission.workspaceBytes = taps * c.channels * 4;
+  e.endKernel();
 }
 
 void DepthwiseEmission::emitConvolution() {
-  Launch launch =
-      beginLaunch(e, problem, "depthwise", allBuffers(problem, c.constantFilter ? c.filter : Problem::absent));
+  beginLaunch(e, interface, c.constantFilter ? 0 : 1);
   BasePointers pointers = basePointers(e, problem);
   epilogue = std::make_unique<gemm::Epilogue>(e, problem, c.result, c.bias, pointers.inputs, pointers.outputs);
   input = pointers.inputs[problem.inputIndex(c.input)];
@@ -116,23 +145,15 @@ void DepthwiseEmission::emitConvolution() {
   channels = e.size(c.channels);
   pixelBytes = e.size(c.channels * 4);
 
-  SizeExpr channelBlocks = SizeExpr::ceilDiv(c.channels, plan.vectors ? channelBlock() : SizeExpr::max(c.channels, 1));
-  SizeExpr rowBlocks = SizeExpr::ceilDiv(shape.height.out, plan.rows);
   Value block = e.size(channelBlock());
-  channelBegin = e.mul(e.rem(e.workgroup(), e.size(channelBlocks)), block);
+  channelBegin = e.mul(e.rem(e.workgroup(), e.size(channelBlocks())), block);
   channelEnd = e.min(channels, e.add(channelBegin, block));
-  Value rest = e.div(e.workgroup(), e.size(channelBlocks));
-  Value image = e.div(rest, e.size(rowBlocks));
-  Value y0 = e.mul(e.rem(rest, e.size(rowBlocks)), e.index(plan.rows));
+  Value rest = e.div(e.workgroup(), e.size(channelBlocks()));
+  Value image = e.div(rest, e.size(rowBlocks()));
+  Value y0 = e.mul(e.rem(rest, e.size(rowBlocks())), e.index(plan.rows));
   Value y1 = e.min(e.size(shape.height.out), e.add(y0, e.index(plan.rows)));
   e.loop(y0, y1, e.index(1), [&](Value y) { emitRow(image, y); });
-
-  if (c.constantFilter) {
-    Recipe recipe;
-    recipe.reshape({c.channels.constant(), c.taps().constant()}).permute({1, 0});
-    emission.packed.push_back({problem.inputIndex(c.filter), recipe});
-  }
-  endLaunch(e, emission, std::move(launch), c.batch * rowBlocks * channelBlocks);
+  e.endKernel();
 }
 
 void DepthwiseEmission::emitRow(Value image, Value y) {
@@ -238,12 +259,16 @@ void DepthwiseEmission::emitSinglePixels(Value begin, Value end) {
   });
 }
 
-Result<Emission> DepthwiseFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                                       mlir::MLIRContext &context) const {
-  if (!isLegal(problem, config, target))
-    return makeError(ErrorCode::E0902, "depthwise: illegal configuration ", config.print());
-  Convolution conv = *Convolution::of(problem);
-  return DepthwiseEmission(problem, conv, DepthwisePlan::fromConfig(config), target, context).run();
+Result<KernelInterface> DepthwiseFamily::describeLaunches(const Problem &problem, const Config &config,
+                                                          const TargetInfo &target) const {
+  return DepthwiseKernel(problem, DepthwisePlan::fromConfig(config), target).describe();
+}
+
+Result<mlir::OwningOpRef<mlir::ModuleOp>> DepthwiseFamily::emitLaunches(const Problem &problem, const Config &config,
+                                                                        const TargetInfo &target,
+                                                                        const KernelInterface &interface,
+                                                                        mlir::MLIRContext &context) const {
+  return DepthwiseEmission(problem, DepthwisePlan::fromConfig(config), interface, target, context).run();
 }
 
 } // namespace

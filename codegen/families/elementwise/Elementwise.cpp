@@ -1,6 +1,5 @@
 #include "codegen/families/elementwise/Elementwise.h"
 
-#include "codegen/Emission.h"
 #include "codegen/families/common/ChannelOperands.h"
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/Launches.h"
@@ -21,8 +20,11 @@ public:
   bool claims(const Problem &problem) const override;
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
+  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
+                                           const TargetInfo &target) const override;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
+                                                         const TargetInfo &target, const KernelInterface &interface,
+                                                         mlir::MLIRContext &context) const override;
   Exactness exactness(const Problem &problem, const Config &config) const override;
 };
 
@@ -75,29 +77,60 @@ Exactness ElementwiseFamily::exactness(const Problem &problem, const Config &con
   return {factor * error.relative, factor * error.scaled};
 }
 
-Result<Emission> ElementwiseFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                                         mlir::MLIRContext &context) const {
-  if (hasChannelOperands(problem)) {
-    std::optional<Problem> aligned = alignChannelOperands(problem);
-    if (!aligned || hasChannelOperands(*aligned))
-      return makeError(ErrorCode::E0901, "elementwise: not a problem of this family");
-    return emit(*aligned, config, target, context);
+namespace {
+
+/// The loops of a problem whose channel operands are aligned.
+struct ElementwisePlan {
+  CollapsedSpace space;
+  int unroll;
+  unsigned bits;
+  int64_t lanes;
+  RowGrid grid;
+
+  ElementwisePlan(const Problem &problem, const Config &config, const TargetInfo &target) {
+    std::vector<std::span<const SizeExpr>> dims;
+    for (Problem::ValueId id : problem.inputs())
+      dims.push_back(problem.value(id).dims);
+    space = collapse(problem.value(problem.outputs[0]).dims, dims);
+    unroll = int(std::clamp<int64_t>(config.getInt("unroll", 1), 1, 8));
+    bits = widestElement(problem);
+    lanes = target.lanes(int(bits));
+    grid = makeRowGrid(space.space, 32768, lanes * unroll);
   }
-  std::vector<Problem::ValueId> inputs = problem.inputs();
-  const std::vector<SizeExpr> &outputDims = problem.value(problem.outputs[0]).dims;
-  std::vector<std::span<const SizeExpr>> dims;
-  for (Problem::ValueId id : inputs)
-    dims.push_back(problem.value(id).dims);
-  CollapsedSpace space = collapse(outputDims, dims);
+};
 
-  int unroll = int(std::clamp<int64_t>(config.getInt("unroll", 1), 1, 8));
-  unsigned bits = widestElement(problem);
-  Emitter e(context, target);
-  int64_t lanes = e.lanes(bits);
-  RowGrid grid = makeRowGrid(space.space, 32768, lanes * unroll);
+Result<Problem> alignedProblem(const Problem &problem) {
+  if (!hasChannelOperands(problem))
+    return problem;
+  std::optional<Problem> aligned = alignChannelOperands(problem);
+  if (!aligned || hasChannelOperands(*aligned))
+    return makeError(ErrorCode::E0901, "elementwise: not a problem of this family");
+  return *std::move(aligned);
+}
+
+} // namespace
+
+Result<KernelInterface> ElementwiseFamily::describeLaunches(const Problem &problem, const Config &config,
+                                                            const TargetInfo &target) const {
+  KILN_ASSIGN(Problem aligned, alignedProblem(problem));
+  return oneLaunch(mainLaunch(problem, "elementwise", ElementwisePlan(aligned, config, target).grid.grid()));
+}
+
+Result<mlir::OwningOpRef<mlir::ModuleOp>> ElementwiseFamily::emitLaunches(const Problem &original, const Config &config,
+                                                                          const TargetInfo &target,
+                                                                          const KernelInterface &interface,
+                                                                          mlir::MLIRContext &context) const {
+  KILN_ASSIGN(Problem problem, alignedProblem(original));
+  ElementwisePlan plan(problem, config, target);
+  const CollapsedSpace &space = plan.space;
+  const RowGrid &grid = plan.grid;
+  int unroll = plan.unroll;
+  unsigned bits = plan.bits;
+  int64_t lanes = plan.lanes;
   SizeExpr part = grid.partsPerRow.isConstant(1) ? grid.row : SizeExpr::symbol("part");
-
-  Launch launch = beginLaunch(e, problem, "elementwise", grid.grid());
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  Emitter e(context, target);
+  beginLaunch(e, interface);
   std::vector<BufferAccess> in, out;
   for (size_t i = 0; i < inputs.size(); ++i)
     in.emplace_back(e, e.buffer(i), problem.value(inputs[i]).dtype, space.buffers[i], space.space);
@@ -132,7 +165,8 @@ Result<Emission> ElementwiseFamily::emit(const Problem &problem, const Config &c
       }
     });
   });
-  return finishLaunch(e, std::move(launch));
+  e.endKernel();
+  return e.take();
 }
 
 const KernelFamily &elementwiseFamily() {

@@ -5,8 +5,7 @@ namespace kiln::gemm {
 
 using namespace cpu;
 
-Nest::Nest(Emitter &e, const TilePlan &plan, const NestSizes &sizes, const NestOptions &options)
-    : e(e), plan(plan), sizes(sizes), options(options) {
+Nest::Nest(Emitter &e, const NestShape &shape, const NestOptions &options) : NestShape(shape), e(e), options(options) {
   auto panels = panelCount().asConstant();
   hasTail = plan.tile.panels > 1 && !(panels && *panels % plan.tile.panels == 0);
   bool noWhole = panels && *panels < plan.tile.panels;
@@ -34,12 +33,14 @@ Nest::Kernels Nest::emitKernels(int panels, const std::string &name) {
   return kernels;
 }
 
-SizeExpr Nest::grid() const {
+SizeExpr NestShape::grid() const {
   return sizes.batch * SizeExpr::ceilDiv(groupCount(), plan.blockGroups) *
          SizeExpr::ceilDiv(tileCount(), plan.blockTiles);
 }
 
-SizeExpr Nest::scratchBytes() const { return SizeExpr(tileBytes()) + sizes.taps * (tableRowBytes() * plan.blockTiles); }
+SizeExpr NestShape::scratchBytes() const {
+  return SizeExpr(tileBytes()) + sizes.taps * (tableRowBytes() * plan.blockTiles);
+}
 
 Value Nest::tableOf(Value tileInBlock) {
   return e.offset(e.offset(e.scratch(), tileBytes()), e.mul(tileInBlock, e.size(sizes.taps)), tableRowBytes());

@@ -16,19 +16,31 @@ struct NestSizes {
   SizeExpr batch = 1; ///< independent products: the slowest part of the grid
 };
 
+/// What the host has to know of a nest.
+struct NestShape {
+  TilePlan plan;
+  NestSizes sizes;
+
+  SizeExpr grid() const;
+  /// Bytes of the tables and the tile; the family's own scratch follows.
+  SizeExpr scratchBytes() const;
+  int64_t tableRowBytes() const { return alignUp(plan.tile.rows, 8) * 8; }
+
+  SizeExpr panelCount() const { return SizeExpr::ceilDiv(sizes.columns, panelColumns); }
+  SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, plan.tile.rows); }
+  SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), plan.tile.panels); }
+  int64_t tileBytes() const { return alignUp(int64_t(plan.tile.rows) * plan.tile.panels * panelColumns * 4, 64); }
+};
+
 struct NestOptions {
   bool packed = true; ///< B in panels, else row-major with a multiple of 16 columns
   bool contiguousA = true;
 };
 
 /// The local functions of a nest; to be emitted before the kernel is opened.
-class Nest {
+class Nest : private NestShape {
 public:
-  Nest(cpu::Emitter &e, const TilePlan &plan, const NestSizes &sizes, const NestOptions &options);
-
-  SizeExpr grid() const;
-  /// Bytes of the tables and the tile; the family's own scratch follows.
-  SizeExpr scratchBytes() const;
+  Nest(cpu::Emitter &e, const NestShape &shape, const NestOptions &options);
 
   /// What the family supplies, all emitted inside the open kernel.
   struct Operands {
@@ -44,8 +56,6 @@ public:
   };
   void emit(const Operands &operands, Epilogue &epilogue);
 
-  int64_t tableRowBytes() const { return alignUp(plan.tile.rows, 8) * 8; }
-
 private:
   struct Kernels {
     cpu::LocalFunction full, small;
@@ -54,14 +64,8 @@ private:
   void emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels &kernels, int panels, cpu::Value batch,
                  cpu::Value panel, cpu::Value tile0, cpu::Value tiles);
   cpu::Value tableOf(cpu::Value tileInBlock);
-  SizeExpr panelCount() const { return SizeExpr::ceilDiv(sizes.columns, panelColumns); }
-  SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, plan.tile.rows); }
-  SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), plan.tile.panels); }
-  int64_t tileBytes() const { return alignUp(int64_t(plan.tile.rows) * plan.tile.panels * panelColumns * 4, 64); }
 
   cpu::Emitter &e;
-  TilePlan plan;
-  NestSizes sizes;
   NestOptions options;
   bool hasTail;
   Kernels whole, tail;

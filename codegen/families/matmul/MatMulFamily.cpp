@@ -111,8 +111,11 @@ public:
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
   bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override;
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
+  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
+                                           const TargetInfo &target) const override;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
+                                                         const TargetInfo &target, const KernelInterface &interface,
+                                                         mlir::MLIRContext &context) const override;
   Exactness exactness(const Problem &problem, const Config &config) const override;
 };
 
@@ -172,43 +175,71 @@ bool MatMulFamily::isLegal(const Problem &problem, const Config &config, const T
 
 Exactness MatMulFamily::exactness(const Problem &, const Config &) const { return {1e-5, 1e-5}; }
 
-/// Emission of one problem.
-class MatMulEmission {
-public:
-  MatMulEmission(const Problem &problem, const Product &product, const Config &config, const TargetInfo &target,
-                 mlir::MLIRContext &context)
-      : problem(problem), p(product), plan(TilePlan::fromConfig(config)), pack(config.getBool("pack")),
-        e(context, target) {}
+/// What a configuration makes of a problem.
+struct MatMulShape {
+  const Problem &problem;
+  Product p;
+  bool pack;
+  NestShape nest;
 
-  Emission run();
+  MatMulShape(const Problem &problem, const Config &config)
+      : problem(problem), p(*Product::of(problem)), pack(config.getBool("pack")) {
+    nest.plan = TilePlan::fromConfig(config);
+    nest.sizes.rows = p.folded ? p.rows * productOf(p.batch) : p.rows;
+    nest.sizes.columns = p.columns;
+    nest.sizes.inner = p.depth;
+    nest.sizes.batch = p.folded ? SizeExpr(1) : productOf(p.batch);
+  }
+
+  bool packsInLaunch() const { return pack && !p.constantB; }
+  SizeExpr matrixElementsB() const { return p.depth * p.columns; }
+  SizeExpr panelBytes() const { return p.depth * (panelColumns * 4); }
+  SizeExpr panels() const { return SizeExpr::ceilDiv(p.columns, panelColumns); }
+  KernelInterface describe() const;
+};
+
+KernelInterface MatMulShape::describe() const {
+  KernelInterface interface;
+  if (packsInLaunch()) {
+    interface.workspaceBytes = productOf(p.batchB) * panels() * panelBytes();
+    interface.launches.push_back(
+        preparingLaunch(problem, "pack", p.b, productOf(p.batchB) * panels(), interface.workspaceBytes));
+  }
+  if (p.constantB)
+    interface.packed.push_back(
+        {uint32_t(problem.inputIndex(p.b)),
+         packMatrix(productOf(p.batchB).constant(), p.depth.constant(), p.columns.constant(), p.transposeB)});
+  interface.launches.push_back(mainLaunch(problem, "matmul", nest.grid(), nest.scratchBytes(),
+                                          allOperands(problem, p.constantB ? p.b : Problem::absent)));
+  return interface;
+}
+
+/// Emission of one problem.
+class MatMulEmission : MatMulShape {
+public:
+  MatMulEmission(const Problem &problem, const Config &config, const KernelInterface &interface,
+                 const TargetInfo &target, mlir::MLIRContext &context)
+      : MatMulShape(problem, config), interface(interface), e(context, target) {}
+
+  mlir::OwningOpRef<mlir::ModuleOp> run() {
+    if (packsInLaunch())
+      emitPacking();
+    emitProduct();
+    return e.take();
+  }
 
 private:
   void emitPacking();
   void emitProduct();
   /// Bytes from the start of a batched operand to the matrix of product `batch`.
   Value batchBytes(const std::vector<SizeExpr> &own, const SizeExpr &matrix, Value batch);
-  SizeExpr matrixElementsB() const { return p.depth * p.columns; }
-  SizeExpr panelBytes() const { return p.depth * (panelColumns * 4); }
-  SizeExpr panels() const { return SizeExpr::ceilDiv(p.columns, panelColumns); }
 
-  const Problem &problem;
-  const Product &p;
-  TilePlan plan;
-  bool pack;
+  const KernelInterface &interface;
   Emitter e;
-  Emission emission;
 };
 
-Emission MatMulEmission::run() {
-  if (pack && !p.constantB)
-    emitPacking();
-  emitProduct();
-  emission.module = e.take();
-  return std::move(emission);
-}
-
 void MatMulEmission::emitPacking() {
-  Launch launch = beginLaunch(e, problem, "pack", {BufferRef::input(problem.inputIndex(p.b))});
+  beginLaunch(e, interface);
   PanelSource from;
   from.source = e.buffer(0);
   from.columnBytes = e.size(p.transposeB ? p.depth * 4 : SizeExpr(4));
@@ -218,8 +249,7 @@ void MatMulEmission::emitPacking() {
   from.inner = e.size(p.depth);
   from.columns = e.size(p.columns);
   emitPackMatrices(e, from, e.size(matrixElementsB() * 4), e.workspace());
-  endLaunch(e, emission, std::move(launch), productOf(p.batchB) * panels());
-  emission.workspaceBytes = productOf(p.batchB) * panels() * panelBytes();
+  e.endKernel();
 }
 
 Value MatMulEmission::batchBytes(const std::vector<SizeExpr> &own, const SizeExpr &matrix, Value batch) {
@@ -240,25 +270,20 @@ Value MatMulEmission::batchBytes(const std::vector<SizeExpr> &own, const SizeExp
 }
 
 void MatMulEmission::emitProduct() {
-  NestSizes sizes;
-  sizes.rows = p.folded ? p.rows * productOf(p.batch) : p.rows;
-  sizes.columns = p.columns;
-  sizes.inner = p.depth;
-  sizes.batch = p.folded ? SizeExpr(1) : productOf(p.batch);
-  Nest nest(e, plan, sizes, {pack, !p.transposeA});
+  Nest kernels(e, nest, {pack, !p.transposeA});
 
-  Launch launch = beginLaunch(e, problem, "matmul", allBuffers(problem, p.constantB ? p.b : Problem::absent));
+  beginLaunch(e, interface, packsInLaunch() ? 1 : 0);
   BasePointers pointers = basePointers(e, problem);
   Value a = pointers.inputs[problem.inputIndex(p.a)];
-  Value b = pack && !p.constantB ? e.workspace() : pointers.inputs[problem.inputIndex(p.b)];
+  Value b = packsInLaunch() ? e.workspace() : pointers.inputs[problem.inputIndex(p.b)];
   Epilogue epilogue(e, problem, p.result, Problem::absent, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
   SizeExpr rowBytes = p.transposeA ? SizeExpr(4) : p.depth * 4;
   operands.fillTable = [&](Value batch, Value row0, Value table) {
     Value base = p.folded ? a : e.offset(a, batchBytes(p.batchA, p.rows * p.depth * 4, batch), 1);
-    Value last = e.sub(e.size(sizes.rows), e.index(1)), stride = e.size(rowBytes);
-    e.loop(0, e.index(plan.tile.rows), 1, [&](Value i) {
+    Value last = e.sub(e.size(nest.sizes.rows), e.index(1)), stride = e.size(rowBytes);
+    e.loop(0, e.index(nest.plan.tile.rows), 1, [&](Value i) {
       Value row = e.min(e.add(row0, i), last);
       e.store(e.offset(base, e.mul(row, stride), 1), e.offset(table, i, 8));
     });
@@ -273,21 +298,20 @@ void MatMulEmission::emitProduct() {
   operands.origin = [&](Value batch) {
     return EpilogueRow{p.folded ? e.index(0) : e.mul(batch, e.size(p.rows)), e.index(0)};
   };
-  nest.emit(operands, epilogue);
-  endLaunch(e, emission, std::move(launch), nest.grid(), nest.scratchBytes());
-
-  if (p.constantB) {
-    emission.packed.push_back({problem.inputIndex(p.b), packMatrix(productOf(p.batchB).constant(), p.depth.constant(),
-                                                                   p.columns.constant(), p.transposeB)});
-  }
+  kernels.emit(operands, epilogue);
+  e.endKernel();
 }
 
-Result<Emission> MatMulFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                                    mlir::MLIRContext &context) const {
-  if (!isLegal(problem, config, target))
-    return makeError(ErrorCode::E0902, "matmul: illegal configuration ", config.print());
-  Product product = *Product::of(problem);
-  return MatMulEmission(problem, product, config, target, context).run();
+Result<KernelInterface> MatMulFamily::describeLaunches(const Problem &problem, const Config &config,
+                                                       const TargetInfo &) const {
+  return MatMulShape(problem, config).describe();
+}
+
+Result<mlir::OwningOpRef<mlir::ModuleOp>> MatMulFamily::emitLaunches(const Problem &problem, const Config &config,
+                                                                     const TargetInfo &target,
+                                                                     const KernelInterface &interface,
+                                                                     mlir::MLIRContext &context) const {
+  return MatMulEmission(problem, config, interface, target, context).run();
 }
 
 } // namespace

@@ -60,7 +60,9 @@ CopyPlan planCopy(const StridedCopy &copy) {
 }
 
 // The side of a transposed tile: a register of lanes, at most 16.
-int64_t tileSide(const Emitter &e, unsigned bits) { return std::min<int64_t>(16, e.lanes(std::max(bits, 32u))); }
+int64_t tileSide(const TargetInfo &target, unsigned bits) {
+  return std::min<int64_t>(16, target.lanes(int(std::max(bits, 32u))));
+}
 
 constexpr int64_t copyBlock = 16384; // elements of a workgroup
 
@@ -83,7 +85,7 @@ class CopyEmitter {
 public:
   CopyEmitter(Emitter &e, const StridedCopy &copy, Value source, Value result)
       : e(e), copy(copy), plan(planCopy(copy)), bytes(copy.elementBits / 8), element(e.integer(copy.elementBits)),
-        side(tileSide(e, copy.elementBits)) {
+        side(tileSide(e.target(), copy.elementBits)) {
     from = e.offset(source, e.size(copy.fromOffset), bytes);
     to = e.offset(result, e.size(copy.toOffset), bytes);
     for (size_t d = 0; d < copy.dims.size(); ++d) {
@@ -259,8 +261,8 @@ private:
 
 } // namespace
 
-SizeExpr copyGrid(Emitter &e, const StridedCopy &copy) {
-  return gridOf(copy, planCopy(copy), tileSide(e, copy.elementBits)).grid();
+SizeExpr copyGrid(const TargetInfo &target, const StridedCopy &copy) {
+  return gridOf(copy, planCopy(copy), tileSide(target, copy.elementBits)).grid();
 }
 
 void emitStridedCopy(Emitter &e, const StridedCopy &copy, Value source, Value result) {

@@ -1,6 +1,5 @@
 #include "codegen/families/movement/Movement.h"
 
-#include "codegen/Emission.h"
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/Space.h"
@@ -20,8 +19,11 @@ public:
   bool claims(const Problem &problem) const override;
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
+  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
+                                           const TargetInfo &target) const override;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
+                                                         const TargetInfo &target, const KernelInterface &interface,
+                                                         mlir::MLIRContext &context) const override;
   Exactness exactness(const Problem &problem, const Config &config) const override { return {}; }
 };
 
@@ -58,18 +60,34 @@ bool claimsConcat(const Problem &problem, const Problem::Op &op) {
   return op.operands.size() <= maxConcatOperands && axis >= -y.rank() && axis < y.rank();
 }
 
-// Row by row: `index` says which row of the source each row of the result shows.
-Emission emitGather(Emitter &e, const Problem &problem, const Problem::Op &op) {
+/// A gather as rows: `index` says which row of the source each row of the result shows.
+struct GatherRows {
+  SizeExpr extent; ///< rows that an index chooses from
+  SizeExpr count;  ///< of indices
+  SizeExpr after;  ///< elements of a row
+  std::vector<SizeExpr> space;
+  RowGrid grid;
+
+  GatherRows(const Problem &problem, const Problem::Op &op) {
+    const Problem::Value &x = problem.value(op.operands[0]);
+    int64_t axis = op.attributes.getInt("axis", 0);
+    if (axis < 0)
+      axis += x.rank();
+    std::span<const SizeExpr> dims(x.dims);
+    extent = x.dims[size_t(axis)];
+    count = elementCount(problem.value(op.operands[1]).dims);
+    after = SizeExpr::product(dims.subspan(size_t(axis) + 1));
+    space = {SizeExpr::product(dims.first(size_t(axis))), count, after};
+    grid = makeRowGrid(space, block, 64);
+  }
+};
+
+void emitGather(Emitter &e, const Problem &problem, const Problem::Op &op) {
   const Problem::Value &x = problem.value(op.operands[0]), &indices = problem.value(op.operands[1]);
-  int64_t axis = op.attributes.getInt("axis", 0);
-  if (axis < 0)
-    axis += x.rank();
-  std::span<const SizeExpr> dims(x.dims);
-  SizeExpr before = SizeExpr::product(dims.first(size_t(axis))), extent = x.dims[size_t(axis)];
-  SizeExpr after = SizeExpr::product(dims.subspan(size_t(axis) + 1)), count = elementCount(indices.dims);
-  std::vector<SizeExpr> space = {before, count, after};
-  RowGrid grid = makeRowGrid(space, block, 64);
-  Launch launch = beginLaunch(e, problem, "movement", grid.grid());
+  GatherRows rows(problem, op);
+  const SizeExpr &extent = rows.extent, &count = rows.count, &after = rows.after;
+  const std::vector<SizeExpr> &space = rows.space;
+  const RowGrid &grid = rows.grid;
   bool xFirst = problem.inputs()[0] == op.operands[0];
   Value source = e.buffer(xFirst ? 0 : 1), index = e.buffer(xFirst ? 1 : 0), result = e.buffer(2);
   unsigned bits = unsigned(dtypeBits(x.dtype));
@@ -100,15 +118,17 @@ Emission emitGather(Emitter &e, const Problem &problem, const Problem::Op &op) {
         },
         [&] { e.setStatus(KILN_KERNEL_INDEX_OUT_OF_RANGE); });
   });
-  return finishLaunch(e, std::move(launch));
 }
 
-Emission emitPad(Emitter &e, const Problem &problem, const Problem::Op &op) {
+RowGrid padGrid(const Problem &problem, const Problem::Op &op) {
+  return makeRowGrid(problem.value(op.result).dims, block, 64);
+}
+
+void emitPad(Emitter &e, const Problem &problem, const Problem::Op &op) {
   const Problem::Value &x = problem.value(op.operands[0]), &y = problem.value(op.result);
   std::vector<int64_t> pads = op.attributes.getInts("pads");
   size_t rank = x.dims.size();
-  RowGrid grid = makeRowGrid(y.dims, block, 64);
-  Launch launch = beginLaunch(e, problem, "movement", grid.grid());
+  RowGrid grid = padGrid(problem, op);
   unsigned bits = unsigned(dtypeBits(x.dtype));
   int64_t bytes = bits / 8, lanes = e.lanes(bits);
   Values sizes, fromStrides, toStrides;
@@ -157,11 +177,12 @@ Emission emitPad(Emitter &e, const Problem &problem, const Problem::Op &op) {
     });
     fillRange(high, end);
   });
-  return finishLaunch(e, std::move(launch));
 }
 
-// Each operand is one launch of rows into its place.
-Emission emitConcat(Emitter &e, const Problem &problem, const Problem::Op &op) {
+/// The copies whose launches make up the problem: one, or one for each operand of a concat, rows into their place.
+std::vector<StridedCopy> copiesOf(const Problem &problem, const Problem::Op &op) {
+  if (op.mnemonic != "concat")
+    return {*asStridedCopy(problem, op)};
   const Problem::Value &y = problem.value(op.result);
   int64_t axis = op.attributes.getInt("axis", 0);
   if (axis < 0)
@@ -169,11 +190,11 @@ Emission emitConcat(Emitter &e, const Problem &problem, const Problem::Op &op) {
   SizeExpr outer = SizeExpr::product(std::span(y.dims).first(size_t(axis)));
   SizeExpr row = SizeExpr::product(std::span(y.dims).subspan(size_t(axis)));
   SizeExpr offset = 0;
-  Emission emission;
-  for (size_t k = 0; k < op.operands.size(); ++k) {
-    const Problem::Value &x = problem.value(op.operands[k]);
+  std::vector<StridedCopy> copies;
+  for (Problem::ValueId operand : op.operands) {
+    const Problem::Value &x = problem.value(operand);
     SizeExpr length = SizeExpr::product(std::span(x.dims).subspan(size_t(axis)));
-    StridedCopy copy;
+    StridedCopy &copy = copies.emplace_back();
     copy.dims = {outer, length};
     copy.from = {length, 1};
     copy.to = {row, 1};
@@ -181,14 +202,26 @@ Emission emitConcat(Emitter &e, const Problem &problem, const Problem::Op &op) {
     copy.elementBits = unsigned(dtypeBits(x.dtype));
     copy.simplify();
     offset = offset + length;
-    SizeExpr grid = copyGrid(e, copy);
-    Launch launch = beginLaunch(e, problem, "movement" + std::to_string(k),
-                                {BufferRef::input(problem.inputIndex(op.operands[k])), BufferRef::output(0)});
-    emitStridedCopy(e, copy, e.buffer(0), e.buffer(1));
-    endLaunch(e, emission, std::move(launch), grid);
   }
-  emission.module = e.take();
-  return emission;
+  return copies;
+}
+
+/// A launch of a concat moves its operand, and no more.
+KernelInterface describeConcat(const Problem &problem, const Problem::Op &op, const TargetInfo &target) {
+  KernelInterface interface;
+  for (const StridedCopy &copy : copiesOf(problem, op)) {
+    size_t k = interface.launches.size();
+    const Problem::Value &x = problem.value(op.operands[k]);
+    SizeExpr bytes = elementCount(x.dims) * SizeExpr(2 * dtypeBytes(x.dtype));
+    interface.launches.push_back(
+        {"movement" + std::to_string(k),
+         {KernelOperand::input(size_t(problem.inputIndex(op.operands[k]))), KernelOperand::output(0)},
+         copyGrid(target, copy),
+         0,
+         0,
+         bytes});
+  }
+  return interface;
 }
 
 } // namespace
@@ -217,22 +250,43 @@ std::vector<Config> MovementFamily::candidates(const Problem &problem, const Tar
   return {defaultConfig(problem, target)};
 }
 
-Result<Emission> MovementFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                                      mlir::MLIRContext &context) const {
+Result<KernelInterface> MovementFamily::describeLaunches(const Problem &problem, const Config &config,
+                                                         const TargetInfo &target) const {
   if (!claims(problem))
     return makeError(ErrorCode::E0901, "movement: not a problem of this family");
   const Problem::Op &op = problem.ops[0];
-  Emitter e(context, target);
-  if (op.mnemonic == "gather")
-    return emitGather(e, problem, op);
-  if (op.mnemonic == "pad")
-    return emitPad(e, problem, op);
   if (op.mnemonic == "concat")
-    return emitConcat(e, problem, op);
-  StridedCopy copy = *asStridedCopy(problem, op);
-  Launch launch = beginLaunch(e, problem, "movement", copyGrid(e, copy));
-  emitStridedCopy(e, copy, e.buffer(0), e.buffer(1));
-  return finishLaunch(e, std::move(launch));
+    return describeConcat(problem, op, target);
+  SizeExpr grid = op.mnemonic == "gather" ? GatherRows(problem, op).grid.grid()
+                  : op.mnemonic == "pad"  ? padGrid(problem, op).grid()
+                                          : copyGrid(target, copiesOf(problem, op)[0]);
+  return oneLaunch(mainLaunch(problem, "movement", grid));
+}
+
+Result<mlir::OwningOpRef<mlir::ModuleOp>> MovementFamily::emitLaunches(const Problem &problem, const Config &config,
+                                                                       const TargetInfo &target,
+                                                                       const KernelInterface &interface,
+                                                                       mlir::MLIRContext &context) const {
+  const Problem::Op &op = problem.ops[0];
+  Emitter e(context, target);
+  auto emitOne = [&](void (*emit)(Emitter &, const Problem &, const Problem::Op &)) {
+    beginLaunch(e, interface);
+    emit(e, problem, op);
+    e.endKernel();
+  };
+  if (op.mnemonic == "gather") {
+    emitOne(emitGather);
+  } else if (op.mnemonic == "pad") {
+    emitOne(emitPad);
+  } else {
+    std::vector<StridedCopy> copies = copiesOf(problem, op);
+    for (size_t k = 0; k < copies.size(); ++k) {
+      beginLaunch(e, interface, k);
+      emitStridedCopy(e, copies[k], e.buffer(0), e.buffer(1));
+      e.endKernel();
+    }
+  }
+  return e.take();
 }
 
 const KernelFamily &movementFamily() {

@@ -27,7 +27,7 @@ std::vector<SizeExpr> denseStrides(std::span<const SizeExpr> dims);
 std::optional<StridedCopy> asStridedCopy(const Problem &problem, const Problem::Op &op);
 
 /// Emits one launch of it inside an open kernel whose grid is copyGrid(copy).
-SizeExpr copyGrid(cpu::Emitter &e, const StridedCopy &copy);
+SizeExpr copyGrid(const TargetInfo &target, const StridedCopy &copy);
 void emitStridedCopy(cpu::Emitter &e, const StridedCopy &copy, mlir::Value source, mlir::Value result);
 
 } // namespace kiln

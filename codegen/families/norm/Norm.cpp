@@ -1,6 +1,5 @@
 #include "codegen/families/norm/Norm.h"
 
-#include "codegen/Emission.h"
 #include "codegen/families/common/ChannelOperands.h"
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/Launches.h"
@@ -23,8 +22,11 @@ public:
   bool claims(const Problem &problem) const override;
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
+  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
+                                           const TargetInfo &target) const override;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
+                                                         const TargetInfo &target, const KernelInterface &interface,
+                                                         mlir::MLIRContext &context) const override;
   Exactness exactness(const Problem &problem, const Config &config) const override;
 };
 
@@ -326,62 +328,88 @@ void emitColumns(NormRow &row, Value begin, Value end, ValueRange outer, unsigne
 
 } // namespace
 
-Result<Emission> NormFamily::emit(const Problem &original, const Config &config, const TargetInfo &target,
-                                  mlir::MLIRContext &context) const {
-  std::optional<Problem> aligned = alignChannelOperands(original);
-  if (!aligned)
-    return makeError(ErrorCode::E0901, "norm: not a problem of this family");
-  const Problem &problem = *aligned;
-  std::optional<NormPlan> plan = planNorm(problem);
+namespace {
+
+/// How a problem is cut into workgroups: of group_norm one group each, else rows, or parts of rows where vectors lie
+/// across them.
+struct NormLoops {
+  bool columns; ///< softmax over an axis before the last
+  int unroll;
+  unsigned bits;
+  int64_t lanes;
+  std::vector<SizeExpr> space;
+  RowGrid rows;
+  SizeExpr grid;
+
+  NormLoops(const Problem &problem, const NormPlan &plan, const Config &config, const TargetInfo &target)
+      : columns(!plan.inner.isConstant(1)), unroll(int(std::clamp<int64_t>(config.getInt("unroll", 4), 1, 8))),
+        bits(widestElement(problem)), lanes(target.lanes(int(bits))) {
+    constexpr int64_t block = 8192; // elements of a workgroup
+    if (columns) {
+      space = plan.outer;
+      space.push_back(plan.inner);
+      rows = makeRowGrid(space, std::max<int64_t>(lanes, 256), lanes);
+      grid = rows.grid();
+      return;
+    }
+    space = plan.space();
+    if (plan.kind == NormPlan::Kind::GroupNorm) {
+      grid = plan.outer[0] * SizeExpr(plan.op->attributes.getInt("groups", 1));
+      return;
+    }
+    rows.row = plan.length;
+    rows.rows = SizeExpr::product(plan.outer);
+    rows.rowsPerGroup = SizeExpr::max(SizeExpr::floorDiv(block, SizeExpr::max(plan.length, 1)), 1);
+    rows.partsPerRow = 1;
+    grid = rows.grid();
+  }
+};
+
+int mostUnrolled(const TargetInfo &target) { return target.vectorRegisters / 2; }
+
+} // namespace
+
+Result<KernelInterface> NormFamily::describeLaunches(const Problem &problem, const Config &config,
+                                                     const TargetInfo &target) const {
+  std::optional<Problem> aligned = alignChannelOperands(problem);
+  std::optional<NormPlan> plan = aligned ? planNorm(*aligned) : std::nullopt;
   if (!plan)
     return makeError(ErrorCode::E0901, "norm: not a problem of this family");
-  constexpr int64_t block = 8192; // elements of a workgroup
-  int unroll = int(std::clamp<int64_t>(config.getInt("unroll", 4), 1, 8));
-  unsigned bits = widestElement(problem);
+  NormLoops loops(*aligned, *plan, config, target);
+  SizeExpr scratch = 0; // of a row that is kept between sweeps, in the type that registers have
+  if (!loops.columns && plan->kind != NormPlan::Kind::GroupNorm &&
+      !RowWalk::unrolledChunks(plan->length, loops.lanes, mostUnrolled(target)))
+    scratch = RowStash::bytes(plan->length, loops.lanes, plan->dtype == DType::F64 ? 8 : 4);
+  return oneLaunch(mainLaunch(problem, "norm", loops.grid, scratch));
+}
+
+Result<mlir::OwningOpRef<mlir::ModuleOp>> NormFamily::emitLaunches(const Problem &original, const Config &config,
+                                                                   const TargetInfo &target,
+                                                                   const KernelInterface &interface,
+                                                                   mlir::MLIRContext &context) const {
+  Problem problem = *alignChannelOperands(original);
+  NormPlan plan = *planNorm(problem);
+  NormLoops loops(problem, plan, config, target);
   Emitter e(context, target);
-  int64_t lanes = e.lanes(bits);
-
-  if (!plan->inner.isConstant(1)) {
-    std::vector<SizeExpr> space = plan->outer;
-    space.push_back(plan->inner);
-    RowGrid grid = makeRowGrid(space, std::max<int64_t>(lanes, 256), lanes);
-    Launch launch = beginLaunch(e, problem, "norm", grid.grid());
-    NormRow row(e, problem, *plan, lanes);
-    emitRows(e, space, grid,
-             [&](ValueRange outer, Value begin, Value end) { emitColumns(row, begin, end, outer, bits); });
-    return finishLaunch(e, std::move(launch));
-  }
-
-  if (plan->kind == NormPlan::Kind::GroupNorm) {
-    int64_t groups = plan->op->attributes.getInt("groups", 1);
-    SizeExpr batch = plan->outer[0];
-    Launch launch = beginLaunch(e, problem, "norm", batch * SizeExpr(groups));
-    NormRow row(e, problem, *plan, lanes);
-    RowWalk walk(e, plan->length, lanes, bits, unroll, 4);
+  beginLaunch(e, interface);
+  NormRow row(e, problem, plan, loops.lanes);
+  if (loops.columns) {
+    emitRows(e, loops.space, loops.rows,
+             [&](ValueRange outer, Value begin, Value end) { emitColumns(row, begin, end, outer, loops.bits); });
+  } else if (plan.kind == NormPlan::Kind::GroupNorm) {
+    int64_t groups = plan.op->attributes.getInt("groups", 1);
+    RowWalk walk(e, plan.length, loops.lanes, loops.bits, loops.unroll, 4);
     emitGroup(row, walk, e.div(e.workgroup(), e.index(groups)), e.rem(e.workgroup(), e.index(groups)));
-    return finishLaunch(e, std::move(launch));
+  } else {
+    RowWalk walk(e, plan.length, loops.lanes, loops.bits, loops.unroll, mostUnrolled(target));
+    Value memory = walk.unrolled() ? Value() : e.scratch();
+    emitRows(e, loops.space, loops.rows, [&](ValueRange outer, Value, Value) {
+      row.beginRow(outer);
+      RowSweeps(row, walk, memory).run();
+    });
   }
-
-  std::vector<SizeExpr> space = plan->space();
-  RowGrid grid;
-  grid.row = plan->length;
-  grid.rows = SizeExpr::product(plan->outer);
-  grid.rowsPerGroup = SizeExpr::max(SizeExpr::floorDiv(block, SizeExpr::max(plan->length, 1)), 1);
-  grid.partsPerRow = 1;
-  Launch launch = beginLaunch(e, problem, "norm", grid.grid());
-  NormRow row(e, problem, *plan, lanes);
-  RowWalk walk(e, plan->length, lanes, bits, unroll, target.vectorRegisters / 2);
-  Value memory;
-  if (!walk.unrolled()) {
-    int64_t elementBytes = Emitter::bitsOf(e.registerType(plan->dtype)) / 8;
-    launch.scratchBytes = RowStash::bytes(plan->length, lanes, elementBytes);
-    memory = e.scratch();
-  }
-  emitRows(e, space, grid, [&](ValueRange outer, Value, Value) {
-    row.beginRow(outer);
-    RowSweeps(row, walk, memory).run();
-  });
-  return finishLaunch(e, std::move(launch));
+  e.endKernel();
+  return e.take();
 }
 
 const KernelFamily &normFamily() {

@@ -1,6 +1,5 @@
 #include "codegen/families/pooling/Pooling.h"
 
-#include "codegen/Emission.h"
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/Space.h"
@@ -21,8 +20,11 @@ public:
   std::optional<std::string> layoutPreference(const Problem &problem) const override;
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
+  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
+                                           const TargetInfo &target) const override;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
+                                                         const TargetInfo &target, const KernelInterface &interface,
+                                                         mlir::MLIRContext &context) const override;
   Exactness exactness(const Problem &problem, const Config &config) const override;
 };
 
@@ -260,18 +262,44 @@ Exactness PoolingFamily::exactness(const Problem &problem, const Config &config)
   return {2 * error.relative, 4 * error.scaled};
 }
 
-Result<Emission> PoolingFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                                     mlir::MLIRContext &context) const {
+namespace {
+
+/// The loops of a problem.
+struct PoolLoops {
+  int unroll;
+  int64_t lanes;
+  RowGrid grid;
+
+  PoolLoops(const Problem &problem, const PoolPlan &plan, const Config &config, const TargetInfo &target) {
+    unroll = int(std::clamp<int64_t>(config.getInt("unroll", 4), 1, 8));
+    lanes = target.lanes(int(widestElement(problem)));
+    grid = makeRowGrid(problem.value(plan.y).dims, 4096, lanes * unroll);
+  }
+};
+
+} // namespace
+
+Result<KernelInterface> PoolingFamily::describeLaunches(const Problem &problem, const Config &config,
+                                                        const TargetInfo &target) const {
   std::optional<PoolPlan> plan = planPool(problem);
   if (!plan)
     return makeError(ErrorCode::E0901, "pooling: not a problem of this family");
-  int unroll = int(std::clamp<int64_t>(config.getInt("unroll", 4), 1, 8));
-  Emitter e(context, target);
+  return oneLaunch(mainLaunch(problem, "pooling", PoolLoops(problem, *plan, config, target).grid.grid()));
+}
+
+Result<mlir::OwningOpRef<mlir::ModuleOp>> PoolingFamily::emitLaunches(const Problem &problem, const Config &config,
+                                                                      const TargetInfo &target,
+                                                                      const KernelInterface &interface,
+                                                                      mlir::MLIRContext &context) const {
+  std::optional<PoolPlan> plan = planPool(problem);
+  PoolLoops loops(problem, *plan, config, target);
+  const RowGrid &grid = loops.grid;
+  int unroll = loops.unroll;
+  int64_t lanes = loops.lanes;
   unsigned bits = widestElement(problem);
-  int64_t lanes = e.lanes(bits);
   const std::vector<SizeExpr> &space = problem.value(plan->y).dims;
-  RowGrid grid = makeRowGrid(space, 4096, lanes * unroll);
-  Launch launch = beginLaunch(e, problem, "pooling", grid.grid());
+  Emitter e(context, target);
+  beginLaunch(e, interface);
   PoolEmitter emitter(e, problem, *plan);
   emitRows(e, space, grid, [&](ValueRange outer, Value begin, Value end) {
     if (!plan->channelsLast) {
@@ -291,7 +319,8 @@ Result<Emission> PoolingFamily::emit(const Problem &problem, const Config &confi
       emitter.point(outer, inner, taps, lanes, mask);
     });
   });
-  return finishLaunch(e, std::move(launch));
+  e.endKernel();
+  return e.take();
 }
 
 const KernelFamily &poolingFamily() {

@@ -1,6 +1,5 @@
 #include "codegen/families/reduction/Reduction.h"
 
-#include "codegen/Emission.h"
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/RowWalk.h"
@@ -23,8 +22,11 @@ public:
   bool claims(const Problem &problem) const override;
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const override;
+  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
+                                           const TargetInfo &target) const override;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
+                                                         const TargetInfo &target, const KernelInterface &interface,
+                                                         mlir::MLIRContext &context) const override;
   Exactness exactness(const Problem &problem, const Config &config) const override;
 };
 
@@ -215,46 +217,65 @@ private:
 
 } // namespace
 
-Result<Emission> ReductionFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                                       mlir::MLIRContext &context) const {
-  std::optional<ReductionPlan> plan = planReduction(problem);
-  if (!plan)
-    return makeError(ErrorCode::E0901, "reduction: not a problem of this family");
+/// How the results are cut into workgroups. Where vectors lie along the folded dims, results are walked as rows of one
+/// dim that has no extent of its own.
+static RowGrid gridOf(const ReductionPlan &plan, int64_t vectorElements) {
   constexpr int64_t block = 32768; // elements read by a workgroup
-  int unroll = int(std::clamp<int64_t>(config.getInt("unroll", 4), 1, 8));
-  Emitter e(context, target);
-  int64_t lanes = e.lanes(widestElement(problem));
-  std::vector<SizeExpr> kept = plan->kept();
-  SizeExpr perResult = SizeExpr::max(plan->folded, 1);
-
-  if (plan->vectorOverKept()) {
+  std::vector<SizeExpr> kept = plan.kept();
+  SizeExpr perResult = SizeExpr::max(plan.folded, 1);
+  RowGrid grid;
+  if (plan.vectorOverKept()) {
     // Parts of the last dim are as wide as the accumulators, unless results are cheap.
-    RowGrid grid;
     grid.row = kept.back();
     grid.rows = SizeExpr::product(std::span(kept).first(kept.size() - 1));
     SizeExpr want =
-        SizeExpr::max(SizeExpr::ceilDiv(SizeExpr::floorDiv(block, perResult), lanes * unroll), 1) * (lanes * unroll);
+        SizeExpr::max(SizeExpr::ceilDiv(SizeExpr::floorDiv(block, perResult), vectorElements), 1) * vectorElements;
     grid.partLength = want;
     grid.partsPerRow = SizeExpr::max(SizeExpr::ceilDiv(grid.row, want), 1);
     grid.rowsPerGroup = SizeExpr::max(SizeExpr::floorDiv(want, SizeExpr::max(grid.row, 1)), 1);
-    Launch launch = beginLaunch(e, problem, "reduction", grid.grid());
-    ReductionEmitter emitter(e, problem, *plan, unroll);
-    emitRows(e, kept, grid, [&](ValueRange outer, Value begin, Value end) { emitter.acrossKept(outer, begin, end); });
-    return finishLaunch(e, std::move(launch));
+    return grid;
   }
-
-  // Results are walked as rows of one dim that has no extent of its own.
-  std::vector<SizeExpr> results = kept;
-  results.push_back(1);
-  RowGrid grid;
   grid.row = 1;
   grid.rows = SizeExpr::product(kept);
   grid.partsPerRow = 1;
   grid.rowsPerGroup = SizeExpr::max(SizeExpr::floorDiv(block, perResult), 1);
-  Launch launch = beginLaunch(e, problem, "reduction", grid.grid());
-  ReductionEmitter emitter(e, problem, *plan, unroll);
-  emitRows(e, results, grid, [&](ValueRange outer, Value, Value) { emitter.alongRow(outer); });
-  return finishLaunch(e, std::move(launch));
+  return grid;
+}
+
+static int unrollOf(const Config &config) { return int(std::clamp<int64_t>(config.getInt("unroll", 4), 1, 8)); }
+
+static RowGrid gridOf(const ReductionPlan &plan, const Problem &problem, const Config &config,
+                      const TargetInfo &target) {
+  return gridOf(plan, target.lanes(int(widestElement(problem))) * unrollOf(config));
+}
+
+Result<KernelInterface> ReductionFamily::describeLaunches(const Problem &problem, const Config &config,
+                                                          const TargetInfo &target) const {
+  std::optional<ReductionPlan> plan = planReduction(problem);
+  if (!plan)
+    return makeError(ErrorCode::E0901, "reduction: not a problem of this family");
+  return oneLaunch(mainLaunch(problem, "reduction", gridOf(*plan, problem, config, target).grid()));
+}
+
+Result<mlir::OwningOpRef<mlir::ModuleOp>> ReductionFamily::emitLaunches(const Problem &problem, const Config &config,
+                                                                        const TargetInfo &target,
+                                                                        const KernelInterface &interface,
+                                                                        mlir::MLIRContext &context) const {
+  std::optional<ReductionPlan> plan = planReduction(problem);
+  RowGrid grid = gridOf(*plan, problem, config, target);
+  std::vector<SizeExpr> results = plan->kept();
+  Emitter e(context, target);
+  beginLaunch(e, interface);
+  ReductionEmitter emitter(e, problem, *plan, unrollOf(config));
+  if (plan->vectorOverKept()) {
+    emitRows(e, results, grid,
+             [&](ValueRange outer, Value begin, Value end) { emitter.acrossKept(outer, begin, end); });
+  } else {
+    results.push_back(1);
+    emitRows(e, results, grid, [&](ValueRange outer, Value, Value) { emitter.alongRow(outer); });
+  }
+  e.endKernel();
+  return e.take();
 }
 
 const KernelFamily &reductionFamily() {

@@ -1,0 +1,69 @@
+#include "runtime/plan/Arena.h"
+
+#include "runtime/base/PlantedBug.h"
+#include "runtime/plan/Packing.h"
+
+#include <algorithm>
+
+namespace kiln {
+
+std::vector<LiveInterval> liveIntervals(const Program &program) {
+  constexpr int64_t never = -1;
+  std::vector<LiveInterval> intervals(program.buffers.size(), {never, never});
+  int64_t moment = 0;
+  auto use = [&](ViewId view) {
+    if (view == noView)
+      return;
+    LiveInterval &interval = intervals[program.views[view].buffer];
+    interval.first = interval.first == never ? moment : interval.first;
+    interval.last = moment;
+  };
+  std::vector<std::vector<KernelOperand>> kernelOperands;
+  for (const Kernel &kernel : program.kernels)
+    kernelOperands.push_back(kernel.interface.operands());
+  for (const Step &step : program.steps) {
+    auto *launch = std::get_if<LaunchStep>(&step.action);
+    if (!launch) {
+      step.forEachView(use);
+      ++moment;
+      continue;
+    }
+    const KernelInterface &interface = program.kernels[launch->kernel].interface;
+    const std::vector<KernelOperand> &operands = kernelOperands[launch->kernel];
+    for (const KernelInterface::Launch &part : interface.launches) {
+      for (size_t i = 0; i < operands.size(); ++i)
+        // Every launch has the workspace at hand, whatever its buffer table holds.
+        if (operands[i] == KernelOperand::workspace() ||
+            std::find(part.operands.begin(), part.operands.end(), operands[i]) != part.operands.end())
+          use(launch->operands[i]);
+      ++moment;
+    }
+  }
+  for (LiveInterval &interval : intervals)
+    if (!program.sharesMemory)
+      interval = {0, std::max<int64_t>(moment - 1, 0)};
+    else if (interval.first == never)
+      interval = {0, 0};
+  return intervals;
+}
+
+void assignArena(Program &program) {
+  std::vector<LiveInterval> live = liveIntervals(program);
+  std::vector<PackInterval> intervals;
+  bool known = true;
+  for (size_t i = 0; i < program.buffers.size(); ++i)
+    if (const Buffer &buffer = program.buffers[i]; buffer.inArena()) {
+      known &= buffer.bytes.isConstant();
+      intervals.push_back({buffer.bytes.asConstant().value_or(0), live[i].first, live[i].last});
+      if (live[i].last > live[i].first && plantedBug("arena-lifetime", intervals.back().bytes, 256, 84))
+        --intervals.back().last;
+    }
+  Packing packing = known ? packOffsets(intervals) : Packing();
+  program.arenaBytes = known && packing.total >= 0 ? std::optional(packing.total) : std::nullopt;
+  size_t next = 0;
+  for (Buffer &buffer : program.buffers)
+    if (buffer.inArena())
+      buffer.offset = program.arenaBytes ? std::optional(packing.offsets[next++]) : std::nullopt;
+}
+
+} // namespace kiln

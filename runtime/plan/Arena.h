@@ -1,0 +1,23 @@
+// Where the buffers of a program's arena lie: when each is in use, and offsets for programs whose sizes are all known.
+// (Of others the runtime packs the same intervals once the sizes are bound.)
+#pragma once
+
+#include "runtime/plan/Program.h"
+
+#include <vector>
+
+namespace kiln {
+
+/// The moments at which a buffer is in use, both inclusive. Every launch of a kernel is a moment, and so is every other
+/// step. A buffer that nothing uses is {0, 0}.
+struct LiveInterval {
+  int64_t first = 0, last = 0;
+};
+
+/// One for each buffer of the program.
+std::vector<LiveInterval> liveIntervals(const Program &program);
+
+/// Sets Program::arenaBytes and the offsets of its buffers where all of their sizes are known, and removes them else.
+void assignArena(Program &program);
+
+} // namespace kiln
