@@ -58,6 +58,7 @@ Status kiln::runPipeline(Compilation &c) {
   // call of its reference kernel.
 
   if (c.begin(Stage::Configured)) {
+    KILN_TRY(c.refuseKernelsOfInterpreter());
     KILN_TRY(c.run(createConfigure()));
     KILN_TRY(c.end(Stage::Configured));
   }

@@ -2,6 +2,7 @@
 
 #include "compiler/session/TensorSizes.h"
 #include "dialects/kiln/Dialect.h"
+#include "dialects/kiln/Structure.h"
 #include "dialects/kiln/WeightStore.h"
 #include "passes/graph/WorkShare.h"
 #include "runtime/base/AtomicFile.h"
@@ -61,8 +62,12 @@ Status Compilation::prepare() {
   return Status::success();
 }
 
-Status Compilation::kernelsInterpreted() {
-  return makeError(ErrorCode::E0703, "the module holds kernels, which target \"interpreter\" cannot run");
+Status Compilation::refuseKernelsOfInterpreter() {
+  bool holdsKernels = false;
+  module->walk([&](Operation *op) { holdsKernels |= isa<kiln::KernelOp, plan_ir::KernelOp>(op); });
+  if (interpreted() && holdsKernels)
+    return makeError(ErrorCode::E0703, "the module holds kernels, which target \"interpreter\" cannot run");
+  return Status::success();
 }
 
 WeightStore &Compilation::weights() { return context.getLoadedDialect<KilnDialect>()->weights(); }

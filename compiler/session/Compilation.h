@@ -40,6 +40,8 @@ public:
   Status end(Stage stage);
   /// Runs one pass over the module.
   Status run(std::unique_ptr<mlir::Pass> pass);
+  /// Refuses kernels that the target cannot run, which IR text may hold.
+  Status refuseKernelsOfInterpreter();
   /// Remembers the model's floating-point work, of which later reports are shares.
   void countModelWork();
   /// Notes the estimated work of host steps; warns of what runs on reference kernels, or refuses it. Arithmetic on
@@ -100,8 +102,6 @@ private:
   static std::string dumpName(Stage stage); // "02-canonical.mlir"
   Status dump(const std::string &name, const std::string &text);
   Status dumpKernels(const BuiltProgram &built, std::span<const CompiledKernel> kernels);
-  /// The error of a module with kernels for target "interpreter".
-  static Status kernelsInterpreted();
   void message(Severity severity, const std::string &text) const;
   /// Reports; an error when the caller wants to stop. From any thread.
   Status progress(std::string_view stage, size_t done, size_t total);

@@ -31,8 +31,7 @@ static std::vector<std::byte> joinCode(std::span<const CompiledKernel> kernels, 
 }
 
 Status Compilation::writeArtifact(ByteSink &sink) {
-  if (interpreted() && !module->getOps<plan_ir::KernelOp>().empty())
-    return kernelsInterpreted();
+  KILN_TRY(refuseKernelsOfInterpreter());
   KILN_ASSIGN(BuiltProgram built, buildProgram(*module, families()));
   Program &program = built.program;
   program.producer = "kiln " KILN_VERSION;
