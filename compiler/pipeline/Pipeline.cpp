@@ -14,6 +14,11 @@ Status kiln::runPipeline(Compilation &c) {
   if (c.begin(Stage::Canonical)) {
     KILN_TRY(c.run(createInferShapes()));
     KILN_TRY(c.run(createConstantFold()));
+    if (c.holdsControlFlow()) {
+      KILN_TRY(c.run(createSpecialize()));
+      KILN_TRY(c.run(createInferShapes()));
+      KILN_TRY(c.run(createConstantFold()));
+    }
     KILN_TRY(c.run(createDeadCode()));
     KILN_TRY(c.run(createCommonSubexpressions()));
     KILN_TRY(c.run(createCastElimination()));
@@ -66,6 +71,9 @@ Status kiln::runPipeline(Compilation &c) {
   // kernels are not looked at again.
 
   if (c.begin(Stage::Planned)) {
+    if (c.holdsControlFlow())
+      KILN_TRY(c.run(createSplitAtData()));
+    // From here on all sizes of a function are known when it is called.
     if (!c.without("scheduling"))
       KILN_TRY(c.run(createSchedule()));
     KILN_TRY(c.run(createBufferize({!c.without("buffer-reuse")})));

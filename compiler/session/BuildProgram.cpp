@@ -6,6 +6,8 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <set>
+
 using namespace mlir;
 using namespace kiln;
 using namespace kiln::plan_ir;
@@ -17,21 +19,25 @@ public:
   ProgramBuilder(ModuleOp module, std::span<const KernelFamily *const> families) : module(module), families(families) {}
 
   Result<BuiltProgram> run() {
-    ProgramOp program;
-    for (auto op : module.getOps<ProgramOp>()) {
-      if (program)
-        return makeError(ErrorCode::E0907, "a module with several programs");
-      program = op;
-    }
-    if (!program)
-      return makeError(ErrorCode::E0313, "the module holds no plan.program");
-    built.program.name = program.getSymName().str();
     for (auto kernel : module.getOps<plan_ir::KernelOp>())
       KILN_TRY(addKernel(kernel));
-    for (Operation &op : program.getBody().front())
-      KILN_TRY(add(&op));
-    built.program.sharesMemory = !program->hasAttr(noReuseAttrName);
-    assignArena(built.program);
+    for (auto program : module.getOps<ProgramOp>())
+      functions[program.getSymName()] = static_cast<FunctionId>(functions.size());
+    for (auto program : module.getOps<ProgramOp>()) {
+      auto id = static_cast<FunctionId>(built.program.functions.size());
+      built.program.functions.emplace_back().name = program.getSymName().str();
+      function().sharesMemory = !program->hasAttr(noReuseAttrName);
+      if (program.isPublic())
+        built.program.entries.push_back({program.getSymName().str(), id});
+      for (Operation &op : program.getBody().front())
+        KILN_TRY(add(&op));
+      markOpen();
+    }
+    if (built.program.entries.empty())
+      return makeError(ErrorCode::E0313, "the module holds no plan.program");
+    if (built.program.entries.size() > 1)
+      return makeError(ErrorCode::E0907, "a module with several programs");
+    assignArenas(built.program);
     return std::move(built);
   }
 
@@ -56,27 +62,33 @@ private:
     return Status::success();
   }
 
+  Function &function() { return built.program.functions.back(); }
+
   BufferId addBuffer(Buffer buffer) {
-    built.program.buffers.push_back(std::move(buffer));
-    return static_cast<BufferId>(built.program.buffers.size() - 1);
+    function().buffers.push_back(std::move(buffer));
+    return static_cast<BufferId>(function().buffers.size() - 1);
   }
 
   ViewId addView(Value value, BufferId buffer, SizeExpr offset) {
     auto type = cast<ViewType>(value.getType());
-    built.program.views.push_back({buffer, offset, type.getDType(), type.getDims()});
-    return views[value] = static_cast<ViewId>(built.program.views.size() - 1);
+    function().views.push_back({buffer, offset, type.getDType(), type.getDims()});
+    return views[value] = static_cast<ViewId>(function().views.size() - 1);
   }
 
   Status add(Operation *op) {
-    Program &program = built.program;
+    Function &program = function();
     return llvm::TypeSwitch<Operation *, Status>(op)
         .Case([&](BindShapeOp bind) {
           std::string name = bind.getSymbol().str();
           auto input = static_cast<int32_t>(program.buffers[program.views[views[bind.getInput()]].buffer].index);
-          return addSymbol(bind, {name, input, static_cast<int32_t>(bind.getDim()), SizeExpr()});
+          return addSymbol(bind, {name, input, static_cast<int32_t>(bind.getDim()), -1, SizeExpr()});
+        })
+        .Case([&](ParameterOp parameter) {
+          return addSymbol(
+              parameter, {parameter.getSymbol().str(), -1, -1, static_cast<int32_t>(parameter.getIndex()), SizeExpr()});
         })
         .Case([&](DefineOp define) {
-          return addSymbol(define, {define.getSymbol().str(), -1, -1, sizeOf(define.getValue())});
+          return addSymbol(define, {define.getSymbol().str(), -1, -1, -1, sizeOf(define.getValue())});
         })
         .Case([&](CheckOp check) {
           using Relation = Condition::Relation;
@@ -103,8 +115,14 @@ private:
         .Case([&](plan_ir::ConstantOp constant) { return addConstant(constant); })
         .Case([&](AllocOp alloc) {
           Buffer buffer;
-          buffer.place = alloc.getPlace() == "workspace" ? Buffer::Place::Workspace : Buffer::Place::Arena;
-          buffer.bytes = alloc.getView().getType().getBytes();
+          if (alloc.getPlace() == "returned") {
+            buffer.place = Buffer::Place::Returned;
+            for (const Buffer &other : program.buffers)
+              buffer.index += other.place == Buffer::Place::Returned;
+          } else {
+            buffer.place = alloc.getPlace() == "workspace" ? Buffer::Place::Workspace : Buffer::Place::Arena;
+            buffer.bytes = alloc.getView().getType().getBytes();
+          }
           addView(alloc, addBuffer(buffer), 0);
           return Status::success();
         })
@@ -115,6 +133,34 @@ private:
         })
         .Case([&](LaunchOp launch) { return addLaunch(launch); })
         .Case([&](HostCallOp call) { return addHostCall(call); })
+        .Case([&](plan_ir::CallOp call) -> Status {
+          CallStep step;
+          KILN_ASSIGN(step.callee, callOf(call.getCallee(), call.getInputs()));
+          for (auto size : call.getSizes().getAsRange<StringAttr>())
+            step.callee.sizes.push_back({sizeOf(size), noView, 0});
+          step.outputs = viewsOf(call.getOutputs());
+          addStep(op, std::move(step));
+          return Status::success();
+        })
+        .Case([&](plan_ir::IfOp branch) -> Status {
+          IfStep step;
+          step.condition = views[branch.getCondition()];
+          KILN_ASSIGN(step.then, callOf(branch.getThenProgram(), branch.getThenInputs()));
+          KILN_ASSIGN(step.otherwise, callOf(branch.getElseProgram(), branch.getElseInputs()));
+          step.outputs = viewsOf(branch.getOutputs());
+          addStep(op, std::move(step));
+          return Status::success();
+        })
+        .Case([&](plan_ir::LoopOp loop) -> Status {
+          LoopStep step;
+          KILN_ASSIGN(step.body, callOf(loop.getBody(), loop.getInputs()));
+          step.count = loop.getCount() ? views[loop.getCount()] : noView;
+          step.condition = loop.getCondition() ? views[loop.getCondition()] : noView;
+          step.initial = viewsOf(loop.getInitial());
+          step.outputs = viewsOf(loop.getOutputs());
+          addStep(op, std::move(step));
+          return Status::success();
+        })
         .Case([&](CopyOp copy) {
           addStep(op, CopyStep{views[copy.getSource()], views[copy.getTarget()]});
           return Status::success();
@@ -125,13 +171,43 @@ private:
         });
   }
 
+  std::vector<ViewId> viewsOf(ValueRange values) {
+    std::vector<ViewId> ids;
+    for (Value value : values)
+      ids.push_back(views[value]);
+    return ids;
+  }
+
+  Result<Call> callOf(StringRef callee, ValueRange inputs) {
+    auto found = functions.find(callee);
+    if (found == functions.end())
+      return makeError(ErrorCode::E0313, "a call names the unknown program @", callee.str());
+    return Call{found->second, viewsOf(inputs), {}};
+  }
+
+  /// Views whose dims name sizes that this function does not have.
+  void markOpen() {
+    std::set<std::string> known;
+    for (const ProgramSymbol &symbol : function().symbols)
+      known.insert(symbol.name);
+    for (View &view : function().views) {
+      std::set<std::string> used;
+      for (const SizeExpr &dim : view.dims)
+        dim.collectSymbols(used);
+      Buffer::Place place = function().buffers[view.buffer].place;
+      view.open = place == Buffer::Place::Returned ||
+                  (place == Buffer::Place::Output &&
+                   llvm::any_of(used, [&](const std::string &name) { return !known.count(name); }));
+    }
+  }
+
   /// With the range and divisor that the op states.
   template <typename OpT> Status addSymbol(OpT op, ProgramSymbol symbol) {
     symbol.low = static_cast<int64_t>(op.getLow());
     symbol.high = static_cast<int64_t>(op.getHigh().value_or(INT64_MAX));
     if (auto divisor = static_cast<int64_t>(op.getDivisor()); divisor != 1)
-      built.program.checks.push_back({SizeExpr::symbol(symbol.name), divisor, Condition::Relation::MultipleOf});
-    built.program.symbols.push_back(std::move(symbol));
+      function().checks.push_back({SizeExpr::symbol(symbol.name), divisor, Condition::Relation::MultipleOf});
+    function().symbols.push_back(std::move(symbol));
     return Status::success();
   }
 
@@ -147,8 +223,12 @@ private:
       constant.dims.push_back(dim.constant());
     }
     KILN_ASSIGN(Recipe recipe, Recipe::parse(std::string_view(op.getRecipe())));
-    auto index = static_cast<uint32_t>(program.constants.size());
-    addView(op, addBuffer({Buffer::Place::Constant, index, SizeExpr(), {}}), 0);
+    // Functions share what they have in common.
+    auto [known, isNew] = constants.try_emplace({op.getSource(), op.getRecipeAttr(), op.getView().getType()},
+                                                static_cast<uint32_t>(program.constants.size()));
+    addView(op, addBuffer({Buffer::Place::Constant, known->second, SizeExpr(), {}}), 0);
+    if (!isNew)
+      return Status::success();
     program.constants.push_back(std::move(constant));
     built.constants.push_back({op.getSource(), std::move(recipe)});
     return Status::success();
@@ -194,7 +274,7 @@ private:
   }
 
   template <typename Action> void addStep(Operation *op, Action action) {
-    kiln::Step &added = built.program.steps.emplace_back();
+    kiln::Step &added = function().steps.emplace_back();
     added.action = std::move(action);
     added.node = nodeName(op->getLoc());
   }
@@ -203,6 +283,8 @@ private:
   std::span<const KernelFamily *const> families;
   BuiltProgram built;
   llvm::StringMap<KernelId> kernels;
+  llvm::StringMap<FunctionId> functions;
+  DenseMap<std::tuple<mlir::Attribute, mlir::Attribute, Type>, uint32_t> constants; // by source, recipe and type
   DenseMap<Value, ViewId> views;
 };
 

@@ -1,6 +1,7 @@
 #include "compiler/session/Compilation.h"
 
 #include "compiler/session/TensorSizes.h"
+#include "dialects/kiln/ControlFlow.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/Structure.h"
 #include "dialects/kiln/WeightStore.h"
@@ -60,6 +61,12 @@ Status Compilation::prepare() {
   oracle = std::make_unique<CodegenOracle>(std::move(choose), precision);
   context.getLoadedDialect<KilnDialect>()->oracle = oracle.get();
   return Status::success();
+}
+
+bool Compilation::holdsControlFlow() {
+  bool holds = false;
+  module->walk([&](Operation *op) { holds |= isControlFlow(op); });
+  return holds;
 }
 
 Status Compilation::refuseKernelsOfInterpreter() {

@@ -42,6 +42,8 @@ public:
   Status run(std::unique_ptr<mlir::Pass> pass);
   /// Refuses kernels that the target cannot run, which IR text may hold.
   Status refuseKernelsOfInterpreter();
+  /// Whether functions call functions.
+  bool holdsControlFlow();
   /// Remembers the model's floating-point work, of which later reports are shares.
   void countModelWork();
   /// Notes the estimated work of host steps; warns of what runs on reference kernels, or refuses it. Arithmetic on

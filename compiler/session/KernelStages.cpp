@@ -4,6 +4,7 @@
 #include "codegen/cpu/Lowering.h"
 #include "compiler/session/Compilation.h"
 #include "dialects/kiln/Build.h"
+#include "dialects/kiln/ControlFlow.h"
 #include "passes/plan/Tensors.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -53,8 +54,8 @@ Status Compilation::reportReferenceWork() {
     Result<SizeTable> sizes = SizeTable::read(function);
     for (Operation &op : function.getBody().front()) {
       StringRef mnemonic = mnemonicOf(&op);
-      if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op) || op.getNumOperands() == 0 ||
-          op.getNumResults() == 0)
+      if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op) || isControlFlow(&op) ||
+          op.getNumOperands() == 0 || op.getNumResults() == 0)
         continue;
       Result<RegionProblem> region =
           problemOf(&op, llvm::SmallVector<Value>(op.getResults()), sizes.ok() ? &*sizes : nullptr, precision);

@@ -187,6 +187,12 @@ SizeExpr SizeTable::intern(const SizeExpr &expr) {
   return SizeExpr::symbol(add(std::move(symbol)).name);
 }
 
+SizeExpr SizeTable::declareArgument() {
+  Symbol symbol;
+  symbol.name = madeUpName('a');
+  return SizeExpr::symbol(add(std::move(symbol)).name);
+}
+
 SizeExpr SizeTable::fresh(std::optional<SizeExpr> upperBound) {
   Symbol symbol;
   symbol.name = madeUpName('u');
@@ -321,6 +327,18 @@ Status SizeTable::merge(const SizeExpr &a, const SizeExpr &b) {
   addCheck({Check::Equal, target, other});
   ++merges;
   return Status();
+}
+
+void SizeTable::dropChecksOfData() {
+  llvm::erase_if(checkList, [&](const Check &check) {
+    std::set<std::string> names;
+    expand(check.a).collectSymbols(names);
+    expand(check.b).collectSymbols(names);
+    return llvm::any_of(names, [&](const std::string &name) {
+      const Symbol *symbol = find(name);
+      return symbol && symbol->dataDependent;
+    });
+  });
 }
 
 void SizeTable::dropUnused(Operation *function) {

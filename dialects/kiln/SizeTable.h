@@ -54,6 +54,7 @@ public:
   struct Check {
     enum Kind { Equal, Broadcast, AtMost } kind;
     SizeExpr a, b;
+    std::string print() const; ///< its line in the text form
   };
 
   /// The table of a function (or any op that carries the attribute); an empty one where the attribute is absent.
@@ -69,6 +70,8 @@ public:
   SizeExpr declareUser(llvm::StringRef name);
   /// The symbol of that stored name, as a type or this table has it, added as an input-bound one if it is new.
   SizeExpr declareStored(llvm::StringRef name);
+  /// A new symbol for a dim of an argument that a caller hands over, under a made-up name.
+  SizeExpr declareArgument();
   /// Narrows what is known of a symbol that does not depend on data; an empty range is an error.
   Status constrain(llvm::StringRef name, int64_t low, int64_t high, int64_t divisor = 1);
   /// Gives an input-bound symbol a value or definition (`shapes=` overrides), which then has to be in the symbol's
@@ -100,6 +103,8 @@ public:
 
   /// How often symbols were found equal so far: InferShapes runs again when the count grew.
   size_t mergeCount() const { return merges; }
+  /// Forgets checks of data-dependent sizes, for whom somebody else makes them.
+  void dropChecksOfData();
   /// Forgets symbols that nothing in the function names.
   void dropUnused(mlir::Operation *function);
 

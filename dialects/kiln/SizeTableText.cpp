@@ -59,6 +59,8 @@ Result<SizeTable::Symbol> parseSymbol(StringRef text) {
 
 } // namespace
 
+std::string SizeTable::Check::print() const { return "check " + a.print() + signOf(kind).str() + b.print(); }
+
 std::string SizeTable::Symbol::print() const {
   std::string text = name;
   if (dataDependent && !definition)
@@ -117,7 +119,7 @@ void SizeTable::write(Operation *function) const {
   for (const Symbol &symbol : table)
     lines.push_back(builder.getStringAttr(symbol.print()));
   for (const Check &check : checkList)
-    lines.push_back(builder.getStringAttr(Twine("check ") + check.a.print() + signOf(check.kind) + check.b.print()));
+    lines.push_back(builder.getStringAttr(check.print()));
   function->setAttr(sizesAttrName, builder.getArrayAttr(lines));
 }
 

@@ -69,6 +69,12 @@ def Plan_BindShapeOp : Plan_Op<"bind_shape", [Plan_InProgram]> {
   let hasVerifier = 1;
 }
 
+def Plan_ParameterOp : Plan_Op<"parameter", [Plan_InProgram]> {
+  let summary = "Binds a symbol to a size that the caller of the function hands over, and checks what is known of it";
+  let arguments = (ins StrAttr:$symbol, PlainI64:$index, PlainI64:$low, OptionalAttr<PlainI64>:$high, PlainI64:$divisor);
+  let assemblyFormat = "$symbol `=` $index `low` $low (`high` $high^)? `divisor` $divisor attr-dict";
+}
+
 def Plan_DefineOp : Plan_Op<"define", [Plan_InProgram]> {
   let summary = "Defines a symbol by an expression over earlier symbols, and checks what must hold of it";
   let arguments = (ins StrAttr:$symbol, StrAttr:$value, DefaultValuedAttr<PlainI64, "0">:$low, OptionalAttr<PlainI64>:$high,
@@ -113,7 +119,8 @@ def Plan_AllocOp : Plan_Op<"alloc", [Plan_InProgram]> {
   let summary = "A buffer for intermediate results";
   let description = [{
     `place` is "arena" (device memory, packed with the others by live interval), "workspace" (the same, for the launches of one kernel call) or
-    "host" (small integer and bool values that host steps compute with). Buffers get their offsets in the arena when the artifact is written;
+    "host" (small integer and bool values that host steps compute with) or "returned" (made by the called function, whose sizes it alone knows; the view's dims
+    name them). Buffers get their offsets in the arena when the artifact is written;
     those of a program with unknown sizes are packed when inputs are bound.
   }];
   let arguments = (ins StrAttr:$place);
@@ -153,6 +160,32 @@ def Plan_HostCallOp : Plan_Op<"host_call", [Plan_InProgram, AttrSizedOperandSegm
     `:` `(` qualified(type($inputs)) `)` `into` `(` qualified(type($outputs)) `)`
   }];
   let hasVerifier = 1;
+}
+
+def Plan_CallOp : Plan_Op<"call", [Plan_InProgram, AttrSizedOperandSegments]> {
+  let summary = "Calls another program; `sizes` are the values of its parameters";
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Plan_View>:$inputs, Variadic<Plan_View>:$outputs, StrArrayAttr:$sizes);
+  let assemblyFormat = "$callee `(` $inputs `)` `into` `(` $outputs `)` `sizes` $sizes attr-dict `:` functional-type(operands, results)";
+}
+
+def Plan_IfOp : Plan_Op<"if", [Plan_InProgram, AttrSizedOperandSegments]> {
+  let summary = "Calls one of two programs";
+  let arguments = (ins Plan_View:$condition, FlatSymbolRefAttr:$thenProgram, Variadic<Plan_View>:$thenInputs, FlatSymbolRefAttr:$elseProgram,
+      Variadic<Plan_View>:$elseInputs, Variadic<Plan_View>:$outputs);
+  let assemblyFormat = [{
+    $condition `then` $thenProgram `(` $thenInputs `)` `else` $elseProgram `(` $elseInputs `)` `into` `(` $outputs `)` attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
+def Plan_LoopOp : Plan_Op<"loop", [Plan_InProgram, AttrSizedOperandSegments]> {
+  let summary = "Calls a program again and again (LoopStep of runtime/plan/Program.h)";
+  let arguments = (ins FlatSymbolRefAttr:$body, Optional<Plan_View>:$count, Optional<Plan_View>:$condition, Variadic<Plan_View>:$initial,
+      Variadic<Plan_View>:$inputs, Variadic<Plan_View>:$outputs);
+  let assemblyFormat = [{
+    $body (`count` $count^)? (`while` $condition^)? `carry` `(` $initial `)` `with` `(` $inputs `)` `into` `(` $outputs `)` attr-dict
+    `:` functional-type(operands, results)
+  }];
 }
 
 def Plan_CopyOp : Plan_Op<"copy", [Plan_InProgram]> {

@@ -7,9 +7,16 @@
 //
 // It runs first, since everything after asks for dims, and again after rewrites that made more sizes known. Sizes that
 // turn out to be equal (an elementwise op joins them) become one symbol, which may need another round.
+//
+// A function that a control-flow op calls gets the sizes of what is handed over, over symbols of its own, when its
+// caller comes to that op; what it returns gives the op's results.
 #include "dialects/kiln/Build.h"
+#include "dialects/kiln/ControlFlow.h"
 #include "dialects/kiln/Ops.h"
 #include "passes/graph/Passes.h"
+
+#include <deque>
+#include <set>
 
 using namespace mlir;
 
@@ -25,10 +32,35 @@ public:
   using InferShapesBase::InferShapesBase;
 
   void runOnOperation() override {
-    func::FuncOp function = getOperation();
+    SymbolTableCollection tables;
+    symbols = &tables;
+    std::set<Operation *> called;
+    getOperation().walk([&](Operation *op) {
+      for (const Callee &callee : calleesOf(op))
+        called.insert(resolve(callee));
+    });
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (!called.count(function) && failed(infer(function, [](SizeTable &) { return Status(); })))
+        return signalPassFailure();
+  }
+
+private:
+  /// Models need two or three; each round costs a walk over the function.
+  static constexpr int maxRounds = 32;
+
+  LogicalResult fail(Location loc, const Status &status) { return emitError(loc, status); }
+
+  func::FuncOp resolve(const Callee &callee) {
+    return symbols->lookupNearestSymbolFrom<func::FuncOp>(getOperation(), callee.symbol);
+  }
+
+  /// `setArguments` may change the types of the function's arguments.
+  LogicalResult infer(func::FuncOp function, llvm::function_ref<Status(SizeTable &)> setArguments) {
     Result<SizeTable> table = SizeTable::read(function);
     if (!table.ok())
       return fail(function.getLoc(), table.status());
+    if (Status status = setArguments(*table); !status.ok())
+      return fail(function.getLoc(), status);
     // Each round may find sizes equal; all types then change to the one symbol. Every round but the last merges
     // symbols. Types between two rounds do not agree, so they are no result.
     size_t merges = 0;
@@ -38,7 +70,7 @@ public:
                                                  maxRounds, " rounds"));
       merges = table->mergeCount();
       if (failed(inferAll(function, *table)))
-        return signalPassFailure();
+        return failure();
     }
     SmallVector<Type> results;
     function.walk([&](func::ReturnOp op) { results.assign(op.getOperandTypes().begin(), op.getOperandTypes().end()); });
@@ -48,16 +80,75 @@ public:
     function.setType(FunctionType::get(&getContext(), arguments, results));
     table->dropUnused(function);
     table->write(function);
+    return success();
   }
 
-private:
-  /// Models need two or three; each round costs a walk over the function.
-  static constexpr int maxRounds = 32;
-
-  void fail(Location loc, const Status &status) {
-    emitError(loc, status);
-    signalPassFailure();
+  /// The functions that `op` calls, with the sizes that it hands over; then its results.
+  LogicalResult inferControlFlow(Operation *op, SizeTable &sizes, ShapeContext &context) {
+    SmallVector<CalleeSizes, 2> callees;
+    std::deque<SizeTable> tables;
+    std::deque<SizeBridge> bridges;
+    for (const Callee &callee : calleesOf(op)) {
+      func::FuncOp function = resolve(callee);
+      if (!function || function.getNumArguments() != callee.leading + callee.inputs.size())
+        return fail(op->getLoc(),
+                    makeError(ErrorCode::E0313, "calls a function that does not exist or takes other inputs"));
+      auto setArguments = [&](SizeTable &table) {
+        SizeBridge bridge(sizes, table);
+        return setArgumentTypes(op, callee, function, table, bridge);
+      };
+      if (failed(infer(function, setArguments)))
+        return failure();
+      // Once more, for what was found equal inside.
+      Result<SizeTable> table = SizeTable::read(function);
+      if (!table.ok())
+        return fail(function.getLoc(), table.status());
+      tables.push_back(*std::move(table));
+      bridges.emplace_back(sizes, tables.back());
+      bridgeArguments(op, callee, function.getArgumentTypes(), bridges.back());
+      callees.push_back(
+          {&bridges.back(), function.getFunctionType().getInputs(), function.getFunctionType().getResults()});
+      if (auto loop = dyn_cast<LoopOp>(op))
+        if (!varyingDims(callees.back().arguments, callees.back().results, loop.getInitial().size(), loop.getVarying(),
+                         tables.back())
+                 .empty())
+          return fail(op->getLoc(), makeError(ErrorCode::E0901, "a carried size changes that did not before"));
+    }
+    Result<ResultShapes> shapes = kiln::inferControlFlow(op, context, callees);
+    if (!shapes.ok())
+      return fail(op->getLoc(), shapes.status());
+    for (auto [value, shape] : llvm::zip(op->getResults(), *shapes))
+      value.setType(sizes.tensorType(shape.dims, shape.elementType, shape.upperBounds));
+    return success();
   }
+
+  static Status setArgumentTypes(Operation *op, const Callee &callee, func::FuncOp function, SizeTable &table,
+                                 SizeBridge &bridge) {
+    std::set<std::string> shown;
+    SmallVector<std::pair<std::string, SizeExpr>> replaced;
+    for (auto [argument, type] :
+         llvm::zip(function.getArguments(), bridgeArguments(op, callee, function.getArgumentTypes(), bridge))) {
+      if (cast<RankedTensorType>(argument.getType()).getElementType() != type.getElementType() ||
+          getRank(argument.getType()) != type.getRank())
+        return makeError(ErrorCode::E0313, "argument ", argument.getArgNumber(),
+                         " has another type than its caller says");
+      for (auto [before, now] : llvm::zip(getDims(argument), getDims(type))) {
+        if (auto name = now.asSymbol())
+          shown.insert(*name);
+        if (auto name = before.asSymbol(); name && !(before == now))
+          replaced.emplace_back(*name, now);
+      }
+      argument.setType(type);
+    }
+    // Sizes that were found equal outside since: what is known of the one holds of the other.
+    for (auto &[name, now] : replaced)
+      if (const SizeTable::Symbol *symbol = table.find(name);
+          symbol && !symbol->definition && !symbol->dataDependent && !shown.count(name))
+        KILN_TRY(table.define(name, now));
+    return Status();
+  }
+
+  SymbolTableCollection *symbols = nullptr; // of the run under way
 
   static Type elementTypeOf(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
 
@@ -72,6 +163,8 @@ private:
     ShapeContext context(sizes);
     context.rememberValues(); // no op is erased in a round
     WalkResult result = function.walk([&](KilnOpInterface op) -> WalkResult {
+      if (isControlFlow(op))
+        return failed(inferControlFlow(op, sizes, context)) ? WalkResult::interrupt() : WalkResult::advance();
       if (op.getFusionRole() == FusionRole::Structure)
         return WalkResult::skip();
       // The dims that an op carries itself may name symbols that have been merged since.

@@ -14,7 +14,8 @@ def SetOptLimit : Pass<"kiln-opt-limit", "::mlir::ModuleOp"> {
   let options = [Option<"limit", "limit", "int64_t", /*default=*/"-1", "number of rewrites; -1: no limit">];
 }
 
-def InferShapes : GraphPass<"kiln-infer-shapes"> {
+def InferShapes : Pass<"kiln-infer-shapes", "::mlir::ModuleOp"> {
+  let dependentDialects = ["::kiln::KilnDialect"];
   let summary = "gives every value its dims over symbols, and shape operands that became known their static form";
 }
 def ConstantFold : GraphPass<"kiln-constant-fold"> {
@@ -23,6 +24,9 @@ def ConstantFold : GraphPass<"kiln-constant-fold"> {
     Option<"maxBytes", "max-bytes", "int64_t", /*default=*/"268435456", "bytes of results that one run may make">,
     Option<"maxWork", "max-work", "int64_t", /*default=*/"1000000000", "element operations that one run may do">,
   ];
+}
+def Specialize : Pass<"kiln-specialize", "::mlir::ModuleOp"> {
+  let summary = "gives functions that control flow calls the constants they are handed, and drops branches that are never taken";
 }
 def DeadCode : GraphPass<"kiln-dead-code"> { let summary = "removes ops whose results nobody uses"; }
 def CommonSubexpressions : GraphPass<"kiln-cse"> { let summary = "replaces an op by an equal one before it"; }

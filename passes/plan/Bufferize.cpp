@@ -25,6 +25,7 @@
 #include "passes/plan/Tensors.h"
 
 #include "dialects/kiln/Build.h"
+#include "dialects/kiln/ControlFlow.h"
 #include "dialects/kiln/SizeTable.h"
 #include "runtime/base/PlantedBug.h"
 
@@ -56,6 +57,8 @@ public:
   Status run() {
     b.setInsertionPoint(function);
     auto program = b.create<plan_ir::ProgramOp>(function.getLoc(), function.getSymName());
+    if (function.isPrivate())
+      SymbolTable::setSymbolVisibility(program, SymbolTable::Visibility::Private);
     if (!reuse)
       program->setAttr(plan_ir::noReuseAttrName, b.getUnitAttr());
     b.setInsertionPointToStart(&program.getBody().emplaceBlock());
@@ -107,7 +110,7 @@ private:
       if (!symbol.definition)
         KILN_TRY(bind(symbol));
     for (const SizeTable::Symbol &symbol : sizes.symbols())
-      if (symbol.definition)
+      if (symbol.definition && !isOpen(*symbol.definition))
         b.create<plan_ir::DefineOp>(loc, b.getStringAttr(symbol.name), b.getStringAttr(symbol.definition->print()),
                                     b.getI64IntegerAttr(symbol.low), highOf(symbol),
                                     b.getI64IntegerAttr(symbol.divisor));
@@ -160,10 +163,18 @@ private:
            names + " a constant before exporting";
   }
 
-  /// Finds the input dim that is the symbol.
+  /// Finds the input dim that is the symbol, or the place among the plain sizes.
   Status bind(const SizeTable::Symbol &symbol) {
     if (symbol.dataDependent)
-      return dependsOnData(symbol);
+      return isTold(symbol.name) ? Status() : dependsOnData(symbol);
+    if (auto parameters = function->getAttrOfType<ArrayAttr>(parametersAttrName))
+      for (auto [i, name] : llvm::enumerate(parameters.getAsRange<StringAttr>()))
+        if (name.getValue() == symbol.name) {
+          b.create<plan_ir::ParameterOp>(function.getLoc(), b.getStringAttr(symbol.name),
+                                         b.getI64IntegerAttr(int64_t(i)), b.getI64IntegerAttr(symbol.low),
+                                         highOf(symbol), b.getI64IntegerAttr(symbol.divisor));
+          return Status::success();
+        }
     for (Value argument : block.getArguments())
       for (auto [dim, size] : llvm::enumerate(getDims(argument)))
         if (size.asSymbol() == symbol.name) {
@@ -173,6 +184,34 @@ private:
           return Status::success();
         }
     return Status::success(); // no input shows it, and then nothing can use it either
+  }
+
+  /// Whether a size from data is that of values which control flow makes and takes, and nothing else needs to know it.
+  bool isTold(const std::string &name) {
+    bool told = false;
+    for (Operation &op : block)
+      for (Value result : op.getResults())
+        for (const SizeExpr &dim : getDims(result)) {
+          std::set<std::string> used;
+          sizes.expand(dim).collectSymbols(used);
+          if (used.count(name) && !isControlFlow(&op))
+            return false;
+          told |= used.count(name) > 0;
+        }
+    return told;
+  }
+
+  /// Whether a value's dims, or a size, are not known in this function.
+  bool isOpen(Value value) {
+    return llvm::any_of(getDims(value), [&](const SizeExpr &dim) { return isOpen(dim); });
+  }
+  bool isOpen(const SizeExpr &size) {
+    std::set<std::string> used;
+    sizes.expand(size).collectSymbols(used);
+    return llvm::any_of(used, [&](const std::string &name) {
+      const SizeTable::Symbol *symbol = sizes.find(name);
+      return symbol && symbol->dataDependent;
+    });
   }
 
   /// When each piece of memory is read last, and which results are computed in an output's memory.
@@ -234,7 +273,38 @@ private:
     }
     if (auto kernel = dyn_cast<KernelOp>(op))
       return launch(kernel);
+    if (isControlFlow(op))
+      return controlFlow(op);
     return hostCall(op);
+  }
+
+  Status controlFlow(Operation *op) {
+    Location loc = op->getLoc();
+    auto viewsOf = [&](ValueRange tensors) {
+      SmallVector<Value> list;
+      for (Value tensor : tensors)
+        list.push_back(operand(tensor));
+      return list;
+    };
+    SmallVector<Value> results;
+    for (Value result : op->getResults()) {
+      views[result] = newMemory(result, isOpen(result) ? "returned" : "arena", loc);
+      results.push_back(views[result]);
+    }
+    if (auto call = dyn_cast<CallOp>(op)) {
+      b.create<plan_ir::CallOp>(loc, call.getCalleeAttr(), viewsOf(call.getInputs()), results,
+                                call.getSizesAttr() ? call.getSizesAttr() : b.getStrArrayAttr({}));
+    } else if (auto branch = dyn_cast<IfOp>(op)) {
+      b.create<plan_ir::IfOp>(loc, operand(branch.getCondition()), branch.getThenFunctionAttr(),
+                              viewsOf(branch.getThenInputs()), branch.getElseFunctionAttr(),
+                              viewsOf(branch.getElseInputs()), results);
+    } else {
+      auto loop = cast<LoopOp>(op);
+      b.create<plan_ir::LoopOp>(loc, loop.getBodyAttr(), loop.getCount() ? operand(loop.getCount()) : Value(),
+                                loop.getCondition() ? operand(loop.getCondition()) : Value(),
+                                viewsOf(loop.getInitial()), viewsOf(loop.getInputs()), results);
+    }
+    return Status::success();
   }
 
   /// The memory of a computed value or input; null for a constant.

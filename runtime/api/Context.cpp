@@ -40,7 +40,7 @@ kiln_value giveTensor(Tensor tensor) {
 }
 
 Status runContext(kiln_context *context, std::span<const kiln_value> inputs, std::span<kiln_value> outputs) {
-  const Program &p = context->context->model().program();
+  const Function &p = context->context->model().program().entry();
   if (inputs.size() != p.inputs.size())
     return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
   if (outputs.size() != p.outputs.size())
@@ -147,15 +147,20 @@ int kiln_context_get_profile(const kiln_context *context, kiln_step_profile *ste
     std::shared_ptr<const Instance> instance = context->context->lastInstance();
     if (!instance)
       return makeError(ErrorCode::E0704, "there was no run yet");
-    if (count != instance->steps.size())
-      return makeError(ErrorCode::E0704, "the model has ", instance->steps.size(), " steps, not ", count);
-    std::span<const int64_t> times = context->context->stepTimes();
-    for (size_t i = 0; i < count; ++i) {
+    const Program &p = context->context->model().program();
+    if (size_t all = p.firstStep(FunctionId(p.functions.size())); count != all)
+      return makeError(ErrorCode::E0704, "the model has ", all, " steps, not ", count);
+    std::span<const StepProfile> profiles = context->context->stepProfiles();
+    for (size_t i = 0; i < count; ++i)
+      steps[i] = {i < profiles.size() ? profiles[i].nanoseconds : 0, 0, 0, 0};
+    size_t first = p.firstStep(instance->function);
+    for (size_t i = 0; i < instance->steps.size(); ++i) {
       const ResolvedStep &step = instance->steps[i];
-      int64_t workgroups = 0;
+      kiln_step_profile &out = steps[first + i];
+      out.flops = instance->flops[i];
+      out.bytes = instance->bytes[i];
       for (uint32_t l = 0; l < step.launchCount; ++l)
-        workgroups += instance->launches[step.firstLaunch + l].grid;
-      steps[i] = {i < times.size() ? times[i] : 0, instance->flops[i], instance->bytes[i], workgroups};
+        out.grid += instance->launches[step.first + l].grid;
     }
     return Status();
   });

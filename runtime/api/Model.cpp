@@ -6,7 +6,7 @@ using namespace kiln::api;
 
 namespace {
 
-kiln_model::PortText describePort(const Program &p, const Port &port) {
+kiln_model::PortText describePort(const Function &p, const Port &port) {
   kiln_model::PortText text;
   for (const SizeExpr &d : p.views[port.view].dims)
     text.texts.push_back(d.print());
@@ -19,7 +19,7 @@ Status wrap(Result<std::shared_ptr<const Artifact>> artifact, kiln_model **out) 
   KILN_ASSIGN(std::shared_ptr<const Artifact> loaded, std::move(artifact));
   auto handle = std::make_unique<kiln_model>();
   KILN_ASSIGN(handle->model, LoadedModel::create(std::move(loaded)));
-  const Program &p = handle->model->program();
+  const Function &p = handle->model->program().entry();
   for (const Port &port : p.inputs)
     handle->inputs.push_back(describePort(p, port));
   for (const Port &port : p.outputs)
@@ -30,7 +30,7 @@ Status wrap(Result<std::shared_ptr<const Artifact>> artifact, kiln_model **out) 
   return Status();
 }
 
-Status givePort(const Program &p, const std::vector<Port> &ports, const std::vector<kiln_model::PortText> &texts,
+Status givePort(const Function &p, const std::vector<Port> &ports, const std::vector<kiln_model::PortText> &texts,
                 size_t index, kiln_port_info *info) {
   if (index >= ports.size())
     return makeError(ErrorCode::E0501, "there is no input or output number ", index);
@@ -130,21 +130,22 @@ int kiln_model_get_info(const kiln_model *model, kiln_model_info *info, kiln_sta
     const Artifact &a = model->model->artifact();
     const Program &p = a.program();
     kiln_model_info full = {};
-    full.name = p.name.c_str();
+    const Function &entry = p.entry();
+    full.name = p.entries[0].name.c_str();
     full.producer = p.producer.c_str();
     full.target = p.target.c_str();
     full.precision = p.precision.c_str();
     full.format_version = a.version();
-    full.input_count = uint32_t(p.inputs.size());
-    full.output_count = uint32_t(p.outputs.size());
-    full.symbol_count = uint32_t(p.symbols.size());
-    full.step_count = uint32_t(p.steps.size());
+    full.input_count = uint32_t(entry.inputs.size());
+    full.output_count = uint32_t(entry.outputs.size());
+    full.symbol_count = uint32_t(entry.symbols.size());
+    full.step_count = uint32_t(p.firstStep(FunctionId(p.functions.size())));
     full.kernel_count = uint32_t(p.kernels.size());
     full.constant_count = uint32_t(p.constants.size());
     full.artifact_bytes = a.bytes().size();
     full.code_bytes = a.code().size();
     full.weights_bytes = a.weights().size();
-    full.arena_bytes = p.arenaBytes.value_or(-1);
+    full.arena_bytes = entry.arenaBytes.value_or(-1);
     return giveSized(info, full, sizeof full);
   });
 }
@@ -153,7 +154,7 @@ int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *
   return guarded(status, [&]() -> Status {
     if (!model)
       return nullArgument("model");
-    const Program &p = model->model->program();
+    const Function &p = model->model->program().entry();
     return givePort(p, p.inputs, model->inputs, index, info);
   });
 }
@@ -162,7 +163,7 @@ int kiln_model_get_output(const kiln_model *model, size_t index, kiln_port_info 
   return guarded(status, [&]() -> Status {
     if (!model)
       return nullArgument("model");
-    const Program &p = model->model->program();
+    const Function &p = model->model->program().entry();
     return givePort(p, p.outputs, model->outputs, index, info);
   });
 }
@@ -171,7 +172,7 @@ int kiln_model_get_symbol(const kiln_model *model, size_t index, kiln_symbol_inf
   return guarded(status, [&]() -> Status {
     if (!model)
       return nullArgument("model");
-    const Program &p = model->model->program();
+    const Function &p = model->model->program().entry();
     if (index >= p.symbols.size())
       return makeError(ErrorCode::E0704, "there is no symbol number ", index);
     const ProgramSymbol &s = p.symbols[index];
@@ -191,9 +192,12 @@ int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *i
     if (!model)
       return nullArgument("model");
     const Program &p = model->model->program();
-    if (index >= p.steps.size())
+    FunctionId f = 0;
+    for (size_t first = index; f < p.functions.size() && first >= p.functions[f].steps.size(); ++f)
+      first -= p.functions[f].steps.size();
+    if (f >= p.functions.size())
       return makeError(ErrorCode::E0704, "there is no step number ", index);
-    const Step &step = p.steps[index];
+    const Step &step = p.functions[f].steps[index - p.firstStep(f)];
     kiln_step_info full = {sizeof full, KILN_STEP_COPY, -1, step.node.c_str(), "copy", "", ""};
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
       const Kernel &kernel = p.kernels[launch->kernel];
@@ -205,6 +209,11 @@ int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *i
     } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
       full.kind = KILN_STEP_CALL;
       full.operation = call->callee.c_str();
+    } else if (!std::holds_alternative<CopyStep>(step.action)) {
+      full.kind = KILN_STEP_FUNCTION;
+      full.operation = std::holds_alternative<LoopStep>(step.action) ? "loop"
+                       : std::holds_alternative<IfStep>(step.action) ? "if"
+                                                                     : "call";
     }
     return giveSized(info, full, sizeof full);
   });

@@ -1,8 +1,9 @@
-// What one run at a time needs: arena, scratch and addresses. Cheap to make; not for use from
+// What one run at a time needs: arena and scratch. Cheap to make; not for use from
 // several threads at once. Runs in different contexts of one model may overlap.
 #pragma once
 
-#include "runtime/exec/GuardedMemory.h"
+#include "runtime/exec/FrameStack.h"
+#include "runtime/exec/LoadedModel.h"
 #include "runtime/exec/ThreadPool.h"
 
 #include <atomic>
@@ -12,31 +13,18 @@
 
 namespace kiln {
 
-/// 64-byte aligned memory that grows, on huge pages where it is large; contents are lost when it
-/// grows.
-class GrowingMemory {
-public:
-  GrowingMemory() = default;
-  ~GrowingMemory();
-  GrowingMemory(const GrowingMemory &) = delete;
-  GrowingMemory &operator=(const GrowingMemory &) = delete;
-  Status reserve(int64_t bytes);
-  char *data() const { return base; }
-  int64_t size() const { return bytes; }
-
-private:
-  void release();
-  char *base = nullptr;
-  int64_t bytes = 0;
-  bool mapped = false;
-};
-
-/// An output of a run. With `bound.data` set the result is written there (type and dims must be the
+/// An output of a function. With `bound.data` set the result is written there (type and dims must be the
 /// result's); else it is allocated.
 struct OutputSlot {
   TensorView bound;
   Tensor allocated;
+  Tensor spare; ///< memory for `allocated`, if its type and dims fit
   TensorView result() const { return allocated.valid() ? allocated.view() : bound; }
+};
+
+/// What profiled runs measured of one step, and how often it ran.
+struct StepProfile {
+  int64_t nanoseconds = 0, calls = 0;
 };
 
 class ExecutionContext {
@@ -58,56 +46,55 @@ public:
   /// Whether every buffer of a run gets memory of its own between inaccessible pages, filled with NaN: what steps
   /// touch outside their buffers is a fault or an error that names the step, and what nobody wrote shows. Slow.
   void setGuardPages(bool on) { guardPages = on; }
-  /// The step that a run is in; -1 outside of runs. For signal handlers too.
+  /// The most bytes that a run may hold: arena, scratch, and values that it allocates. 0: no limit.
+  void setMemoryLimit(int64_t bytes) { memoryLimit = bytes; }
+  /// Ends the run under way, if any, before its next step (E0518). From any thread, and from signal handlers.
+  void cancel() { cancelled.store(true, std::memory_order_relaxed); }
+
+  /// The step that a run is in, counted over all functions (Program::firstStep); -1 outside of runs. For signal
+  /// handlers too.
   int64_t currentStep() const { return stepUnderWay.load(std::memory_order_relaxed); }
 
   /// With profiling on, each run measures its steps.
   void setProfiling(bool on) { profiling = on; }
-  /// Nanoseconds of each step of the last profiled run.
-  std::span<const int64_t> stepTimes() const { return times; }
+  /// Of the last profiled run: one for each step of all functions.
+  std::span<const StepProfile> stepProfiles() const { return profiles; }
   /// The sizes of the last run; null before.
-  std::shared_ptr<const Instance> lastInstance() const { return current ? current->instance : nullptr; }
+  std::shared_ptr<const Instance> lastInstance() const { return last; }
   /// Bytes held now.
-  int64_t arenaBytes() const { return arena.size(); }
+  int64_t arenaBytes() const { return frames.size(); }
   int64_t scratchBytes() const { return scratch.size(); }
 
 private:
-  /// An instance with addresses. Those of inputs and outputs are set at every run.
-  struct Bound {
-    struct Patch {
-      void **where;
-      uint32_t port;
-      bool isOutput;
-      int64_t offset;
-    };
-    std::shared_ptr<const Instance> instance;
-    const char *arenaBase = nullptr;
-    std::vector<void *> pointers;  // one per operand
-    std::vector<TensorView> views; // one per operand; their data follows `pointers`
-    std::vector<Patch> patches;
-  };
+  friend class FunctionCall;
 
+  /// A function with what it is called with. `place`: of the stack, above what its caller uses.
+  Status call(FunctionId function, std::span<const TensorView> inputs, std::span<const int64_t> sizes,
+              std::span<OutputSlot> outputs, FrameStack::Place place);
   Status checkData(std::span<const TensorView> inputs) const;
-  Result<Bound *> bind(std::span<const TensorView> inputs);
-  Status bindOutputs(const Instance &instance, std::span<OutputSlot> outputs) const;
-  Status prepareMemory(Bound &bound);
-  Status runGuarded(Bound &bound, std::span<const TensorView> inputs, std::span<OutputSlot> outputs);
-  Status execute(Bound &bound);
-  Status launch(const Bound &bound, const ResolvedStep &step, ThreadPool *pool);
-  Status launch(const Bound &bound, const ResolvedLaunch &launch, const int64_t *sizes, ThreadPool *pool);
-  Status stepError(size_t step, const Status &status) const;
-  static void connect(Bound &bound, const char *weights, char *arena);
+  Result<std::shared_ptr<const Instance>> bind(FunctionId function, std::span<const TensorView> inputs,
+                                               std::span<const int64_t> sizes);
+  Status bindOutputs(const Instance &instance, std::span<OutputSlot> outputs);
+  Status prepareScratch(const Instance &instance);
+  /// A tensor that counts towards the memory limit.
+  Result<Tensor> allocate(DType dtype, std::span<const int64_t> dims);
+  Status checkMemory() const;
 
   std::shared_ptr<const LoadedModel> theModel;
   int threadCount = 1;
   bool profiling = false, guardPages = false;
-  std::unique_ptr<GuardedMemory> guarded; // of the run under way
+  int64_t memoryLimit = 0;
+  int64_t valueBytes = 0; // that the run under way allocated
+  int loops = 0;          // under way
   std::atomic<int64_t> stepUnderWay{-1};
-  GrowingMemory arena, scratch;
+  std::atomic<bool> cancelled{false};
+  std::vector<size_t> firstSteps; // of each function
+  FrameStack frames;
+  GrowingMemory scratch;
   int64_t scratchStride = 0;
-  std::vector<int64_t> times;
-  std::vector<std::unique_ptr<Bound>> bounds; // most recently used last
-  Bound *current = nullptr;
+  std::vector<StepProfile> profiles;
+  std::vector<std::vector<std::shared_ptr<const Instance>>> recent; // by function; most recently used last
+  std::shared_ptr<const Instance> last;
 };
 
 } // namespace kiln

@@ -6,7 +6,7 @@ namespace kiln {
 
 Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &model, const Instance &instance,
                                                              std::span<const TensorView> inputs) {
-  const Program &p = model.program();
+  const Function &p = model.program().functions[instance.function];
   std::unique_ptr<GuardedMemory> memory(new GuardedMemory(p));
   std::vector<int64_t> alignments(p.buffers.size(), 1);
   for (const View &view : p.views)
@@ -29,8 +29,10 @@ Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &
   return memory;
 }
 
-void *GuardedMemory::address(const ResolvedOperand &operand) const {
-  return operand.address.base == Address::Base::Null ? nullptr : buffers[operand.buffer].data() + operand.bufferOffset;
+void *GuardedMemory::address(const ResolvedOperand &operand, std::span<char *const> bases) const {
+  if (operand.address.base == Address::Null || operand.open)
+    return bases[operand.address.base];
+  return buffers[operand.buffer].data() + operand.bufferOffset;
 }
 
 Status GuardedMemory::makeScratch(int64_t bytes, int workers) {
@@ -45,7 +47,7 @@ Status GuardedMemory::makeScratch(int64_t bytes, int workers) {
 Status GuardedMemory::check(const Instance &instance, const ResolvedStep &step) const {
   for (uint32_t i = 0; i < step.operandCount; ++i) {
     const ResolvedOperand &operand = instance.operands[step.firstOperand + i];
-    if (operand.address.base != Address::Base::Null && !buffers[operand.buffer].intact())
+    if (operand.address.base != Address::Null && !operand.open && !buffers[operand.buffer].intact())
       return makeError(ErrorCode::E0905, "wrote outside buffer %", operand.buffer, " of ",
                        buffers[operand.buffer].bytes(), " bytes");
   }
@@ -56,8 +58,11 @@ Status GuardedMemory::check(const Instance &instance, const ResolvedStep &step) 
 }
 
 void GuardedMemory::copyOutputs(std::span<const TensorView> outputs) const {
-  for (size_t i = 0; i < program.buffers.size(); ++i)
-    if (const Buffer &b = program.buffers[i]; b.place == Buffer::Place::Output && buffers[i].bytes() > 0)
+  std::vector<bool> open(function.buffers.size(), false);
+  for (const View &view : function.views)
+    open[view.buffer] = open[view.buffer] || view.open;
+  for (size_t i = 0; i < function.buffers.size(); ++i)
+    if (const Buffer &b = function.buffers[i]; b.place == Buffer::Place::Output && !open[i] && buffers[i].bytes() > 0)
       std::memcpy(outputs[b.index].data, buffers[i].data(), size_t(buffers[i].bytes()));
 }
 

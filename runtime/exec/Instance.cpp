@@ -18,7 +18,8 @@ double guessNanoseconds(double flops, double bytes) { return std::max(flops / 50
 class Builder {
 public:
   Builder(const Artifact &artifact, const CompiledProgram &compiled, Instance &out)
-      : artifact(artifact), p(artifact.program()), c(compiled), out(out) {}
+      : artifact(artifact), program(artifact.program()), compiled(compiled), p(program.functions[out.function]),
+        c(compiled.functions[out.function]), out(out) {}
 
   Status run() {
     KILN_TRY(findSkipped());
@@ -55,7 +56,7 @@ private:
   Status findSkipped() {
     usedViews.assign(p.views.size(), false);
     usedBuffers.assign(p.buffers.size(), false);
-    auto use = [&](ViewId id) {
+    auto use = [&](ViewId id, bool = false) {
       if (id != noView)
         usedViews[id] = usedBuffers[p.views[id].buffer] = true;
     };
@@ -78,6 +79,11 @@ private:
     for (size_t i = 0; i < p.views.size(); ++i) {
       if (!usedViews[i])
         continue;
+      if (p.views[i].open) {
+        for (const CompiledSize &d : c.viewDims[i])
+          viewDims[i].push_back(d.evaluate(out.symbols).value_or(-1));
+        continue;
+      }
       std::vector<int64_t> dims;
       for (const CompiledSize &d : c.viewDims[i]) {
         KILN_ASSIGN(int64_t dim, size(d, "a dim"));
@@ -110,7 +116,7 @@ private:
           --intervals.back().last;
       } else if (b.place == Buffer::Place::Constant) {
         out.bufferBytes[i] = int64_t(artifact.constant(b.index).size());
-      } else {
+      } else if (b.place != Buffer::Place::Returned) {
         const std::vector<Port> &ports = b.place == Buffer::Place::Input ? p.inputs : p.outputs;
         out.bufferBytes[i] = viewBytes[ports[b.index].view];
       }
@@ -134,7 +140,7 @@ private:
   Status checkViewsFit() {
     for (size_t i = 0; i < p.views.size(); ++i) {
       int64_t limit = out.bufferBytes[p.views[i].buffer];
-      if (!usedViews[i])
+      if (!usedViews[i] || p.views[i].open)
         continue;
       if (viewOffsets[i] > limit || viewBytes[i] > limit - viewOffsets[i] ||
           viewOffsets[i] % dtypeBytes(p.views[i].dtype) != 0)
@@ -150,17 +156,18 @@ private:
       const View &v = p.views[id];
       const Buffer &b = p.buffers[v.buffer];
       int64_t offset = viewOffsets[id];
+      auto inputs = uint32_t(p.inputs.size()), outputs = uint32_t(p.outputs.size());
       switch (b.place) {
-      case Buffer::Place::Input: operand.address = {Address::Base::Input, b.index, offset}; break;
-      case Buffer::Place::Output: operand.address = {Address::Base::Output, b.index, offset}; break;
+      case Buffer::Place::Input: operand.address = {Address::FirstPort + b.index, offset}; break;
+      case Buffer::Place::Output: operand.address = {Address::FirstPort + inputs + b.index, offset}; break;
+      case Buffer::Place::Returned: operand.address = {Address::FirstPort + inputs + outputs + b.index, 0}; break;
       case Buffer::Place::Constant:
-        operand.address = {Address::Base::Constant, 0, int64_t(p.constants[b.index].offset) + offset};
+        operand.address = {Address::Constants, int64_t(program.constants[b.index].offset) + offset};
         break;
       case Buffer::Place::Arena:
-      case Buffer::Place::Workspace:
-        operand.address = {Address::Base::Arena, 0, bufferOffsets[v.buffer] + offset};
-        break;
+      case Buffer::Place::Workspace: operand.address = {Address::Arena, bufferOffsets[v.buffer] + offset}; break;
       }
+      operand.open = v.open;
       operand.buffer = v.buffer;
       operand.bufferOffset = offset;
       operand.dtype = v.dtype;
@@ -173,7 +180,7 @@ private:
   Result<bool> guardsHold(size_t index) {
     const std::vector<Condition> &conditions = p.steps[index].guards;
     for (size_t k = 0; k < conditions.size(); ++k) {
-      const CompiledProgram::Sides &sides = c.steps[index].guards[k];
+      const CompiledFunction::Sides &sides = c.steps[index].guards[k];
       std::optional<int64_t> lhs = sides.lhs.evaluate(out.symbols), rhs = sides.rhs.evaluate(out.symbols);
       if (!lhs || !rhs)
         return makeError(ErrorCode::E0308, "a guard overflows for the bound inputs", printSymbols());
@@ -204,15 +211,16 @@ private:
         operand(id);
       KILN_ASSIGN(flops, size(c.steps[index].flops, "a step's work"));
       KILN_ASSIGN(bytes, size(c.steps[index].bytes, "a step's work"));
-    } else {
-      const CopyStep &copy = std::get<CopyStep>(step.action);
+    } else if (auto *copy = std::get_if<CopyStep>(&step.action)) {
       r.kind = ResolvedStep::Kind::Copy;
-      operand(copy.source);
-      operand(copy.target);
-      r.bytes = viewBytes[copy.source];
+      operand(copy->source);
+      operand(copy->target);
+      r.bytes = viewBytes[copy->source];
       bytes = 2 * double(r.bytes);
-      if (viewBytes[copy.target] != r.bytes)
+      if (viewBytes[copy->target] != r.bytes)
         return makeError(ErrorCode::E0517, "a copy's source and target differ in size", printSymbols());
+    } else {
+      KILN_TRY(resolveCalls(index, r));
     }
     r.operandCount = uint32_t(out.operands.size()) - r.firstOperand;
     out.steps.push_back(r);
@@ -221,8 +229,63 @@ private:
     return Status();
   }
 
+  /// A step that calls functions.
+  Status resolveCalls(size_t index, ResolvedStep &r) {
+    const Step &step = p.steps[index];
+    std::vector<const Call *> calls;
+    std::vector<ViewId> inputs;
+    const std::vector<ViewId> *outputs = nullptr;
+    if (auto *call = std::get_if<CallStep>(&step.action)) {
+      r.kind = ResolvedStep::Kind::Call;
+      calls = {&call->callee};
+      outputs = &call->outputs;
+    } else if (auto *branch = std::get_if<IfStep>(&step.action)) {
+      r.kind = ResolvedStep::Kind::If;
+      calls = {&branch->then, &branch->otherwise};
+      inputs = {branch->condition};
+      outputs = &branch->outputs;
+    } else {
+      const LoopStep &loop = std::get<LoopStep>(step.action);
+      r.kind = ResolvedStep::Kind::Loop;
+      calls = {&loop.body};
+      inputs = {loop.count, loop.condition};
+      inputs.insert(inputs.end(), loop.initial.begin(), loop.initial.end());
+      outputs = &loop.outputs;
+    }
+    r.first = uint32_t(out.calls.size());
+    size_t nextSize = 0;
+    for (const Call *call : calls) {
+      ResolvedCall resolved{call->function, uint32_t(out.operands.size()), uint32_t(call->inputs.size()),
+                            uint32_t(out.callSizes.size()), uint32_t(call->sizes.size())};
+      for (ViewId id : call->inputs)
+        operand(id);
+      for (const SizeArgument &argument : call->sizes) {
+        ResolvedSize size;
+        KILN_ASSIGN(size.value, this->size(c.steps[index].sizes[nextSize++], "a size"));
+        size.element = argument.element;
+        if (argument.view != noView) {
+          size.operand = uint32_t(out.operands.size());
+          operand(argument.view);
+        }
+        out.callSizes.push_back(size);
+      }
+      out.calls.push_back(resolved);
+    }
+    r.firstOperand = uint32_t(out.operands.size());
+    r.inputCount = uint32_t(inputs.size());
+    for (ViewId id : inputs)
+      operand(id);
+    for (ViewId id : *outputs)
+      operand(id);
+    for (size_t b = 0; b < p.buffers.size(); ++b)
+      if (int64_t moment = c.steps[index].moment;
+          p.buffers[b].inArena() && c.live[b].first <= moment && moment <= c.live[b].last)
+        r.frameTop = std::max(r.frameTop, alignUp(bufferOffsets[b] + out.bufferBytes[b], bufferAlignment));
+    return Status();
+  }
+
   Status resolveLaunches(size_t index, const LaunchStep &step, ResolvedStep &r, double &flops, double &bytes) {
-    const Kernel &kernel = p.kernels[step.kernel];
+    const Kernel &kernel = program.kernels[step.kernel];
     r.firstSize = uint32_t(out.sizes.size());
     for (const CompiledSize &expr : c.steps[index].sizes) {
       std::optional<int64_t> value = expr.evaluate(out.symbols);
@@ -231,14 +294,14 @@ private:
       out.sizes.push_back(*value);
     }
     std::span<const int64_t> sizes(out.sizes.data() + r.firstSize, out.sizes.size() - r.firstSize);
-    r.firstLaunch = uint32_t(out.launches.size());
+    r.first = uint32_t(out.launches.size());
     uint32_t workspace = ResolvedLaunch::none;
     if (!kernel.interface.workspaceBytes.isConstant(0)) {
       workspace = uint32_t(out.operands.size());
       operand(step.operands.back());
     }
-    for (size_t i = 0; i < c.kernels[step.kernel].size(); ++i) {
-      const CompiledProgram::Launch &launch = c.kernels[step.kernel][i];
+    for (size_t i = 0; i < compiled.kernels[step.kernel].size(); ++i) {
+      const CompiledLaunch &launch = compiled.kernels[step.kernel][i];
       ResolvedLaunch l;
       const std::byte *entry = artifact.code().data() + kernel.codeOffset + kernel.entries[i];
       l.kernel = reinterpret_cast<kiln_kernel_fn_v1>(reinterpret_cast<uintptr_t>(entry));
@@ -258,13 +321,15 @@ private:
       l.parallel = l.grid > 1 && guessNanoseconds(double(launchFlops), double(launchBytes)) >= serialNanoseconds;
       out.launches.push_back(l);
     }
-    r.launchCount = uint32_t(out.launches.size()) - r.firstLaunch;
+    r.launchCount = uint32_t(out.launches.size()) - r.first;
     return Status();
   }
 
   const Artifact &artifact;
-  const Program &p;
-  const CompiledProgram &c;
+  const Program &program;
+  const CompiledProgram &compiled;
+  const Function &p;
+  const CompiledFunction &c;
   Instance &out;
   std::vector<bool> skipped;                // by step
   std::vector<bool> usedViews, usedBuffers; // by a port or a step that runs; of the others nothing is known
@@ -274,20 +339,53 @@ private:
 
 } // namespace
 
-Result<CompiledProgram> CompiledProgram::compile(const Program &p) {
-  CompiledProgram c;
-  c.symbolNames = p.symbolNames();
-  Status failure;
-  auto sizeOver = [&](const SizeExpr &expr, std::span<const std::string> symbols) {
+namespace {
+
+/// Compiles sizes over one list of symbols; the first failure is kept.
+class SizeCompilation {
+public:
+  explicit SizeCompilation(std::span<const std::string> symbols) : symbols(symbols) {}
+
+  CompiledSize operator()(const SizeExpr &expr) {
     Result<CompiledSize> compiled = CompiledSize::compile(expr, symbols);
     if (compiled.ok())
       return *std::move(compiled);
-    failure = compiled.status();
+    status = compiled.status();
     return CompiledSize();
-  };
-  auto size = [&](const SizeExpr &expr) { return sizeOver(expr, c.symbolNames); };
+  }
+  std::vector<CompiledSize> operator()(const std::vector<SizeExpr> &exprs) {
+    std::vector<CompiledSize> sizes;
+    for (const SizeExpr &expr : exprs)
+      sizes.push_back((*this)(expr));
+    return sizes;
+  }
+
+  Status status;
+
+private:
+  std::span<const std::string> symbols;
+};
+
+Result<std::vector<CompiledLaunch>> compileLaunches(const KernelInterface &interface) {
+  SizeCompilation size(interface.symbols);
+  std::vector<KernelOperand> operands = interface.operands();
+  std::vector<CompiledLaunch> launches;
+  for (const KernelInterface::Launch &launch : interface.launches) {
+    launches.push_back({size(launch.grid), size(launch.scratchBytes), size(launch.flops), size(launch.bytes), {}});
+    for (const KernelOperand &operand : launch.operands)
+      launches.back().operands.push_back(
+          uint32_t(std::lower_bound(operands.begin(), operands.end(), operand) - operands.begin()));
+  }
+  KILN_TRY(size.status);
+  return launches;
+}
+
+Result<CompiledFunction> compileFunction(const Program &program, const Function &p) {
+  CompiledFunction c;
+  c.symbolNames = p.symbolNames();
+  SizeCompilation size(c.symbolNames);
   for (const ProgramSymbol &s : p.symbols)
-    c.symbolValues.push_back(size(s.isBound() ? SizeExpr(0) : s.value));
+    c.symbolValues.push_back(size(s.isDefined() ? s.value : SizeExpr(0)));
   for (const Condition &check : p.checks)
     c.checks.push_back({size(check.lhs), size(check.rhs)});
   for (const Buffer &b : p.buffers)
@@ -295,47 +393,71 @@ Result<CompiledProgram> CompiledProgram::compile(const Program &p) {
   for (const View &v : p.views) {
     c.viewOffsets.push_back(size(v.offset));
     c.viewDims.emplace_back();
-    for (const SizeExpr &d : v.dims)
-      c.viewDims.back().push_back(size(d));
-  }
-  for (const Kernel &k : p.kernels) {
-    const KernelInterface &interface = k.interface;
-    std::vector<KernelOperand> operands = interface.operands();
-    std::vector<Launch> &launches = c.kernels.emplace_back();
-    for (const KernelInterface::Launch &launch : interface.launches) {
-      auto own = [&](const SizeExpr &expr) { return sizeOver(expr, interface.symbols); };
-      launches.push_back({own(launch.grid), own(launch.scratchBytes), own(launch.flops), own(launch.bytes), {}});
-      for (const KernelOperand &operand : launch.operands)
-        launches.back().operands.push_back(
-            uint32_t(std::lower_bound(operands.begin(), operands.end(), operand) - operands.begin()));
+    for (const SizeExpr &dim : v.dims) {
+      Result<CompiledSize> known = CompiledSize::compile(dim, c.symbolNames);
+      c.viewDims.back().push_back(known.ok() ? *known : v.open ? CompiledSize(-1) : size(dim));
     }
   }
+  c.live = liveIntervals(program, p);
+  int64_t moment = 0;
   for (const Step &step : p.steps) {
-    StepSizes &sizes = c.steps.emplace_back();
+    CompiledFunction::StepSizes &sizes = c.steps.emplace_back();
+    sizes.moment = moment++;
     for (const Condition &guard : step.guards)
       sizes.guards.push_back({size(guard.lhs), size(guard.rhs)});
+    auto call = [&](const Call &called) {
+      for (const SizeArgument &argument : called.sizes)
+        sizes.sizes.push_back(size(argument.value));
+    };
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
-      for (const SizeExpr &s : launch->sizes)
-        sizes.sizes.push_back(size(s));
-    } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
-      sizes.flops = size(call->flops);
-      sizes.bytes = size(call->bytes);
-      sizes.hostKernel = ref::find(call->callee);
+      sizes.sizes = size(launch->sizes);
+      moment += int64_t(program.kernels[launch->kernel].interface.launches.size()) - 1;
+    } else if (auto *host = std::get_if<HostCallStep>(&step.action)) {
+      sizes.flops = size(host->flops);
+      sizes.bytes = size(host->bytes);
+      sizes.hostKernel = ref::find(host->callee);
       if (!sizes.hostKernel)
-        return makeError(ErrorCode::E0606, "node \"", step.node, "\": this runtime has no operation '", call->callee,
+        return makeError(ErrorCode::E0606, "node \"", step.node, "\": this runtime has no operation '", host->callee,
                          "'");
+    } else if (auto *plain = std::get_if<CallStep>(&step.action)) {
+      call(plain->callee);
+    } else if (auto *branch = std::get_if<IfStep>(&step.action)) {
+      call(branch->then);
+      call(branch->otherwise);
+    } else if (auto *loop = std::get_if<LoopStep>(&step.action)) {
+      call(loop->body);
     }
   }
-  if (!failure.ok())
-    return failure;
-  c.live = liveIntervals(p);
+  KILN_TRY(size.status);
   return c;
 }
 
+} // namespace
+
+Result<CompiledProgram> CompiledProgram::compile(const Program &program) {
+  CompiledProgram compiled;
+  for (const Kernel &kernel : program.kernels) {
+    KILN_ASSIGN(std::vector<CompiledLaunch> launches, compileLaunches(kernel.interface));
+    compiled.kernels.push_back(std::move(launches));
+  }
+  for (const Function &function : program.functions) {
+    KILN_ASSIGN(CompiledFunction own, compileFunction(program, function));
+    compiled.functions.push_back(std::move(own));
+  }
+  return compiled;
+}
+
 Result<std::shared_ptr<const Instance>> Instance::build(const Artifact &artifact, const CompiledProgram &compiled,
-                                                        std::vector<int64_t> symbols) {
+                                                        FunctionId function, std::vector<int64_t> symbols) {
   auto instance = std::make_shared<Instance>();
+  instance->function = function;
   instance->symbols = std::move(symbols);
+  const Function &f = artifact.program().functions[function];
+  for (size_t k = 0; k < f.symbols.size(); ++k)
+    if (int32_t parameter = f.symbols[k].parameter; parameter >= 0) {
+      instance->parameters.resize(std::max(instance->parameters.size(), size_t(parameter) + 1));
+      instance->parameters[size_t(parameter)] = instance->symbols[k];
+    }
   KILN_TRY(Builder(artifact, compiled, *instance).run());
   return std::shared_ptr<const Instance>(std::move(instance));
 }

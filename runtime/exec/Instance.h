@@ -1,4 +1,4 @@
-// A program for one set of bound sizes: every dim, offset, grid and launch argument as a number.
+// A function for one set of bound sizes: every dim, offset, grid and launch argument as a number.
 // Built once per distinct sizes; an execution context adds the addresses.
 #pragma once
 
@@ -15,40 +15,48 @@
 
 namespace kiln {
 
-/// The program's size expressions, compiled over the indices of its symbols.
-struct CompiledProgram {
+/// A function's size expressions, compiled over the indices of its symbols.
+struct CompiledFunction {
   struct Sides { ///< of a Condition
     CompiledSize lhs, rhs;
   };
-  /// A launch of a kernel, over the symbols of its interface.
-  struct Launch {
-    CompiledSize grid, scratch, flops, bytes;
-    std::vector<uint32_t> operands; ///< positions in KernelInterface::operands()
-  };
   struct StepSizes {
     std::vector<Sides> guards;
-    std::vector<CompiledSize> sizes;  ///< LaunchStep::sizes
+    std::vector<CompiledSize> sizes;  ///< LaunchStep::sizes; Call::sizes, of both branches of an if
     CompiledSize flops, bytes;        ///< of a host call
     ref::Kernel hostKernel = nullptr; ///< of a host call; else null
+    int64_t moment = 0;               ///< the first one of the step (LiveInterval)
   };
   std::vector<std::string> symbolNames;
-  std::vector<CompiledSize> symbolValues; // of defined symbols; constant 0 for bound ones
+  std::vector<CompiledSize> symbolValues; // of defined symbols; constant 0 for others
   std::vector<Sides> checks;
   std::vector<CompiledSize> bufferBytes;
   std::vector<CompiledSize> viewOffsets;
   std::vector<std::vector<CompiledSize>> viewDims;
-  std::vector<std::vector<Launch>> kernels; // the launches of each kernel
   std::vector<StepSizes> steps;
   std::vector<LiveInterval> live; // of each buffer
+};
 
+/// A launch of a kernel, over the symbols of its interface.
+struct CompiledLaunch {
+  CompiledSize grid, scratch, flops, bytes;
+  std::vector<uint32_t> operands; ///< positions in KernelInterface::operands()
+};
+
+struct CompiledProgram {
+  std::vector<std::vector<CompiledLaunch>> kernels; ///< the launches of each kernel
+  std::vector<CompiledFunction> functions;
+
+  /// Every host operation must exist (E0606).
   static Result<CompiledProgram> compile(const Program &program);
 };
 
-/// Where the address of a view comes from.
+/// Where the address of a view comes from: a base that a frame knows, and an offset.
 struct Address {
-  enum class Base : uint8_t { Null, Arena, Constant, Input, Output } base = Base::Null;
-  uint32_t port = 0;  ///< of Input and Output
-  int64_t offset = 0; ///< from the base (of Constant: from the start of the weights)
+  /// Numbers of the bases: these, then the inputs, the outputs and the returned values of the function.
+  enum Base : uint32_t { Null, Arena, Constants, FirstPort };
+  uint32_t base = Null;
+  int64_t offset = 0;
 };
 
 /// One launch of a kernel, ready but for addresses.
@@ -64,16 +72,31 @@ struct ResolvedLaunch {
 
 /// One step, ready but for addresses. Which members count depends on `kind`.
 struct ResolvedStep {
-  enum class Kind : uint8_t { Launch, HostCall, Copy, Skipped } kind = Kind::Skipped;
-  uint32_t firstOperand = 0; ///< into Instance::operands; of a host call inputs come first; of launches all of theirs
-  uint32_t operandCount = 0;
-  uint32_t inputCount = 0;  ///< HostCall
-  uint32_t firstSize = 0;   ///< Launch: into Instance::sizes
-  uint32_t firstLaunch = 0; ///< Launch: into Instance::launches
+  enum class Kind : uint8_t { Launch, HostCall, Copy, Call, If, Loop, Skipped } kind = Kind::Skipped;
+  uint32_t firstOperand = 0; ///< into Instance::operands
+  uint32_t operandCount = 0; ///< inputs first: If: the condition; Loop: count, condition, initial values; then outputs
+  uint32_t inputCount = 0;   ///< HostCall, If, Loop
+  uint32_t firstSize = 0;    ///< Launch: into Instance::sizes
+  uint32_t first = 0;        ///< Launch: into Instance::launches; Call, If, Loop: into Instance::calls
   uint32_t launchCount = 0;
-  int64_t bytes = 0; ///< Copy
+  int64_t bytes = 0;    ///< Copy
+  int64_t frameTop = 0; ///< Call, If, Loop: bytes of the arena that are in use beside them
   ref::Kernel hostKernel = nullptr;
   const Attributes *attributes = nullptr; ///< HostCall
+};
+
+/// A plain size for a function: a value, or an element of an operand.
+struct ResolvedSize {
+  int64_t value = 0;
+  uint32_t operand = none; ///< into Instance::operands
+  int64_t element = 0;
+  static constexpr uint32_t none = UINT32_MAX;
+};
+
+struct ResolvedCall {
+  FunctionId function = 0;
+  uint32_t firstInput = 0, inputCount = 0; ///< into Instance::operands
+  uint32_t firstSize = 0, sizeCount = 0;   ///< into Instance::callSizes
 };
 
 /// An operand of a step.
@@ -82,26 +105,32 @@ struct ResolvedOperand {
   int64_t bufferOffset = 0; ///< from the start of `buffer`
   BufferId buffer = 0;
   DType dtype = DType::F32;
+  bool open = false;               ///< dims that are negative are those of the value that a step returned, or will
   uint32_t firstDim = 0, rank = 0; ///< into Instance::dims
 };
 
+/// A function for one set of sizes.
 struct Instance {
+  FunctionId function = 0;
   std::vector<int64_t> symbols;
-  std::vector<std::vector<int64_t>> inputDims, outputDims;
+  std::vector<std::vector<int64_t>> inputDims, outputDims; ///< of an open output: none
+  std::vector<int64_t> parameters;                         ///< the plain sizes it was called with
   int64_t arenaBytes = 0;
   int64_t scratchBytes = 0;        ///< the most that any launch wants per worker; a multiple of 64
-  std::vector<ResolvedStep> steps; ///< one per step of the program
+  std::vector<ResolvedStep> steps; ///< one per step of the function
   std::vector<ResolvedLaunch> launches;
+  std::vector<ResolvedCall> calls;
+  std::vector<ResolvedSize> callSizes;
   std::vector<ResolvedOperand> operands;
   std::vector<int64_t> sizes, dims;
-  std::vector<int64_t> bufferBytes; ///< of each buffer of the program
+  std::vector<int64_t> bufferBytes; ///< of each buffer of the function
   std::vector<double> flops, bytes; ///< work of each step
 
   std::span<const int64_t> dimsOf(const ResolvedOperand &o) const { return {dims.data() + o.firstDim, o.rank}; }
 
   /// Sizes that come out negative, overflow, or exceed their buffers are errors (E0308, E0517).
   static Result<std::shared_ptr<const Instance>> build(const Artifact &artifact, const CompiledProgram &compiled,
-                                                       std::vector<int64_t> symbols);
+                                                       FunctionId function, std::vector<int64_t> symbols);
 };
 
 } // namespace kiln

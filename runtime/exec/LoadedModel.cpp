@@ -6,151 +6,163 @@
 
 namespace kiln {
 
+namespace {
+
+/// Binds the symbols of a function from what it is called with.
+class Binder {
+public:
+  Binder(const Function &function, const CompiledFunction &compiled) : p(function), c(compiled) {}
+
+  Status inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const {
+    const Port &port = p.inputs[input];
+    return makeError(code, "input \"", port.name, "\": expected ", LoadedModel::describe(p, port), ", got ",
+                     printTensorType(given.dtype, given.dims), why.empty() ? "" : ": ", why);
+  }
+
+  Result<std::vector<int64_t>> bindSymbols(std::span<const InputShape> inputs, std::span<const int64_t> sizes) const {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const View &view = p.views[p.inputs[i].view];
+      if (inputs[i].dtype != view.dtype)
+        return inputMismatch(ErrorCode::E0503, i, inputs[i], "");
+      if (inputs[i].dims.size() != view.dims.size())
+        return inputMismatch(ErrorCode::E0504, i, inputs[i], "");
+      for (int64_t dim : inputs[i].dims)
+        if (dim < 0)
+          return inputMismatch(ErrorCode::E0505, i, inputs[i], "a dim is negative");
+      if (!byteCount(inputs[i].dtype, inputs[i].dims))
+        return inputMismatch(ErrorCode::E0505, i, inputs[i], "the size overflows");
+    }
+    std::vector<int64_t> values(p.symbols.size(), 0);
+    for (size_t k = 0; k < p.symbols.size(); ++k) {
+      const ProgramSymbol &s = p.symbols[k];
+      if (s.isBound()) {
+        values[k] = inputs[size_t(s.input)].dims[size_t(s.dim)];
+      } else if (s.parameter >= 0) {
+        values[k] = sizes[size_t(s.parameter)];
+      } else {
+        std::optional<int64_t> value = c.symbolValues[k].evaluate(values);
+        if (!value)
+          return makeError(ErrorCode::E0308, "size ", s.name, " = ", s.value.print(), " overflows or divides by zero");
+        values[k] = *value;
+      }
+      if (values[k] >= s.low && values[k] <= s.high)
+        continue;
+      std::string range = s.high == INT64_MAX ? "at least " + std::to_string(s.low)
+                                              : std::to_string(s.low) + ".." + std::to_string(s.high);
+      std::string why = s.name + " is " + std::to_string(values[k]) + ", allowed is " + range;
+      return s.isBound() ? inputMismatch(ErrorCode::E0507, size_t(s.input), inputs[size_t(s.input)], why)
+                         : Status(ErrorCode::E0507, "size " + why);
+    }
+    return values;
+  }
+
+  /// In the words of the signature where it names the sizes: `dim 0 of "a" is 2 (N) and dim 0 of "b" is 3 (K); they
+  /// must be equal`.
+  Status checkFailure(const Condition &check, std::optional<int64_t> lhs, std::optional<int64_t> rhs) const {
+    auto number = [](std::optional<int64_t> v) { return v ? std::to_string(*v) : std::string("no number"); };
+    auto describe = [&](const SizeExpr &size, std::optional<int64_t> value) {
+      if (std::optional<std::string> name = size.asSymbol())
+        for (const ProgramSymbol &s : p.symbols)
+          if (s.name == *name && s.isBound())
+            return "dim " + std::to_string(s.dim) + " of \"" + p.inputs[size_t(s.input)].name + "\" is " +
+                   number(value) + " (" + s.name + ")";
+      return "size " + size.print() + (size.isConstant() ? "" : " is " + number(value));
+    };
+    using Relation = Condition::Relation;
+    auto symmetric = [&](const std::string &extra) {
+      // A side that is a number is what the other one must be.
+      if (check.lhs.isConstant() || check.rhs.isConstant()) {
+        bool left = check.lhs.isConstant();
+        return describe(left ? check.rhs : check.lhs, left ? rhs : lhs) + "; it must be " + number(left ? lhs : rhs) +
+               (extra.empty() ? "" : " or 1");
+      }
+      return describe(check.lhs, lhs) + " and " + describe(check.rhs, rhs) + "; they must be equal" + extra;
+    };
+    switch (check.relation) {
+    case Relation::Equal: return makeError(ErrorCode::E0508, symmetric(""));
+    case Relation::Broadcast: return makeError(ErrorCode::E0508, symmetric(", or one of them 1"));
+    case Relation::AtMost:
+      return check.lhs.isConstant()
+                 ? makeError(ErrorCode::E0508, describe(check.rhs, rhs), "; it must be at least ", number(lhs))
+                 : makeError(ErrorCode::E0508, describe(check.lhs, lhs), "; it must be at most ", number(rhs));
+    case Relation::MultipleOf:
+      return makeError(ErrorCode::E0508, describe(check.lhs, lhs), "; it must be a multiple of ", number(rhs));
+    case Relation::NotEqual:
+    case Relation::Above: break;
+    }
+    return makeError(ErrorCode::E0508, describe(check.lhs, lhs), "; the model needs ", check.print());
+  }
+
+  Status checkInputs(std::span<const InputShape> inputs, std::span<const int64_t> symbols) const {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      ViewId view = p.inputs[i].view;
+      for (size_t d = 0; d < inputs[i].dims.size(); ++d) {
+        std::optional<int64_t> expected = c.viewDims[view][d].evaluate(symbols);
+        int64_t given = inputs[i].dims[d];
+        if (expected == given)
+          continue;
+        const SizeExpr &expr = p.views[view].dims[d];
+        std::string why = "dim " + std::to_string(d) + " is " + std::to_string(given);
+        if (expr.isConstant())
+          return inputMismatch(ErrorCode::E0505, i, inputs[i], why + ", expected " + expr.print());
+        std::string value = expected ? std::to_string(*expected) : "no number";
+        std::string binder;
+        if (std::optional<std::string> name = expr.asSymbol())
+          for (const ProgramSymbol &s : p.symbols)
+            if (s.name == *name && s.isBound())
+              binder = " by dim " + std::to_string(s.dim) + " of input \"" + p.inputs[size_t(s.input)].name + "\"";
+        return inputMismatch(ErrorCode::E0506, i, inputs[i],
+                             why + ", but " + expr.print() + " is bound to " + value + binder);
+      }
+    }
+    for (size_t k = 0; k < p.checks.size(); ++k) {
+      std::optional<int64_t> lhs = c.checks[k].lhs.evaluate(symbols), rhs = c.checks[k].rhs.evaluate(symbols);
+      if (!lhs || !rhs || !p.checks[k].holds(*lhs, *rhs))
+        return checkFailure(p.checks[k], lhs, rhs);
+    }
+    return Status();
+  }
+
+private:
+  const Function &p;
+  const CompiledFunction &c;
+};
+
+} // namespace
+
 Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(std::shared_ptr<const Artifact> artifact) {
   const Program &p = artifact->program();
   if (!p.kernels.empty() || p.target != "interpreter")
     KILN_TRY(checkHostRuns(p.target));
   std::shared_ptr<LoadedModel> model(new LoadedModel);
   KILN_ASSIGN(model->compiled, CompiledProgram::compile(p));
+  model->caches.resize(p.functions.size());
   model->theArtifact = std::move(artifact);
   return std::shared_ptr<const LoadedModel>(std::move(model));
 }
 
-int LoadedModel::findInput(std::string_view name) const {
-  const std::vector<Port> &ports = program().inputs;
+static int findPort(const std::vector<Port> &ports, std::string_view name) {
   auto it = std::find_if(ports.begin(), ports.end(), [&](const Port &port) { return port.name == name; });
   return it == ports.end() ? -1 : int(it - ports.begin());
 }
 
-int LoadedModel::findOutput(std::string_view name) const {
-  const std::vector<Port> &ports = program().outputs;
-  auto it = std::find_if(ports.begin(), ports.end(), [&](const Port &port) { return port.name == name; });
-  return it == ports.end() ? -1 : int(it - ports.begin());
-}
+int LoadedModel::findInput(std::string_view name) const { return findPort(program().entry().inputs, name); }
+int LoadedModel::findOutput(std::string_view name) const { return findPort(program().entry().outputs, name); }
 
-std::string LoadedModel::describe(const Port &port) const {
-  const View &view = program().views[port.view];
+std::string LoadedModel::describe(const Function &function, const Port &port) {
+  const View &view = function.views[port.view];
   return std::string(dtypeName(view.dtype)) + printSizes(view.dims);
 }
 
-Status LoadedModel::inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const {
-  const Port &port = program().inputs[input];
-  return makeError(code, "input \"", port.name, "\": expected ", describe(port), ", got ",
-                   printTensorType(given.dtype, given.dims), why.empty() ? "" : ": ", why);
-}
-
-Result<std::vector<int64_t>> LoadedModel::bindSymbols(std::span<const InputShape> inputs) const {
-  const Program &p = program();
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const View &view = p.views[p.inputs[i].view];
-    if (inputs[i].dtype != view.dtype)
-      return inputMismatch(ErrorCode::E0503, i, inputs[i], "");
-    if (inputs[i].dims.size() != view.dims.size())
-      return inputMismatch(ErrorCode::E0504, i, inputs[i], "");
-    for (int64_t dim : inputs[i].dims)
-      if (dim < 0)
-        return inputMismatch(ErrorCode::E0505, i, inputs[i], "a dim is negative");
-    if (!byteCount(inputs[i].dtype, inputs[i].dims))
-      return inputMismatch(ErrorCode::E0505, i, inputs[i], "the size overflows");
-  }
-  std::vector<int64_t> values(p.symbols.size(), 0);
-  for (size_t k = 0; k < p.symbols.size(); ++k) {
-    const ProgramSymbol &s = p.symbols[k];
-    if (s.isBound()) {
-      values[k] = inputs[size_t(s.input)].dims[size_t(s.dim)];
-    } else {
-      std::optional<int64_t> value = compiled.symbolValues[k].evaluate(values);
-      if (!value)
-        return makeError(ErrorCode::E0308, "size ", s.name, " = ", s.value.print(), " overflows or divides by zero");
-      values[k] = *value;
-    }
-    if (values[k] >= s.low && values[k] <= s.high)
-      continue;
-    std::string range = s.high == INT64_MAX ? "at least " + std::to_string(s.low)
-                                            : std::to_string(s.low) + ".." + std::to_string(s.high);
-    std::string why = s.name + " is " + std::to_string(values[k]) + ", allowed is " + range;
-    return s.isBound() ? inputMismatch(ErrorCode::E0507, size_t(s.input), inputs[size_t(s.input)], why)
-                       : Status(ErrorCode::E0507, "size " + why);
-  }
-  return values;
-}
-
-/// In the words of the signature where it names the sizes: `dim 0 of "a" is 2 (N) and dim 0 of "b" is 3 (K); they must
-/// be equal`.
-Status LoadedModel::checkFailure(const Condition &check, std::optional<int64_t> lhs, std::optional<int64_t> rhs) const {
-  const Program &p = program();
-  auto number = [](std::optional<int64_t> v) { return v ? std::to_string(*v) : std::string("no number"); };
-  auto describe = [&](const SizeExpr &size, std::optional<int64_t> value) {
-    if (std::optional<std::string> name = size.asSymbol())
-      for (const ProgramSymbol &s : p.symbols)
-        if (s.name == *name && s.isBound())
-          return "dim " + std::to_string(s.dim) + " of \"" + p.inputs[size_t(s.input)].name + "\" is " + number(value) +
-                 " (" + s.name + ")";
-    return "size " + size.print() + (size.isConstant() ? "" : " is " + number(value));
-  };
-  using Relation = Condition::Relation;
-  auto symmetric = [&](const std::string &extra) {
-    // A side that is a number is what the other one must be.
-    if (check.lhs.isConstant() || check.rhs.isConstant()) {
-      bool left = check.lhs.isConstant();
-      return describe(left ? check.rhs : check.lhs, left ? rhs : lhs) + "; it must be " + number(left ? lhs : rhs) +
-             (extra.empty() ? "" : " or 1");
-    }
-    return describe(check.lhs, lhs) + " and " + describe(check.rhs, rhs) + "; they must be equal" + extra;
-  };
-  switch (check.relation) {
-  case Relation::Equal: return makeError(ErrorCode::E0508, symmetric(""));
-  case Relation::Broadcast: return makeError(ErrorCode::E0508, symmetric(", or one of them 1"));
-  case Relation::AtMost:
-    return check.lhs.isConstant()
-               ? makeError(ErrorCode::E0508, describe(check.rhs, rhs), "; it must be at least ", number(lhs))
-               : makeError(ErrorCode::E0508, describe(check.lhs, lhs), "; it must be at most ", number(rhs));
-  case Relation::MultipleOf:
-    return makeError(ErrorCode::E0508, describe(check.lhs, lhs), "; it must be a multiple of ", number(rhs));
-  case Relation::NotEqual:
-  case Relation::Above: break;
-  }
-  return makeError(ErrorCode::E0508, describe(check.lhs, lhs), "; the model needs ", check.print());
-}
-
-Status LoadedModel::checkInputs(std::span<const InputShape> inputs, std::span<const int64_t> symbols) const {
-  const Program &p = program();
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    ViewId view = p.inputs[i].view;
-    for (size_t d = 0; d < inputs[i].dims.size(); ++d) {
-      std::optional<int64_t> expected = compiled.viewDims[view][d].evaluate(symbols);
-      int64_t given = inputs[i].dims[d];
-      if (expected == given)
-        continue;
-      const SizeExpr &expr = p.views[view].dims[d];
-      std::string why = "dim " + std::to_string(d) + " is " + std::to_string(given);
-      if (expr.isConstant())
-        return inputMismatch(ErrorCode::E0505, i, inputs[i], why + ", expected " + expr.print());
-      std::string value = expected ? std::to_string(*expected) : "no number";
-      std::string binder;
-      if (std::optional<std::string> name = expr.asSymbol())
-        for (const ProgramSymbol &s : p.symbols)
-          if (s.name == *name && s.isBound())
-            binder = " by dim " + std::to_string(s.dim) + " of input \"" + p.inputs[size_t(s.input)].name + "\"";
-      return inputMismatch(ErrorCode::E0506, i, inputs[i],
-                           why + ", but " + expr.print() + " is bound to " + value + binder);
-    }
-  }
-  for (size_t k = 0; k < p.checks.size(); ++k) {
-    std::optional<int64_t> lhs = compiled.checks[k].lhs.evaluate(symbols),
-                           rhs = compiled.checks[k].rhs.evaluate(symbols);
-    if (!lhs || !rhs || !p.checks[k].holds(*lhs, *rhs))
-      return checkFailure(p.checks[k], lhs, rhs);
-  }
-  return Status();
-}
-
-Result<std::shared_ptr<const Instance>> LoadedModel::bind(std::span<const InputShape> inputs) const {
-  const Program &p = program();
+Result<std::shared_ptr<const Instance>> LoadedModel::bind(FunctionId function, std::span<const InputShape> inputs,
+                                                          std::span<const int64_t> sizes, bool keep) const {
+  const Function &p = program().functions[function];
   if (inputs.size() != p.inputs.size())
     return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
-  KILN_ASSIGN(std::vector<int64_t> symbols, bindSymbols(inputs));
-  KILN_TRY(checkInputs(inputs, symbols));
+  Binder binder(p, compiled.functions[function]);
+  KILN_ASSIGN(std::vector<int64_t> symbols, binder.bindSymbols(inputs, sizes));
+  KILN_TRY(binder.checkInputs(inputs, symbols));
+  std::list<std::shared_ptr<const Instance>> &cache = caches[function];
   {
     std::lock_guard lock(mutex);
     for (auto it = cache.begin(); it != cache.end(); ++it)
@@ -160,7 +172,10 @@ Result<std::shared_ptr<const Instance>> LoadedModel::bind(std::span<const InputS
       }
   }
   // Built outside the lock: two threads may build the same one, which only costs time.
-  KILN_ASSIGN(std::shared_ptr<const Instance> instance, Instance::build(*theArtifact, compiled, std::move(symbols)));
+  KILN_ASSIGN(std::shared_ptr<const Instance> instance,
+              Instance::build(*theArtifact, compiled, function, std::move(symbols)));
+  if (!keep)
+    return instance;
   std::lock_guard lock(mutex);
   cache.push_front(instance);
   if (cache.size() > cachedInstances)

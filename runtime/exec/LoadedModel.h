@@ -1,5 +1,5 @@
 // A model ready to run: immutable and shared between threads. Holds the artifact and, for each set
-// of sizes that inputs were bound with, the program with all sizes worked out (an Instance), so
+// of sizes that a function was called with, the function with all sizes worked out (an Instance), so
 // that a warm run computes none.
 #pragma once
 
@@ -30,30 +30,27 @@ public:
   const Artifact &artifact() const { return *theArtifact; }
   const Program &program() const { return theArtifact->program(); }
 
-  /// Checks inputs against the signature (E0502 ... E0508, naming the input and what was expected)
-  /// and gives the program for their sizes, from a cache where possible. `inputs` in the
-  /// signature's order.
-  Result<std::shared_ptr<const Instance>> bind(std::span<const InputShape> inputs) const;
+  /// Checks inputs against the function's signature (E0502 ... E0508, naming the input and what was expected) and gives
+  /// the function for their sizes. `inputs` in the signature's order, `sizes` as Call::sizes. The instance is kept for
+  /// later calls if `keep`.
+  Result<std::shared_ptr<const Instance>> bind(FunctionId function, std::span<const InputShape> inputs,
+                                               std::span<const int64_t> sizes = {}, bool keep = true) const;
 
-  /// Index of the input or output of that name; -1 when there is none.
+  /// Index of the entry's input or output of that name; -1 when there is none.
   int findInput(std::string_view name) const;
   int findOutput(std::string_view name) const;
   /// "f32[N,3]"
-  std::string describe(const Port &port) const;
+  static std::string describe(const Function &function, const Port &port);
 
 private:
   LoadedModel() = default;
-  Result<std::vector<int64_t>> bindSymbols(std::span<const InputShape> inputs) const;
-  Status checkInputs(std::span<const InputShape> inputs, std::span<const int64_t> symbols) const;
-  Status checkFailure(const Condition &check, std::optional<int64_t> lhs, std::optional<int64_t> rhs) const;
-  Status inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const;
 
   std::shared_ptr<const Artifact> theArtifact;
   CompiledProgram compiled;
 
-  static constexpr size_t cachedInstances = 64;
+  static constexpr size_t cachedInstances = 64; ///< of each function
   mutable std::mutex mutex;
-  mutable std::list<std::shared_ptr<const Instance>> cache; // most recently used first
+  mutable std::vector<std::list<std::shared_ptr<const Instance>>> caches; // by function; most recently used first
 };
 
 } // namespace kiln

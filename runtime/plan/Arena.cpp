@@ -7,21 +7,21 @@
 
 namespace kiln {
 
-std::vector<LiveInterval> liveIntervals(const Program &program) {
+std::vector<LiveInterval> liveIntervals(const Program &program, const Function &function) {
   constexpr int64_t never = -1;
-  std::vector<LiveInterval> intervals(program.buffers.size(), {never, never});
+  std::vector<LiveInterval> intervals(function.buffers.size(), {never, never});
   int64_t moment = 0;
-  auto use = [&](ViewId view) {
+  auto use = [&](ViewId view, bool = false) {
     if (view == noView)
       return;
-    LiveInterval &interval = intervals[program.views[view].buffer];
+    LiveInterval &interval = intervals[function.views[view].buffer];
     interval.first = interval.first == never ? moment : interval.first;
     interval.last = moment;
   };
   std::vector<std::vector<KernelOperand>> kernelOperands;
   for (const Kernel &kernel : program.kernels)
     kernelOperands.push_back(kernel.interface.operands());
-  for (const Step &step : program.steps) {
+  for (const Step &step : function.steps) {
     auto *launch = std::get_if<LaunchStep>(&step.action);
     if (!launch) {
       step.forEachView(use);
@@ -40,30 +40,35 @@ std::vector<LiveInterval> liveIntervals(const Program &program) {
     }
   }
   for (LiveInterval &interval : intervals)
-    if (!program.sharesMemory)
+    if (!function.sharesMemory)
       interval = {0, std::max<int64_t>(moment - 1, 0)};
     else if (interval.first == never)
       interval = {0, 0};
   return intervals;
 }
 
-void assignArena(Program &program) {
-  std::vector<LiveInterval> live = liveIntervals(program);
+static void assignArena(const Program &program, Function &function) {
+  std::vector<LiveInterval> live = liveIntervals(program, function);
   std::vector<PackInterval> intervals;
   bool known = true;
-  for (size_t i = 0; i < program.buffers.size(); ++i)
-    if (const Buffer &buffer = program.buffers[i]; buffer.inArena()) {
+  for (size_t i = 0; i < function.buffers.size(); ++i)
+    if (const Buffer &buffer = function.buffers[i]; buffer.inArena()) {
       known &= buffer.bytes.isConstant();
       intervals.push_back({buffer.bytes.asConstant().value_or(0), live[i].first, live[i].last});
       if (live[i].last > live[i].first && plantedBug("arena-lifetime", intervals.back().bytes, 256, 84))
         --intervals.back().last;
     }
   Packing packing = known ? packOffsets(intervals) : Packing();
-  program.arenaBytes = known && packing.total >= 0 ? std::optional(packing.total) : std::nullopt;
+  function.arenaBytes = known && packing.total >= 0 ? std::optional(packing.total) : std::nullopt;
   size_t next = 0;
-  for (Buffer &buffer : program.buffers)
+  for (Buffer &buffer : function.buffers)
     if (buffer.inArena())
-      buffer.offset = program.arenaBytes ? std::optional(packing.offsets[next++]) : std::nullopt;
+      buffer.offset = function.arenaBytes ? std::optional(packing.offsets[next++]) : std::nullopt;
+}
+
+void assignArenas(Program &program) {
+  for (Function &function : program.functions)
+    assignArena(program, function);
 }
 
 } // namespace kiln

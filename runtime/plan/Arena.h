@@ -1,5 +1,5 @@
-// Where the buffers of a program's arena lie: when each is in use, and offsets for programs whose sizes are all known.
-// (Of others the runtime packs the same intervals once the sizes are bound.)
+// Where the buffers of a function's arena lie: when each is in use, and offsets for functions whose sizes are all
+// known. (Of others the runtime packs the same intervals once the sizes are bound.)
 #pragma once
 
 #include "runtime/plan/Program.h"
@@ -14,10 +14,11 @@ struct LiveInterval {
   int64_t first = 0, last = 0;
 };
 
-/// One for each buffer of the program.
-std::vector<LiveInterval> liveIntervals(const Program &program);
+/// One for each buffer of the function.
+std::vector<LiveInterval> liveIntervals(const Program &program, const Function &function);
 
-/// Sets Program::arenaBytes and the offsets of its buffers where all of their sizes are known, and removes them else.
-void assignArena(Program &program);
+/// For every function: sets arenaBytes and the offsets of its buffers where all of their sizes are known, and removes
+/// them else.
+void assignArenas(Program &program);
 
 } // namespace kiln

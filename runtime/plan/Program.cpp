@@ -12,12 +12,30 @@ template <typename... Parts> Status inconsistent(const Parts &...parts) {
   return makeError(ErrorCode::E0905, "plan: ", parts...);
 }
 
+Status checkConstantsAndKernels(const Program &p, uint64_t codeBytes) {
+  for (const Constant &c : p.constants)
+    if (c.dims.size() > maxRank || !byteCount(c.dtype, c.dims))
+      return inconsistent("constant '", c.name, "' has no valid size");
+  for (const Kernel &k : p.kernels) {
+    if (k.codeOffset > codeBytes || k.codeBytes > codeBytes - k.codeOffset ||
+        k.codeOffset % uint64_t(bufferAlignment) != 0)
+      return inconsistent("kernel code lies outside the code section");
+    KILN_TRY(k.interface.verify());
+    if (k.entries.size() != k.interface.launches.size())
+      return inconsistent("kernel has ", k.entries.size(), " entries for ", k.interface.launches.size(), " launches");
+    for (uint64_t entry : k.entries)
+      if (entry >= k.codeBytes)
+        return inconsistent("kernel entry lies outside its code");
+  }
+  return Status();
+}
+
+/// Of one function.
 class Checker {
 public:
-  Checker(const Program &p, uint64_t codeBytes) : p(p), codeBytes(codeBytes) {}
+  Checker(const Program &program, FunctionId id) : program(program), id(id), p(program.functions[id]) {}
 
   Status run() {
-    KILN_TRY(checkConstantsAndKernels());
     KILN_TRY(checkIndices());
     KILN_TRY(checkSymbols());
     KILN_TRY(checkBuffers());
@@ -30,41 +48,23 @@ public:
   }
 
 private:
-  Status checkConstantsAndKernels() {
-    for (const Constant &c : p.constants)
-      if (c.dims.size() > maxRank || !byteCount(c.dtype, c.dims))
-        return inconsistent("constant '", c.name, "' has no valid size");
-    for (const Kernel &k : p.kernels) {
-      if (k.codeOffset > codeBytes || k.codeBytes > codeBytes - k.codeOffset ||
-          k.codeOffset % uint64_t(bufferAlignment) != 0)
-        return inconsistent("kernel code lies outside the code section");
-      KILN_TRY(k.interface.verify());
-      if (k.entries.size() != k.interface.launches.size())
-        return inconsistent("kernel has ", k.entries.size(), " entries for ", k.interface.launches.size(), " launches");
-      for (uint64_t entry : k.entries)
-        if (entry >= k.codeBytes)
-          return inconsistent("kernel entry lies outside its code");
-    }
-    return Status();
-  }
-
   /// References between the tables, so that everything after may follow them.
   Status checkIndices() {
     for (const View &v : p.views)
       if (v.buffer >= p.buffers.size() || v.dims.size() > maxRank)
         return inconsistent("view refers to a buffer that does not exist");
+    size_t returned = 0;
+    for (const Buffer &b : p.buffers)
+      returned += b.place == Buffer::Place::Returned;
     for (const Buffer &b : p.buffers) {
       size_t limit = b.place == Buffer::Place::Input      ? p.inputs.size()
                      : b.place == Buffer::Place::Output   ? p.outputs.size()
-                     : b.place == Buffer::Place::Constant ? p.constants.size()
+                     : b.place == Buffer::Place::Constant ? program.constants.size()
+                     : b.place == Buffer::Place::Returned ? returned
                                                           : SIZE_MAX;
       if (b.index >= limit)
         return inconsistent("buffer refers to an input, output or constant that does not exist");
     }
-    for (const auto *ports : {&p.inputs, &p.outputs})
-      for (const Port &port : *ports)
-        if (port.view >= p.views.size())
-          return inconsistent("'", port.name, "' refers to a view that does not exist");
     return Status();
   }
 
@@ -76,13 +76,17 @@ private:
         if (size_t(s.input) >= p.inputs.size() || s.dim < 0 ||
             size_t(s.dim) >= p.views[p.inputs[size_t(s.input)].view].dims.size())
           return inconsistent("symbol '", s.name, "' is bound to a dim that does not exist");
-      } else {
+      } else if (s.isDefined()) {
         KILN_TRY(checkSize(s.value));
+      } else if (!parameters.insert(s.parameter).second) {
+        return inconsistent("symbol '", s.name, "' is handed over twice");
       }
       if (s.low > s.high)
         return inconsistent("symbol '", s.name, "' has an empty range");
       defined.insert(s.name);
     }
+    if (!parameters.empty() && (*parameters.begin() != 0 || size_t(*parameters.rbegin()) + 1 != parameters.size()))
+      return inconsistent("a size that is handed over has no symbol");
     for (const Condition &c : p.checks) {
       KILN_TRY(checkSize(c.lhs));
       KILN_TRY(checkSize(c.rhs));
@@ -131,6 +135,13 @@ private:
 
   Status checkViews() {
     for (const View &v : p.views) {
+      const Buffer &b = p.buffers[v.buffer];
+      if (v.open != (b.place == Buffer::Place::Returned) && !(v.open && b.place == Buffer::Place::Output))
+        return inconsistent("view has dims that are not known, or its buffer has none");
+      if (v.open && !v.offset.isConstant(0))
+        return inconsistent("view of unknown dims begins inside its buffer");
+      if (v.open)
+        continue;
       KILN_TRY(checkCount(v.offset));
       bool isStatic = v.offset.isConstant();
       std::vector<int64_t> dims;
@@ -139,17 +150,13 @@ private:
         isStatic &= d.isConstant();
         dims.push_back(d.isConstant() ? d.constant() : 0);
       }
-      const Buffer &b = p.buffers[v.buffer];
-      if (!isStatic) {
-        if (b.place == Buffer::Place::Constant)
-          return inconsistent("view of a constant has an unknown size");
-        continue;
-      }
+      if (!isStatic)
+        continue; // whether it fits is known once sizes are bound
       std::optional<int64_t> bytes = byteCount(v.dtype, dims), limit;
       if (!bytes || v.offset.constant() % dtypeBytes(v.dtype) != 0)
         return inconsistent("view has an impossible size or offset");
       if (b.place == Buffer::Place::Constant)
-        limit = byteCount(p.constants[b.index].dtype, p.constants[b.index].dims);
+        limit = byteCount(program.constants[b.index].dtype, program.constants[b.index].dims);
       else if (b.inArena())
         limit = b.bytes.asConstant();
       if (limit && (v.offset.constant() > *limit || *bytes > *limit - v.offset.constant()))
@@ -171,13 +178,95 @@ private:
     return Status();
   }
 
-  Status checkOperand(uint32_t step, ViewId view, bool written) {
+  Status checkOperand(uint32_t step, ViewId view, bool written, bool mayBeOpen = false) {
     if (view >= p.views.size())
       return inconsistent("step ", step, " refers to a view that does not exist");
     const Buffer &b = p.buffers[p.views[view].buffer];
     if (written && (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant))
       return inconsistent("step ", step, " ('", p.steps[step].node, "') writes read-only memory");
+    if (p.views[view].open && !mayBeOpen)
+      return inconsistent("step ", step, " ('", p.steps[step].node, "') needs dims that are not known");
     return Status();
+  }
+
+  /// A tensor without dims of that type.
+  Status checkScalar(uint32_t step, ViewId view, DType dtype) {
+    KILN_TRY(checkOperand(step, view, false));
+    if (p.views[view].dtype != dtype || !p.views[view].dims.empty())
+      return inconsistent("step ", step, " wants a ", dtypeName(dtype), "[]");
+    return Status();
+  }
+
+  /// `before` inputs of the function and all but the outputs counted in `after` are the step's own business.
+  Status checkCall(uint32_t step, const Call &call, size_t before, size_t outputs) {
+    if (call.function <= id || call.function >= program.functions.size())
+      return inconsistent("step ", step, " calls a function that does not exist or stands before its own");
+    const Function &callee = program.functions[call.function];
+    if (callee.inputs.size() != before + call.inputs.size() || callee.outputs.size() != outputs)
+      return inconsistent("step ", step, " does not call function '", callee.name, "' as it is declared");
+    for (size_t i = 0; i < call.inputs.size(); ++i) {
+      KILN_TRY(checkOperand(step, call.inputs[i], false, true));
+      KILN_TRY(checkPassed(step, call.inputs[i], callee, callee.inputs[before + i]));
+    }
+    size_t parameters = 0;
+    for (const ProgramSymbol &symbol : callee.symbols)
+      parameters += symbol.parameter >= 0;
+    if (call.sizes.size() != parameters)
+      return inconsistent("step ", step, " hands over ", call.sizes.size(), " sizes, function '", callee.name,
+                          "' takes ", parameters);
+    for (const SizeArgument &size : call.sizes) {
+      if (size.view == noView) {
+        KILN_TRY(checkSize(size.value));
+        continue;
+      }
+      KILN_TRY(checkOperand(step, size.view, false, true));
+      DType dtype = p.views[size.view].dtype;
+      if ((dtype != DType::I64 && dtype != DType::I32) || size.element < 0)
+        return inconsistent("step ", step, " takes a size from something that is no integer");
+    }
+    return Status();
+  }
+
+  /// A view for a port of another function: of its type and rank.
+  Status checkPassed(uint32_t step, ViewId view, const Function &callee, const Port &port, size_t extraDims = 0) {
+    const View &own = p.views[view], &theirs = callee.views[port.view];
+    if (own.dtype != theirs.dtype || own.dims.size() != theirs.dims.size() + extraDims)
+      return inconsistent("step ", step, " hands '", port.name, "' of function '", callee.name, "' another type");
+    return Status();
+  }
+
+  Status checkOutputs(uint32_t step, const Call &call, std::span<const ViewId> outputs, size_t skipped,
+                      size_t carried) {
+    const Function &callee = program.functions[call.function];
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      KILN_TRY(checkOperand(step, outputs[i], true, true));
+      KILN_TRY(checkPassed(step, outputs[i], callee, callee.outputs[skipped + i], i >= carried ? 1 : 0));
+    }
+    return Status();
+  }
+
+  Status checkLoop(uint32_t index, const LoopStep &loop) {
+    size_t carried = loop.initial.size();
+    if (loop.outputs.size() < carried)
+      return inconsistent("step ", index, " carries more values than it has outputs");
+    KILN_TRY(checkCall(index, loop.body, 2 + carried, 1 + loop.outputs.size()));
+    const Function &body = program.functions[loop.body.function];
+    auto isScalar = [&](const Port &port, DType dtype) {
+      return body.views[port.view].dtype == dtype && body.views[port.view].dims.empty();
+    };
+    if (!isScalar(body.inputs[0], DType::I64) || !isScalar(body.inputs[1], DType::Bool) ||
+        !isScalar(body.outputs[0], DType::Bool))
+      return inconsistent("step ", index, " calls a function that is no loop's body");
+    if (loop.count != noView)
+      KILN_TRY(checkScalar(index, loop.count, DType::I64));
+    if (loop.condition != noView)
+      KILN_TRY(checkScalar(index, loop.condition, DType::Bool));
+    for (size_t i = 0; i < carried; ++i) {
+      KILN_TRY(checkOperand(index, loop.initial[i], false, true));
+      KILN_TRY(checkPassed(index, loop.initial[i], body, body.inputs[2 + i]));
+      KILN_TRY(checkPassed(index, loop.initial[i], body, body.outputs[1 + i]));
+    }
+    return checkOutputs(index, loop.body, loop.outputs, 1, carried);
   }
 
   Status checkStep(uint32_t index) {
@@ -187,9 +276,9 @@ private:
       KILN_TRY(checkSize(guard.rhs));
     }
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
-      if (launch->kernel >= p.kernels.size())
+      if (launch->kernel >= program.kernels.size())
         return inconsistent("step ", index, " launches a kernel that does not exist");
-      const KernelInterface &interface = p.kernels[launch->kernel].interface;
+      const KernelInterface &interface = program.kernels[launch->kernel].interface;
       std::vector<KernelOperand> operands = interface.operands();
       if (launch->operands.size() != operands.size() || launch->sizes.size() != interface.symbols.size())
         return inconsistent("step ", index, " does not call its kernel as its interface says");
@@ -202,37 +291,83 @@ private:
     if (auto *call = std::get_if<HostCallStep>(&step.action)) {
       KILN_TRY(checkCount(call->flops));
       KILN_TRY(checkCount(call->bytes));
+      bool returns = std::any_of(call->outputs.begin(), call->outputs.end(),
+                                 [&](ViewId view) { return view < p.views.size() && p.views[view].open; });
       for (ViewId view : call->inputs)
         if (view != noView)
-          KILN_TRY(checkOperand(index, view, false));
+          KILN_TRY(checkOperand(index, view, false, returns));
       for (ViewId view : call->outputs)
-        KILN_TRY(checkOperand(index, view, true));
+        KILN_TRY(checkOperand(index, view, true, returns));
       return Status();
     }
+    if (auto *call = std::get_if<CallStep>(&step.action)) {
+      KILN_TRY(checkCall(index, call->callee, 0, call->outputs.size()));
+      return checkOutputs(index, call->callee, call->outputs, 0, SIZE_MAX);
+    }
+    if (auto *branch = std::get_if<IfStep>(&step.action)) {
+      KILN_TRY(checkScalar(index, branch->condition, DType::Bool));
+      for (const Call *call : {&branch->then, &branch->otherwise}) {
+        KILN_TRY(checkCall(index, *call, 0, branch->outputs.size()));
+        KILN_TRY(checkOutputs(index, *call, branch->outputs, 0, SIZE_MAX));
+      }
+      return Status();
+    }
+    if (auto *loop = std::get_if<LoopStep>(&step.action))
+      return checkLoop(index, *loop);
     const CopyStep &copy = std::get<CopyStep>(step.action);
     KILN_TRY(checkOperand(index, copy.source, false));
     return checkOperand(index, copy.target, true);
   }
 
-  const Program &p;
-  uint64_t codeBytes;
+  const Program &program;
+  FunctionId id;
+  const Function &p;
   std::set<std::string> defined;
+  std::set<int32_t> parameters;
 };
 
 } // namespace
 
 SizeExpr View::bytes() const { return SizeExpr::product(dims) * SizeExpr(dtypeBytes(dtype)); }
 
-std::vector<std::string> Program::symbolNames() const {
+std::vector<std::string> Function::symbolNames() const {
   std::vector<std::string> names;
   for (const ProgramSymbol &s : symbols)
     names.push_back(s.name);
   return names;
 }
 
-Status checkProgram(const Program &program, uint64_t codeBytes) { return Checker(program, codeBytes).run(); }
+size_t Program::firstStep(FunctionId function) const {
+  size_t first = 0;
+  for (FunctionId f = 0; f < function; ++f)
+    first += functions[f].steps.size();
+  return first;
+}
 
-StepWork workOf(const Program &program, const Step &step) {
+Status checkProgram(const Program &program, uint64_t codeBytes) {
+  KILN_TRY(checkConstantsAndKernels(program, codeBytes));
+  // References between functions, so that every function's check may follow them.
+  for (const Function &f : program.functions)
+    for (const auto *ports : {&f.inputs, &f.outputs})
+      for (const Port &port : *ports)
+        if (port.view >= f.views.size())
+          return inconsistent("'", port.name, "' refers to a view that does not exist");
+  if (program.entries.empty())
+    return inconsistent("there is no entry");
+  std::set<std::string> names;
+  for (const Entry &entry : program.entries)
+    if (entry.function >= program.functions.size() || !names.insert(entry.name).second)
+      return inconsistent("entry '", entry.name, "' exists twice, or its function does not");
+  for (FunctionId f = 0; f < program.functions.size(); ++f)
+    KILN_TRY(Checker(program, f).run());
+  for (const Entry &entry : program.entries)
+    for (const ProgramSymbol &symbol : program.functions[entry.function].symbols)
+      if (symbol.parameter >= 0)
+        return inconsistent("entry '", entry.name, "' takes plain sizes");
+  return Status();
+}
+
+StepWork workOf(const Program &program, const Function &function, const Step &step) {
   if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
     const KernelInterface &interface = program.kernels[launch->kernel].interface;
     std::map<std::string, SizeExpr> sizes;
@@ -242,12 +377,15 @@ StepWork workOf(const Program &program, const Step &step) {
   }
   if (auto *call = std::get_if<HostCallStep>(&step.action))
     return {call->flops, call->bytes};
-  return {0, SizeExpr(2) * program.views[std::get<CopyStep>(step.action).source].bytes()};
+  if (auto *copy = std::get_if<CopyStep>(&step.action))
+    return {0, SizeExpr(2) * function.views[copy->source].bytes()};
+  return {0, 0};
 }
 
-Result<WorkCount> countWork(const Program &program, const std::map<std::string, int64_t> &symbols) {
+Result<WorkCount> countWork(const Program &program, const Function &function,
+                            const std::map<std::string, int64_t> &symbols) {
   WorkCount work;
-  for (const Step &step : program.steps) {
+  for (const Step &step : function.steps) {
     bool runs = true;
     for (const Condition &guard : step.guards) {
       KILN_ASSIGN(int64_t lhs, guard.lhs.evaluate(symbols));
@@ -256,7 +394,7 @@ Result<WorkCount> countWork(const Program &program, const std::map<std::string, 
     }
     if (!runs)
       continue;
-    StepWork size = workOf(program, step);
+    StepWork size = workOf(program, function, step);
     KILN_ASSIGN(int64_t flops, size.flops.evaluate(symbols));
     KILN_ASSIGN(int64_t bytes, size.bytes.evaluate(symbols));
     work.flops += double(flops);

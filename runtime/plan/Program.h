@@ -2,6 +2,11 @@
 // artifact stores and what the executor runs. Plain data; checkProgram states what holds for every
 // program that may be written or run.
 //
+// A program is a module of functions over shared constants and kernels. Every size of a function is known when it is
+// called: an expression over its symbols, which are bound from the dims of its inputs or handed over as plain sizes.
+// What is only known later (a branch's result, a size from data) is the business of another function, which a step
+// calls once it is known: so call, if, loop and sizes from data are one concept.
+//
 // Memory is named in two levels. A Buffer is a place with a size: an input, an output, a constant
 // or a part of the arena. A View is a typed window into a buffer; steps name views. Reshapes,
 // in-place updates and parts of a concatenation are further views of the same buffer, so they need
@@ -21,28 +26,32 @@
 
 namespace kiln {
 
-/// Indices into the vectors of Program.
+/// Indices into the vectors of Function and Program.
 using ViewId = uint32_t;
 using BufferId = uint32_t;
 using KernelId = uint32_t;
+using FunctionId = uint32_t;
 /// Most dims of a view.
 inline constexpr size_t maxRank = 64;
 /// An absent optional operand.
 inline constexpr ViewId noView = UINT32_MAX;
 
-/// A named size. In order of evaluation: a symbol is bound from an input's dim, or defined over
-/// earlier symbols.
+/// A named size. In order of evaluation: a symbol is bound from an input's dim or handed over by the caller, or defined
+/// over earlier symbols.
 struct ProgramSymbol {
   std::string name;
   /// Bound: the input's index and the dim; several inputs may carry the symbol in their dims, all
   /// are compared when bound.
   int32_t input = -1, dim = -1;
-  /// Defined, when not bound.
+  /// Handed over: the index into Call::sizes.
+  int32_t parameter = -1;
+  /// Defined, when neither.
   SizeExpr value;
   /// Inclusive range, checked.
   int64_t low = 0, high = INT64_MAX;
 
   bool isBound() const { return input >= 0; }
+  bool isDefined() const { return input < 0 && parameter < 0; }
 };
 
 /// A relation between bound sizes: a check, which must hold or the run is refused, or the guard of a step.
@@ -75,11 +84,12 @@ struct Condition {
 
 struct Buffer {
   enum class Place : uint8_t {
-    Input,    ///< bound by the caller; read-only; `index` into inputs
-    Output,   ///< bound by the caller or allocated; `index` into outputs
-    Constant, ///< in the weights section; read-only; `index` into constants
-    Arena,    ///< intermediate result, packed with others by live interval
-    Workspace ///< like Arena; used within the launches of one kernel call
+    Input,     ///< bound by the caller; read-only; `index` into inputs
+    Output,    ///< bound by the caller or allocated; `index` into outputs
+    Constant,  ///< in the weights section; read-only; `index` into constants
+    Arena,     ///< intermediate result, packed with others by live interval
+    Workspace, ///< like Arena; used within the launches of one kernel call
+    Returned   ///< made by the step that computes it, of dims that only the step knows
   };
   Place place = Place::Arena;
   uint32_t index = 0;
@@ -98,12 +108,15 @@ struct View {
   SizeExpr offset; ///< bytes
   DType dtype = DType::F32;
   std::vector<SizeExpr> dims;
+  /// The dims are not known in this function: of a Returned buffer, or of an output that a called function makes. They
+  /// are names for people then. Only calls and host calls that return their outputs take or make such a view.
+  bool open = false;
 
   /// Bytes the view covers.
   SizeExpr bytes() const;
 };
 
-/// An input or output of the model's signature; its view shows the whole of its buffer.
+/// An input or output of a function; its view shows the whole of its buffer.
 struct Port {
   std::string name;
   ViewId view = 0;
@@ -149,45 +162,67 @@ struct CopyStep {
   ViewId source = 0, target = 0; ///< of equal byte counts
 };
 
+/// A plain size for a function: an expression over the caller's symbols, or an element of an integer tensor, read when
+/// the step runs.
+struct SizeArgument {
+  SizeExpr value;
+  ViewId view = noView; ///< when set: element `element` of it
+  int64_t element = 0;
+};
+
+/// A function with what the caller hands over.
+struct Call {
+  FunctionId function = 0; ///< a later one than the caller, so no function calls itself
+  std::vector<ViewId> inputs;
+  std::vector<SizeArgument> sizes; ///< ProgramSymbol::parameter
+};
+
+/// Calls a function. An output is computed in the memory of its view where the dims are known here, else the function
+/// makes it.
+struct CallStep {
+  Call callee;
+  std::vector<ViewId> outputs;
+};
+
+/// Calls one of two functions with equal outputs.
+struct IfStep {
+  ViewId condition = 0; ///< bool[]
+  Call then, otherwise;
+  std::vector<ViewId> outputs;
+};
+
+/// Calls a function again and again, as ONNX's Loop does. Its inputs are the iteration's number (i64[]), the condition
+/// (bool[]), the carried values and Call::inputs; its outputs the next condition, the carried values and the scanned
+/// values. The step's outputs are the last carried values and the scanned values, stacked along a new first dim.
+struct LoopStep {
+  Call body;
+  ViewId count = noView;     ///< i64[]: the most iterations; without it no limit
+  ViewId condition = noView; ///< bool[]: whether there is a first iteration; without it there is
+  std::vector<ViewId> initial;
+  std::vector<ViewId> outputs;
+};
+
 struct Step {
-  std::variant<LaunchStep, HostCallStep, CopyStep> action;
+  std::variant<LaunchStep, HostCallStep, CopyStep, CallStep, IfStep, LoopStep> action;
   std::string node; ///< name of the model node (of the main one of a fused kernel); for errors and profiles
   /// The step runs only for sizes that satisfy all of these. A launch site with variants (M == 1, M
   /// mod 8 == 0, any) is a run of steps whose guards exclude each other; which ones run is decided
   /// once per distinct sizes.
   std::vector<Condition> guards;
 
-  /// Calls `use` with every view that the step reads or writes; noView for absent operands.
-  template <typename Use> void forEachView(Use use) const {
-    if (auto *launch = std::get_if<LaunchStep>(&action)) {
-      for (ViewId id : launch->operands)
-        use(id);
-    } else if (auto *call = std::get_if<HostCallStep>(&action)) {
-      for (ViewId id : call->inputs)
-        use(id);
-      for (ViewId id : call->outputs)
-        use(id);
-    } else {
-      const CopyStep &copy = std::get<CopyStep>(action);
-      use(copy.source);
-      use(copy.target);
-    }
-  }
+  /// Calls `use(view, written)` with every view that the step reads or writes; noView for absent operands. Operands of
+  /// a launch count as written; which of them are, the kernel's interface says.
+  template <typename Use> void forEachView(Use use) const;
 };
 
-struct Program {
-  std::string name;      ///< of the entry
-  std::string producer;  ///< compiler and its version, for people
-  std::string target;    ///< "x86-64-v3" ..., or "interpreter" for programs without code
-  std::string precision; ///< "default", "strict", "fast"
-
+/// A part of the program with symbols, buffers and steps of its own.
+struct Function {
+  std::string name;
   std::vector<ProgramSymbol> symbols;
   std::vector<Condition> checks;
   std::vector<Buffer> buffers;
   std::vector<View> views;
   std::vector<Port> inputs, outputs;
-  std::vector<Constant> constants;
-  std::vector<Kernel> kernels;
   std::vector<Step> steps;
   /// Whether buffers that are never in use together may share bytes of the arena.
   bool sharesMemory = true;
@@ -197,27 +232,87 @@ struct Program {
   std::vector<std::string> symbolNames() const;
 };
 
+/// A function that the host may run, under a name.
+struct Entry {
+  std::string name;
+  FunctionId function = 0;
+};
+
+struct Program {
+  std::string producer;  ///< compiler and its version, for people
+  std::string target;    ///< "x86-64-v3" ..., or "interpreter" for programs without code
+  std::string precision; ///< "default", "strict", "fast"
+
+  std::vector<Constant> constants;
+  std::vector<Kernel> kernels;
+  std::vector<Function> functions;
+  std::vector<Entry> entries; ///< at least one
+
+  const Function &entry(size_t index = 0) const { return functions[entries[index].function]; }
+  /// Steps of all functions before `function`: where its own begin in a list of all steps.
+  size_t firstStep(FunctionId function) const;
+};
+
 /// Everything the executor relies on: indices in range, symbols defined before use, arena offsets
 /// within the arena, views of static size within their buffers, read-only buffers not written.
 /// `codeBytes` is the size of the code section.
 Status checkProgram(const Program &program, uint64_t codeBytes);
 
-/// Work of a step, over the program's symbols: floating-point operations and least memory traffic.
+/// Work of a step, over its function's symbols: floating-point operations and least memory traffic. That of a call is
+/// its function's.
 struct StepWork {
   SizeExpr flops, bytes;
 };
-StepWork workOf(const Program &program, const Step &step);
+StepWork workOf(const Program &program, const Function &function, const Step &step);
 
-/// Work of the program for the given symbol values, and the part of it that runs in generated code.
+/// Work of a function for the given symbol values, without that of functions it calls, and the part of it that runs in
+/// generated code.
 struct WorkCount {
   double flops = 0, generatedFlops = 0;
   double bytes = 0, generatedBytes = 0;
   /// 1 for a program without floating-point work.
   double generatedShare() const { return flops > 0 ? generatedFlops / flops : 1; }
 };
-Result<WorkCount> countWork(const Program &program, const std::map<std::string, int64_t> &symbols);
+Result<WorkCount> countWork(const Program &program, const Function &function,
+                            const std::map<std::string, int64_t> &symbols);
 
 /// The program as text, for people (kiln inspect).
 std::string printProgram(const Program &program);
+
+template <typename Use> void Step::forEachView(Use use) const {
+  auto all = [&](const std::vector<ViewId> &views, bool written) {
+    for (ViewId id : views)
+      use(id, written);
+  };
+  auto call = [&](const Call &c) {
+    all(c.inputs, false);
+    for (const SizeArgument &size : c.sizes)
+      use(size.view, false);
+  };
+  if (auto *launch = std::get_if<LaunchStep>(&action)) {
+    all(launch->operands, true);
+  } else if (auto *host = std::get_if<HostCallStep>(&action)) {
+    all(host->inputs, false);
+    all(host->outputs, true);
+  } else if (auto *copy = std::get_if<CopyStep>(&action)) {
+    use(copy->source, false);
+    use(copy->target, true);
+  } else if (auto *step = std::get_if<CallStep>(&action)) {
+    call(step->callee);
+    all(step->outputs, true);
+  } else if (auto *branch = std::get_if<IfStep>(&action)) {
+    use(branch->condition, false);
+    call(branch->then);
+    call(branch->otherwise);
+    all(branch->outputs, true);
+  } else {
+    const LoopStep &loop = std::get<LoopStep>(action);
+    use(loop.count, false);
+    use(loop.condition, false);
+    all(loop.initial, false);
+    call(loop.body);
+    all(loop.outputs, true);
+  }
+}
 
 } // namespace kiln

@@ -5,15 +5,13 @@
 namespace kiln {
 namespace {
 
+/// Of one function.
 class Printer {
 public:
-  explicit Printer(const Program &p) : p(p) {}
+  Printer(std::ostream &os, const Program &program, FunctionId id)
+      : os(os), program(program), p(program.functions[id]), firstStep(program.firstStep(id)) {}
 
-  std::string run() {
-    os << "program " << printAttribute(p.name) << " for " << p.target << ", precision " << p.precision;
-    if (!p.producer.empty())
-      os << ", by " << p.producer;
-    os << "\n";
+  void run() {
     for (const ProgramSymbol &s : p.symbols)
       printSymbol(s);
     for (const Condition &check : p.checks)
@@ -23,14 +21,8 @@ public:
     for (const Port &port : p.outputs)
       os << "output " << printAttribute(port.name) << " " << type(port.view) << "\n";
     printMemory();
-    for (size_t i = 0; i < p.kernels.size(); ++i) {
-      const Kernel &k = p.kernels[i];
-      os << "kernel @" << i << " " << k.family << " " << k.config << " " << k.codeBytes << " bytes: " << k.problem
-         << "\n  " << k.interface.print() << "\n";
-    }
     for (size_t i = 0; i < p.steps.size(); ++i)
       printStep(i);
-    return std::move(os).str();
   }
 
 private:
@@ -38,6 +30,8 @@ private:
     os << "symbol " << s.name << " = ";
     if (s.isBound())
       os << "dim " << s.dim << " of " << printAttribute(p.inputs[size_t(s.input)].name);
+    else if (s.parameter >= 0)
+      os << "size " << s.parameter << " of the call";
     else
       os << s.value.print();
     if (s.low != 0 || s.high != INT64_MAX) {
@@ -49,19 +43,11 @@ private:
   }
 
   void printMemory() {
-    int64_t weights = 0;
-    for (const Constant &c : p.constants) {
-      int64_t count = dtypeBytes(c.dtype);
-      for (int64_t d : c.dims)
-        count *= d;
-      weights += count;
-    }
-    os << "constants " << p.constants.size() << ", " << weights << " bytes\n";
     if (p.arenaBytes)
       os << "arena " << *p.arenaBytes << " bytes\n";
     else
       os << "arena packed when inputs are bound\n";
-    std::vector<LiveInterval> live = liveIntervals(p);
+    std::vector<LiveInterval> live = liveIntervals(program, p);
     for (size_t i = 0; i < p.buffers.size(); ++i) {
       const Buffer &b = p.buffers[i];
       if (!b.inArena())
@@ -76,7 +62,7 @@ private:
 
   std::string type(ViewId id) const {
     const View &v = p.views[id];
-    return std::string(dtypeName(v.dtype)) + printSizes(v.dims);
+    return std::string(dtypeName(v.dtype)) + printSizes(v.dims) + (v.open ? "?" : "");
   }
 
   std::string view(ViewId id) const {
@@ -89,51 +75,110 @@ private:
     case Buffer::Place::Input: out = "in:" + p.inputs[b.index].name; break;
     case Buffer::Place::Output: out = "out:" + p.outputs[b.index].name; break;
     case Buffer::Place::Constant:
-      out = "const:" + (p.constants[b.index].name.empty() ? std::to_string(b.index) : p.constants[b.index].name);
+      out = "const:" +
+            (program.constants[b.index].name.empty() ? std::to_string(b.index) : program.constants[b.index].name);
       break;
     case Buffer::Place::Arena:
-    case Buffer::Place::Workspace: out = "%" + std::to_string(v.buffer); break;
+    case Buffer::Place::Workspace:
+    case Buffer::Place::Returned: out = "%" + std::to_string(v.buffer); break;
     }
     if (!v.offset.isConstant(0))
       out += "+" + v.offset.print();
     return out + " " + type(id);
   }
 
-  template <typename List> void printViews(const List &views) {
+  void printViews(const std::vector<ViewId> &views) {
     for (size_t i = 0; i < views.size(); ++i)
       os << (i ? ", " : "") << view(views[i]);
   }
 
+  void printCall(const Call &call) {
+    os << "@" << program.functions[call.function].name << "(";
+    printViews(call.inputs);
+    os << ")";
+    for (size_t i = 0; i < call.sizes.size(); ++i) {
+      const SizeArgument &size = call.sizes[i];
+      os << (i ? ", " : " sizes [");
+      if (size.view == noView)
+        os << size.value.print();
+      else
+        os << "element " << size.element << " of " << view(size.view);
+    }
+    os << (call.sizes.empty() ? "" : "]");
+  }
+
+  void printOutputs(const std::vector<ViewId> &outputs) {
+    os << " -> (";
+    printViews(outputs);
+    os << ")";
+  }
+
   void printStep(size_t index) {
     const Step &step = p.steps[index];
-    os << "step " << index << " " << printAttribute(step.node) << " ";
+    os << "step " << firstStep + index << " " << printAttribute(step.node) << " ";
     for (const Condition &guard : step.guards)
       os << (&guard == &step.guards[0] ? "if " : "and ") << guard.print() << " ";
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
-      std::vector<KernelOperand> operands = p.kernels[launch->kernel].interface.operands();
+      std::vector<KernelOperand> operands = program.kernels[launch->kernel].interface.operands();
       os << "launch @" << launch->kernel << "(";
       for (size_t i = 0; i < operands.size(); ++i)
         os << (i ? ", " : "") << operands[i].print() << "=" << view(launch->operands[i]);
       os << ")";
       if (!launch->sizes.empty())
         os << " sizes " << printSizes(launch->sizes);
-    } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
-      os << "call " << call->callee << "(";
-      printViews(call->inputs);
-      os << ") " << call->attributes.print() << " -> (";
-      printViews(call->outputs);
-      os << ")";
+    } else if (auto *host = std::get_if<HostCallStep>(&step.action)) {
+      os << "call " << host->callee << "(";
+      printViews(host->inputs);
+      os << ") " << host->attributes.print();
+      printOutputs(host->outputs);
+    } else if (auto *copy = std::get_if<CopyStep>(&step.action)) {
+      os << "copy " << view(copy->source) << " -> " << view(copy->target);
+    } else if (auto *call = std::get_if<CallStep>(&step.action)) {
+      printCall(call->callee);
+      printOutputs(call->outputs);
+    } else if (auto *branch = std::get_if<IfStep>(&step.action)) {
+      os << "if " << view(branch->condition) << " then ";
+      printCall(branch->then);
+      os << " else ";
+      printCall(branch->otherwise);
+      printOutputs(branch->outputs);
     } else {
-      const CopyStep &copy = std::get<CopyStep>(step.action);
-      os << "copy " << view(copy.source) << " -> " << view(copy.target);
+      const LoopStep &loop = std::get<LoopStep>(step.action);
+      os << "loop count " << view(loop.count) << " while " << view(loop.condition) << " carry (";
+      printViews(loop.initial);
+      os << ") ";
+      printCall(loop.body);
+      printOutputs(loop.outputs);
     }
-    StepWork work = workOf(p, step);
+    StepWork work = workOf(program, p, step);
     os << " flops " << work.flops.print() << " bytes " << work.bytes.print() << "\n";
   }
 
-  const Program &p;
-  std::ostringstream os;
+  std::ostream &os;
+  const Program &program;
+  const Function &p;
+  size_t firstStep;
 };
+
+void printHead(std::ostream &os, const Program &p) {
+  os << "program for " << p.target << ", precision " << p.precision;
+  if (!p.producer.empty())
+    os << ", by " << p.producer;
+  os << "\n";
+  int64_t weights = 0;
+  for (const Constant &c : p.constants) {
+    int64_t count = dtypeBytes(c.dtype);
+    for (int64_t d : c.dims)
+      count *= d;
+    weights += count;
+  }
+  os << "constants " << p.constants.size() << ", " << weights << " bytes\n";
+  for (size_t i = 0; i < p.kernels.size(); ++i) {
+    const Kernel &k = p.kernels[i];
+    os << "kernel @" << i << " " << k.family << " " << k.config << " " << k.codeBytes << " bytes: " << k.problem
+       << "\n  " << k.interface.print() << "\n";
+  }
+}
 
 } // namespace
 
@@ -142,6 +187,18 @@ std::string Condition::print() const {
   return lhs.print() + signs[size_t(relation)] + rhs.print();
 }
 
-std::string printProgram(const Program &program) { return Printer(program).run(); }
+std::string printProgram(const Program &program) {
+  std::ostringstream os;
+  printHead(os, program);
+  for (FunctionId f = 0; f < program.functions.size(); ++f) {
+    std::string names;
+    for (const Entry &entry : program.entries)
+      if (entry.function == f)
+        names += "entry " + printAttribute(entry.name) + " ";
+    os << "\n" << names << "function @" << program.functions[f].name << "\n";
+    Printer(os, program, f).run();
+  }
+  return std::move(os).str();
+}
 
 } // namespace kiln

@@ -28,6 +28,20 @@ plan.program @main {
   %r = plan.alias %b["0"] : !plan.view<"f32[N,4]"> -> !plan.view<"f32[2*N,2]">
   // CHECK: plan.host_call "neg"
   plan.host_call "neg"(%r) into (%r) present "1" with "{}" flops "0" bytes "0" : (!plan.view<"f32[2*N,2]">) into (!plan.view<"f32[2*N,2]">)
+  // CHECK: plan.call @rest(%{{.+}}) into(%{{.+}}) sizes ["N"]
+  %o = plan.alloc "returned" : !plan.view<"f32[u$_0]">
+  plan.call @rest(%r) into (%o) sizes ["N"] : (!plan.view<"f32[2*N,2]">, !plan.view<"f32[u$_0]">) -> ()
+  // CHECK: plan.if %{{.+}} then @rest() else @rest(%{{.+}}) into(%{{.+}})
+  %flag = plan.alloc "host" : !plan.view<"bool[]">
+  plan.if %flag then @rest() else @rest(%r) into (%o) : (!plan.view<"bool[]">, !plan.view<"f32[2*N,2]">, !plan.view<"f32[u$_0]">) -> ()
+  // CHECK: plan.loop @rest while %{{.+}} carry(%{{.+}}) with() into(%{{.+}})
+  plan.loop @rest while %flag carry (%r) with () into (%o) : (!plan.view<"bool[]">, !plan.view<"f32[2*N,2]">, !plan.view<"f32[u$_0]">) -> ()
   // CHECK: plan.copy
   plan.copy %r to %y : !plan.view<"f32[2*N,2]"> to !plan.view<"f32[2*N,2]">
+}
+
+// CHECK: plan.program @rest attributes {sym_visibility = "private"}
+plan.program @rest attributes {sym_visibility = "private"} {
+  // CHECK: plan.parameter "K" = 0 low 1 high 8 divisor 2
+  plan.parameter "K" = 0 low 1 high 8 divisor 2
 }

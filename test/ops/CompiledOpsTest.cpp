@@ -2,6 +2,7 @@
 // reference kernel, with static sizes, with unknown sizes (one artifact at all sizes of the case),
 // with constant weights and with constant operands only.
 #include "compiler/session/Compiler.h"
+#include "runtime/device/GuardedBuffer.h"
 #include "runtime/exec/ExecutionContext.h"
 #include "runtime/reference/Reference.h"
 #include "test/ops/OneOpModel.h"
@@ -78,7 +79,7 @@ Result<std::shared_ptr<const LoadedModel>> compileText(const std::string &text) 
 /// Whether kernels do all of the work; a model that was folded to a constant has none.
 bool isCompiled(const Program &program) {
   bool launches = false;
-  for (const Step &step : program.steps) {
+  for (const Step &step : program.entry().steps) {
     if (std::holds_alternative<HostCallStep>(step.action))
       return false;
     launches |= std::holds_alternative<LaunchStep>(step.action);

@@ -74,3 +74,46 @@ func.func @one_size(%x: tensor<?xf32, #kiln.dims<[N]>>, %y: tensor<f32>) -> (ten
   %f = kiln.expand %y, %p : (tensor<f32>, tensor<1xi64>) -> tensor<?xf32, #kiln.dims<[N]>>
   return %e, %f : tensor<?xf32>, tensor<?xf32, #kiln.dims<[N]>>
 }
+
+// -----
+
+// What branches agree in is known; what they do not is told by running one. Arguments get the sizes and ranges of what is handed over.
+// CHECK-LABEL: func.func @branches
+// CHECK: kiln.if {{.+}} -> tensor<?x?xf32, #kiln.dims<[N, u$_0]>>
+// CHECK-LABEL: func.func private @then
+// CHECK-SAME: tensor<?x2xf32, #kiln.dims<[a$_0, 2]>>
+// CHECK-SAME: kiln.sizes = ["a$_0 in 1..8"]
+// CHECK-LABEL: func.func private @otherwise
+// CHECK: kiln.concat {{.+}} -> tensor<?x4xf32, #kiln.dims<[a$_0, 4]>>
+func.func @branches(%c: tensor<i1>, %x: tensor<?x2xf32, #kiln.dims<[N, 2]>>) -> tensor<?x?xf32> attributes {kiln.sizes = ["N in 1..8"]} {
+  %0 = kiln.if %c then @then(%x) else @otherwise(%x) : (tensor<i1>, tensor<?x2xf32, #kiln.dims<[N, 2]>>, tensor<?x2xf32, #kiln.dims<[N, 2]>>) -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}
+func.func private @then(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %0 = kiln.exp %x : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  return %0 : tensor<?x2xf32>
+}
+func.func private @otherwise(%x: tensor<?x2xf32>) -> tensor<?x?xf32> {
+  %0 = kiln.concat %x, %x {axis = 1 : i64} : (tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}
+
+// -----
+
+// A carried dim that varies is the body's own; one that stays is known after the loop, as is the number of iterations that a size counts.
+// CHECK-LABEL: func.func @loops
+// CHECK: kiln.loop {{.+}} -> (tensor<?x?xf32, #kiln.dims<[u$_{{[0-9]+}}, M]>>, tensor<?x?xf32, #kiln.dims<[N, M]>>)
+// CHECK-LABEL: func.func private @body
+// CHECK-SAME: %arg2: tensor<?x?xf32, #kiln.dims<[a$_0, a$_1]>>
+// CHECK-SAME: %arg3: tensor<?x?xf32, #kiln.dims<[a$_2, a$_1]>>
+func.func @loops(%x: tensor<?x?xf32, #kiln.dims<[N, M]>>) -> (tensor<?x?xf32>, tensor<?x?xf32>) attributes {kiln.sizes = ["N", "M"]} {
+  %s = kiln.shape %x {start = 0 : i64, end = 1 : i64} : (tensor<?x?xf32, #kiln.dims<[N, M]>>) -> tensor<1xi64>
+  %n = kiln.reshape %s : (tensor<1xi64>) -> tensor<i64>
+  %0:2 = kiln.loop @body count %n carry(%x) with(%x) {counted, varying = array<i64: 0>} : (tensor<i64>, tensor<?x?xf32, #kiln.dims<[N, M]>>, tensor<?x?xf32, #kiln.dims<[N, M]>>) -> (tensor<?x?xf32>, tensor<?x?xf32>)
+  return %0#0, %0#1 : tensor<?x?xf32>, tensor<?x?xf32>
+}
+func.func private @body(%i: tensor<i64>, %c: tensor<i1>, %s: tensor<?x?xf32>, %x: tensor<?x?xf32>) -> (tensor<i1>, tensor<?x?xf32>, tensor<?xf32>) {
+  %0 = kiln.concat %s, %x {axis = 0 : i64} : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+  %1 = kiln.reduce %0 {axes = array<i64: 0>, keepdims = 0 : i64, kind = "sum"} : (tensor<?x?xf32>) -> tensor<?xf32>
+  return %c, %0, %1 : tensor<i1>, tensor<?x?xf32>, tensor<?xf32>
+}

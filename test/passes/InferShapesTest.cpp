@@ -48,7 +48,7 @@ std::string inferChain(int length) {
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(chain(length), &context);
   REQUIRE(module);
   PassManager manager(&context);
-  manager.addNestedPass<func::FuncOp>(kiln::createInferShapes());
+  manager.addPass(kiln::createInferShapes());
   bool done = succeeded(manager.run(*module));
   CHECK(done == messages.empty());
   if (messages.empty())

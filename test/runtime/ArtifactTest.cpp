@@ -24,7 +24,7 @@ TEST_CASE("a program survives writing and loading") {
   auto artifact = Artifact::fromBytes(bytes);
   REQUIRE(artifact.ok());
   const Program &p = (*artifact)->program();
-  Program expected = b.p;
+  Program expected = b.finish();
   expected.constants = p.constants; // offsets and digests are the writer's
   CHECK(printProgram(p) == printProgram(expected));
   CHECK(encodeProgram(p) == encodeProgram(expected));
@@ -44,14 +44,14 @@ TEST_CASE("an artifact file is mapped and its weights used in place") {
   KernelInterface interface;
   interface.launches.resize(2);
   interface.launches[0].name = interface.launches[1].name = "f";
-  b.p.kernels.push_back(Kernel{"test", "{}", "v1 default", interface, 4096, 904, {0, 64}});
+  b.program.kernels.push_back(Kernel{"test", "{}", "v1 default", interface, 4096, 904, {0, 64}});
   std::vector<std::byte> bytes = b.bytes();
   REQUIRE(b.failure == "");
   int fd = ::open(path.c_str(), O_CREAT | O_TRUNC | O_RDWR, 0644);
   REQUIRE(fd >= 0);
   REQUIRE(
       writeArtifact(
-          b.p, b.code,
+          b.finish(), b.code,
           [&](size_t i) -> Result<std::span<const std::byte>> { return std::span<const std::byte>(b.constants[i]); },
           *std::make_unique<FileSink>(fd, path))
           .ok());
@@ -144,7 +144,7 @@ TEST_CASE("the parser survives damage that the checksums do not show") {
     if (artifact.ok()) {
       ++loaded;
       (void)printProgram((*artifact)->program());
-      (void)countWork((*artifact)->program(), {{"N", 3}, {"M", 6}});
+      (void)countWork((*artifact)->program(), (*artifact)->program().entry(), {{"N", 3}, {"M", 6}});
     }
   };
   for (size_t i = h.planOffset; i < h.planOffset + h.planBytes; ++i)
@@ -176,35 +176,36 @@ TEST_CASE("the parser survives damage that the checksums do not show") {
 TEST_CASE("inconsistent programs are refused") {
   auto refuse = [](auto change) {
     ProgramBuilder b = sampleProgram();
-    change(b.p);
-    Status status = checkProgram(b.p, 0);
+    Program program = b.finish();
+    change(program, program.functions[0]);
+    Status status = checkProgram(program, 0);
     INFO(formatError(status));
     CHECK(status.code() == ErrorCode::E0905);
   };
-  refuse([](Program &p) { p.views[0].buffer = 99; });
-  refuse([](Program &p) { p.views[0].dims[0] = *SizeExpr::parse("Q"); });
-  refuse([](Program &p) { p.inputs[1].view = p.inputs[0].view; });
-  refuse([](Program &p) { p.inputs[1].name = "x"; });
-  refuse([](Program &p) { p.symbols[0].dim = 2; });
-  refuse([](Program &p) { p.symbols[1].name = "N"; });
-  refuse([](Program &p) { std::swap(p.symbols[0], p.symbols[1]); });
-  refuse([](Program &p) { p.symbols[0].low = 65; });
-  refuse([](Program &p) { p.constants[0].dims = {-1}; });
-  refuse([](Program &p) { p.constants[0].dims = {2}; });
-  refuse([](Program &p) { p.arenaBytes = 0; });
-  refuse([](Program &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = p.inputs[0].view; });
-  refuse([](Program &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = noView; });
-  refuse([](Program &p) { p.steps[0].action = LaunchStep(); });
+  refuse([](Program &, Function &p) { p.views[0].buffer = 99; });
+  refuse([](Program &, Function &p) { p.views[0].dims[0] = *SizeExpr::parse("Q"); });
+  refuse([](Program &, Function &p) { p.inputs[1].view = p.inputs[0].view; });
+  refuse([](Program &, Function &p) { p.inputs[1].name = "x"; });
+  refuse([](Program &, Function &p) { p.symbols[0].dim = 2; });
+  refuse([](Program &, Function &p) { p.symbols[1].name = "N"; });
+  refuse([](Program &, Function &p) { std::swap(p.symbols[0], p.symbols[1]); });
+  refuse([](Program &, Function &p) { p.symbols[0].low = 65; });
+  refuse([](Program &program, Function &) { program.constants[0].dims = {-1}; });
+  refuse([](Program &program, Function &) { program.constants[0].dims = {2}; });
+  refuse([](Program &, Function &p) { p.arenaBytes = 0; });
+  refuse([](Program &, Function &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = p.inputs[0].view; });
+  refuse([](Program &, Function &p) { std::get<HostCallStep>(p.steps[0].action).outputs[0] = noView; });
+  refuse([](Program &, Function &p) { p.steps[0].action = LaunchStep(); });
 }
 
 TEST_CASE("the program's text") {
   ProgramBuilder b = sampleProgram();
-  std::string text = printProgram(b.p);
+  std::string text = printProgram(b.finish());
   INFO(text);
   CHECK(text.find("symbol N = dim 0 of \"x\" in 1..64\nsymbol M = N*2\n") != std::string::npos);
   CHECK(text.find("step 1 \"node_mul_1\" call mul(%5 f32[N,3], const:w f32[3]) {axis=1} -> "
                   "(out:out f32[N,3])") != std::string::npos);
-  auto work = countWork(b.p, {{"N", 5}, {"M", 10}});
+  auto work = countWork(b.finish(), b.p, {{"N", 5}, {"M", 10}});
   REQUIRE(work.ok());
   CHECK(work->flops == 15);
   CHECK(work->generatedShare() == 0);

@@ -158,7 +158,7 @@ static std::string addInterface(const std::string &grid, const char *bytes = "10
 
 TEST_CASE("kernels run from the mapped code, alike on any number of threads") {
   ProgramBuilder b;
-  b.p.target = "x86-64-v3";
+  b.program.target = "x86-64-v3";
   b.symbol("N", 0, 0);
   ViewId x = b.input("x", DType::F32, {"N", "100"}), out = b.output("sums", DType::F32, {"N"});
   ViewId t = b.temp(DType::F32, {"N", "100"}), mark = b.temp(DType::U8, {"N*4"}, Buffer::Place::Workspace);
@@ -191,12 +191,12 @@ TEST_CASE("kernels run from the mapped code, alike on any number of threads") {
   Tensor in = iota({8, 100});
   std::vector<TensorView> views{in.view()};
   REQUIRE(four.run(views).ok());
-  CHECK(four.stepTimes().size() == 3);
+  CHECK(four.stepProfiles().size() == 3);
 }
 
 TEST_CASE("contexts of one model run side by side") {
   ProgramBuilder b;
-  b.p.target = "x86-64-v3";
+  b.program.target = "x86-64-v3";
   b.symbol("N", 0, 0);
   ViewId x = b.input("x", DType::F32, {"N"}), out = b.output("y", DType::F32, {"N"});
   KernelId add = b.kernel(kernelCode("AddF32"), addInterface("64"));
@@ -228,7 +228,7 @@ TEST_CASE("a failing step is named") {
   for (auto [status, text] : {std::pair{"1", "node \"node_launch_0\": an index is out of range [KILN-E0513]"},
                               std::pair{"7", "node \"node_launch_0\": the kernel reported error 7 [KILN-E0512]"}}) {
     ProgramBuilder b;
-    b.p.target = "x86-64-v3";
+    b.program.target = "x86-64-v3";
     ViewId x = b.input("x", DType::F32, {"2"});
     b.launch(b.kernel(kernelCode("Fail"),
                       "sizes [status]; in f32[2]; launch fail(in0) grid [2] scratch [0] flops [0] bytes [8]"),
@@ -248,7 +248,7 @@ TEST_CASE("a failing step is named") {
 
 TEST_CASE("what this machine cannot run is refused at load") {
   ProgramBuilder b = sampleProgram();
-  b.p.target = "x86-64-v9";
+  b.program.target = "x86-64-v9";
   CHECK(LoadedModel::create(*Artifact::fromBytes(b.bytes())).status().code() == ErrorCode::E0604);
   ProgramBuilder c = sampleProgram();
   std::get<HostCallStep>(c.p.steps[0].action).callee = "no_such_op";
@@ -288,9 +288,9 @@ TEST_CASE("a launch site runs the variant that its guards choose") {
     auto r = context.run(views);
     REQUIRE(r.ok());
     CHECK((*r)[0].as<float>()[0] == want);
-    CHECK(context.stepTimes().size() == 3);
+    CHECK(context.stepProfiles().size() == 3);
     CHECK(context.lastInstance()->flops[2] == (size > 4 ? double(size) : 0));
-    CHECK(countWork(b.p, {{"N", size}})->flops == (size > 4 ? double(size) : 0));
+    CHECK(countWork(b.finish(), b.p, {{"N", size}})->flops == (size > 4 ? double(size) : 0));
   }
 }
 
@@ -321,7 +321,7 @@ TEST_CASE("what only a skipped step uses need not make sense") {
 
 TEST_CASE("each launch of a kernel is split as its own work is worth") {
   ProgramBuilder b;
-  b.p.target = "x86-64-v3";
+  b.program.target = "x86-64-v3";
   b.symbol("N", 0, 0);
   ViewId x = b.input("x", DType::F32, {"N"}), out = b.output("y", DType::F32, {"N"});
   ViewId work = b.temp(DType::U8, {"N*4"}, Buffer::Place::Workspace);
@@ -372,7 +372,7 @@ namespace {
 /// One launch that adds `count` elements of a 64-element input to themselves, into a workspace of `room` elements.
 ProgramBuilder launchInto(const char *room, const char *count) {
   ProgramBuilder b;
-  b.p.target = "x86-64-v3";
+  b.program.target = "x86-64-v3";
   ViewId x = b.input("x", DType::F32, {"64"}), out = b.output("y", DType::F32, {"64"});
   ViewId work = b.temp(DType::F32, {room}, Buffer::Place::Workspace);
   KernelId into = b.kernel(kernelCode("AddF32"),
@@ -438,7 +438,7 @@ TEST_CASE("with guard pages an access beyond a buffer is a fault") {
 
 TEST_CASE("with guard pages what nobody wrote is NaN") {
   ProgramBuilder b;
-  b.p.target = "x86-64-v3";
+  b.program.target = "x86-64-v3";
   ViewId x = b.input("x", DType::F32, {"64"}), out = b.output("y", DType::F32, {"64"}), t = b.temp(DType::F32, {"64"});
   KernelId add = b.kernel(kernelCode("AddF32"), addInterface("1"));
   b.launch(add, {x, x, t}, {"60"});

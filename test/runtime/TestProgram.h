@@ -11,12 +11,27 @@ namespace kiln::test {
 /// Grows a program view by view.
 class ProgramBuilder {
 public:
-  Program p;
+  Program program; ///< without the function that is under way
+  Function p;      ///< that one
 
   ProgramBuilder() {
+    program.target = "interpreter";
+    program.precision = "default";
+    program.entries.push_back({"main", 0});
     p.name = "main";
-    p.target = "interpreter";
-    p.precision = "default";
+  }
+
+  /// Goes on with another function; one calls only those after it.
+  FunctionId function(const char *name) {
+    program.functions.push_back(std::move(p));
+    p = Function();
+    p.name = name;
+    return FunctionId(program.functions.size());
+  }
+  Program finish() const {
+    Program whole = program;
+    whole.functions.push_back(p);
+    return whole;
   }
 
   void symbol(const char *name, int input, int dim, int64_t low = 0, int64_t high = INT64_MAX) {
@@ -63,12 +78,12 @@ public:
   }
   template <typename T> ViewId constant(const char *name, DType dtype, std::vector<int64_t> d, std::vector<T> values) {
     std::vector<SizeExpr> sizes(d.begin(), d.end());
-    ViewId v = view(buffer(Buffer::Place::Constant, p.constants.size()), dtype, sizes);
+    ViewId v = view(buffer(Buffer::Place::Constant, program.constants.size()), dtype, sizes);
     Constant c;
     c.name = name;
     c.dtype = dtype;
     c.dims = std::move(d);
-    p.constants.push_back(c);
+    program.constants.push_back(c);
     std::vector<std::byte> bytes(values.size() * sizeof(T));
     std::memcpy(bytes.data(), values.data(), bytes.size());
     constants.push_back(std::move(bytes));
@@ -86,6 +101,21 @@ public:
     p.steps.push_back(std::move(s));
     return p.steps.back();
   }
+  /// What a step returns, of dims that only it knows; `names` stand for them.
+  ViewId returned(DType dtype, const std::vector<const char *> &names) {
+    size_t index = 0;
+    for (const Buffer &b : p.buffers)
+      index += b.place == Buffer::Place::Returned;
+    ViewId v = view(buffer(Buffer::Place::Returned, index), dtype, dims(names));
+    p.views[v].open = true;
+    return v;
+  }
+  /// An output whose dims only a called function knows.
+  ViewId openOutput(const char *name, DType dtype, const std::vector<const char *> &names) {
+    ViewId v = output(name, dtype, names);
+    p.views[v].open = true;
+    return v;
+  }
   /// `bytes` become a kernel whose launches all begin at their start.
   KernelId kernel(std::span<const std::byte> bytes, const std::string &interface) {
     code.resize((code.size() + 63) / 64 * 64);
@@ -102,8 +132,12 @@ public:
     k.codeBytes = bytes.size();
     k.entries.assign(k.interface.launches.size(), 0);
     code.insert(code.end(), bytes.begin(), bytes.end());
-    p.kernels.push_back(k);
-    return KernelId(p.kernels.size() - 1);
+    program.kernels.push_back(k);
+    return KernelId(program.kernels.size() - 1);
+  }
+  void step(Step action) {
+    action.node = "node_" + std::to_string(p.steps.size());
+    p.steps.push_back(std::move(action));
   }
   void launch(KernelId kernel, std::vector<ViewId> operands, std::vector<const char *> sizes = {}) {
     Step s;
@@ -115,7 +149,7 @@ public:
   std::vector<std::byte> bytes() {
     MemorySink sink;
     Status status = writeArtifact(
-        p, code,
+        finish(), code,
         [&](size_t i) -> Result<std::span<const std::byte>> { return std::span<const std::byte>(constants[i]); }, sink);
     if (!status.ok())
       failure = formatError(status);

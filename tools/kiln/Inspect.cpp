@@ -25,16 +25,13 @@ template <typename T> T take(Result<T> result) {
   return std::move(*result);
 }
 
-std::string typeText(const Program &program, ViewId id) {
-  const View &view = program.views[id];
-  std::string text = std::string(dtypeName(view.dtype)) + "[";
-  for (size_t i = 0; i < view.dims.size(); ++i)
-    text += (i ? "," : "") + view.dims[i].print();
-  return text + "]";
+std::string typeText(const Function &function, ViewId id) {
+  const View &view = function.views[id];
+  return std::string(dtypeName(view.dtype)) + printSizes(view.dims);
 }
 
 /// The sizes at which figures are shown.
-std::map<std::string, int64_t> sizesOf(const Program &program, const CompileArguments &arguments) {
+std::map<std::string, int64_t> sizesOf(const Function &program, const CompileArguments &arguments) {
   std::vector<Port> inputs;
   for (const auto &input : program.inputs) {
     Port &port = inputs.emplace_back(Port{input.name, 0, {}, {}});
@@ -53,19 +50,24 @@ std::map<std::string, int64_t> sizesOf(const Program &program, const CompileArgu
   return InputSizes(arguments, std::move(inputs), symbols).symbols();
 }
 
+size_t stepCount(const Program &program) { return program.firstStep(FunctionId(program.functions.size())); }
+
 size_t referenceSteps(const Program &program) {
-  return static_cast<size_t>(std::ranges::count_if(
-      program.steps, [](const Step &step) { return std::holds_alternative<HostCallStep>(step.action); }));
+  size_t count = 0;
+  for (const Function &function : program.functions)
+    for (const Step &step : function.steps)
+      count += std::holds_alternative<HostCallStep>(step.action);
+  return count;
 }
 
 struct Memory {
   int64_t arena = 0, lowerBound = 0, workspace = 0;
 };
 
-Memory memoryOf(const Program &program, const std::map<std::string, int64_t> &symbols) {
+Memory memoryOf(const Program &all, const Function &program, const std::map<std::string, int64_t> &symbols) {
   Memory memory;
   std::vector<PackInterval> intervals;
-  std::vector<LiveInterval> live = liveIntervals(program);
+  std::vector<LiveInterval> live = liveIntervals(all, program);
   for (size_t i = 0; i < program.buffers.size(); ++i) {
     const Buffer &buffer = program.buffers[i];
     if (!buffer.inArena())
@@ -86,42 +88,47 @@ std::string operationOf(const Program &program, const Step &step) {
     return program.kernels[launch->kernel].family;
   if (auto *call = std::get_if<HostCallStep>(&step.action))
     return call->callee;
-  return "copy";
+  if (std::holds_alternative<CopyStep>(step.action))
+    return "copy";
+  return std::holds_alternative<LoopStep>(step.action) ? "loop"
+         : std::holds_alternative<IfStep>(step.action) ? "if"
+                                                       : "call";
 }
 
 const char *kindOf(const Step &step) {
-  const char *kinds[] = {"kernel", "reference", "copy"};
+  const char *kinds[] = {"kernel", "reference", "copy", "function", "function", "function"};
   return kinds[step.action.index()];
 }
 
 Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symbols) {
   const Program &program = artifact.program();
-  Memory memory = memoryOf(program, symbols);
-  WorkCount work = take(countWork(program, symbols));
+  const Function &entry = program.entry();
+  Memory memory = memoryOf(program, entry, symbols);
+  WorkCount work = take(countWork(program, entry, symbols));
   Json json;
-  json["name"] = program.name;
+  json["name"] = program.entries[0].name;
   json["producer"] = program.producer;
   json["target"] = program.target;
   json["precision"] = program.precision;
   json["format_version"] = artifact.version();
-  for (auto [key, ports] : {std::pair("inputs", &program.inputs), {"outputs", &program.outputs}}) {
+  for (auto [key, ports] : {std::pair("inputs", &entry.inputs), {"outputs", &entry.outputs}}) {
     json[key] = Json::array();
     for (const auto &port : *ports)
-      json[key].push_back({{"name", port.name}, {"type", typeText(program, port.view)}});
+      json[key].push_back({{"name", port.name}, {"type", typeText(entry, port.view)}});
   }
   json["symbols"] = Json::array();
-  for (const ProgramSymbol &symbol : program.symbols) {
-    Json entry = {{"name", symbol.name}};
+  for (const ProgramSymbol &symbol : entry.symbols) {
+    Json fields = {{"name", symbol.name}};
     if (!symbol.isBound()) {
-      entry["value"] = symbol.value.print();
+      fields["value"] = symbol.value.print();
     } else {
-      entry["input"] = program.inputs[static_cast<size_t>(symbol.input)].name;
-      entry["dim"] = symbol.dim;
-      entry["low"] = symbol.low;
+      fields["input"] = entry.inputs[static_cast<size_t>(symbol.input)].name;
+      fields["dim"] = symbol.dim;
+      fields["low"] = symbol.low;
       if (symbol.high != INT64_MAX)
-        entry["high"] = symbol.high;
+        fields["high"] = symbol.high;
     }
-    json["symbols"].push_back(entry);
+    json["symbols"].push_back(fields);
   }
   json["at"] = symbols;
   json["memory"] = {{"arena_bytes", memory.arena},          {"arena_lower_bound_bytes", memory.lowerBound},
@@ -138,29 +145,34 @@ Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symb
                                {"problem", kernel.problem},
                                {"code_bytes", kernel.codeBytes}});
   json["steps"] = Json::array();
-  for (const Step &step : program.steps) {
-    Json entry = {{"kind", kindOf(step)}, {"operation", operationOf(program, step)}, {"node", step.node}};
-    if (auto *launch = std::get_if<LaunchStep>(&step.action))
-      entry["kernel"] = launch->kernel;
-    StepWork own = workOf(program, step);
-    entry["flops"] = take(own.flops.evaluate(symbols));
-    entry["bytes"] = take(own.bytes.evaluate(symbols));
-    json["steps"].push_back(entry);
-  }
+  for (const Function &function : program.functions)
+    for (const Step &step : function.steps) {
+      Json fields = {{"kind", kindOf(step)}, {"operation", operationOf(program, step)}, {"node", step.node}};
+      if (auto *launch = std::get_if<LaunchStep>(&step.action))
+        fields["kernel"] = launch->kernel;
+      fields["function"] = function.name;
+      if (&function == &entry) { // of others the sizes are not known
+        StepWork own = workOf(program, function, step);
+        fields["flops"] = take(own.flops.evaluate(symbols));
+        fields["bytes"] = take(own.bytes.evaluate(symbols));
+      }
+      json["steps"].push_back(fields);
+    }
   return json;
 }
 
 void printText(const Artifact &artifact, const std::map<std::string, int64_t> &symbols) {
   const Program &program = artifact.program();
-  Memory memory = memoryOf(program, symbols);
-  WorkCount work = take(countWork(program, symbols));
-  printf("%s, by %s, for %s, precision %s\n", program.name.c_str(), program.producer.c_str(), program.target.c_str(),
-         program.precision.c_str());
-  for (const auto &port : program.inputs)
-    printf("input   %s %s\n", port.name.c_str(), typeText(program, port.view).c_str());
-  for (const auto &port : program.outputs)
-    printf("output  %s %s\n", port.name.c_str(), typeText(program, port.view).c_str());
-  for (const ProgramSymbol &symbol : program.symbols) {
+  const Function &entry = program.entry();
+  Memory memory = memoryOf(program, entry, symbols);
+  WorkCount work = take(countWork(program, entry, symbols));
+  printf("%s, by %s, for %s, precision %s\n", program.entries[0].name.c_str(), program.producer.c_str(),
+         program.target.c_str(), program.precision.c_str());
+  for (const auto &port : entry.inputs)
+    printf("input   %s %s\n", port.name.c_str(), typeText(entry, port.view).c_str());
+  for (const auto &port : entry.outputs)
+    printf("output  %s %s\n", port.name.c_str(), typeText(entry, port.view).c_str());
+  for (const ProgramSymbol &symbol : entry.symbols) {
     if (!symbol.isBound())
       printf("size    %s = %s\n", symbol.name.c_str(), symbol.value.print().c_str());
     else if (symbol.high == INT64_MAX)
@@ -170,7 +182,7 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
              static_cast<long>(symbol.high));
   }
   std::string at;
-  for (const ProgramSymbol &symbol : program.symbols)
+  for (const ProgramSymbol &symbol : entry.symbols)
     if (symbol.isBound())
       at += (at.empty() ? ", at " : ", ") + symbol.name + " = " + std::to_string(symbols.at(symbol.name));
   printf("\nmemory%s\n", at.c_str());
@@ -185,17 +197,17 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
     printf("%.6g GFLOP, %.2f %% in generated code", work.flops * 1e-9, 100 * work.generatedShare());
   else
     printf("no floating-point work");
-  printf("; %zu of %zu steps on reference kernels\n", referenceSteps(program), program.steps.size());
+  printf("; %zu of %zu steps on reference kernels\n", referenceSteps(program), stepCount(program));
 
   struct Group {
     int steps = 0;
     double flops = 0;
   };
   std::map<std::pair<std::string, std::string>, Group> groups;
-  for (const Step &step : program.steps) {
+  for (const Step &step : entry.steps) {
     Group &group = groups[{kindOf(step), operationOf(program, step)}];
     ++group.steps;
-    group.flops += static_cast<double>(take(workOf(program, step).flops.evaluate(symbols)));
+    group.flops += static_cast<double>(take(workOf(program, entry, step).flops.evaluate(symbols)));
   }
   for (auto &[key, group] : groups)
     printf("  %5d %-9s %-14s %6.2f %%\n", group.steps, key.first.c_str(), key.second.c_str(),
@@ -219,7 +231,7 @@ int inspectCommand(const InspectArguments &arguments) {
     printf("%s", printProgram(artifact->program()).c_str());
     return Success;
   }
-  auto symbols = sizesOf(artifact->program(), arguments.compile);
+  auto symbols = sizesOf(artifact->program().entry(), arguments.compile);
   if (arguments.json)
     printf("%s\n", toJson(*artifact, symbols).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   else

@@ -27,7 +27,7 @@ Result<std::vector<Tensor>> runModule(const Subject &subject, const CompileOptio
   KILN_ASSIGN(auto artifact, Artifact::fromBytes(bytes));
   KILN_ASSIGN(auto model, LoadedModel::create(std::move(artifact)));
   if (names)
-    for (const Port &output : model->program().outputs)
+    for (const Port &output : model->program().entry().outputs)
       names->push_back(output.name);
   ExecutionContext context(model, request.threads);
   context.setGuardPages(request.guardPages && options.target != "interpreter");

@@ -4,8 +4,9 @@
  * Conventions
  * - Functions that can fail return 0, or the number of an error (412 for KILN-E0412), and describe it in `status` where
  * that is not null. No function throws or aborts for what a caller can get wrong.
- * - Structures that may grow begin with `size`: start them from their *_INIT macro, which sets it to the structure's size. Fields that a caller's older structure does not have keep their defaults; unknown ones of a newer caller must be
- * zero.
+ * - Structures that may grow begin with `size`: start them from their *_INIT macro, which sets it to the structure's
+ * size. Fields that a caller's older structure does not have keep their defaults; unknown ones of a newer caller must
+ * be zero.
  * - Strings are UTF-8, end in NUL, and belong to the object they were asked of.
  * - Models may be used from several threads at once, contexts from one at a time. */
 #ifndef KILN_RUNTIME_H
@@ -183,7 +184,8 @@ KILN_API int kiln_model_get_symbol(const kiln_model *model, size_t index, kiln_s
 typedef enum kiln_step_kind {
   KILN_STEP_LAUNCH = 0, /* generated code */
   KILN_STEP_CALL = 1,   /* a reference kernel */
-  KILN_STEP_COPY = 2
+  KILN_STEP_COPY = 2,
+  KILN_STEP_FUNCTION = 3 /* a function of the program: a call, a branch, a loop; its steps are listed too */
 } kiln_step_kind;
 
 typedef struct kiln_step_info {

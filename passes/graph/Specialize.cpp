@@ -1,0 +1,148 @@
+// Specialize: functions that control flow calls get what is known where they are called.
+//
+//   %c = kiln.constant ...                                func @f(%x, %w) { %0 = kiln.add %x, %w ... }
+//   %y = kiln.if %b then @f(%x, %c) else @g()      =>
+//   %y = kiln.if %b then @f(%x) else @g()                 func @f(%x) { %w = kiln.constant ...; %0 = kiln.add %x, %w
+//   ... }
+//
+// - A constant that is handed over is made in the function instead, where kernels can have it packed.
+// - An argument that the function does not use is not handed over; what is computed for it alone becomes dead.
+// - An if whose condition is a constant is replaced by what its branch does.
+//
+// Runs after the first ConstantFold, which makes conditions constant; InferShapes follows, since functions that know
+// more know more sizes. Functions that nobody calls any more are removed.
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/ControlFlow.h"
+#include "dialects/kiln/Ops.h"
+#include "dialects/kiln/SizeTable.h"
+#include "passes/Rewrite.h"
+#include "passes/graph/Passes.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
+
+#include <map>
+
+using namespace mlir;
+
+namespace kiln {
+
+#define GEN_PASS_DEF_SPECIALIZE
+#include "passes/graph/Passes.h.inc"
+
+namespace {
+
+class SpecializePass : public impl::SpecializeBase<SpecializePass> {
+  void runOnOperation() override {
+    SymbolTable symbols(getOperation());
+    // Callers come before what they call, so one walk in order takes a constant all the way in.
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+      for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+        if (auto branch = dyn_cast<IfOp>(op);
+            branch && isConstant(branch.getCondition()) && takeFuel(&op, "Specialize")) {
+          inlineBranch(branch, symbols);
+          continue;
+        }
+        for (size_t i = 0; i < calleesOf(&op).size(); ++i)
+          specialize(&op, i, symbols);
+      }
+    removeUncalled(symbols);
+    // Values that came from a branch may be known better than it was.
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      function.setType(FunctionType::get(&getContext(), function.getFunctionType().getInputs(),
+                                         function.getBody().front().getTerminator()->getOperandTypes()));
+  }
+
+  /// What the function need not be handed.
+  void specialize(Operation *op, size_t which, SymbolTable &symbols) {
+    Callee callee = calleesOf(op)[which];
+    auto function = symbols.lookup<func::FuncOp>(callee.symbol.getValue());
+    if (!function)
+      return;
+    for (size_t i = callee.inputs.size(); i-- > 0;) {
+      BlockArgument argument = function.getArgument(callee.leading + unsigned(i));
+      auto constant = callee.inputs[i].getDefiningOp<ConstantOp>();
+      if (!argument.use_empty() && !constant)
+        continue;
+      if (!takeFuel(op, "Specialize"))
+        continue;
+      if (!argument.use_empty()) {
+        OpBuilder b = OpBuilder::atBlockBegin(&function.getBody().front());
+        argument.replaceAllUsesWith(b.clone(*constant)->getResult(0));
+      }
+      function.eraseArgument(argument.getArgNumber());
+      inputsOf(op, which).erase(unsigned(i));
+      callee = calleesOf(op)[which];
+    }
+  }
+
+  static MutableOperandRange inputsOf(Operation *op, size_t which) {
+    if (auto call = dyn_cast<CallOp>(op))
+      return call.getInputsMutable();
+    if (auto branch = dyn_cast<IfOp>(op))
+      return which == 0 ? branch.getThenInputsMutable() : branch.getElseInputsMutable();
+    return cast<LoopOp>(op).getInputsMutable();
+  }
+
+  void inlineBranch(IfOp op, SymbolTable &symbols) {
+    Result<Tensor> condition = readConstant(op.getCondition());
+    if (!condition.ok())
+      return;
+    Callee callee = calleesOf(op)[*condition->as<uint8_t>() ? 0 : 1];
+    auto function = symbols.lookup<func::FuncOp>(callee.symbol.getValue());
+    if (!function)
+      return;
+    // Its sizes are its own: in the types of its values they become those of the function around them.
+    Operation *caller = functionOf(op);
+    Result<SizeTable> outer = SizeTable::read(caller), inner = SizeTable::read(function);
+    if (!outer.ok() || !inner.ok())
+      return;
+    SizeBridge bridge(*outer, *inner);
+    bridgeArguments(op, callee, function.getArgumentTypes(), bridge);
+    std::map<std::string, SizeExpr> fromData; // inside -> a new one outside
+    auto outside = [&](RankedTensorType type) {
+      Dims dims;
+      for (const SizeExpr &dim : getDims(type)) {
+        SizeExpr size = bridge.outside(dim, function.getArgumentTypes());
+        if (size.isInvalid() && !dim.isInvalid()) {
+          auto [known, isNew] = fromData.try_emplace(inner->expand(dim).print(), SizeExpr(0));
+          if (isNew)
+            known->second = outer->fresh();
+          size = known->second;
+        }
+        dims.push_back(size);
+      }
+      return outer->tensorType(dims, type.getElementType());
+    };
+    IRMapping mapping;
+    mapping.map(function.getArguments(), callee.inputs);
+    OpBuilder b(op);
+    for (Operation &copied : function.getBody().front().without_terminator())
+      for (Value result : b.clone(copied, mapping)->getResults())
+        result.setType(outside(cast<RankedTensorType>(result.getType())));
+    for (auto [result, returned] :
+         llvm::zip(op.getResults(), function.getBody().front().getTerminator()->getOperands()))
+      result.replaceAllUsesWith(mapping.lookup(returned));
+    op.erase();
+    outer->write(caller);
+  }
+
+  void removeUncalled(SymbolTable &symbols) {
+    llvm::SetVector<Operation *> called;
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (function.isPublic())
+        called.insert(function);
+    for (size_t i = 0; i < called.size(); ++i)
+      called[i]->walk([&](Operation *op) {
+        for (const Callee &callee : calleesOf(op))
+          if (Operation *function = symbols.lookup(callee.symbol.getValue()))
+            called.insert(function);
+      });
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+      if (!called.count(function))
+        symbols.erase(function);
+  }
+};
+
+} // namespace
+} // namespace kiln

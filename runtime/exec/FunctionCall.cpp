@@ -1,0 +1,312 @@
+#include "runtime/exec/FunctionCall.h"
+
+#include "runtime/device/FloatMode.h"
+#include "runtime/exec/ScanBuffer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+namespace kiln {
+namespace {
+
+alignas(bufferAlignment) char nothing[bufferAlignment];
+
+/// Only a tensor without elements may have no address; null would mean an absent operand.
+char *dataOf(const TensorView &view) { return view.data ? static_cast<char *>(view.data) : nothing; }
+
+template <typename T> T scalar(const void *p) {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
+int64_t integer(const TensorView &view, int64_t element) {
+  return view.dtype == DType::I32 ? int64_t(view.as<int32_t>()[element]) : view.as<int64_t>()[element];
+}
+
+void copyTo(const TensorView &from, const TensorView &to) {
+  if (from.bytes() > 0 && from.data != to.data)
+    std::memmove(to.data, from.data, size_t(from.bytes()));
+}
+
+} // namespace
+
+FunctionCall::FunctionCall(ExecutionContext &context, const Instance &instance, std::span<const TensorView> inputs,
+                           std::span<OutputSlot> outputs)
+    : context(context), instance(instance), function(context.model().program().functions[instance.function]),
+      inputs(inputs), outputs(outputs) {}
+
+Status FunctionCall::prepare(FrameStack::Place place) {
+  if (context.guardPages) {
+    KILN_ASSIGN(guarded, GuardedMemory::create(context.model(), instance, inputs));
+  }
+  KILN_ASSIGN(frame, context.frames.push(place, guarded ? 0 : instance.arenaBytes));
+  KILN_TRY(context.checkMemory());
+  size_t values = 0;
+  for (const Buffer &buffer : function.buffers)
+    values += buffer.place == Buffer::Place::Returned;
+  returned.resize(values);
+  bases.reserve(Address::FirstPort + inputs.size() + outputs.size() + values);
+  bases = {nullptr, frame.data,
+           reinterpret_cast<char *>(const_cast<std::byte *>(context.model().artifact().weights().data()))};
+  for (const TensorView &input : inputs)
+    bases.push_back(dataOf(input));
+  for (const OutputSlot &output : outputs)
+    bases.push_back(dataOf(output.result()));
+  bases.resize(bases.size() + values, nullptr);
+  return Status();
+}
+
+Status FunctionCall::run(FrameStack::Place place) {
+  KILN_TRY(prepare(place));
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last;
+  if (context.profiling)
+    last = Clock::now();
+  size_t first = context.firstSteps[instance.function];
+  for (size_t i = 0; i < instance.steps.size(); ++i) {
+    const ResolvedStep &step = instance.steps[i];
+    if (step.kind == ResolvedStep::Kind::Skipped)
+      continue;
+    context.stepUnderWay.store(int64_t(first + i), std::memory_order_relaxed);
+    if (context.cancelled.load(std::memory_order_relaxed))
+      return makeError(ErrorCode::E0518, "the run was cancelled");
+    Status status = execute(step);
+    if (guarded && status.ok())
+      status = guarded->check(instance, step);
+    if (context.profiling) {
+      Clock::time_point now = Clock::now();
+      StepProfile &profile = context.profiles[first + i];
+      profile.nanoseconds += std::chrono::duration_cast<std::chrono::nanoseconds>(now - last).count();
+      ++profile.calls;
+      last = now;
+    }
+    if (!status.ok())
+      return status.withContext("node \"" + function.steps[i].node + "\": ");
+  }
+  if (guarded) {
+    std::vector<TensorView> results;
+    for (const OutputSlot &output : outputs)
+      results.push_back(output.result());
+    guarded->copyOutputs(results);
+  }
+  return Status();
+}
+
+Status FunctionCall::execute(const ResolvedStep &step) {
+  switch (step.kind) {
+  case ResolvedStep::Kind::Launch: return launch(step);
+  case ResolvedStep::Kind::HostCall: return hostCall(step);
+  case ResolvedStep::Kind::Copy:
+    if (step.bytes > 0)
+      std::memmove(address(operand(step, 1)), address(operand(step, 0)), size_t(step.bytes));
+    return Status();
+  case ResolvedStep::Kind::Call: return callStep(step);
+  case ResolvedStep::Kind::If: return branch(step);
+  case ResolvedStep::Kind::Loop: return loop(step);
+  case ResolvedStep::Kind::Skipped: break;
+  }
+  return Status();
+}
+
+Status FunctionCall::launch(const ResolvedStep &step) {
+  pointers.resize(step.operandCount);
+  for (uint32_t i = 0; i < step.operandCount; ++i)
+    pointers[i] = address(operand(step, i));
+  for (uint32_t i = 0; i < step.launchCount; ++i) {
+    const ResolvedLaunch &own = instance.launches[step.first + i];
+    kiln_kernel_args_v1 args = {};
+    args.buffers = pointers.data() + (own.firstOperand - step.firstOperand);
+    args.sizes = instance.sizes.data() + step.firstSize;
+    args.workspace = own.workspace == ResolvedLaunch::none ? nullptr : pointers[own.workspace - step.firstOperand];
+    KILN_TRY(launch(own, args));
+  }
+  return Status();
+}
+
+Status FunctionCall::launch(const ResolvedLaunch &launch, kiln_kernel_args_v1 args) {
+  alignas(64) int32_t status = KILN_KERNEL_OK;
+  args.status = &status;
+  char *scratch = instance.scratchBytes > 0 ? context.scratch.data() : nullptr;
+  if (guarded)
+    KILN_TRY(guarded->makeScratch(launch.scratch, context.threadCount));
+
+  auto body = [&](int64_t begin, int64_t end, int worker) {
+    kiln_kernel_args_v1 own = args;
+    own.scratch = guarded ? guarded->scratch(worker) : scratch ? scratch + worker * context.scratchStride : nullptr;
+    KernelFloatMode mode;
+    for (int64_t i = begin; i < end; ++i)
+      launch.kernel(&own, i, launch.grid);
+  };
+  if (launch.parallel && context.threadCount > 1)
+    ThreadPool::process().parallelFor(launch.grid, context.threadCount, body);
+  else
+    body(0, launch.grid, 0);
+
+  if (status == KILN_KERNEL_OK)
+    return Status();
+  if (status == KILN_KERNEL_INDEX_OUT_OF_RANGE)
+    return makeError(ErrorCode::E0513, "an index is out of range");
+  return makeError(ErrorCode::E0512, "the kernel reported error ", status);
+}
+
+Status FunctionCall::hostCall(const ResolvedStep &step) {
+  views.clear();
+  for (uint32_t i = 0; i < step.operandCount; ++i)
+    views.push_back(viewOf(operand(step, i)));
+  std::span<const TensorView> all = views;
+  return step.hostKernel(
+      {*step.attributes, all.first(step.inputCount), all.subspan(step.inputCount), ref::Accumulate::Wide});
+}
+
+size_t FunctionCall::returnedIndex(const ResolvedOperand &operand) const {
+  return operand.address.base - Address::FirstPort - inputs.size() - outputs.size();
+}
+
+size_t FunctionCall::outputIndex(const ResolvedOperand &operand) const {
+  return operand.address.base - Address::FirstPort - inputs.size();
+}
+
+TensorView FunctionCall::viewOf(const ResolvedOperand &operand) const {
+  if (!operand.open)
+    return {address(operand), operand.dtype, instance.dimsOf(operand)};
+  return outputIndex(operand) < outputs.size() ? outputs[outputIndex(operand)].result()
+                                               : returned[returnedIndex(operand)].view();
+}
+
+Status FunctionCall::call(const ResolvedStep &step, const ResolvedCall &called, std::span<const TensorView> leading,
+                          std::span<OutputSlot> slots) {
+  std::vector<TensorView> values(leading.begin(), leading.end());
+  for (uint32_t i = 0; i < called.inputCount; ++i)
+    values.push_back(viewOf(instance.operands[called.firstInput + i]));
+  std::vector<int64_t> sizes;
+  for (uint32_t i = 0; i < called.sizeCount; ++i) {
+    const ResolvedSize &size = instance.callSizes[called.firstSize + i];
+    if (size.operand == ResolvedSize::none) {
+      sizes.push_back(size.value);
+      continue;
+    }
+    TensorView view = viewOf(instance.operands[size.operand]);
+    if (size.element >= view.size())
+      return makeError(ErrorCode::E0517, "element ", size.element, " of ", printTensorType(view.dtype, view.dims),
+                       " was to be a size");
+    sizes.push_back(integer(view, size.element));
+  }
+  FrameStack::Place place = guarded ? frame.end : frame.begin;
+  if (!guarded)
+    place.offset += step.frameTop;
+  return context.call(called.function, values, sizes, slots, place);
+}
+
+std::vector<OutputSlot> FunctionCall::slotsOf(const ResolvedStep &step) {
+  std::vector<OutputSlot> slots(step.operandCount - step.inputCount);
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const ResolvedOperand &o = operand(step, uint32_t(step.inputCount + i));
+    if (!o.open)
+      slots[i].bound = viewOf(o);
+    else if (outputIndex(o) < outputs.size())
+      slots[i] = std::move(outputs[outputIndex(o)]);
+  }
+  return slots;
+}
+
+void FunctionCall::keep(const ResolvedStep &step, std::vector<OutputSlot> slots) {
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const ResolvedOperand &o = operand(step, uint32_t(step.inputCount + i));
+    if (!o.open)
+      continue;
+    if (outputIndex(o) < outputs.size())
+      outputs[outputIndex(o)] = std::move(slots[i]);
+    else
+      returned[returnedIndex(o)] = std::move(slots[i].allocated);
+  }
+}
+
+Status FunctionCall::callStep(const ResolvedStep &step) {
+  std::vector<OutputSlot> slots = slotsOf(step);
+  Status status = call(step, instance.calls[step.first], {}, slots);
+  keep(step, std::move(slots));
+  return status;
+}
+
+Status FunctionCall::branch(const ResolvedStep &step) {
+  bool condition = scalar<uint8_t>(address(operand(step, 0))) != 0;
+  std::vector<OutputSlot> slots = slotsOf(step);
+  Status status = call(step, instance.calls[step.first + (condition ? 0 : 1)], {}, slots);
+  keep(step, std::move(slots));
+  return status;
+}
+
+Status FunctionCall::loop(const ResolvedStep &step) {
+  const ResolvedCall &body = instance.calls[step.first];
+  const Function &bodyFunction = context.model().program().functions[body.function];
+  const ResolvedOperand &count = operand(step, 0), &first = operand(step, 1);
+  int64_t limit = count.address.base == Address::Null ? INT64_MAX : scalar<int64_t>(address(count));
+  uint8_t condition = first.address.base == Address::Null ? 1 : scalar<uint8_t>(address(first));
+  size_t carried = step.inputCount - 2;
+
+  Allocate allocate = [&](DType dtype, std::span<const int64_t> dims) { return context.allocate(dtype, dims); };
+
+  // Carried values go to and fro between two buffers each.
+  std::vector<TensorView> values;
+  for (size_t i = 0; i < carried; ++i)
+    values.push_back(viewOf(operand(step, uint32_t(2 + i))));
+  std::vector<Tensor> owners(carried);
+  std::vector<ScanBuffer> scans(step.operandCount - step.inputCount - carried);
+  std::vector<OutputSlot> slots(1 + carried + scans.size());
+  uint8_t next = 1;
+  slots[0].bound = {&next, DType::Bool, {}};
+  struct LoopScope {
+    int &loops;
+    explicit LoopScope(int &loops) : loops(loops) { ++loops; }
+    ~LoopScope() { --loops; }
+  } scope(context.loops);
+  for (int64_t iteration = 0; iteration < limit && condition; ++iteration) {
+    if (context.cancelled.load(std::memory_order_relaxed))
+      return makeError(ErrorCode::E0518, "the run was cancelled");
+    std::vector<TensorView> leading{{&iteration, DType::I64, {}}, {&condition, DType::Bool, {}}};
+    leading.insert(leading.end(), values.begin(), values.end());
+    KILN_TRY(call(step, body, leading, slots));
+    condition = next;
+    for (size_t i = 0; i < carried; ++i) {
+      OutputSlot &slot = slots[1 + i];
+      slot.spare = std::move(owners[i]);
+      owners[i] = std::move(slot.allocated);
+      values[i] = owners[i].view();
+    }
+    for (size_t i = 0; i < scans.size(); ++i)
+      KILN_TRY(scans[i].append(slots[1 + carried + i].result(), allocate));
+    for (size_t i = 0; i < scans.size(); ++i)
+      slots[1 + carried + i].spare = std::move(slots[1 + carried + i].allocated);
+  }
+
+  std::vector<OutputSlot> results = slotsOf(step);
+  for (size_t i = 0; i < results.size(); ++i) {
+    OutputSlot &result = results[i];
+    Tensor value;
+    if (i >= carried) {
+      const View &port = bodyFunction.views[bodyFunction.outputs[1 + i].view];
+      std::span<const int64_t> known = instance.dimsOf(operand(step, uint32_t(step.inputCount + i))).subspan(1);
+      KILN_ASSIGN(value, std::move(scans[i - carried]).finish(port.dtype, known, allocate));
+    } else if (owners[i].valid()) {
+      value = std::move(owners[i]);
+    } else if (!result.bound.data) { // no iteration: the initial value
+      KILN_ASSIGN(value, context.allocate(values[i].dtype, values[i].dims));
+      copyTo(values[i], value.view());
+    }
+    TensorView view = value.valid() ? value.view() : values[i];
+    if (!result.bound.data) {
+      result.allocated = std::move(value);
+      continue;
+    }
+    if (!std::ranges::equal(view.dims, result.bound.dims))
+      return makeError(ErrorCode::E0517, "the loop's result ", i, " is ", printTensorType(view.dtype, view.dims),
+                       ", not ", printTensorType(result.bound.dtype, result.bound.dims));
+    copyTo(view, result.bound);
+  }
+  keep(step, std::move(results));
+  return Status();
+}
+
+} // namespace kiln

@@ -1,0 +1,214 @@
+"""Branches and loops: what they give, at sizes that only a run tells, and what is refused."""
+import json
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto as T
+from onnx import helper as h
+from onnx import numpy_helper
+
+import kiln
+from test_cli import kiln as command
+
+F = np.float32
+
+
+def value(name, dtype, dims=None):
+    return h.make_tensor_value_info(name, dtype, dims)
+
+
+def model(path, nodes, inputs, outputs, initializers=()):
+    constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in dict(initializers).items()]
+    graph = h.make_graph(nodes, "g", inputs, outputs, constants)
+    onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=9), path)
+    return str(path)
+
+
+def graph(nodes, inputs, outputs, name="body"):
+    return h.make_graph(nodes, name, inputs, [value(o, t) for o, t in outputs])
+
+
+def run_everywhere(path, feeds, name="y"):
+    """The output in the interpreter and in generated code, with guard pages, before and after saving: all the same."""
+    results = []
+    for options in ({"target": "interpreter"}, {}):
+        compiled = kiln.compile(path, **options)
+        results.append(compiled.run(feeds)[name])
+        compiled.save(path + ".kiln")
+        results.append(kiln.load(path + ".kiln", guard_pages=True).run(feeds)[name])
+    for other in results[1:]:
+        assert other.shape == results[0].shape
+        np.testing.assert_allclose(other, results[0], rtol=1e-6)
+    return results[0]
+
+
+@pytest.fixture
+def branches(tmp_path):
+    """x + w, or x twice over: of other sizes, so that what follows waits for the branch."""
+    then = graph([h.make_node("Add", ["x", "w"], ["t"])], [], [("t", T.FLOAT)])
+    other = graph([h.make_node("Concat", ["x", "x"], ["e"], axis=0)], [], [("e", T.FLOAT)])
+    nodes = [h.make_node("If", ["c"], ["z"], then_branch=then, else_branch=other, name="branch"), h.make_node("Neg", ["z"], ["y"])]
+    return model(tmp_path / "m.onnx", nodes, [value("c", T.BOOL, []), value("x", T.FLOAT, ["N", 2])], [value("y", T.FLOAT, ["M", 2])],
+                 {"w": F([1, 2])})
+
+
+def test_a_branch_may_decide_the_size(branches):
+    x = np.arange(6, dtype=F).reshape(3, 2)
+    np.testing.assert_array_equal(run_everywhere(branches, {"c": np.array(True), "x": x}), -(x + F([1, 2])))
+    np.testing.assert_array_equal(run_everywhere(branches, {"c": np.array(False), "x": x}), -np.concatenate([x, x]))
+
+
+def test_one_context_serves_both_branches_in_turn(branches):
+    compiled = kiln.compile(branches)
+    for n in (1, 4, 2, 0):
+        x = np.ones((n, 2), F)
+        for c in (True, False, True):
+            assert compiled.run({"c": np.array(c), "x": x})["y"].shape == (n if c else 2 * n, 2)
+
+
+def test_a_constant_condition_leaves_its_branch_alone(tmp_path):
+    then = graph([h.make_node("Add", ["x", "w"], ["t"])], [], [("t", T.FLOAT)])
+    other = graph([h.make_node("Mul", ["x", "w"], ["e"])], [], [("e", T.FLOAT)])
+    nodes = [h.make_node("Greater", ["one", "two"], ["c"]), h.make_node("If", ["c"], ["y"], then_branch=then, else_branch=other)]
+    path = model(tmp_path / "m.onnx", nodes, [value("x", T.FLOAT, ["N", 2])], [value("y", T.FLOAT, ["N", 2])],
+                 {"w": F([3, 4]), "one": F(1), "two": F(2)})
+    np.testing.assert_array_equal(run_everywhere(path, {"x": np.ones((2, 2), F)}), [[3, 4], [3, 4]])
+    steps = json.loads(command("inspect", path, "--json").stdout)["steps"]
+    assert [step["function"] for step in steps] == ["main"]
+
+
+def loop(tmp_path, body, carried, captured, initial, outputs, initializers=(), count="n", condition=""):
+    nodes = [h.make_node("Loop", [count, condition, *initial], outputs, body=body, name="lp")]
+    ins = [value("n", T.INT64, []), value("c", T.BOOL, []), *carried, *captured]
+    return model(tmp_path / "m.onnx", nodes, ins, [value(o, T.FLOAT) for o in outputs], initializers)
+
+
+def test_a_loop_carries_and_scans(tmp_path):
+    body = graph([h.make_node("Add", ["s", "w"], ["o"]), h.make_node("Identity", ["c"], ["d"]), h.make_node("Mul", ["o", "x"], ["k"])],
+                 [value("i", T.INT64, []), value("c", T.BOOL, []), value("s", T.FLOAT, ["N"])],
+                 [("d", T.BOOL), ("o", T.FLOAT), ("k", T.FLOAT)])
+    path = loop(tmp_path, body, [value("x", T.FLOAT, ["N"])], [], ["x"], ["y", "z"], {"w": F(1)})
+    x = F([1, 2, 3])
+    for n in (0, 1, 5):
+        feeds = {"n": np.array(n), "c": np.array(True), "x": x}
+        np.testing.assert_array_equal(run_everywhere(path, feeds), x + n)
+        scanned = run_everywhere(path, feeds, "z")
+        assert scanned.shape == (n, 3)
+        np.testing.assert_array_equal(scanned, np.array([(x + 1 + i) * x for i in range(n)], F).reshape(n, 3))
+
+
+def test_a_loop_ends_when_its_body_says_so(tmp_path):
+    body = graph([h.make_node("Add", ["s", "w"], ["o"]), h.make_node("Less", ["o", "most"], ["d"])],
+                 [value("i", T.INT64, []), value("c", T.BOOL, []), value("s", T.FLOAT, [])], [("d", T.BOOL), ("o", T.FLOAT)])
+    path = loop(tmp_path, body, [value("x", T.FLOAT, [])], [value("most", T.FLOAT, [])], ["x"], ["y"], {"w": F(1)}, count="", condition="c")
+    feeds = {"n": np.array(0), "x": F(0), "most": F(4)}
+    assert run_everywhere(path, {**feeds, "c": np.array(True)}) == 4
+    assert run_everywhere(path, {**feeds, "c": np.array(False)}) == 0
+
+
+def test_a_carried_value_may_grow(tmp_path):
+    body = graph([h.make_node("Concat", ["s", "x"], ["o"], axis=0), h.make_node("Identity", ["c"], ["d"])],
+                 [value("i", T.INT64, []), value("c", T.BOOL, []), value("s", T.FLOAT, ["M"])], [("d", T.BOOL), ("o", T.FLOAT)])
+    path = loop(tmp_path, body, [value("x", T.FLOAT, ["N"])], [], ["x"], ["y"])
+    for n in (0, 1, 6):
+        feeds = {"n": np.array(n), "c": np.array(True), "x": F([1, 2])}
+        np.testing.assert_array_equal(run_everywhere(path, feeds), np.tile(F([1, 2]), n + 1))
+
+
+def test_loops_and_branches_nest(tmp_path):
+    """A value that only the outermost graph knows is used two graphs further in."""
+    then = graph([h.make_node("Add", ["s", "x"], ["t"])], [], [("t", T.FLOAT)])
+    other = graph([h.make_node("Sub", ["s", "x"], ["e"])], [], [("e", T.FLOAT)])
+    body = graph([h.make_node("ReduceSum", ["s"], ["sum"], keepdims=0), h.make_node("Less", ["sum", "zero"], ["b"]),
+                  h.make_node("If", ["b"], ["o"], then_branch=then, else_branch=other), h.make_node("Identity", ["c"], ["d"])],
+                 [value("i", T.INT64, []), value("c", T.BOOL, []), value("s", T.FLOAT, ["N"])], [("d", T.BOOL), ("o", T.FLOAT)])
+    path = loop(tmp_path, body, [value("x", T.FLOAT, ["N"])], [], ["x"], ["y"], {"zero": F(0)})
+    x = F([1, 2])
+    want = x.copy()
+    for _ in range(5):
+        want = want + x if want.sum() < 0 else want - x
+    np.testing.assert_array_equal(run_everywhere(path, {"n": np.array(5), "c": np.array(True), "x": x}), want)
+
+
+def refused(path, **options):
+    with pytest.raises(kiln.Error) as caught:
+        kiln.compile(path, **options)
+    return str(caught.value)
+
+
+def test_ranks_that_depend_on_data_are_refused_by_name(tmp_path):
+    then = graph([h.make_node("Relu", ["x"], ["t"])], [], [("t", T.FLOAT)])
+    other = graph([h.make_node("ReduceSum", ["x"], ["e"], keepdims=0)], [], [("e", T.FLOAT)])
+    path = model(tmp_path / "m.onnx", [h.make_node("If", ["c"], ["y"], then_branch=then, else_branch=other, name="odd")],
+                 [value("c", T.BOOL, []), value("x", T.FLOAT, [2])], [value("y", T.FLOAT)])
+    assert 'node "odd" (If, opset 17): output 0 of an If has rank 1 or 0; ranks that depend on data are not supported [KILN-E0207]' in refused(path)
+
+
+def test_what_is_not_supported_in_a_branch_is_listed(tmp_path):
+    then = graph([h.make_node("RandomNormalLike", ["x"], ["t"])], [], [("t", T.FLOAT)])
+    other = graph([h.make_node("Relu", ["x"], ["e"])], [], [("e", T.FLOAT)])
+    path = model(tmp_path / "m.onnx", [h.make_node("If", ["c"], ["y"], then_branch=then, else_branch=other, name="odd")],
+                 [value("c", T.BOOL, []), value("x", T.FLOAT, [2])], [value("y", T.FLOAT)])
+    assert '"odd/RandomNormalLike_t"' in refused(path)
+
+
+def one_node(path, node, inputs, outputs, initializers=()):
+    return model(path, [node], inputs, outputs, initializers)
+
+
+X = value("x", T.FLOAT, [2])
+COND, COUNT = value("c", T.BOOL, []), value("n", T.INT64, [])
+
+
+def body_of(outputs, inputs=3, nodes=None):
+    ins = [value("i", T.INT64, []), value("d", T.BOOL, []), value("s", T.FLOAT, [2]), value("t", T.FLOAT, [2])][:inputs]
+    nodes = nodes or [h.make_node("Identity", ["d"], ["e"]), h.make_node("Relu", ["s"], ["o"])]
+    return graph(nodes, ins, [(o, T.BOOL if o == "e" else T.FLOAT) for o in outputs])
+
+
+@pytest.mark.parametrize("node, text", [
+    (h.make_node("If", ["c"], ["y"], name="k"), "has no graph 'then_branch' [KILN-E0401]"),
+    (h.make_node("If", [""], ["y"], name="k", then_branch=graph([], [], []), else_branch=graph([], [], [])), "input 0 is missing [KILN-E0306]"),
+    (h.make_node("If", ["x"], ["y"], name="k", then_branch=graph([], [], [("x", T.FLOAT)]), else_branch=graph([], [], [("x", T.FLOAT)])),
+     "the condition is no single bool [KILN-E0305]"),
+    (h.make_node("If", ["c"], ["y", "z"], name="k", then_branch=graph([], [], [("x", T.FLOAT)]), else_branch=graph([], [], [("x", T.FLOAT)])),
+     "has 2 outputs, its branches give 1 [KILN-E0306]"),
+    (h.make_node("If", ["c"], ["y"], name="k", then_branch=graph([], [], [("x", T.FLOAT)]), else_branch=graph([], [], [("n", T.INT64)])),
+     "the branches of an If give different element types for output 0 [KILN-E0305]"),
+    (h.make_node("If", ["c"], ["y"], name="k", then_branch=graph([], [], [("nowhere", T.FLOAT)]), else_branch=graph([], [], [("x", T.FLOAT)])),
+     "output \"nowhere\" of graph 'then' is not defined [KILN-E0302]"),
+    (h.make_node("Loop", ["n", "", "x"], ["y"], name="k"), "has no graph 'body' [KILN-E0401]"),
+    (h.make_node("Loop", ["x", "", "x"], ["y"], name="k", body=body_of(["e", "o"])), "the trip count is no single int64 [KILN-E0305]"),
+    (h.make_node("Loop", ["n", "", "x"], ["y"], name="k", body=body_of(["e", "o"], inputs=4)),
+     "graph 'body' has 4 inputs, 3 are handed over [KILN-E0306]"),
+    (h.make_node("Loop", ["n", "", "x"], ["y"], name="k", body=body_of(["e"])),
+     "its body gives 1 values, not the condition and 1 carried ones [KILN-E0306]"),
+    (h.make_node("Loop", ["n", "", "x"], ["y"], name="k", body=body_of(["o", "o"])),
+     "the body of a loop gives a condition that is no single bool [KILN-E0305]"),
+    (h.make_node("Loop", ["n", "", "x"], ["y"], name="k", body=body_of(["e", "i"])), "carried value 0 of a loop changes its element type [KILN-E0305]"),
+    (h.make_node("Loop", ["n", "", "x"], ["y"], name="k",
+                 body=body_of(["e", "o"], nodes=[h.make_node("Identity", ["d"], ["e"]), h.make_node("ReduceSum", ["s"], ["o"], keepdims=0)])),
+     "carried value 0 of a loop has rank 1 at first and then 0; ranks that depend on data are not supported [KILN-E0207]"),
+    (h.make_node("Loop", ["n", "", "x"], ["y", "z", "w"], name="k", body=body_of(["e", "o"])), "has 3 outputs, its body gives 1 [KILN-E0306]"),
+])
+def test_control_flow_that_does_not_fit_is_refused(tmp_path, node, text):
+    path = one_node(tmp_path / "m.onnx", node, [X, COND, COUNT], [value("y", T.FLOAT)])
+    assert f'node "k" ({node.op_type}, opset 17): {text}' in refused(path)
+
+
+def test_unused_results_of_a_loop_may_be_left_out(tmp_path):
+    node = h.make_node("Loop", ["n", "", "x"], ["", "y"], body=body_of(["e", "o", "p"], nodes=[
+        h.make_node("Identity", ["d"], ["e"]), h.make_node("Neg", ["s"], ["o"]), h.make_node("Add", ["s", "s"], ["p"])]))
+    path = one_node(tmp_path / "m.onnx", node, [X, COUNT], [value("y", T.FLOAT)])
+    np.testing.assert_array_equal(run_everywhere(path, {"x": F([1, 2]), "n": np.array(2)}), [[2, 4], [-2, -4]])
+
+
+def test_branches_nest_deep(tmp_path):
+    inner = graph([h.make_node("Add", ["x", "x"], ["r0"])], [], [("r0", T.FLOAT)])
+    for level in range(1, 25):
+        other = graph([h.make_node("Neg", ["x"], [f"q{level}"])], [], [(f"q{level}", T.FLOAT)])
+        inner = graph([h.make_node("If", ["c"], [f"r{level}"], then_branch=inner, else_branch=other)], [], [(f"r{level}", T.FLOAT)])
+    node = h.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=graph([h.make_node("Relu", ["x"], ["q"])], [], [("q", T.FLOAT)]))
+    path = one_node(tmp_path / "m.onnx", node, [X, COND], [value("y", T.FLOAT)])
+    np.testing.assert_array_equal(run_everywhere(path, {"x": F([1, 2]), "c": np.array(True)}), [2, 4])

@@ -1,0 +1,60 @@
+// RUN: kiln-opt --kiln-specialize --split-input-file %s | FileCheck %s
+
+// Constants are made in the function that uses them, and what a function does not use is not handed over; carried values stay.
+// CHECK-LABEL: func.func @main
+// CHECK: kiln.loop @body count %arg0 carry(%arg1) with(%arg2)
+// CHECK-LABEL: func.func private @body
+// CHECK-SAME: %arg3: tensor<4xf32>{{[^,]*}})
+// CHECK: %[[W:.+]] = kiln.constant
+// CHECK: kiln.add %arg2, %[[W]]
+func.func @main(%n: tensor<i64>, %x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
+  %w = kiln.constant {value = dense<1.0> : tensor<f32>} : () -> tensor<f32>
+  %0 = kiln.loop @body count %n carry(%x) with(%w, %x, %y) : (tensor<i64>, tensor<4xf32>, tensor<f32>, tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+func.func private @body(%i: tensor<i64>, %c: tensor<i1>, %s: tensor<4xf32>, %w: tensor<f32>, %unused: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<i1>, tensor<4xf32>) {
+  %0 = kiln.add %s, %w : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %1 = kiln.mul %0, %y : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %c, %1 : tensor<i1>, tensor<4xf32>
+}
+
+// -----
+
+// A constant condition leaves what its branch does, over the sizes of the function around it.
+// CHECK-LABEL: func.func @constant
+// CHECK: %[[R:.+]] = kiln.reshape %arg0 : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1x?xf32, #kiln.dims<[1, N]>>
+// CHECK: return %[[R]]
+// CHECK-NOT: func.func
+func.func @constant(%x: tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?x?xf32, #kiln.dims<[u$_0, N]>> attributes {kiln.sizes = ["N", "u$_0 <= ?"]} {
+  %c = kiln.constant {value = dense<false> : tensor<i1>} : () -> tensor<i1>
+  %0 = kiln.if %c then @f(%x) else @g(%x) : (tensor<i1>, tensor<?xf32, #kiln.dims<[N]>>, tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?x?xf32, #kiln.dims<[u$_0, N]>>
+  return %0 : tensor<?x?xf32, #kiln.dims<[u$_0, N]>>
+}
+func.func private @f(%x: tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<2x?xf32, #kiln.dims<[2, a$_0_0]>> attributes {kiln.sizes = ["a$_0_0"]} {
+  %0 = kiln.expand %x : (tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<2x?xf32, #kiln.dims<[2, a$_0_0]>>
+  return %0 : tensor<2x?xf32, #kiln.dims<[2, a$_0_0]>>
+}
+func.func private @g(%x: tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<1x?xf32, #kiln.dims<[1, a$_0_0]>> attributes {kiln.sizes = ["a$_0_0"]} {
+  %0 = kiln.reshape %x : (tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<1x?xf32, #kiln.dims<[1, a$_0_0]>>
+  return %0 : tensor<1x?xf32, #kiln.dims<[1, a$_0_0]>>
+}
+
+// -----
+
+// A condition that only a run tells leaves both.
+// CHECK-LABEL: func.func @unknown
+// CHECK: kiln.if %arg0 then @f(%arg1) else @g(%arg1)
+// CHECK: func.func private @f
+// CHECK: func.func private @g
+func.func @unknown(%c: tensor<i1>, %x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = kiln.if %c then @f(%x) else @g(%x) : (tensor<i1>, tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+func.func private @f(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = kiln.exp %x : (tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+func.func private @g(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = kiln.neg %x : (tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}

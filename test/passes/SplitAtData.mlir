@@ -1,0 +1,69 @@
+// RUN: kiln-opt --kiln-split-at-data --split-input-file %s | FileCheck %s
+
+// What needs the size that the branch tells goes on in a function, which gets the sizes that its arguments do not show. Constants are made there again;
+// what does not need it stays.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: kiln.sizes = ["M", "N in 1..8", "u$_0 <= ?"]
+// CHECK: %[[IF:.+]] = kiln.if
+// CHECK: %[[NEG:.+]] = kiln.neg %arg1
+// CHECK: %[[REST:.+]]:2 = kiln.call @main..1(%[[IF]], %[[NEG]]) sizes ["M"]
+// CHECK: return %[[REST]]#0, %[[NEG]], %[[REST]]#1
+// CHECK-LABEL: func.func private @main..1(
+// CHECK-SAME: kiln.parameters = ["M"]
+// CHECK-SAME: kiln.sizes = ["M", "N in 1..8", "u$_0", "check u$_0 <= N"]
+// CHECK: kiln.constant
+// CHECK: kiln.exp
+// CHECK: kiln.expand
+func.func @main(%c: tensor<i1>, %x: tensor<?xf32, #kiln.dims<[N]>>, %z: tensor<?xf32, #kiln.dims<[M]>>)
+    -> (tensor<?xf32, #kiln.dims<[u$_0]>>, tensor<?xf32, #kiln.dims<[N]>>, tensor<?x?xf32, #kiln.dims<[M, u$_0]>>)
+    attributes {kiln.sizes = ["M", "N in 1..8", "u$_0 <= ?", "check u$_0 <= N"]} {
+  %w = kiln.constant {value = dense<1.0> : tensor<f32>} : () -> tensor<f32>
+  %0 = kiln.if %c then @f(%x) else @g(%x) : (tensor<i1>, tensor<?xf32, #kiln.dims<[N]>>, tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[u$_0]>>
+  %1 = kiln.exp %0 : (tensor<?xf32, #kiln.dims<[u$_0]>>) -> tensor<?xf32, #kiln.dims<[u$_0]>>
+  %2 = kiln.add %1, %w : (tensor<?xf32, #kiln.dims<[u$_0]>>, tensor<f32>) -> tensor<?xf32, #kiln.dims<[u$_0]>>
+  %3 = kiln.neg %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>>
+  %4 = kiln.expand %0 : (tensor<?xf32, #kiln.dims<[u$_0]>>) -> tensor<?x?xf32, #kiln.dims<[M, u$_0]>>
+  %5 = kiln.add %4, %3 : (tensor<?x?xf32, #kiln.dims<[M, u$_0]>>, tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?x?xf32, #kiln.dims<[M, u$_0]>>
+  return %2, %3, %5 : tensor<?xf32, #kiln.dims<[u$_0]>>, tensor<?xf32, #kiln.dims<[N]>>, tensor<?x?xf32, #kiln.dims<[M, u$_0]>>
+}
+func.func private @f(%x: tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<?xf32, #kiln.dims<[a$_0_0]>> attributes {kiln.sizes = ["a$_0_0"]} {
+  return %x : tensor<?xf32, #kiln.dims<[a$_0_0]>>
+}
+func.func private @g(%x: tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>> attributes {kiln.sizes = ["a$_0_0", "d$_0 = a$_0_0*2"]} {
+  %0 = kiln.concat %x, %x {axis = 0 : i64} : (tensor<?xf32, #kiln.dims<[a$_0_0]>>, tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
+  return %0 : tensor<?xf32, #kiln.dims<[d$_0]>>
+}
+
+// -----
+
+// A value of such a size that is returned twice is copied once it is known. Nothing else has to wait: control flow takes it as it is.
+// CHECK-LABEL: func.func @twice
+// CHECK: %[[IF:.+]] = kiln.if
+// CHECK: %[[AGAIN:.+]] = kiln.if %arg0 then @f(%[[IF]])
+// CHECK: %[[REST:.+]] = kiln.call @twice..1(%[[AGAIN]])
+// CHECK: return %[[AGAIN]], %[[REST]]
+func.func @twice(%c: tensor<i1>, %x: tensor<?xf32, #kiln.dims<[N]>>) -> (tensor<?xf32, #kiln.dims<[u$_1]>>, tensor<?xf32, #kiln.dims<[u$_1]>>)
+    attributes {kiln.sizes = ["N", "u$_0 <= ?", "u$_1 <= ?"]} {
+  %0 = kiln.if %c then @f(%x) else @f(%x) : (tensor<i1>, tensor<?xf32, #kiln.dims<[N]>>, tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[u$_0]>>
+  %1 = kiln.if %c then @f(%0) else @f(%0) : (tensor<i1>, tensor<?xf32, #kiln.dims<[u$_0]>>, tensor<?xf32, #kiln.dims<[u$_0]>>) -> tensor<?xf32, #kiln.dims<[u$_1]>>
+  return %1, %1 : tensor<?xf32, #kiln.dims<[u$_1]>>, tensor<?xf32, #kiln.dims<[u$_1]>>
+}
+func.func private @f(%x: tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<?xf32, #kiln.dims<[a$_0_0]>> attributes {kiln.sizes = ["a$_0_0"]} {
+  return %x : tensor<?xf32, #kiln.dims<[a$_0_0]>>
+}
+
+// -----
+
+// Nothing to do where all sizes are known.
+// CHECK-LABEL: func.func @known
+// CHECK: kiln.if
+// CHECK-NEXT: kiln.exp
+// CHECK-NOT: kiln.call
+func.func @known(%c: tensor<i1>, %x: tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>> attributes {kiln.sizes = ["N"]} {
+  %0 = kiln.if %c then @f(%x) else @f(%x) : (tensor<i1>, tensor<?xf32, #kiln.dims<[N]>>, tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>>
+  %1 = kiln.exp %0 : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>>
+  return %1 : tensor<?xf32, #kiln.dims<[N]>>
+}
+func.func private @f(%x: tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<?xf32, #kiln.dims<[a$_0_0]>> attributes {kiln.sizes = ["a$_0_0"]} {
+  return %x : tensor<?xf32, #kiln.dims<[a$_0_0]>>
+}
