@@ -58,7 +58,7 @@ std::string damage(const Seed &seed, Random &random) {
 std::span<const std::byte> asBytes(const std::string &text) { return std::as_bytes(std::span(text)); }
 
 /// Sizes that the model leaves open, as small as they may be.
-std::map<std::string, int64_t> smallSizes(const Program &program) {
+std::map<std::string, int64_t> smallSizes(const Function &program) {
   std::map<std::string, int64_t> sizes;
   for (const ProgramSymbol &symbol : program.symbols)
     if (symbol.isBound())
@@ -73,10 +73,11 @@ std::map<std::string, int64_t> smallSizes(const Program &program) {
 Status load(std::span<const std::byte> bytes, bool execute) {
   KILN_ASSIGN(std::shared_ptr<const Artifact> artifact, Artifact::fromBytes(bytes));
   (void)artifact->verifyWeights();
-  const Program &program = artifact->program();
+  const Program &all = artifact->program();
+  const Function &program = all.entry();
   std::map<std::string, int64_t> sizes = smallSizes(program);
-  (void)printProgram(program);
-  (void)countWork(program, sizes);
+  (void)printProgram(all);
+  (void)countWork(all, program, sizes);
   KILN_ASSIGN(std::shared_ptr<const LoadedModel> model, LoadedModel::create(artifact));
   std::vector<std::vector<int64_t>> dims;
   std::vector<InputShape> shapes;
@@ -91,12 +92,12 @@ Status load(std::span<const std::byte> bytes, bool execute) {
   }
   for (size_t i = 0; i < dims.size(); ++i)
     shapes.push_back({program.views[program.inputs[i].view].dtype, dims[i]});
-  KILN_ASSIGN(std::shared_ptr<const Instance> instance, model->bind(shapes));
+  KILN_ASSIGN(std::shared_ptr<const Instance> instance, model->bind(all.entries[0].function, shapes));
   work += double(instance->arenaBytes) + double(instance->scratchBytes);
   for (size_t i = 0; i < instance->steps.size(); ++i)
     work += instance->flops[i] + instance->bytes[i];
   for (const std::vector<int64_t> &output : instance->outputDims)
-    work += double(byteCount(DType::F64, output).value_or(INT64_MAX));
+    work += double(byteCount(DType::F64, output).value_or(0)); // of some only a run tells the size
   if (!execute || work > mostWork)
     return Status();
   std::vector<Tensor> inputs;

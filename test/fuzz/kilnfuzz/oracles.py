@@ -7,7 +7,7 @@ import random
 import tempfile
 import time
 
-from . import engine, identities, noise, peer
+from . import control, engine, identities, noise, peer
 from .compare import difference, identical
 
 
@@ -175,6 +175,15 @@ def equivalent(e):
 def functions(e):
     """The model with nodes moved into functions."""
     e.against_base("functions", engine.run_all(engine.compiled(identities.with_functions(e.case, e.random).SerializeToString()), e.case.feeds))
+
+
+@oracle("control")
+def control_flow(e):
+    """The model with nodes moved into branches and loops: the interpreter, generated code, and either with guard pages."""
+    data = control.with_control_flow(e.case, e.random).SerializeToString()
+    for target in ("interpreter", "host"):
+        guard = e.random.random() < 0.3
+        e.against_base("control", engine.run_all(engine.compiled(data, target=target, guard_pages=guard), e.case.feeds))
 
 
 @oracle("exposed")
