@@ -34,6 +34,12 @@ Attributes toAttributes(Operation *op) {
   return completeAttributes(*info, result);
 }
 
+/// An empty list of numbers is one of integers in Attributes, but not here.
+static bool takesReals(const OpInfo &op, std::string_view name) {
+  const AttributeInfo *info = op.findAttribute(name);
+  return info && info->kind == AttributeInfo::Kind::Floats;
+}
+
 Result<SmallVector<NamedAttribute>> fromAttributes(MLIRContext *context, const OpInfo &op,
                                                    const Attributes &attributes) {
   KILN_ASSIGN(Attributes normal, normalizeAttributes(op, attributes));
@@ -47,7 +53,9 @@ Result<SmallVector<NamedAttribute>> fromAttributes(MLIRContext *context, const O
       converted = builder.getF64FloatAttr(*number);
     else if (auto *text = std::get_if<std::string>(&value))
       converted = builder.getStringAttr(*text);
-    else if (auto *list = std::get_if<std::vector<int64_t>>(&value))
+    else if (auto *list = std::get_if<std::vector<int64_t>>(&value); list && list->empty() && takesReals(op, name))
+      converted = builder.getDenseF64ArrayAttr({});
+    else if (list)
       converted = builder.getDenseI64ArrayAttr(*list);
     else if (auto *reals = std::get_if<std::vector<double>>(&value))
       converted = builder.getDenseF64ArrayAttr(*reals);

@@ -100,9 +100,12 @@ Result<Attributes> normalizeAttributes(const OpInfo &op, const Attributes &attri
     case Kind::String: fits = std::holds_alternative<std::string>(value); break;
     case Kind::Ints: fits = std::holds_alternative<std::vector<int64_t>>(value); break;
     case Kind::Floats:
-      if (auto *list = std::get_if<std::vector<int64_t>>(&value))
-        converted = std::vector<double>(list->begin(), list->end());
-      fits = std::holds_alternative<std::vector<double>>(converted);
+      if (auto *list = std::get_if<std::vector<int64_t>>(&value)) {
+        fits = list->empty(); // which stays a list of integers, as Attributes has them
+        if (!fits)
+          converted = std::vector<double>(list->begin(), list->end());
+      }
+      fits |= std::holds_alternative<std::vector<double>>(converted);
       break;
     }
     if (!fits)
