@@ -3,6 +3,8 @@
 #include "dialects/kiln/ShapeRules.h"
 #include "mlir/IR/OpImplementation.h"
 
+#include <cmath>
+
 using namespace mlir;
 
 namespace kiln {
@@ -94,6 +96,68 @@ Result<ResultShapes> ConvOp::inferShapes(ShapeContext &context) {
     KILN_ASSIGN(dims[d], windows.positions(context, i, x[d], w[2 + i]));
   }
   return one(dims, elementTypeOf(getX()));
+}
+
+Result<ResultShapes> ConvTransposeOp::inferShapes(ShapeContext &context) {
+  Dims x = getDims(getX()), w = getDims(getW());
+  Windows windows{getStrides(), getPads(), getDilations(), "nchw", getAutoPad().value_or("")};
+  KILN_TRY(windows.check(x.size()));
+  if (w.size() != x.size())
+    return makeError(ErrorCode::E0304, "weights ", printDims(w), " and operand ", printDims(x), " differ in rank");
+  if (elementTypeOf(getX()) != elementTypeOf(getW()))
+    return makeError(ErrorCode::E0305, "operand and weights have different element types");
+  size_t spatial = x.size() - 2;
+  for (auto [name, list] :
+       {std::pair("output_padding", getOutputPadding()), std::pair("output_shape", getOutputShape())}) {
+    if (!list.empty() && list.size() != spatial)
+      return makeError(ErrorCode::E0404, name, " must have ", spatial, " entries");
+    for (int64_t v : list)
+      if (v < 0 || v > INT32_MAX)
+        return makeError(ErrorCode::E0411, name, " holds ", v, ", which is out of range");
+  }
+  int64_t groups = getGroups();
+  auto inputs = w[0].asConstant();
+  if (groups < 1 || groups > INT32_MAX || (inputs && *inputs % groups != 0))
+    return makeError(ErrorCode::E0411, groups, " groups do not divide ", w[0].print(), " inputs");
+  KILN_TRY(context.requireEqual(x[1], w[0]).withContext("channels of operand and weights: "));
+  SizeExpr outputs = w[1].isInvalid() ? w[1] : w[1] * groups;
+  if (getBias()) {
+    Dims bias = getDims(getBias());
+    if (bias.size() != 1)
+      return makeError(ErrorCode::E0304, "bias must be a vector");
+    KILN_TRY(context.requireEqual(bias[0], outputs).withContext("bias: "));
+  }
+  Dims dims{x[0], outputs};
+  for (size_t i = 0; i < spatial; ++i) {
+    const SizeExpr &size = x[2 + i], &kernel = w[2 + i];
+    if (!getOutputShape().empty()) {
+      dims.push_back(getOutputShape()[i]);
+    } else if (size.isInvalid() || kernel.isInvalid()) {
+      dims.push_back(SizeExpr::invalid());
+    } else if (!windows.autoPad.empty()) {
+      dims.push_back(size * getStrides()[i]);
+    } else {
+      int64_t added = getOutputPadding().empty() ? 0 : getOutputPadding()[i];
+      SizeExpr result = (size - 1) * getStrides()[i] + (kernel - 1) * getDilations()[i] +
+                        (added + 1 - getPads()[i] - getPads()[spatial + i]);
+      if (result.isConstant() && result.constant() < 0)
+        return makeError(ErrorCode::E0304, "pads ", getPads()[i], ", ", getPads()[spatial + i],
+                         " leave nothing of dim ", 2 + i, ", which is ", size.print(), ", under a window of ",
+                         kernel.print());
+      KILN_TRY(context.requireNotNegative(result));
+      dims.push_back(result);
+    }
+  }
+  return one(dims, elementTypeOf(getX()));
+}
+
+Result<ResultShapes> LpPoolOp::inferShapes(ShapeContext &context) {
+  double p = getP().convertToDouble();
+  if (!(p > 0 && std::isfinite(p)))
+    return makeError(ErrorCode::E0411, "p is ", p, ", expected a positive number");
+  if (!isa<FloatType>(elementTypeOf(getX())))
+    return makeError(ErrorCode::E0305, "the operand must be of a floating-point type");
+  return inferPool(getOperation(), context);
 }
 
 Result<ResultShapes> inferPool(Operation *op, ShapeContext &context) {

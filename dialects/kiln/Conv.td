@@ -10,6 +10,20 @@ def Kiln_ConvOp : Kiln_Op<"conv", Role_Contraction> {
                        DefaultStr<"nchw">:$layout, OptionalAttr<StrAttr>:$auto_pad);
 }
 
+def Kiln_ConvTransposeOp : Kiln_Op<"conv_transpose", Role_Contraction> {
+  let summary = "each element of x adds its multiple of the window to the result; w is [inputs, outputs / groups, window...], bias has one "
+                "element per output";
+  let description = [{
+    The result has strides * (size - 1) + output_padding + dilations * (window - 1) + 1 - pads elements per spatial dim. `output_shape` (empty or one
+    entry per spatial dim), or else `auto_pad` (same_upper, same_lower: size * strides), tells the size instead; `pads` are then what makes it so, the odd
+    one at the end for same_upper, else at the beginning.
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$w, Optional<AnyRankedTensor>:$bias, DenseI64ArrayAttr:$strides,
+                       DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$dilations, Default<I64Attr, "1">:$groups,
+                       Default<DenseI64ArrayAttr, "{}">:$output_padding, Default<DenseI64ArrayAttr, "{}">:$output_shape,
+                       OptionalAttr<StrAttr>:$auto_pad);
+}
+
 class Kiln_Pool<string mnemonic> : Kiln_Op<mnemonic, Role_Window> {
   let shapeCode = [{
     Result<ResultShapes> $cppClass::inferShapes(ShapeContext &context) { return inferPool(getOperation(), context); }
@@ -25,5 +39,11 @@ def Kiln_AvgPoolOp : Kiln_Pool<"avg_pool"> {
   let summary = "mean of each window; padding counts if `count_include_pad`";
   let arguments = (ins AnyRankedTensor:$x, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads,
                        DenseI64ArrayAttr:$dilations, Default<I64Attr, "0">:$ceil_mode, Default<I64Attr, "0">:$count_include_pad,
+                       DefaultStr<"nchw">:$layout, OptionalAttr<StrAttr>:$auto_pad);
+}
+def Kiln_LpPoolOp : Kiln_Op<"lp_pool", Role_Window> {
+  let summary = "p-norm of each window: the p-th root of the sum of the p-th powers of magnitudes; padding does not take part";
+  let arguments = (ins AnyRankedTensor:$x, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads,
+                       DenseI64ArrayAttr:$dilations, Default<I64Attr, "0">:$ceil_mode, Default<F64Attr, "2.0">:$p,
                        DefaultStr<"nchw">:$layout, OptionalAttr<StrAttr>:$auto_pad);
 }

@@ -51,6 +51,10 @@ void KilnDialect::initialize() {
       >();
   addOperations<
 #define GET_OP_LIST
+#include "dialects/kiln/Sampling.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
 #include "dialects/kiln/Structure.cpp.inc"
       >();
 }

@@ -7,6 +7,7 @@ include "dialects/kiln/Norm.td"
 include "dialects/kiln/MatMul.td"
 include "dialects/kiln/Conv.td"
 include "dialects/kiln/Movement.td"
+include "dialects/kiln/Sampling.td"
 include "dialects/kiln/Attention.td"
 include "dialects/kiln/Structure.td"
 #endif // KILN_OPS_TD

@@ -22,8 +22,7 @@ static std::optional<int64_t> countOf(RankedTensorType type) {
   return elementCount(std::span<const int64_t>(type.getShape().data(), type.getRank()));
 }
 
-/// Number of elements of a 1-D operand, if static.
-static Result<int64_t> staticLength(Value list, StringRef what) {
+Result<int64_t> staticLength(Value list, StringRef what) {
   Dims dims = getDims(list);
   if (dims.size() > 1 || !elementTypeOf(list).isInteger())
     return makeError(ErrorCode::E0305, what.str(), " must be a vector of integers");

@@ -44,6 +44,22 @@ def Kiln_GatherNdOp : Kiln_Op<"gather_nd", Role_Movement> {
   let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$indices, Default<I64Attr, "0">:$batch_dims);
   let onnxName = "GatherND";
 }
+def Kiln_ScatterElementsOp : Kiln_Op<"scatter_elements", Role_Movement> {
+  let summary = "x with result[..indices[..i..]..] = updates[..i..] along `axis`, in row-major order";
+  let description = [{`reduction` (none, add, mul, min, max) joins an update with what is there.}];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$indices, AnyRankedTensor:$updates, Default<I64Attr, "0">:$axis,
+                       DefaultStr<"none">:$reduction);
+}
+def Kiln_ScatterNdOp : Kiln_Op<"scatter_nd", Role_Movement> {
+  let summary = "x with updates put in at the index tuples in the last dim of indices, in row-major order";
+  let description = [{`reduction` as of scatter_elements.}];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$indices, AnyRankedTensor:$updates, DefaultStr<"none">:$reduction);
+}
+def Kiln_ReverseSequenceOp : Kiln_Op<"reverse_sequence", Role_Movement> {
+  let summary = "x with the first lengths[b] elements along `time_axis` in reverse order, for each b along `batch_axis`";
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$lengths, Default<I64Attr, "1">:$batch_axis,
+                       Default<I64Attr, "0">:$time_axis);
+}
 def Kiln_ExpandOp : Kiln_Op<"expand", Role_Movement, 1> {
   let summary = "x broadcast against `shape`, in both directions; without it the result type says the dims";
   let stridedView = 1;

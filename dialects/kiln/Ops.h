@@ -8,4 +8,5 @@
 #include "dialects/kiln/Movement.h"
 #include "dialects/kiln/Norm.h"
 #include "dialects/kiln/Reduce.h"
+#include "dialects/kiln/Sampling.h"
 #include "dialects/kiln/Structure.h"

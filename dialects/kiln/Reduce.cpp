@@ -55,6 +55,17 @@ std::optional<SizeValues> ReduceOp::inferSizeValues(ShapeContext &context) {
   return SizeValues{result};
 }
 
+Result<ResultShapes> CumsumOp::inferShapes(ShapeContext &) {
+  Dims dims = getDims(getX());
+  if (!getAlong())
+    KILN_TRY(normalizeAxis(getAxis(), dims.size()).status());
+  else if (!elementTypeOf(getAlong()).isInteger() || getRank(getAlong().getType()) > 1)
+    return makeError(ErrorCode::E0305, "the axis must be an integer");
+  if (elementTypeOf(getX()).isInteger(1))
+    return makeError(ErrorCode::E0305, "the operand must hold numbers");
+  return one(dims, elementTypeOf(getX()));
+}
+
 Result<ResultShapes> inferArgReduce(Operation *op, ShapeContext &context) {
   Dims dims = getDims(op->getOperand(0));
   auto attribute = op->getAttrOfType<IntegerAttr>("axis");

@@ -22,6 +22,14 @@ class Kiln_ArgReduce<string mnemonic, string what> : Kiln_Op<mnemonic, Role_Redu
 def Kiln_ArgMaxOp : Kiln_ArgReduce<"argmax", "maximum">;
 def Kiln_ArgMinOp : Kiln_ArgReduce<"argmin", "minimum">;
 
+def Kiln_CumsumOp : Kiln_Op<"cumsum", Role_Reduction> {
+  let summary = "sum of the elements up to each along `axis`, without itself if `exclusive`; from the end if `reverse`";
+  let description = [{`axis` is an attribute or, where only a run tells it, the operand along (one integer).}];
+  let flops = 1;
+  let arguments = (ins AnyRankedTensor:$x, Optional<AnyRankedTensor>:$along, Default<I64Attr, "0">:$axis,
+                       Default<I64Attr, "0">:$exclusive, Default<I64Attr, "0">:$reverse);
+}
+
 class Kiln_SoftmaxLike<string mnemonic> : Kiln_Op<mnemonic, Role_Reduction> {
   let flops = 5; // max, subtract, exp, sum, divide
   let rowwise = 1;

@@ -23,6 +23,9 @@ mlir::Type elementTypeOf(mlir::Value value);
 std::string printDims(llvm::ArrayRef<SizeExpr> dims);
 inline ResultShapes one(Dims dims, mlir::Type elementType) { return {{std::move(dims), elementType, {}}}; }
 
+/// Number of elements of a vector of integers that steers an op: E0208 where it is not known, and at most 64.
+Result<int64_t> staticLength(mlir::Value list, llvm::StringRef what);
+
 /// Size of one dim after slicing [start, end) by `step` with numpy's clamping.
 Result<SizeExpr> sliceSize(ShapeContext &context, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,
                            int64_t step);

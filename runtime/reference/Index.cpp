@@ -1,41 +1,12 @@
-// Ops that read at indices given as data. Negative indices count from the end; one out of range is
-// an error.
+// Ops that read at indices given as data.
 #include "runtime/reference/Element.h"
+#include "runtime/reference/Indices.h"
 #include "runtime/reference/Kernels.h"
 #include "runtime/reference/Strided.h"
 
 #include <cstring>
 
 namespace kiln::ref {
-namespace {
-
-/// All indices as i64.
-Result<Dims> readIndices(std::string_view op, const TensorView &view) {
-  if (view.dtype != DType::I64 && view.dtype != DType::I32)
-    return makeError(ErrorCode::E0305, op, ": the indices are ", dtypeName(view.dtype), ", expected i64 or i32");
-  Dims values(view.size());
-  loadOf<int64_t>(view.dtype)(view.data, 0, 1, view.size(), values.data());
-  return values;
-}
-
-/// Brings an index to 0..size-1.
-Status resolve(std::string_view op, int64_t &index, int64_t axis, int64_t size) {
-  if (index < -size || index >= size)
-    return makeError(ErrorCode::E0513, op, ": index ", index, " is out of range for axis ", axis, " of size ", size);
-  if (index < 0)
-    index += size;
-  return {};
-}
-
-int64_t product(std::span<const int64_t> dims) {
-  int64_t result = 1;
-  for (int64_t d : dims)
-    result *= d;
-  return result;
-}
-
-} // namespace
-
 Status op_gather(const OpCall &call) {
   KILN_TRY(checkCounts("gather", call, 2, 2));
   const TensorView &x = call.inputs[0], &indices = call.inputs[1], &out = call.outputs[0];
@@ -46,9 +17,9 @@ Status op_gather(const OpCall &call) {
   KILN_TRY(checkOutput("gather", call, x.dtype, dims));
   KILN_ASSIGN(Dims at, readIndices("gather", indices));
   for (int64_t &index : at)
-    KILN_TRY(resolve("gather", index, axis, x.dims[axis]));
-  const int64_t outer = product(x.dims.first(axis));
-  const int64_t bytes = product(x.dims.subspan(axis + 1)) * dtypeBytes(x.dtype);
+    KILN_TRY(resolveIndex("gather", index, axis, x.dims[axis]));
+  const int64_t outer = productOf(x.dims.first(axis));
+  const int64_t bytes = productOf(x.dims.subspan(axis + 1)) * dtypeBytes(x.dtype);
   if (bytes == 0)
     return {};
   char *to = out.as<char>();
@@ -72,7 +43,7 @@ Status op_gather_elements(const OpCall &call) {
   KILN_TRY(checkOutput("gather_elements", call, x.dtype, indices.dims));
   KILN_ASSIGN(Dims at, readIndices("gather_elements", indices));
   for (int64_t &index : at)
-    KILN_TRY(resolve("gather_elements", index, axis, x.dims[axis]));
+    KILN_TRY(resolveIndex("gather_elements", index, axis, x.dims[axis]));
   // Walk over the indices; beside it the operand's offset without its part along the axis.
   const Dims dense = denseStrides(x.dims);
   Dims strides = dense;
@@ -108,9 +79,9 @@ Status op_gather_nd(const OpCall &call) {
   dims.insert(dims.end(), rest.begin(), rest.end());
   KILN_TRY(checkOutput("gather_nd", call, x.dtype, dims));
   KILN_ASSIGN(Dims at, readIndices("gather_nd", indices));
-  const int64_t bytes = product(rest) * dtypeBytes(x.dtype);
-  const int64_t batches = product(x.dims.first(batchDims));
-  const int64_t tuples = product(indices.dims.first(indices.rank() - 1));
+  const int64_t bytes = productOf(rest) * dtypeBytes(x.dtype);
+  const int64_t batches = productOf(x.dims.first(batchDims));
+  const int64_t tuples = productOf(indices.dims.first(indices.rank() - 1));
   const int64_t perBatch = batches ? tuples / batches : 0;
   char *to = out.as<char>();
   for (int64_t t = 0; t < tuples; ++t) {
@@ -118,7 +89,7 @@ Status op_gather_nd(const OpCall &call) {
     for (int64_t k = 0; k < length; ++k) {
       int64_t &index = at[t * length + k];
       const int64_t size = x.dims[batchDims + k];
-      KILN_TRY(resolve("gather_nd", index, batchDims + k, size));
+      KILN_TRY(resolveIndex("gather_nd", index, batchDims + k, size));
       offset = offset * size + index;
     }
     if (bytes)

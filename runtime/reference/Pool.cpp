@@ -1,4 +1,4 @@
-// max_pool and avg_pool. Global pools are reductions.
+// max_pool, avg_pool and lp_pool. Global pools are reductions.
 #include "runtime/reference/Element.h"
 #include "runtime/reference/Kernels.h"
 #include "runtime/reference/Window.h"
@@ -90,6 +90,22 @@ Status op_avg_pool(const OpCall &call) {
         count += at >= 0 || (includePad && at == Window::inPads);
       }
       return count ? sum / static_cast<C>(count) : C(0); // 0 where the window lies in the pads alone
+    });
+  });
+}
+
+Status op_lp_pool(const OpCall &call) {
+  KILN_ASSIGN(const Window window, poolWindow("lp_pool", call));
+  const double p = call.attributes.getFloat("p", 2);
+  if (!(p > 0 && std::isfinite(p)))
+    return makeError(ErrorCode::E0411, "lp_pool: p is ", p, ", expected a positive number");
+  return withFloat("lp_pool", call.inputs[0].dtype, call.accumulate, [&]<typename C>() {
+    return pool<C>(call, window, [&](const C *plane, const std::vector<int64_t> &sources) {
+      C sum = 0;
+      for (int64_t at : sources)
+        if (at >= 0)
+          sum += p == 2 ? plane[at] * plane[at] : std::pow(std::abs(plane[at]), static_cast<C>(p));
+      return p == 2 ? std::sqrt(sum) : std::pow(sum, static_cast<C>(1 / p));
     });
   });
 }

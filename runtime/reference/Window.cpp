@@ -1,12 +1,7 @@
 #include "runtime/reference/Window.h"
 
 namespace kiln::ref {
-namespace {
 
-/// Larger sizes, strides and pads than this are refused, so that no index sum overflows.
-constexpr int64_t limit = int64_t{1} << 40;
-
-/// An attribute of one value per spatial axis (or `count` of them).
 Result<Dims> perAxis(std::string_view op, const OpCall &call, std::string_view name, size_t count, int64_t fallback,
                      int64_t least) {
   Dims values = call.attributes.getInts(name, Dims(count, fallback));
@@ -15,12 +10,10 @@ Result<Dims> perAxis(std::string_view op, const OpCall &call, std::string_view n
   if (values.size() != count)
     return makeError(ErrorCode::E0404, op, ": attribute ", name, " has ", values.size(), " values, expected ", count);
   for (int64_t v : values)
-    if (v < least || v > limit)
+    if (v < least || v > windowLimit)
       return makeError(ErrorCode::E0411, op, ": attribute ", name, " has the value ", v, ", expected at least ", least);
   return values;
 }
-
-} // namespace
 
 Dims Window::tensorDims(int64_t batch, int64_t channels, std::span<const int64_t> spatial) const {
   Dims dims{batch};
@@ -75,11 +68,11 @@ Result<Window> makeWindow(std::string_view op, const OpCall &call, std::span<con
 
   for (int64_t i = 0; i < w.rank; ++i) {
     const int64_t size = w.in[i], stride = w.strides[i];
-    if (w.kernel[i] < 1 || w.kernel[i] > limit || size > limit)
+    if (w.kernel[i] < 1 || w.kernel[i] > windowLimit || size > windowLimit)
       return makeError(ErrorCode::E0304, op, ": kernel ", printDims(kernel), " is not possible on dims ",
                        printDims(x.dims));
     int64_t extent; // of the dilated kernel, minus one
-    if (__builtin_mul_overflow(w.kernel[i] - 1, w.dilations[i], &extent) || extent > limit)
+    if (__builtin_mul_overflow(w.kernel[i] - 1, w.dilations[i], &extent) || extent > windowLimit)
       return makeError(ErrorCode::E0411, op, ": the dilated kernel is too large");
     int64_t result;
     if (automatic == "same_upper" || automatic == "same_lower") {

@@ -36,6 +36,14 @@ private:
   }
 };
 
+/// Larger sizes, strides and pads than this are refused, so that no index sum overflows.
+inline constexpr int64_t windowLimit = int64_t{1} << 40;
+
+/// An attribute of one value per spatial axis (or `count` of them): `fallback` where it is absent or empty, an error
+/// below `least`.
+Result<Dims> perAxis(std::string_view op, const OpCall &call, std::string_view name, size_t count, int64_t fallback,
+                     int64_t least);
+
 /// Reads the attributes strides, pads, dilations, auto_pad, ceil_mode and layout for an operand and
 /// kernel dims, computes the result's spatial dims. Everything is checked, sums that would overflow
 /// included.

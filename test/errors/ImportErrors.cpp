@@ -42,6 +42,22 @@ TEST_CASE("attributes") {
         "0..1 [KILN-E0411]");
 }
 
+TEST_CASE("sampling") {
+  auto resize = [](const std::vector<std::string> &operands, const std::vector<Attr> &attributes = {}) {
+    return errorOf(ModelBuilder(18)
+                       .input("x", {dim(2), dim(3)})
+                       .input("scales", {dim(2)})
+                       .initializer(floats("zero", {2}, {0, 1}))
+                       .node("Resize", operands, {"y"}, attributes, "/up")
+                       .output("y"));
+  };
+  const std::string node = "model.onnx: node \"/up\" (Resize, opset 18): ";
+  CHECK(resize({"x", "", "scales"}) == node + "scales must be known when compiling [KILN-E0208]");
+  CHECK(resize({"x", "", "zero"}) == node + "scales holds 0, which is out of range [KILN-E0411]");
+  CHECK(resize({"x"}) == node + "needs either scales or sizes [KILN-E0306]");
+  CHECK(resize({"x", "", "zero"}, {{"mode", "area"}}) == node + "mode is \"area\", which is unknown [KILN-E0411]");
+}
+
 TEST_CASE("operands") {
   CHECK(errorOf(oneNode(13, "Add", {dim(2)})) ==
         "model.onnx: node \"/enc/0/Add\" (Add, opset 13): has 1 input; expected 2 [KILN-E0306]");

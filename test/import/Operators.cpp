@@ -120,6 +120,116 @@ TEST_CASE("auto_pad is resolved where the sizes are known and kept where not") {
              Contains("auto_pad = \"same_upper\""));
 }
 
+TEST_CASE("ConvTranspose: pads are given, or follow from a size") {
+  Message w = floats("", {1, 2, 3, 3}, std::vector<float>(18));
+  std::vector<TestDim> x{N, dim(1), dim("H"), dim(5)};
+  CHECK_THAT(nodeOps(1, "ConvTranspose", {x}, {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}, {w}).back(),
+             Contains("conv_transpose") && Contains("[N, 2, ") && Contains(", 9]"));
+  CHECK_THAT(nodeOps(11, "ConvTranspose", {x}, {{"strides", Ints{2, 2}}, {"auto_pad", "SAME_LOWER"}}, {w}).back(),
+             Contains("auto_pad = \"same_lower\"") && Contains(", 10]"));
+  for (const Ints &shape : {Ints{10, 8}, Ints{1, 2, 10, 8}}) // batch and channels too, as some write it
+    CHECK_THAT(nodeOps(11, "ConvTranspose", {x}, {{"output_shape", shape}}, {w}).back(),
+               Contains("output_shape = array<i64: 10, 8>") && Contains("[N, 2, 10, 8]"));
+}
+
+TEST_CASE("LpPool and GlobalLpPool: p is a float, then an integer") {
+  std::vector<TestDim> x{N, dim(3), dim(8)};
+  CHECK_THAT(nodeOps(1, "LpPool", {x}, {{"kernel_shape", Ints{2}}, {"p", 3.0f}})[0],
+             Contains("lp_pool") && Contains("p = 3.0"));
+  CHECK_THAT(nodeOps(18, "LpPool", {x}, {{"kernel_shape", Ints{2}}, {"p", 3}, {"dilations", Ints{2}}})[0],
+             Contains("p = 3.0") && Contains("[N, 3, 6]"));
+  CHECK_THAT(nodeOps(1, "GlobalLpPool", {x}, {{"p", 1.0f}})[0], Contains("l1"));
+  CHECK_THAT(nodeOps(2, "GlobalLpPool", {x})[0], Contains("l2") && Contains("[N, 3, 1]"));
+  CHECK(nodeOps(2, "GlobalLpPool", {x}, {{"p", 3}}).size() == 6);
+}
+
+TEST_CASE("Upsample: scales are attributes, then an operand") {
+  std::vector<TestDim> x{N, dim(1), dim("H"), dim(5)};
+  Strings first = nodeOps(1, "Upsample", {x}, {{"height_scale", 2.0f}, {"width_scale", 1.5f}, {"mode", "bilinear"}});
+  REQUIRE(first.size() == 1);
+  CHECK_THAT(first[0], Contains("scales = array<f64: 1.000000e+00, 1.000000e+00, 2.000000e+00, 1.500000e+00>") &&
+                           Contains("mode = \"linear\"") && Contains(", 7]"));
+  CHECK_THAT(nodeOps(7, "Upsample", {x}, {{"scales", std::vector<float>{1, 1, 2, 2}}})[0],
+             Contains("asymmetric") && Contains("by_scale") && Contains(", 10]"));
+  CHECK_THAT(nodeOps(9, "Upsample", {x}, {}, {floats("", {4}, {1, 1, 2, 2})}).back(), Contains(", 10]"));
+}
+
+TEST_CASE("Resize: scales alone, then roi and sizes, then axes") {
+  std::vector<TestDim> x{N, dim(1), dim("H"), dim(5)};
+  CHECK_THAT(nodeOps(10, "Resize", {x}, {{"mode", "linear"}}, {floats("", {4}, {1, 1, 0.5f, 2})}).back(),
+             Contains("asymmetric") && Contains(", 10]"));
+  Message none = floats("", {0}, {});
+  CHECK_THAT(nodeOps(11, "Resize", {x}, {}, {none, floats("", {4}, {1, 1, 2, 2})}).back(),
+             Contains("scales") && !Contains("asymmetric") && Contains(", 10]"));
+  CHECK_THAT(nodeOps(11, "Resize", {x}, {{"mode", "cubic"}}, {none, none, int64s("", {4}, {1, 1, 7, 9})}).back(),
+             Contains("cubic") && Contains("tensor<1x1x7x9xf32>"));
+  CHECK_THAT(nodeOps(18, "Resize", {x}, {{"axes", Ints{-1}}, {"antialias", 1}, {"mode", "linear"}},
+                     {none, floats("", {1}, {0.5f})})
+                 .back(),
+             Contains("antialias = 1") && Contains("axes = array<i64: 3>") && Contains(", 2]"));
+  CHECK_THAT(nodeOps(13, "Resize", {{N, dim(1), dim(4), dim(5)}},
+                     {{"coordinate_transformation_mode", "tf_crop_and_resize"}},
+                     {floats("", {8}, {0, 0, 0, 0.5f, 1, 1, 1, 1}), none, int64s("", {4}, {1, 1, 3, 3})})
+                 .back(),
+             Contains("roi = array<f64"));
+}
+
+TEST_CASE("Resize: sizes may be computed from others") {
+  Imported imported(ModelBuilder(13)
+                        .input("x", {dim(1), dim(3), dim("H"), dim("W")})
+                        .input("like", {dim("A"), dim("B")})
+                        .initializer(int64s("head", {2}, {1, 3}))
+                        .node("Shape", {"like"}, {"tail"})
+                        .node("Concat", {"head", "tail"}, {"sizes"}, {{"axis", 0}})
+                        .node("Resize", {"x", "", "", "sizes"}, {"y"})
+                        .output("y")
+                        .build());
+  CHECK_THAT(imported.text(), Contains("kiln.dims<[1, 3, A, B]>"));
+}
+
+TEST_CASE("GridSample: modes have other names") {
+  std::vector<std::vector<TestDim>> operands{{N, dim(1), dim(4), dim(5)}, {N, dim(2), dim(3), dim(2)}};
+  CHECK_THAT(nodeOps(16, "GridSample", operands)[0], Contains("[N, 1, 2, 3]"));
+  CHECK_THAT(nodeOps(16, "GridSample", operands, {{"mode", "bicubic"}})[0], Contains("mode = \"cubic\""));
+  CHECK_THAT(nodeOps(20, "GridSample", operands, {{"mode", "cubic"}})[0], Contains("mode = \"cubic\""));
+}
+
+TEST_CASE("QuantizeLinear and DequantizeLinear: one scale, one for each position, blocks") {
+  auto ops = [](int64_t opset, const char *op, const Message &scale, const std::vector<Attr> &attributes = {}) {
+    return nodeOps(opset, op, {{N, dim(4)}}, attributes, {scale});
+  };
+  CHECK_THAT(ops(10, "QuantizeLinear", floats("", {}, {2})).back(), Contains("cast") && Contains("ui8"));
+  CHECK_THAT(ops(10, "QuantizeLinear", floats("", {1}, {2})).back(), Contains("[N, 4]"));
+  CHECK_THAT(ops(13, "QuantizeLinear", floats("", {4}, {1, 2, 3, 4})).back(), Contains("[N, 4]"));
+  CHECK_THAT(ops(21, "QuantizeLinear", floats("", {4}, {1, 2, 3, 4}), {{"output_dtype", 5}}).back(), Contains("xi16"));
+  Strings blocked =
+      nodeOps(21, "QuantizeLinear", {{dim(3), dim(4)}}, {{"block_size", 3}}, {floats("", {3, 2}, {1, 2, 3, 4, 5, 6})});
+  CHECK(std::count_if(blocked.begin(), blocked.end(), [](auto &op) { return op.starts_with("gather"); }) == 1);
+  Message bytes = tensor("", OnnxType::Int8, {3, 4}).text(field::TensorRawData, std::string(12, '\1'));
+  CHECK_THAT(nodeOps(23, "DequantizeLinear", {}, {{"output_dtype", 10}}, {bytes, floats("", {}, {2})}).back(),
+             Contains("f16"));
+}
+
+TEST_CASE("Scatter became ScatterElements; opset 16 adds reductions") {
+  Message indices = int64s("", {1}, {2}), updates = floats("", {1}, {5});
+  CHECK_THAT(nodeOps(9, "Scatter", {{dim(3)}}, {}, {indices, updates}).back(), Contains("scatter_elements"));
+  CHECK_THAT(
+      nodeOps(18, "ScatterElements", {{dim(3)}}, {{"axis", -1}, {"reduction", "max"}}, {indices, updates}).back(),
+      Contains("reduction = \"max\"") && !Contains("-1"));
+  CHECK_THAT(nodeOps(16, "ScatterND", {{dim(3)}}, {{"reduction", "add"}}, {int64s("", {1, 1}, {2}), updates}).back(),
+             Contains("scatter_nd") && Contains("add"));
+}
+
+TEST_CASE("CumSum: the axis may be computed") {
+  CHECK_THAT(nodeOps(11, "CumSum", {{N, dim(3)}}, {}, {int64s("", {}, {-1})}).back(), Contains("axis = 1"));
+}
+
+TEST_CASE("OneHot: the depth is a constant of any type of numbers") {
+  CHECK_THAT(
+      nodeOps(11, "OneHot", {}, {}, {int64s("", {2}, {0, 1}), floats("", {}, {5}), floats("", {2}, {0, 1})}).back(),
+      Contains("tensor<2x5xf32>"));
+}
+
 TEST_CASE("MatMul of vectors goes through a row or a column") {
   Strings ops = nodeOps(13, "MatMul", {{dim(4)}, {N, dim(4), dim(5)}});
   REQUIRE(ops.size() == 3);

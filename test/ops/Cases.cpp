@@ -518,13 +518,15 @@ Bound boundOf(std::string_view op, DType result, Runner runner) {
                                   "gather",
                                   "gather_elements",
                                   "gather_nd",
+                                  "reverse_sequence",
                                   "expand",
                                   "pad",
                                   "tile",
                                   "thresholded_relu"})
       map[name] = Work::Exact;
     for (std::string_view name : {"reduce", "softmax", "log_softmax", "layer_norm", "rms_norm", "batch_norm",
-                                  "group_norm", "matmul", "conv", "avg_pool", "attention"})
+                                  "group_norm", "matmul", "conv", "avg_pool", "attention", "conv_transpose", "lp_pool",
+                                  "cumsum", "scatter_elements", "scatter_nd", "resize", "grid_sample"})
       map[name] = Work::Sums;
     return map;
   }();

@@ -16,7 +16,7 @@ namespace {
 
 /// Operands whose values say the result's dims.
 bool saysDims(const Case &c, size_t operand) {
-  static const std::set<std::string_view> shaped = {"reshape", "expand", "tile", "slice"};
+  static const std::set<std::string_view> shaped = {"reshape", "expand", "tile", "slice", "resize"};
   if (c.op == "range")
     return true;
   return (operand >= 1 && shaped.count(c.op)) || (operand == 1 && c.op == "pad");
@@ -154,7 +154,8 @@ private:
       attributes.set("axes", attributes.getInts("axes", axes));
       attributes.set("steps", attributes.getInts("steps", std::vector<int64_t>(count, 1)));
     }
-    if (c.op != "conv" && c.op != "max_pool" && c.op != "avg_pool")
+    static const std::set<std::string_view> windowed = {"conv", "conv_transpose", "max_pool", "avg_pool", "lp_pool"};
+    if (!windowed.count(c.op))
       return attributes;
     const int64_t rank = static_cast<int64_t>(c.operands[0].dims.size()) - 2;
     if (rank < 1)

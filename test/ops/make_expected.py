@@ -520,6 +520,181 @@ def op_avg_pool(attributes, x):
     return Value(x.name, channels_back(attributes, np.where(count > 0, total / np.maximum(count, 1), 0.0)))
 
 
+@op
+def op_conv_transpose(attributes, x, w, bias=None):
+    """Spelled backwards: every element of the result looks for the elements and taps that reach it."""
+    rank, groups = x.ndim - 2, attributes.get("groups", 1)
+    strides, dilations = attributes.get("strides") or [1] * rank, attributes.get("dilations") or [1] * rank
+    pads, added = attributes.get("pads") or [0] * (2 * rank), attributes.get("output_padding") or [0] * rank
+    auto = attributes.get("auto_pad", "")
+    sizes, kernel = x.shape[2:], w.shape[2:]
+    whole = [(n - 1) * s + (k - 1) * d + 1 + a for n, s, k, d, a in zip(sizes, strides, kernel, dilations, added)]
+    outs = attributes.get("output_shape") or ([n * s for n, s in zip(sizes, strides)] if auto else None)
+    if outs:
+        totals = [n - o for n, o in zip(whole, outs)]
+        begin = [math.floor(t / 2) if auto == "same_upper" else t - math.floor(t / 2) for t in totals]
+    else:
+        begin = pads[:rank]
+        outs = [n - a - b for n, a, b in zip(whole, pads, pads[rank:])]
+    depth, per_group = x.shape[1] // groups, w.shape[1]
+    out = np.zeros([x.shape[0], per_group * groups] + list(outs), x.a.dtype)
+    for at in np.ndindex(*outs):
+        for tap in np.ndindex(*kernel):
+            offsets = [o + b - t * d for o, b, t, d in zip(at, begin, tap, dilations)]
+            source = [o // s for o, s in zip(offsets, strides)]
+            if any(o % s for o, s in zip(offsets, strides)) or any(not 0 <= p < n for p, n in zip(source, sizes)):
+                continue
+            for f in range(out.shape[1]):
+                for c in range(f // per_group * depth, (f // per_group + 1) * depth):
+                    index = (slice(None), f) + at
+                    out[index] = out[index] + x.a[(slice(None), c) + tuple(source)] * w.a[(c, f % per_group) + tap]
+    if bias is not None:
+        out = out + bias.a.reshape([1, -1] + [1] * rank)
+    return Value(x.name, finish_ints(out, x.name))
+
+
+@op
+def op_lp_pool(attributes, x):
+    a, outs, taps = windows(attributes, x, attributes["kernel"])
+    p, total = attributes.get("p", 2.0), np.zeros(list(a.shape[:2]) + outs)
+    for _, values, inside, _ in taps:
+        total += np.where(inside, np.abs(values) ** p, 0.0)
+    return Value(x.name, channels_back(attributes, total ** (1 / p)))
+
+
+# ---- sampling
+
+def resize_positions(attributes, size, out, scale, start, end):
+    """Positions in x of 0..out-1, as floats."""
+    kind, y, width = attributes.get("coordinates", "half_pixel"), np.arange(out, dtype=float), scale * size
+    if kind == "asymmetric":
+        return y / scale
+    if kind == "align_corners":
+        return y * 0 if width == 1 else y * (size - 1) / (width - 1)
+    if kind == "tf_half_pixel_for_nn":
+        return (y + 0.5) / scale
+    if kind == "tf_crop_and_resize":
+        if out == 1:
+            return np.array([0.5 * (start + end) * (size - 1)])
+        return start * (size - 1) + y * (end - start) * (size - 1) / (width - 1)
+    if kind == "pytorch_half_pixel" and out == 1:
+        return np.zeros(1)
+    shift = size / 2 * (1 - out / width) if kind == "half_pixel_symmetric" else 0.0
+    return shift + (y + 0.5) / scale - 0.5
+
+
+def resize_matrix(attributes, size, out, scale, start, end):
+    """[out, size] weights of one axis; and which positions lie beyond x."""
+    mode, nearest = attributes.get("mode", "nearest"), attributes.get("nearest", "round_prefer_floor")
+    a = attributes.get("cubic_coeff_a", -0.75)
+    matrix, positions = np.zeros([out, size]), resize_positions(attributes, size, out, scale, start, end)
+    beyond = (positions < 0) | (positions > size - 1) if attributes.get("coordinates") == "tf_crop_and_resize" else np.zeros(out, bool)
+    for y, x in enumerate(positions):
+        if mode == "nearest":
+            down, up = math.floor(x), math.ceil(x)
+            at = {"floor": down, "ceil": up, "by_scale": up if scale < 1 else down,
+                  "round_prefer_floor": down if x - down <= 0.5 else up, "round_prefer_ceil": up if x - down >= 0.5 else down}[nearest]
+            matrix[y, min(max(at, 0), size - 1)] = 1
+            continue
+        stretch = min(scale, 1.0) if attributes.get("antialias", 0) else 1.0
+        terms = {}
+        for at in range(math.floor(x - 2 / stretch) - 1, math.ceil(x + 2 / stretch) + 2):
+            d = abs(at - x) * stretch
+            if mode == "linear":
+                terms[at] = max(0.0, 1 - d)
+            else:
+                terms[at] = (a + 2) * d**3 - (a + 3) * d**2 + 1 if d <= 1 else a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0
+        if attributes.get("exclude_outside", 0):
+            terms = {at: w for at, w in terms.items() if 0 <= at < size}
+        total = sum(terms.values()) if attributes.get("antialias", 0) or attributes.get("exclude_outside", 0) else 1.0
+        for at, w in terms.items():
+            matrix[y, min(max(at, 0), size - 1)] += w / total
+    return matrix, beyond
+
+
+@op
+def op_resize(attributes, x, sizes=None):
+    axes = [a % x.ndim for a in attributes.get("axes") or range(x.ndim)]
+    if sizes is None:
+        scales = [float(np.float32(s)) for s in attributes["scales"]]
+        outs = [math.floor(x.shape[a] * s) for a, s in zip(axes, scales)]
+    else:
+        outs = ints(sizes)
+        scales = [o / x.shape[a] if x.shape[a] else 1.0 for a, o in zip(axes, outs)]
+        policy = attributes.get("policy", "stretch")
+        if policy != "stretch":
+            scales = [(min if policy == "not_larger" else max)(scales)] * len(axes)
+            outs = [math.floor(s * x.shape[a] + 0.5 + 1e-9) for a, s in zip(axes, scales)]
+    roi = attributes.get("roi") or [0.0] * len(axes) + [1.0] * len(axes)
+    result, outside = x.a, np.zeros([1] * x.ndim, bool)
+    for i, axis in enumerate(axes):
+        if scales[i] == 1 and outs[i] == x.shape[axis] and (roi[i], roi[i + len(axes)]) == (0.0, 1.0):
+            continue
+        matrix, beyond = resize_matrix(attributes, x.shape[axis], outs[i], scales[i], roi[i], roi[i + len(axes)])
+        if attributes.get("mode", "nearest") == "nearest":
+            result = np.take(result, matrix.argmax(axis=1) if matrix.size else np.zeros(outs[i], int), axis=axis)
+        else:
+            lines = np.moveaxis(np.asarray(result, float), axis, 0)  # what has no weight is not read
+            rows = [sum((row[k] * lines[k] for k in np.flatnonzero(row)), np.zeros(lines.shape[1:])) for row in matrix]
+            result = np.moveaxis(np.array(rows).reshape((len(rows),) + lines.shape[1:]), 0, axis)
+        outside = outside | beyond.reshape([-1 if d == axis else 1 for d in range(x.ndim)])
+    if not x.is_float:
+        low, high = (saturate(v, x.name) if x.name != "bool" else int(v > 0) for v in (-math.inf, math.inf))
+        result = each(lambda v: max(low, min(high, round(v))), result)
+    return Value(x.name, np.where(outside, attributes.get("extrapolation_value", 0.0) if x.is_float else 0, result))
+
+
+@op
+def op_grid_sample(attributes, x, grid):
+    mode, padding = attributes.get("mode", "linear"), attributes.get("padding", "zeros")
+    align, real = attributes.get("align_corners", 0), np.float64 if grid.name == "f64" else np.float32
+    rank = x.ndim - 2
+    out = np.zeros(x.shape[:2] + grid.shape[1:-1])
+
+    def reflect(p, low, high):
+        if high <= low or not math.isfinite(p):
+            return low
+        period = 2 * (high - low)
+        phase = (p - low) % period
+        return low + (phase if phase <= high - low else period - phase)
+
+    def reads(coordinate, size):
+        """(index or None, weight) pairs along an axis."""
+        low, high = (0.0, size - 1.0) if align else (-0.5, size - 0.5)
+        c = real(coordinate)
+        p = (c + real(1)) / real(2) * real(size - 1) if align else ((c + real(1)) * real(size) - real(1)) / real(2)
+        p = float(p) if not math.isnan(p) else -math.inf
+        if mode == "nearest" and math.isfinite(p):
+            p = float(np.rint(p))
+        if not low <= p <= high:
+            p = min(max(p, 0.0), size - 1.0) if padding == "border" else reflect(p, low, high) if padding == "reflection" else p
+        p = min(max(p, -1e6), 1e6)
+        if mode == "nearest":
+            terms = [(math.trunc(p), 1.0)]
+        else:
+            first, t = math.floor(p), p - math.floor(p)
+            weights = [1 - t, t]
+            if mode == "cubic":
+                a = -0.75
+                near, far = (lambda d: (a + 2) * d**3 - (a + 3) * d**2 + 1), (lambda d: a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a)
+                first, weights = first - 1, [far(1 + t), near(t), near(1 - t), far(2 - t)]
+            terms = [(first + i, w) for i, w in enumerate(weights)]
+        result = []
+        for at, w in terms:
+            if not 0 <= at < size:
+                at = None if padding == "zeros" else min(max(at, 0), size - 1) if padding == "border" else math.trunc(reflect(at, low, high))
+            result.append((at, w))
+        return result
+
+    for n in range(x.shape[0]):
+        for at in np.ndindex(*grid.shape[1:-1]):
+            axes = [reads(grid.a[(n,) + at + (rank - 1 - i,)], x.shape[2 + i]) for i in range(rank)]
+            for terms in itertools.product(*axes):
+                if all(p is not None for p, _ in terms):
+                    out[(n, slice(None)) + at] += math.prod(w for _, w in terms) * x.a[(n, slice(None)) + tuple(p for p, _ in terms)].astype(float)
+    return Value(x.name, out if x.is_float else each(int, out))
+
+
 # ---- movement and indices
 
 def ints(value):
@@ -579,6 +754,59 @@ def op_gather_nd(attributes, x, indices):
     for at in np.ndindex(*indices.shape[:-1]):
         out[at] = x.a[at[:b] + tuple(indices.a[at])]
     return Value(x.name, out)
+
+
+def joined(reduction, name, old, new):
+    if reduction == "none":
+        return new
+    if name in FLOATS and reduction in ("min", "max"):
+        return (np.minimum if reduction == "min" else np.maximum)(old, new)
+    value = {"add": lambda: old + new, "mul": lambda: old * new, "min": lambda: min(old, new), "max": lambda: max(old, new)}[reduction]()
+    return value if name in FLOATS else int(bool(value)) if name == "bool" else wrap(value, name)
+
+
+@op
+def op_scatter_elements(attributes, x, indices, updates):
+    axis, out = attributes.get("axis", 0) % x.ndim, x.a.copy()
+    for at in np.ndindex(*indices.shape):
+        to = at[:axis] + (indices.a[at],) + at[axis + 1:]
+        out[to] = joined(attributes.get("reduction", "none"), x.name, out[to], updates.a[at])
+    return Value(x.name, out)
+
+
+@op
+def op_scatter_nd(attributes, x, indices, updates):
+    out = x.a.copy()
+    for at in np.ndindex(*indices.shape[:-1]):
+        for inner in np.ndindex(*x.shape[indices.shape[-1]:]):
+            to = tuple(indices.a[at]) + inner
+            out[to] = joined(attributes.get("reduction", "none"), x.name, out[to], updates.a[at + inner])
+    return Value(x.name, out)
+
+
+@op
+def op_reverse_sequence(attributes, x, lengths):
+    batch, time = attributes.get("batch_axis", 1) % x.ndim, attributes.get("time_axis", 0) % x.ndim
+    out = x.a.copy()
+    for b, length in enumerate(ints(lengths)):
+        line = np.take(x.a, [b], axis=batch)
+        order = list(range(length))[::-1] + list(range(length, x.shape[time]))
+        out[tuple(slice(b, b + 1) if d == batch else slice(None) for d in range(x.ndim))] = np.take(line, order, axis=time)
+    return Value(x.name, out)
+
+
+@op
+def op_cumsum(attributes, x, along=None):
+    axis, out = (ints(along)[0] if along else attributes["axis"]) % x.ndim, x.a.copy()
+    for i in range(x.shape[axis]):
+        before = slice(i + 1, None) if attributes.get("reverse", 0) else slice(None, i)
+        if not attributes.get("exclusive", 0):
+            before = slice(i, None) if attributes.get("reverse", 0) else slice(None, i + 1)
+        index = [slice(None)] * x.ndim
+        index[axis] = i
+        part = x.a[tuple(before if d == axis else slice(None) for d in range(x.ndim))]
+        out[tuple(index)] = part.sum(axis=axis)
+    return Value(x.name, finish_ints(out, x.name))
 
 
 @op

@@ -72,6 +72,20 @@ std::optional<Ints> NodeImport::knownInts(Value value) const {
   return Ints(values->begin(), values->end());
 }
 
+std::optional<std::vector<double>> NodeImport::knownFloats(Value value) const {
+  if (!isConstant(value))
+    return std::nullopt;
+  Tensor storage;
+  mlir::SmallVector<int64_t> dims;
+  auto view = viewConstant(value, storage, dims);
+  if (!view.ok() || !isFloat(view->dtype))
+    return std::nullopt;
+  std::vector<double> elements(size_t(view->size()));
+  if (!convertElements(*view, TensorView{elements.data(), DType::F64, dims}).ok())
+    return std::nullopt;
+  return elements;
+}
+
 std::optional<double> NodeImport::knownScalar(Value value) const { return splatValue(value); }
 
 Result<SizeExpr> NodeImport::broadcast(const SizeExpr &a, const SizeExpr &b) const {
@@ -115,6 +129,11 @@ Result<Ints> NodeImport::intsAttribute(std::string_view name, Ints fallback) con
     return Ints{axis};
   }
   return found ? found->asInts() : Result<Ints>(std::move(fallback));
+}
+
+Result<std::vector<double>> NodeImport::floatsAttribute(std::string_view name) const {
+  const AttributeProto *found = attribute(name);
+  return found ? found->asFloats() : Result<std::vector<double>>(std::vector<double>());
 }
 
 Status NodeImport::requireAttribute(std::string_view name) const {

@@ -49,6 +49,8 @@ public:
   /// The size that two sizes broadcast to: an error where they never do, a check when sizes are bound where they may
   /// not.
   Result<SizeExpr> broadcast(const SizeExpr &a, const SizeExpr &b) const;
+  /// The elements of a constant of floating-point numbers.
+  std::optional<std::vector<double>> knownFloats(Value value) const;
   /// The element of a one-element constant.
   std::optional<double> knownScalar(Value value) const;
 
@@ -60,6 +62,7 @@ public:
   Result<double> floatAttribute(std::string_view name, double fallback) const;
   Result<std::string> textAttribute(std::string_view name, std::string_view fallback) const;
   Result<Ints> intsAttribute(std::string_view name, Ints fallback = {}) const;
+  Result<std::vector<double>> floatsAttribute(std::string_view name) const;
   /// E0401 when absent.
   Status requireAttribute(std::string_view name) const;
 

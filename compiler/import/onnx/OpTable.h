@@ -26,6 +26,8 @@ std::span<const OpEntry> constantOps();
 std::span<const OpEntry> attentionOps();
 std::span<const OpEntry> indexOps();
 std::span<const OpEntry> einsumOps();
+std::span<const OpEntry> samplingOps();
+std::span<const OpEntry> quantizeOps();
 
 /// The converter of an operator, null when it is not supported (at this version).
 Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset);

@@ -1,6 +1,7 @@
-// Operators that compare positions, and losses that pick by class.
+// Operators that compare positions or write at them, and losses that pick by class.
 #include "compiler/import/onnx/OpTable.h"
 
+#include <cmath>
 #include <limits>
 
 namespace kiln::onnx {
@@ -75,6 +76,8 @@ Status oneHot(NodeImport &node) {
   KILN_ASSIGN(indices, node.cast(indices, DType::I64));
   KILN_ASSIGN(Value depth, node.reshape(node.operand(1), {}));
   KILN_ASSIGN(depth, node.cast(depth, DType::I64));
+  if (std::optional<double> known = node.knownScalar(node.operand(1)); known && std::abs(*known) <= 0x1p31)
+    depth = node.scalar(std::trunc(*known), DType::I64); // of any type of numbers: a size all the same
   KILN_ASSIGN(Value negative, node.emit("less", {indices, node.scalar(0, DType::I64)}));
   KILN_ASSIGN(Value shifted, node.emit("add", {indices, depth}));
   KILN_ASSIGN(indices, node.emit("where", {negative, shifted, indices}));
@@ -161,10 +164,50 @@ Status softmaxCrossEntropyLoss(NodeImport &node) {
   return classLoss(node, logProbabilities);
 }
 
+/// How an update joins what is there; opset 16 adds the attribute, opset 18 its values min and max.
+Result<Attributes> reductionOf(NodeImport &node) {
+  KILN_ASSIGN(std::string reduction, node.textAttribute("reduction", "none"));
+  if (reduction != "none" && reduction != "add" && reduction != "mul" && reduction != "min" && reduction != "max")
+    return makeError(ErrorCode::E0411, "reduction is \"", reduction,
+                     "\"; expected \"none\", \"add\", \"mul\", \"min\" or \"max\"");
+  Attributes attributes;
+  attributes.set("reduction", reduction.c_str());
+  return attributes;
+}
+
+Status scatterElements(NodeImport &node) {
+  KILN_TRY(node.expectOperands(3, 3));
+  KILN_ASSIGN(Attributes attributes, reductionOf(node));
+  KILN_ASSIGN(int64_t axis, node.axisAttribute("axis", 0, node.operand(0)));
+  attributes.set("axis", axis);
+  return node.setResult(node.emit("scatter_elements", {node.operand(0), node.operand(1), node.operand(2)}, attributes));
+}
+
+Status scatterNd(NodeImport &node) {
+  KILN_TRY(node.expectOperands(3, 3));
+  KILN_ASSIGN(Attributes attributes, reductionOf(node));
+  return node.setResult(node.emit("scatter_nd", {node.operand(0), node.operand(1), node.operand(2)}, attributes));
+}
+
+Status reverseSequence(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 2));
+  Value x = node.operand(0);
+  KILN_ASSIGN(int64_t batch, node.axisAttribute("batch_axis", 1, x));
+  KILN_ASSIGN(int64_t time, node.axisAttribute("time_axis", 0, x));
+  Attributes attributes;
+  attributes.set("batch_axis", batch);
+  attributes.set("time_axis", time);
+  return node.setResult(node.emit("reverse_sequence", {x, node.operand(1)}, attributes));
+}
+
 constexpr OpEntry table[] = {
     {"Trilu", 14, trilu},
     {"EyeLike", 9, eyeLike},
     {"OneHot", 9, oneHot},
+    {"ScatterElements", 11, scatterElements},
+    {"Scatter", 9, scatterElements}, // became ScatterElements 11
+    {"ScatterND", 11, scatterNd},
+    {"ReverseSequence", 10, reverseSequence},
     {"NegativeLogLikelihoodLoss", 12, negativeLogLikelihoodLoss},
     {"SoftmaxCrossEntropyLoss", 12, softmaxCrossEntropyLoss},
 };

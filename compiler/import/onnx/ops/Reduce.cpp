@@ -1,6 +1,7 @@
 // Reductions, softmax and its relatives.
 #include "compiler/import/onnx/OpTable.h"
 
+#include <cmath>
 #include <numeric>
 
 namespace kiln::onnx {
@@ -122,6 +123,51 @@ Status globalPool(NodeImport &node, const char *kind) {
 Status globalAveragePool(NodeImport &node) { return globalPool(node, "mean"); }
 Status globalMaxPool(NodeImport &node) { return globalPool(node, "max"); }
 
+/// The p-norm of each channel; p is a float in opset 1, then an integer.
+Status globalLpPool(NodeImport &node) {
+  KILN_TRY(node.expectOperands(1, 1));
+  double p = 2;
+  if (node.opset() < 2) {
+    KILN_ASSIGN(p, node.floatAttribute("p", 2.0));
+  } else {
+    KILN_ASSIGN(int64_t whole, node.intAttribute("p", 2));
+    p = double(whole);
+  }
+  if (!(p > 0 && std::isfinite(p)))
+    return makeError(ErrorCode::E0411, "p is ", p, "; expected a positive number");
+  if (p == 1 || p == 2)
+    return globalPool(node, p == 1 ? "l1" : "l2");
+  Value x = node.operand(0);
+  if (node.rank(x) < 3)
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(x));
+  Ints axes(size_t(node.rank(x) - 2));
+  std::iota(axes.begin(), axes.end(), 2);
+  DType dtype = node.dtype(x);
+  KILN_ASSIGN(Value magnitude, node.emit("abs", {x}));
+  KILN_ASSIGN(Value power, node.emit("pow", {magnitude, node.scalar(p, dtype)}));
+  KILN_ASSIGN(Value sum, emitReduce(node, power, "sum", axes, true));
+  return node.setResult(node.emit("pow", {sum, node.scalar(1 / p, dtype)}));
+}
+
+/// The axis is an operand, which may be computed.
+Status cumSum(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 2));
+  Value x = node.operand(0);
+  KILN_ASSIGN(int64_t exclusive, node.intAttribute("exclusive", 0));
+  KILN_ASSIGN(int64_t reverse, node.intAttribute("reverse", 0));
+  Attributes attributes;
+  attributes.set("exclusive", exclusive != 0);
+  attributes.set("reverse", reverse != 0);
+  std::optional<Ints> axis = node.knownInts(node.operand(1));
+  if (!axis)
+    return node.setResult(node.emit("cumsum", {x, node.operand(1)}, attributes));
+  if (axis->size() != 1)
+    return makeError(ErrorCode::E0404, "axis has ", axis->size(), " entries; expected one");
+  KILN_ASSIGN(int64_t at, node.normalizeAxis(axis->front(), node.rank(x)));
+  attributes.set("axis", at);
+  return node.setResult(node.emit("cumsum", {x}, attributes));
+}
+
 constexpr OpEntry table[] = {
     {"ReduceSum", 1, reduceSum},
     {"ReduceMean", 1, reduceMean},
@@ -140,6 +186,8 @@ constexpr OpEntry table[] = {
     {"Hardmax", 1, hardmax},
     {"GlobalAveragePool", 1, globalAveragePool},
     {"GlobalMaxPool", 1, globalMaxPool},
+    {"GlobalLpPool", 1, globalLpPool},
+    {"CumSum", 11, cumSum},
 };
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "compiler/import/onnx/OpTable.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace kiln::onnx {
 namespace {
@@ -145,10 +146,67 @@ Status averagePool(NodeImport &node) {
   return node.setResult(node.emit("avg_pool", {node.operand(0)}, attributes));
 }
 
+/// `output_shape` and `auto_pad` stand for pads, which the op works out of the sizes. (Up to opset 10 the text of the
+/// standard put the odd one of them on the other side, against what it says of `auto_pad`; nobody followed it.)
+Status convTranspose(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 3));
+  Value x = node.operand(0), w = node.operand(1);
+  if (node.rank(w) != node.rank(x))
+    return makeError(ErrorCode::E0304, "the input has rank ", node.rank(x), ", the weight ", node.rank(w),
+                     "; they must be equal");
+  if (node.rank(x) < 3)
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(x));
+  size_t spatial = size_t(node.rank(x) - 2);
+  KILN_TRY(kernelOf(node, node.dims(w)).status());
+  Attributes attributes;
+  for (auto [name, count, fallback] :
+       {std::tuple("strides", spatial, int64_t(1)), std::tuple("dilations", spatial, int64_t(1)),
+        std::tuple("pads", 2 * spatial, int64_t(0)), std::tuple("output_padding", spatial, int64_t(0))}) {
+    KILN_ASSIGN(Ints list, node.intsAttribute(name, Ints(count, fallback)));
+    KILN_TRY(expectLength(name, list, count, fallback));
+    attributes.set(name, list);
+  }
+  if (node.hasAttribute("output_shape")) {
+    KILN_ASSIGN(Ints shape, node.intsAttribute("output_shape"));
+    if (shape.size() == spatial + 2) // with batch and channels, as some exporters write it
+      shape.erase(shape.begin(), shape.begin() + 2);
+    KILN_TRY(expectLength("output_shape", shape, spatial, 0));
+    attributes.set("output_shape", shape);
+  }
+  KILN_ASSIGN(std::string autoPad, node.textAttribute("auto_pad", "NOTSET"));
+  if (autoPad == "SAME_UPPER" || autoPad == "SAME_LOWER")
+    attributes.set("auto_pad", autoPad == "SAME_UPPER" ? "same_upper" : "same_lower");
+  else if (autoPad == "VALID")
+    attributes.set("pads", Ints(2 * spatial, 0));
+  else if (autoPad != "NOTSET" && !autoPad.empty())
+    return makeError(ErrorCode::E0411, "auto_pad is \"", autoPad,
+                     "\"; expected \"NOTSET\", \"SAME_UPPER\", \"SAME_LOWER\" or \"VALID\"");
+  KILN_ASSIGN(int64_t groups, node.intAttribute("group", 1));
+  if (groups < 1)
+    return makeError(ErrorCode::E0411, "group is ", groups, "; expected at least 1");
+  attributes.set("groups", groups);
+  std::vector<Value> operands{x, w};
+  if (node.has(2))
+    operands.push_back(node.operand(2));
+  return node.setResult(node.emit("conv_transpose", operands, attributes));
+}
+
+/// p is a float in opset 1, then an integer.
+Status lpPool(NodeImport &node) {
+  KILN_ASSIGN(Attributes attributes, poolAttributes(node));
+  if (node.opset() < 2) {
+    KILN_ASSIGN(double p, node.floatAttribute("p", 2.0));
+    attributes.set("p", p);
+  } else {
+    KILN_ASSIGN(int64_t p, node.intAttribute("p", 2));
+    attributes.set("p", double(p));
+  }
+  return node.setResult(node.emit("lp_pool", {node.operand(0)}, attributes));
+}
+
 constexpr OpEntry table[] = {
-    {"Conv", 1, conv},
-    {"MaxPool", 1, maxPool},
-    {"AveragePool", 1, averagePool},
+    {"Conv", 1, conv},       {"ConvTranspose", 1, convTranspose}, {"LpPool", 1, lpPool},
+    {"MaxPool", 1, maxPool}, {"AveragePool", 1, averagePool},
 };
 
 } // namespace

@@ -72,6 +72,18 @@ def reduction(kind, weight):
     op(name, weight)(make)
 
 
+@op("CumSum", 0.8, since=11)
+def cumsum(g):
+    x = g.pick(("f32",) * 4 + FLOATS + ("i32", "i64", "u32", "u64"), rank=(1, 4))
+    axis = g.random.randrange(x.rank)
+    at = axis - x.rank if g.chance(0.3) else axis
+    where = g.literal(at, g.pick_one(["i64", "i32"])) if g.chance(0.8) else g.source("i64", [], at, at, 1, constant=False)
+    most = x.most * max(x.dims[axis].most, 1)
+    bounds = dtypes.integer_range(x.dtype) if x.dtype in INTS else (-most, most)
+    return g.emit("CumSum", [x, where], result(x.dtype, x.dims, *bounds, 1 if x.dtype in INTS else None),
+                  exclusive=attribute(g, 0, 1), reverse=attribute(g, 0, 1))
+
+
 WEIGHTS = {"Sum": 2, "Mean": 2, "Max": 1.5, "Min": 1, "Prod": 0.7, "L1": 0.7, "L2": 0.7, "SumSquare": 0.7, "LogSum": 0.5, "LogSumExp": 0.7}
 for _kind, _weight in WEIGHTS.items():
     reduction(_kind, _weight)

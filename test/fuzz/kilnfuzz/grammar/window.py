@@ -5,6 +5,7 @@ from .. import dtypes
 from ..graph import require, result
 from ..sizes import Dim, derive, elements
 from . import op
+from .elementwise import attribute
 from .products import product_bound, weights
 
 
@@ -109,6 +110,68 @@ def pool(g, x, name):
         if g.opset >= 7 and g.chance(0.4):
             more["count_include_pad"] = 1
     return g.emit(name, [x], outcome, kernel_shape=kernel, **more)
+
+
+@op("ConvTranspose", 2)
+def conv_transpose(g):
+    x = image(g)
+    channels = x.dims[1].fixed
+    require(channels)
+    rank = x.rank - 2
+    groups = g.pick_one([1, 1, 1, channels] + [f for f in (2, 3) if channels % f == 0])
+    outputs = g.pick_one([1, 2, 3, 4, 8])
+    kernel = [g.pick_one([1, 2, 3, 3, 4]) for _ in range(rank)]
+    strides = [g.pick_one([1, 1, 2, 2, 3]) for _ in range(rank)]
+    dilations = [g.pick_one([1, 1, 1, 2]) for _ in range(rank)]
+    added = [g.random.randint(0, max(s, d) - 1) if g.chance(0.3) else 0 for s, d in zip(strides, dilations)]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
+    more = {"strides": strides, "dilations": dilations if any(d > 1 for d in dilations) else None, "output_padding": added if any(added) else None}
+    mode = g.pick_one(["NOTSET"] * 4 + ["SAME_UPPER", "SAME_LOWER", "VALID"])
+    pads = [0] * (2 * rank)
+    if mode == "NOTSET":
+        pads = [g.random.randint(0, min(r - 1, 2)) for r in reach + reach]
+        more["pads"] = pads
+    else:
+        more["auto_pad"] = mode
+    if mode.startswith("SAME"):
+        require(all(r + a >= s for r, a, s in zip(reach, added, strides)))
+        spatial = [derive(lambda n, i=i: n * strides[i], d) for i, d in enumerate(x.dims[2:])]
+    else:
+        spatial = [derive(lambda n, i=i: (n - 1) * strides[i] + reach[i] + added[i] - pads[i] - pads[i + rank], d) for i, d in enumerate(x.dims[2:])]
+    require(all(d.least > 0 for d in spatial))
+    if mode == "NOTSET" and all(d.fixed for d in x.dims[2:]) and g.chance(0.2):  # says the size; pads follow
+        more["output_shape"] = [d.fixed for d in spatial]
+        require(g.opset >= 11)
+        del more["pads"]
+    dims = (x.dims[0], Dim.of(outputs * groups)) + tuple(spatial)
+    inner = channels // groups * math.prod(kernel)
+    require(elements(x.dims) * outputs * math.prod(kernel) <= g.work and elements(dims) <= g.elements)
+    w = weights(g, x.dtype, [Dim.of(channels), Dim.of(outputs)] + [Dim.of(k) for k in kernel], low=-1, high=1, grid=None)
+    bias = weights(g, x.dtype, [dims[1]]) if g.chance(0.5) else None
+    most = product_bound(x, w, inner) + 1
+    more["group"] = groups if groups != 1 or g.chance(0.2) else None
+    more["kernel_shape"] = kernel if g.chance(0.5) else None
+    return g.emit("ConvTranspose", [x, w, bias], result(x.dtype, dims, -most, most), **more)
+
+
+@op("LpPool", 0.6, since=2)
+def lp_pool(g):
+    x = image(g)
+    ceil = g.opset >= 18 and g.chance(0.3)
+    kernel, more, spatial = window(g, x.dims[2:], True, ceil)
+    require(g.opset >= 18 or "dilations" not in more)
+    if ceil:
+        require(not more.get("auto_pad", "").startswith("SAME"))
+        more["ceil_mode"] = 1
+    most = x.most * math.prod(kernel)
+    return g.emit("LpPool", [x], result(x.dtype, x.dims[:2] + tuple(spatial), 0, most), kernel_shape=kernel, p=attribute(g, 2, 1, 3), **more)
+
+
+@op("GlobalLpPool", 0.5, since=2)
+def global_lp_pool(g):
+    x = image(g)
+    most = x.most * max(elements(x.dims[2:]), 1)
+    return g.emit("GlobalLpPool", [x], result(x.dtype, x.dims[:2] + (Dim.of(1),) * (x.rank - 2), 0, most), p=attribute(g, 2, 1, 3))
 
 
 WINDOWS = {"Conv": conv, "MaxPool": lambda g, x: pool(g, x, "MaxPool"), "AveragePool": lambda g, x: pool(g, x, "AveragePool")}
