@@ -29,11 +29,24 @@ SizeExpr opFlops(const Problem &problem, const Problem::Op &op) {
     std::span<const SizeExpr> w(operand(1)->dims);
     return count * (elementCount(w.subspan(1)) * 2 + (operand(2) ? 1 : 0));
   }
-  if (op.mnemonic == "max_pool" || op.mnemonic == "avg_pool") {
-    SizeExpr window = 1;
+  if (op.mnemonic == "conv_transpose" && first && operand(1) && operand(1)->rank() >= 2) {
+    std::span<const SizeExpr> w(operand(1)->dims);
+    return elementCount(first->dims) * elementCount(w.subspan(1)) * 2 + (operand(2) ? count : SizeExpr(0));
+  }
+  if (op.mnemonic == "max_pool" || op.mnemonic == "avg_pool" || op.mnemonic == "lp_pool") {
+    SizeExpr window = op.mnemonic == "lp_pool" ? 2 : 1;
     for (int64_t k : op.attributes.getInts("kernel"))
       window = window * SizeExpr(k);
     return count * window;
+  }
+  if (op.mnemonic == "resize" || op.mnemonic == "grid_sample") {
+    // A product and a sum for each element read: along one axis after the other, or of all their combinations.
+    const std::string mode = op.attributes.getString("mode");
+    const int64_t taps = mode == "nearest" ? 0 : mode == "cubic" ? 4 : 2;
+    SizeExpr reads = taps;
+    for (int64_t axis = 3; axis < result.rank() && op.mnemonic == "grid_sample"; ++axis)
+      reads = reads * SizeExpr(taps);
+    return count * reads * 2;
   }
   if (op.mnemonic == "attention" && first && operand(1) && operand(2) && first->rank() >= 2 &&
       operand(1)->rank() >= 2 && operand(2)->rank() >= 1) {

@@ -140,6 +140,9 @@ Result<ResultShapes> ConvTransposeOp::inferShapes(ShapeContext &context) {
       int64_t added = getOutputPadding().empty() ? 0 : getOutputPadding()[i];
       SizeExpr result = (size - 1) * getStrides()[i] + (kernel - 1) * getDilations()[i] +
                         (added + 1 - getPads()[i] - getPads()[spatial + i]);
+      if (result.isInvalid())
+        return makeError(ErrorCode::E0308, "dim ", 2 + i, " of the result, of ", size.print(), " under a window of ",
+                         kernel.print(), ", exceeds 64 bits");
       if (result.isConstant() && result.constant() < 0)
         return makeError(ErrorCode::E0304, "pads ", getPads()[i], ", ", getPads()[spatial + i],
                          " leave nothing of dim ", 2 + i, ", which is ", size.print(), ", under a window of ",

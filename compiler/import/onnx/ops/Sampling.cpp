@@ -144,6 +144,8 @@ Status resize(NodeImport &node) {
   KILN_ASSIGN(Attributes attributes, resizeAttributes(node, count));
   attributes.set("axes", axes);
   const bool scaled = hasElements(node, 2), sized = hasElements(node, 3);
+  if (scaled && sized && !node.knownFloats(node.operand(2)))
+    return makeError(ErrorCode::E0208, "whether scales has elements must be known when compiling");
   if (scaled == sized)
     return makeError(ErrorCode::E0306, "needs either scales or sizes");
   if (scaled) {
