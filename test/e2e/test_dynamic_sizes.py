@@ -121,3 +121,16 @@ def test_equal_parts_of_a_size_whose_expression_has_a_minus():
         x = np.arange(size, dtype=np.float32)
         parts, half = model.run({"x": x}), (len(x[-2::-2]) + 1) // 2
         assert (parts["a"] == x[-2::-2][:half]).all() and (parts["b"] == x[-2::-2][half:]).all()
+
+
+@pytest.mark.parametrize("target", ["interpreter", "host"])
+def test_a_constant_under_dims_that_only_a_run_tells(target):
+    """Its elements decide what the size may be."""
+    nodes = [("Shape", ["x"], ["s"], {}), ("Gather", ["s", "i"], ["n"], {"axis": 0}), ("Concat", ["n", "rest"], ["to"], {"axis": 0}),
+             ("Reshape", ["c", "to"], ["y"], {})]
+    model = kiln.compile(graph(nodes, {"x": ("float32", ["N"])}, {"y": ("float32", None)},
+                               {"i": np.array([0]), "rest": np.array([1, 8]), "c": np.arange(8, dtype=np.float32)}), target=target)
+    assert model.run({"x": np.zeros(1, np.float32)})["y"].shape == (1, 1, 8)
+    for n in (0, 2):
+        with pytest.raises(kiln.Error, match=f"size N\\*8 is {8 * n}; it must be 8 .KILN-E0508"):
+            model.run({"x": np.zeros(n, np.float32)})
