@@ -99,6 +99,9 @@ int kiln_context_create(kiln_model *model, const kiln_context_options *options, 
     auto handle = std::make_unique<kiln_context>();
     handle->context = std::make_unique<ExecutionContext>(model->model, full.threads);
     handle->context->setGuardPages(full.guard_pages != 0);
+    if (full.memory_limit < 0)
+      return makeError(ErrorCode::E0704, "the memory limit is negative");
+    handle->context->setMemoryLimit(full.memory_limit);
     handle->model = model;
     kiln_model_retain(model);
     *context = handle.release();
@@ -112,6 +115,11 @@ void kiln_context_release(kiln_context *context) {
   kiln_model *model = context->model;
   delete context;
   kiln_model_release(model);
+}
+
+void kiln_context_cancel(kiln_context *context) {
+  if (context)
+    context->context->cancel();
 }
 
 int64_t kiln_context_current_step(const kiln_context *context) {

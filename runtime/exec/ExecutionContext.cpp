@@ -151,9 +151,15 @@ Status ExecutionContext::call(FunctionId function, std::span<const TensorView> i
   KILN_ASSIGN(std::shared_ptr<const Instance> instance, bind(function, inputs, sizes));
   if (place.segment == 0 && place.offset == 0)
     last = instance;
+  int64_t before = valueBytes;
   KILN_TRY(bindOutputs(*instance, outputs));
   KILN_TRY(prepareScratch(*instance));
-  return FunctionCall(*this, *instance, inputs, outputs).run(place);
+  KILN_TRY(FunctionCall(*this, *instance, inputs, outputs).run(place));
+  // What the function made for itself is gone with its frame.
+  valueBytes = before;
+  for (const OutputSlot &output : outputs)
+    valueBytes += output.allocated.valid() ? output.allocated.bytes() : 0;
+  return Status();
 }
 
 Status ExecutionContext::run(std::span<const TensorView> inputs, std::span<OutputSlot> outputs) {

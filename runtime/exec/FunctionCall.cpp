@@ -262,6 +262,7 @@ Status FunctionCall::loop(const ResolvedStep &step) {
     explicit LoopScope(int &loops) : loops(loops) { ++loops; }
     ~LoopScope() { --loops; }
   } scope(context.loops);
+  int64_t before = context.valueBytes;
   for (int64_t iteration = 0; iteration < limit && condition; ++iteration) {
     if (context.cancelled.load(std::memory_order_relaxed))
       return makeError(ErrorCode::E0518, "the run was cancelled");
@@ -279,6 +280,15 @@ Status FunctionCall::loop(const ResolvedStep &step) {
       KILN_TRY(scans[i].append(slots[1 + carried + i].result(), allocate));
     for (size_t i = 0; i < scans.size(); ++i)
       slots[1 + carried + i].spare = std::move(slots[1 + carried + i].allocated);
+    // Of what iterations made, this is left.
+    auto bytesOf = [](const Tensor &t) { return t.valid() ? t.bytes() : 0; };
+    context.valueBytes = before;
+    for (const Tensor &owner : owners)
+      context.valueBytes += bytesOf(owner);
+    for (const OutputSlot &slot : slots)
+      context.valueBytes += bytesOf(slot.spare);
+    for (const ScanBuffer &scan : scans)
+      context.valueBytes += scan.bytes();
   }
 
   std::vector<OutputSlot> results = slotsOf(step);

@@ -18,6 +18,8 @@ public:
   /// is 0.
   Result<Tensor> finish(DType dtype, std::span<const int64_t> elementDims, const Allocate &allocate) &&;
 
+  int64_t bytes() const { return storage.valid() ? storage.bytes() : 0; }
+
 private:
   std::vector<int64_t> dims(int64_t count) const;
 

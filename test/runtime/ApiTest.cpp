@@ -175,6 +175,28 @@ TEST_CASE("structures of other versions") {
   CHECK(kiln_context_current_step(context) == -1);
   kiln_context_release(context);
   CHECK(kiln_context_current_step(nullptr) == -1);
+  kiln_context_cancel(nullptr);
+}
+
+TEST_CASE("a run holds no more than its context's limit") {
+  Model m(sampleProgram().bytes());
+  kiln_context_options options = KILN_CONTEXT_OPTIONS_INIT;
+  options.memory_limit = -1;
+  kiln_context *context = nullptr;
+  CHECK(kiln_context_create(m.model, &options, &context, &m.status) == 704);
+  for (int64_t limit : {int64_t(16), int64_t(1) << 20}) {
+    options.memory_limit = limit;
+    REQUIRE(kiln_context_create(m.model, &options, &context, &m.status) == 0);
+    kiln_context_cancel(context); // nothing is under way
+    float x[6] = {}, y[6] = {};
+    int64_t dims[2] = {2, 3};
+    kiln_value inputs[2] = {KILN_TENSOR_INIT(x, dims, 2, KILN_F32), KILN_TENSOR_INIT(y, dims, 2, KILN_F32)};
+    kiln_value outputs[2] = {KILN_VALUE_INIT, KILN_VALUE_INIT};
+    CHECK(kiln_context_run(context, inputs, 2, outputs, 2, nullptr, &m.status) == (limit == 16 ? 510 : 0));
+    for (kiln_value &output : outputs)
+      kiln_value_release(&output);
+    kiln_context_release(context);
+  }
 }
 
 TEST_CASE("bytes are taken over, also on failure, and given back for saving") {

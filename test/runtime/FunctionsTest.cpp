@@ -217,6 +217,36 @@ TEST_CASE("a carried value may change its size from iteration to iteration") {
         "node \"node_0\": out of memory: the run needs more than its limit of 1048576 bytes [KILN-E0510]");
 }
 
+TEST_CASE("what iterations make for themselves does not add up") {
+  ProgramBuilder b;
+  ViewId x = b.input("x", DType::F32, {}), count = b.input("count", DType::I64, {}), y = b.output("y", DType::F32, {});
+  LoopStep loop;
+  loop.body = {1, {}, {}};
+  loop.count = count;
+  loop.initial = {x};
+  loop.outputs = {y};
+  b.step({loop, "", {}});
+  b.function("body");
+  b.input("i", DType::I64, {});
+  ViewId go = b.input("c", DType::Bool, {}), in = b.input("s", DType::F32, {});
+  ViewId next = b.output("next", DType::Bool, {}), out = b.output("out", DType::F32, {});
+  ViewId many = b.returned(DType::F32, {"k"});
+  b.step({CopyStep{go, next}, "", {}});
+  b.step({CallStep{{2, {in}, {}}, {many}}, "", {}});
+  b.step({CallStep{{3, {many}, {}}, {out}}, "", {}});
+  b.function("make");
+  ViewId one = b.input("one", DType::F32, {}), all = b.output("all", DType::F32, {"1000"});
+  b.call("expand", {one}, {all});
+  b.function("use");
+  b.symbol("K", 0, 0);
+  ViewId given = b.input("given", DType::F32, {"K"}), most = b.output("most", DType::F32, {});
+  b.call("reduce", {given}, {most}, Attributes{{"kind", std::string("max")}, {"axes", std::vector<int64_t>{0}}, {"keepdims", int64_t(0)}});
+  auto model = load(b);
+  ExecutionContext context(model, 1);
+  context.setMemoryLimit(64 << 10);
+  CHECK(run(context, floats({}, {7}), integers({}, {1000})) == "7 f32[]; ");
+}
+
 TEST_CASE("branches give one result, of sizes that may differ") {
   ProgramBuilder b;
   b.symbol("N", 1, 0);

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /* Grows by one with every addition to this header. */
-#define KILN_API_VERSION 2
+#define KILN_API_VERSION 3
 /* Of the library in use. */
 KILN_API uint32_t kiln_api_version(void);
 KILN_API const char *kiln_version(void);
@@ -213,13 +213,18 @@ typedef struct kiln_context_options {
    * before. A step that touches memory outside its buffers then faults or ends the run with an error that names its
    * node. Slow; for finding mistakes of the compiler. */
   int32_t guard_pages;
+  /* Since API version 3. The most bytes that a run may hold: arena, scratch and values that it allocates; 0: no limit.
+   * A run that needs more ends with an error. */
+  int64_t memory_limit;
 } kiln_context_options;
-#define KILN_CONTEXT_OPTIONS_INIT {sizeof(kiln_context_options), 0, 0, 0}
+#define KILN_CONTEXT_OPTIONS_INIT {sizeof(kiln_context_options), 0, 0, 0, 0}
 
 /* `options` may be null. */
 KILN_API int kiln_context_create(kiln_model *model, const kiln_context_options *options, kiln_context **context,
                                  kiln_status *status);
 KILN_API void kiln_context_release(kiln_context *context);
+/* Ends the run under way in `context`, if any, before its next step. From any thread, and from signal handlers. */
+KILN_API void kiln_context_cancel(kiln_context *context);
 /* The step that a run in `context` is in; -1 outside of runs. May be called from a signal handler. */
 KILN_API int64_t kiln_context_current_step(const kiln_context *context);
 
