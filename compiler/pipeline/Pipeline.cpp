@@ -71,8 +71,7 @@ Status kiln::runPipeline(Compilation &c) {
   // kernels are not looked at again.
 
   if (c.begin(Stage::Planned)) {
-    if (c.holdsControlFlow())
-      KILN_TRY(c.run(createSplitAtData()));
+    KILN_TRY(c.run(createSplitAtData()));
     // From here on all sizes of a function are known when it is called.
     if (!c.without("scheduling"))
       KILN_TRY(c.run(createSchedule()));

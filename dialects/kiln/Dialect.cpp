@@ -55,6 +55,10 @@ void KilnDialect::initialize() {
       >();
   addOperations<
 #define GET_OP_LIST
+#include "dialects/kiln/Selection.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
 #include "dialects/kiln/Structure.cpp.inc"
       >();
 }

@@ -46,7 +46,7 @@ class Body<string expression_, ElementTypes types_, int cost_, int flops_ = 1> {
 }
 
 class Kiln_Op<string mnemonic, FusionRole role_, bit sizeValues = 0, list<Trait> traits = []>
-    : Op<Kiln_Dialect, mnemonic, traits # [NoMemoryEffect, KilnOpInterface]> {
+    : Op<Kiln_Dialect, mnemonic, traits # [DeclareOpInterfaceMethods<MemoryEffectsOpInterface>, KilnOpInterface]> {
   FusionRole role = role_;
   // Names where the op maps one to one (operands and attributes in the same order and meaning); empty otherwise.
   string onnxName = "";
@@ -80,8 +80,16 @@ class Kiln_Op<string mnemonic, FusionRole role_, bit sizeValues = 0, list<Trait>
   code verifyCode = [{
     ::llvm::LogicalResult $cppClass::verify() { return ::kiln::verifyByShapeRule(getOperation()); }
   }];
+  // No op has effects but its results, and the sizes that it tells.
+  code effectsCode = [{
+    void $cppClass::getEffects(
+        ::llvm::SmallVectorImpl<::mlir::SideEffects::EffectInstance<::mlir::MemoryEffects::Effect>> &effects) {
+      if (::kiln::mayTellSize(getOperation()))
+        effects.emplace_back(::mlir::MemoryEffects::Write::get());
+    }
+  }];
   code shapeCode = "";
-  let extraClassDefinition = verifyCode # shapeCode;
+  let extraClassDefinition = verifyCode # effectsCode # shapeCode;
 }
 
 #endif // KILN_BASE_TD

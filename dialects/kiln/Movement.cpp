@@ -23,9 +23,15 @@ static std::optional<int64_t> countOf(RankedTensorType type) {
 }
 
 Result<int64_t> staticLength(Value list, StringRef what) {
-  Dims dims = getDims(list);
-  if (dims.size() > 1 || !elementTypeOf(list).isInteger())
+  if (getRank(list.getType()) > 1 || !elementTypeOf(list).isInteger())
     return makeError(ErrorCode::E0305, what.str(), " must be a vector of integers");
+  return listLength(list, what);
+}
+
+Result<int64_t> listLength(Value list, StringRef what) {
+  Dims dims = getDims(list);
+  if (dims.size() > 1)
+    return makeError(ErrorCode::E0305, what.str(), " must be a vector");
   auto count = dims.empty() ? std::optional<int64_t>(1) : dims[0].asConstant();
   if (!count)
     return makeError(ErrorCode::E0208, "the rank of the result depends on data: the length of ", what.str(),
@@ -204,7 +210,8 @@ Result<SizeExpr> sliceSize(ShapeContext &context, const SizeExpr &dim, const Siz
 namespace {
 struct SliceBounds {
   SizeValues starts, ends; // invalid where not known
-  SmallVector<int64_t> axes, steps;
+  std::optional<SmallVector<int64_t>> axes; // nothing where not known
+  SmallVector<std::optional<int64_t>> steps;
 };
 } // namespace
 
@@ -214,32 +221,38 @@ static Result<SliceBounds> sliceBounds(SliceOp op, ShapeContext &context) {
   auto constants = [](ArrayRef<int64_t> list) { return SizeValues(list.begin(), list.end()); };
   if (op.getBounds().empty()) {
     bounds = {constants(op.getStarts()), constants(op.getEnds()), SmallVector<int64_t>(op.getAxes()),
-              SmallVector<int64_t>(op.getSteps())};
+              SmallVector<std::optional<int64_t>>(op.getSteps().begin(), op.getSteps().end())};
   } else {
     if (op.getBounds().size() < 2 || op.getBounds().size() > 4)
       return makeError(ErrorCode::E0306, "needs starts and ends, and optionally axes and steps");
     KILN_ASSIGN(int64_t count, staticLength(op.getBounds()[0], "starts"));
     bounds.starts = context.values(op.getBounds()[0]).value_or(SizeValues(count, invalid()));
     bounds.ends = context.values(op.getBounds()[1]).value_or(SizeValues(count, invalid()));
-    auto list = [&](size_t i, StringRef what, SmallVector<int64_t> fallback) -> Result<SmallVector<int64_t>> {
-      if (op.getBounds().size() <= i)
-        return fallback;
-      auto values = context.constantValues(op.getBounds()[i]);
-      if (!values)
-        return makeError(ErrorCode::E0208, what.str(), " of a slice must be constant");
-      return *values;
-    };
-    SmallVector<int64_t> all;
-    for (int64_t i = 0; i < count; ++i)
-      all.push_back(i);
-    KILN_ASSIGN(bounds.axes, list(2, "axes", all));
-    KILN_ASSIGN(bounds.steps, list(3, "steps", SmallVector<int64_t>(count, 1)));
+    // Lists that only data tells must be as long as `starts` all the same.
+    for (auto [i, bound] : llvm::enumerate(op.getBounds())) {
+      KILN_ASSIGN(int64_t length, staticLength(bound, "a bound"));
+      if (length != count)
+        return makeError(ErrorCode::E0404, "starts, ends, axes and steps differ in length");
+    }
+    bounds.axes = llvm::to_vector(llvm::seq<int64_t>(0, count));
+    if (op.getBounds().size() > 2)
+      bounds.axes = context.constantValues(op.getBounds()[2]);
+    bounds.steps.assign(count, 1);
+    if (op.getBounds().size() > 3) {
+      auto steps = context.constantValues(op.getBounds()[3]);
+      for (int64_t i = 0; i < count; ++i)
+        bounds.steps[i] = steps ? std::optional((*steps)[i]) : std::nullopt;
+    }
+    if (!bounds.axes && count > rank)
+      return makeError(ErrorCode::E0404, "starts has ", count, " entries for an operand of rank ", rank);
   }
   size_t count = bounds.starts.size();
-  if (bounds.ends.size() != count || bounds.axes.size() != count || bounds.steps.size() != count)
+  if (bounds.ends.size() != count || (bounds.axes && bounds.axes->size() != count) || bounds.steps.size() != count)
     return makeError(ErrorCode::E0404, "starts, ends, axes and steps differ in length");
+  if (!bounds.axes)
+    return bounds;
   SmallVector<bool> seen(rank);
-  for (int64_t &axis : bounds.axes) {
+  for (int64_t &axis : *bounds.axes) {
     KILN_ASSIGN(axis, normalizeAxis(axis, rank));
     if (std::exchange(seen[axis], true))
       return makeError(ErrorCode::E0413, "axis ", axis, " is given twice");
@@ -250,9 +263,15 @@ static Result<SliceBounds> sliceBounds(SliceOp op, ShapeContext &context) {
 Result<ResultShapes> SliceOp::inferShapes(ShapeContext &context) {
   Dims dims = getDims(getX()), upperBounds(dims.size(), invalid());
   KILN_ASSIGN(SliceBounds bounds, sliceBounds(*this, context));
-  for (auto [i, axis] : llvm::enumerate(bounds.axes)) {
+  if (!bounds.axes)
+    return ResultShapes{{Dims(dims.size(), invalid()), elementTypeOf(getX()), dims}};
+  for (auto [i, axis] : llvm::enumerate(*bounds.axes)) {
     upperBounds[axis] = dims[axis];
-    KILN_ASSIGN(dims[axis], sliceSize(context, dims[axis], bounds.starts[i], bounds.ends[i], bounds.steps[i]));
+    if (!bounds.steps[i]) {
+      dims[axis] = invalid();
+    } else {
+      KILN_ASSIGN(dims[axis], sliceSize(context, dims[axis], bounds.starts[i], bounds.ends[i], *bounds.steps[i]));
+    }
   }
   return ResultShapes{{dims, elementTypeOf(getX()), upperBounds}};
 }
@@ -262,10 +281,10 @@ std::optional<SizeValues> SliceOp::inferSizeValues(ShapeContext &context) {
     return std::nullopt;
   auto values = context.values(getX());
   auto bounds = sliceBounds(*this, context);
-  if (!values || !bounds.ok() || bounds->axes.size() != 1)
+  if (!values || !bounds.ok() || !bounds->axes || bounds->axes->size() != 1)
     return std::nullopt;
   auto start = bounds->starts[0].asConstant(), end = bounds->ends[0].asConstant();
-  int64_t step = bounds->steps[0], size = values->size();
+  int64_t step = bounds->steps[0].value_or(0), size = values->size();
   if (!start || !end || step == 0 || step == INT64_MIN)
     return std::nullopt;
   int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
@@ -448,7 +467,8 @@ Result<ResultShapes> RangeOp::inferShapes(ShapeContext &context) {
   for (Value operand : getOperands()) {
     if (elementTypeOf(operand) != element)
       return makeError(ErrorCode::E0305, "operands have different element types");
-    if (getRank(operand.getType()) != 0 && !cast<RankedTensorType>(operand.getType()).hasStaticShape())
+    auto type = cast<RankedTensorType>(operand.getType());
+    if (type.getRank() != 0 && (!type.hasStaticShape() || type.getNumElements() != 1))
       return makeError(ErrorCode::E0304, "operands must be scalars");
   }
   auto start = context.values(getStart()), limit = context.values(getLimit()), delta = context.values(getDelta());

@@ -9,4 +9,5 @@
 #include "dialects/kiln/Norm.h"
 #include "dialects/kiln/Reduce.h"
 #include "dialects/kiln/Sampling.h"
+#include "dialects/kiln/Selection.h"
 #include "dialects/kiln/Structure.h"

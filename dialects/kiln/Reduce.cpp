@@ -17,11 +17,16 @@ static Dims reducedDims(const Dims &dims, ArrayRef<int64_t> axes, bool keep) {
   return result;
 }
 
-Result<ResultShapes> ReduceOp::inferShapes(ShapeContext &context) {
+static Status checkKind(StringRef kind) {
   static constexpr llvm::StringLiteral kinds[] = {"sum", "mean", "max",        "min",     "prod",
                                                   "l1",  "l2",   "sum_square", "log_sum", "log_sum_exp"};
-  if (!llvm::is_contained(kinds, getKind()))
-    return makeError(ErrorCode::E0411, "reduction kind '", getKind().str(), "' is unknown");
+  if (!llvm::is_contained(kinds, kind))
+    return makeError(ErrorCode::E0411, "reduction kind '", kind.str(), "' is unknown");
+  return Status();
+}
+
+Result<ResultShapes> ReduceOp::inferShapes(ShapeContext &context) {
+  KILN_TRY(checkKind(getKind()));
   Dims dims = getDims(getX());
   int64_t previous = -1;
   for (int64_t axis : getAxes()) {
@@ -53,6 +58,20 @@ std::optional<SizeValues> ReduceOp::inferSizeValues(ShapeContext &context) {
       result = SizeExpr::min(result, value);
   }
   return SizeValues{result};
+}
+
+Result<ResultShapes> ReduceAlongOp::inferShapes(ShapeContext &) {
+  KILN_TRY(checkKind(getKind()));
+  Dims dims = getDims(getX());
+  KILN_ASSIGN(int64_t count, staticLength(getAxes(), "axes"));
+  if (count > int64_t(dims.size()))
+    return makeError(ErrorCode::E0413, count, " axes of an operand of rank ", dims.size(), ": one is given twice");
+  if (count == 0)
+    return one(dims, elementTypeOf(getX()));
+  if (count == int64_t(dims.size()))
+    return one(getKeepdims() ? Dims(count, SizeExpr(1)) : Dims(), elementTypeOf(getX()));
+  Dims unknown(getKeepdims() ? dims.size() : dims.size() - size_t(count), SizeExpr::invalid());
+  return ResultShapes{{unknown, elementTypeOf(getX()), getKeepdims() ? dims : Dims()}};
 }
 
 Result<ResultShapes> CumsumOp::inferShapes(ShapeContext &) {

@@ -10,6 +10,12 @@ def Kiln_ReduceOp : Kiln_Op<"reduce", Role_Reduction, 1> {
   let flops = 1;
 }
 
+def Kiln_ReduceAlongOp : Kiln_Op<"reduce_along", Role_Reduction> {
+  let summary = "reduction as of reduce over the axes in a vector of integers, in any order, each once; negative ones count from the end";
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$axes, StrAttr:$kind, Default<I64Attr, "1">:$keepdims);
+  let flops = 1;
+}
+
 class Kiln_ArgReduce<string mnemonic, string what> : Kiln_Op<mnemonic, Role_Reduction> {
   let flops = 0; // comparisons
   let summary = "i64 position of the " # what # " along `axis`; the last of equals if `select_last`";

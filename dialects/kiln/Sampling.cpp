@@ -16,7 +16,14 @@ static Status expectOneOf(StringRef attribute, StringRef value, std::initializer
 
 // --- resize
 
+/// Sizes (integers) or scales; null where the attribute says them.
+static Value extentOf(ResizeOp op) { return op.getBounds().empty() ? Value() : op.getBounds()[0]; }
+/// What tf_crop_and_resize samples; null where the attribute says it.
+static Value regionOf(ResizeOp op) { return op.getBounds().size() < 2 ? Value() : op.getBounds()[1]; }
+
 static Status checkResize(ResizeOp op) {
+  if (op.getBounds().size() > 2)
+    return makeError(ErrorCode::E0306, "takes sizes or scales, and a region");
   KILN_TRY(expectOneOf("mode", op.getMode(), {"nearest", "linear", "cubic"}));
   KILN_TRY(expectOneOf("policy", op.getPolicy(), {"stretch", "not_larger", "not_smaller"}));
   KILN_TRY(expectOneOf("nearest", op.getNearest(),
@@ -28,7 +35,7 @@ static Status checkResize(ResizeOp op) {
     return makeError(ErrorCode::E0414, "antialias needs mode linear or cubic");
   if (op.getMode() != "nearest" && elementTypeOf(op.getX()).isInteger(1))
     return makeError(ErrorCode::E0305, "mode ", op.getMode().str(), " needs numbers");
-  if (op.getCoordinates() == "tf_crop_and_resize" && op.getRoi().empty())
+  if (op.getCoordinates() == "tf_crop_and_resize" && op.getRoi().empty() && !regionOf(op))
     return makeError(ErrorCode::E0401, "coordinates tf_crop_and_resize needs the attribute roi");
   return Status();
 }
@@ -71,7 +78,12 @@ Result<ResultShapes> ResizeOp::inferShapes(ShapeContext &context) {
   KILN_ASSIGN(SmallVector<int64_t> axes, resizedAxes(*this, dims.size()));
   if (!getRoi().empty() && getRoi().size() != 2 * axes.size())
     return makeError(ErrorCode::E0404, "roi must have ", 2 * axes.size(), " entries, not ", getRoi().size());
-  if (!getSizes()) {
+  if (regionOf(*this)) {
+    KILN_ASSIGN(int64_t length, listLength(regionOf(*this), "region"));
+    if (!isa<FloatType>(elementTypeOf(regionOf(*this))) || length != int64_t(2 * axes.size()))
+      return makeError(ErrorCode::E0404, "region must hold ", 2 * axes.size(), " floating-point numbers");
+  }
+  if (!extentOf(*this)) {
     if (getScales().size() != axes.size())
       return makeError(ErrorCode::E0404, "scales must have ", axes.size(), " entries, not ", getScales().size());
     for (auto [axis, scale] : llvm::zip(axes, getScales())) {
@@ -85,10 +97,16 @@ Result<ResultShapes> ResizeOp::inferShapes(ShapeContext &context) {
   }
   if (!getScales().empty())
     return makeError(ErrorCode::E0414, "takes sizes or scales, not both");
-  KILN_ASSIGN(int64_t length, staticLength(getSizes(), "sizes"));
+  const bool scaled = isa<FloatType>(elementTypeOf(extentOf(*this)));
+  KILN_ASSIGN(int64_t length, listLength(extentOf(*this), scaled ? "scales" : "sizes"));
   if (length != int64_t(axes.size()))
-    return makeError(ErrorCode::E0404, "sizes must have ", axes.size(), " entries, not ", length);
-  SizeValues sizes = context.values(getSizes()).value_or(SizeValues(length, SizeExpr::invalid()));
+    return makeError(ErrorCode::E0404, scaled ? "scales" : "sizes", " must have ", axes.size(), " entries, not ", length);
+  if (scaled) {
+    for (int64_t axis : axes)
+      dims[axis] = SizeExpr::invalid();
+    return one(dims, elementTypeOf(getX()));
+  }
+  SizeValues sizes = context.values(extentOf(*this)).value_or(SizeValues(length, SizeExpr::invalid()));
   Dims resized;
   for (auto [axis, size] : llvm::zip(axes, sizes)) {
     if (size.isConstant() && size.constant() < 0)

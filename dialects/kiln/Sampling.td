@@ -4,16 +4,16 @@ include "dialects/kiln/KilnBase.td"
 def Kiln_ResizeOp : Kiln_Op<"resize", Role_Window> {
   let summary = "x sampled anew along `axes` (all where there are none): to `scales` times its size, rounded down, or to sizes";
   let description = [{
-    Either attribute `scales` (taken as f32) or operand sizes, one entry per axis. With sizes, `policy` not_larger (not_smaller) takes the least (largest) of
+    One scale (taken as f32) or one size per axis: attribute `scales`, or an operand that holds sizes where it is of integers, and scales where it is of
+    floating-point numbers. With sizes, `policy` not_larger (not_smaller) takes the least (largest) of
     the scales that they make for all axes, and rounds the size to the nearest, halves up; stretch takes each.
     `mode` nearest, linear or cubic; the latter two with `antialias` widen their window where the scale is below 1. `coordinates` says which position in x
     belongs to one in the result: half_pixel, half_pixel_symmetric, pytorch_half_pixel, align_corners, asymmetric, tf_half_pixel_for_nn or tf_crop_and_resize,
-    which samples `roi` (all starts, all ends, as parts of the size) and gives `extrapolation_value` beyond x. `nearest` says which element is: floor, ceil,
+    which samples `roi` or one more operand (all starts, all ends, as parts of the size) and gives `extrapolation_value` beyond x. `nearest` says which element is: floor, ceil,
     round_prefer_floor, round_prefer_ceil, or by_scale (floor where the axis grows, else ceil). Beyond its ends x continues with its last elements;
     with `exclude_outside` those have no weight.
   }];
-  let arguments = (ins AnyRankedTensor:$x, Optional<AnyRankedTensor>:$sizes, Default<DenseF64ArrayAttr, "{}">:$scales,
-                       Default<DenseI64ArrayAttr, "{}">:$axes, DefaultStr<"stretch">:$policy, DefaultStr<"nearest">:$mode,
+  let arguments = (ins AnyRankedTensor:$x, Variadic<AnyRankedTensor>:$bounds, Default<DenseF64ArrayAttr, "{}">:$scales, Default<DenseI64ArrayAttr, "{}">:$axes, DefaultStr<"stretch">:$policy, DefaultStr<"nearest">:$mode,
                        DefaultStr<"half_pixel">:$coordinates, DefaultStr<"round_prefer_floor">:$nearest,
                        Default<F64Attr, "-0.75">:$cubic_coeff_a, Default<I64Attr, "0">:$antialias,
                        Default<I64Attr, "0">:$exclude_outside, Default<DenseF64ArrayAttr, "{}">:$roi,

@@ -78,4 +78,8 @@ private:
 /// Runs the op's shape rule without a table and compares ranks, element types and known sizes with the result types.
 llvm::LogicalResult verifyByShapeRule(mlir::Operation *op);
 
+/// Whether running `op` may tell a size (DataSizes.h), as far as the op alone shows. Types elsewhere may name the size, so
+/// nobody but DeadCode removes such an op.
+bool mayTellSize(mlir::Operation *op);
+
 } // namespace kiln

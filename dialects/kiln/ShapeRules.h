@@ -25,6 +25,8 @@ inline ResultShapes one(Dims dims, mlir::Type elementType) { return {{std::move(
 
 /// Number of elements of a vector of integers that steers an op: E0208 where it is not known, and at most 64.
 Result<int64_t> staticLength(mlir::Value list, llvm::StringRef what);
+/// The same of a vector of any numbers.
+Result<int64_t> listLength(mlir::Value list, llvm::StringRef what);
 
 /// Size of one dim after slicing [start, end) by `step` with numpy's clamping.
 Result<SizeExpr> sliceSize(ShapeContext &context, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,

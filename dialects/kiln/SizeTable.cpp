@@ -166,6 +166,28 @@ Status SizeTable::define(StringRef name, const SizeExpr &value) {
   return Status();
 }
 
+Status SizeTable::resolve(StringRef name, const SizeExpr &value) {
+  KILN_TRY(define(name, value));
+  Symbol &symbol = *findMutable(name);
+  if (!symbol.definition)
+    return Status();
+  symbol.dataDependent = false;
+  symbol.upperBound.reset();
+  ++merges;
+  // What a run was to compare with it shows which sizes are equal.
+  std::vector<Check> checks = std::exchange(checkList, {});
+  for (Check &check : checks) {
+    std::set<std::string> names;
+    check.a.collectSymbols(names);
+    check.b.collectSymbols(names);
+    if (check.kind == Check::Equal && names.count(name.str()))
+      KILN_TRY(requireEqual(check.a, check.b));
+    else
+      addCheck(std::move(check));
+  }
+  return Status();
+}
+
 SizeExpr SizeTable::expand(const SizeExpr &expr) const {
   if (expr.isConstant() || definitions.empty())
     return expr;

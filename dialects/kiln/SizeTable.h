@@ -77,6 +77,10 @@ public:
   /// Gives an input-bound symbol a value or definition (`shapes=` overrides), which then has to be in the symbol's
   /// range too; types that name it are rewritten by InferShapes.
   Status define(llvm::StringRef name, const SizeExpr &value);
+  /// Whether a name is one that `fresh` made up.
+  static bool isFromData(llvm::StringRef name) { return name.starts_with("u$_"); }
+  /// A size from data turned out to be known.
+  Status resolve(llvm::StringRef name, const SizeExpr &value);
   /// A constant or one symbol equal to `expr`: equal expressions get the same symbol, a new one gets a definition.
   SizeExpr intern(const SizeExpr &expr);
   /// A new data-dependent symbol.

@@ -17,12 +17,14 @@
 //   4. reshapes, except between other views in a prologue: they are no work, the host aliases the buffer (SinkReshapes
 //   has moved them out
 //      of the way);
-//   5. ops of the nodes that `keep-out` names. Without `fuse` no group grows.
+//   5. ops that tell a size: they return their results;
+//   6. ops of the nodes that `keep-out` names. Without `fuse` no group grows.
 //
 // Runs after Layout and SinkReshapes, before Configure.
 #include "passes/graph/Passes.h"
 
 #include "dialects/kiln/Build.h"
+#include "dialects/kiln/DataSizes.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/KernelOracle.h"
 #include "dialects/kiln/NodeName.h"
@@ -103,7 +105,7 @@ private:
   SmallVector<std::pair<Operation *, bool>> producers(const Group &group) const;
 
   bool mayJoin(Operation *op) const {
-    return mayBeInKernel(op) && (keepOut.empty() || !llvm::is_contained(keepOut, nodeName(op->getLoc())));
+    return mayBeInKernel(op) && !tellsSize(op, sizes) && (keepOut.empty() || !llvm::is_contained(keepOut, nodeName(op->getLoc())));
   }
 
   KernelGraph graph;

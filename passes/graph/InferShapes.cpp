@@ -12,6 +12,7 @@
 // caller comes to that op; what it returns gives the op's results.
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/ControlFlow.h"
+#include "dialects/kiln/DataSizes.h"
 #include "dialects/kiln/Ops.h"
 #include "passes/graph/Passes.h"
 
@@ -118,7 +119,27 @@ private:
     if (!shapes.ok())
       return fail(op->getLoc(), shapes.status());
     for (auto [value, shape] : llvm::zip(op->getResults(), *shapes))
-      value.setType(sizes.tensorType(shape.dims, shape.elementType, shape.upperBounds));
+      if (failed(setShape(value, shape, sizes)))
+        return failure();
+    return success();
+  }
+
+  /// A size from data keeps its name from one inference to the next, since other types may hold it, until it is known.
+  LogicalResult setShape(Value value, const ResultShape &shape, SizeTable &sizes) {
+    Dims dims = shape.dims;
+    if (auto before = dyn_cast<RankedTensorType>(value.getType()); before && getRank(before) == int64_t(dims.size()))
+      for (auto [dim, old] : llvm::zip(dims, getDims(before))) {
+        auto name = old.asSymbol();
+        const SizeTable::Symbol *symbol = name ? sizes.find(*name) : nullptr;
+        if (!symbol || !symbol->dataDependent)
+          continue;
+        if (dim.isInvalid())
+          dim = old;
+        else if (!sizesFromData(dim, sizes).count(*name))
+          if (Status status = sizes.resolve(*name, dim); !status.ok())
+            return fail(value.getLoc(), status);
+      }
+    value.setType(sizes.tensorType(dims, shape.elementType, shape.upperBounds));
     return success();
   }
 
@@ -175,7 +196,8 @@ private:
       if (!shapes.ok())
         return emitError(op.getLoc(), shapes.status());
       for (auto [value, shape] : llvm::zip(op->getResults(), *shapes))
-        value.setType(sizes.tensorType(shape.dims, shape.elementType, shape.upperBounds));
+        if (failed(setShape(value, shape, sizes)))
+          return WalkResult::interrupt();
       makeStatic(op, context);
       return WalkResult::advance();
     });

@@ -78,8 +78,8 @@ struct MergeReshapes : OpRewritePattern<ReshapeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
     auto inner = op.getX().getDefiningOp<ReshapeOp>();
-    // A shape operand may copy dims of the reshape between.
-    if (!inner || op.getShape())
+    // A shape operand may copy dims of the reshape between; that of the reshape between may tell them.
+    if (!inner || op.getShape() || inner.getShape())
       return failure();
     rewriter.replaceOp(op, buildReshape(rewriter, op.getLoc(), inner.getX(), op.getType()));
     return success();

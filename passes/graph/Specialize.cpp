@@ -121,8 +121,17 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
       for (Value result : b.clone(copied, mapping)->getResults())
         result.setType(outside(cast<RankedTensorType>(result.getType())));
     for (auto [result, returned] :
-         llvm::zip(op.getResults(), function.getBody().front().getTerminator()->getOperands()))
-      result.replaceAllUsesWith(mapping.lookup(returned));
+         llvm::zip(op.getResults(), function.getBody().front().getTerminator()->getOperands())) {
+      Value value = mapping.lookup(returned);
+      // A size that the branch told is that of its value; other types may name it.
+      for (auto [told, dim] : llvm::zip(getDims(result), getDims(value)))
+        if (auto name = told.asSymbol(); name && SizeTable::isFromData(*name) && !dim.isInvalid() && !(told == dim))
+          if (Status status = outer->resolve(*name, dim); !status.ok()) {
+            emitError(op.getLoc(), status);
+            return signalPassFailure();
+          }
+      result.replaceAllUsesWith(value);
+    }
     op.erase();
     outer->write(caller);
   }

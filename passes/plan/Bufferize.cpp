@@ -26,6 +26,7 @@
 
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/ControlFlow.h"
+#include "dialects/kiln/DataSizes.h"
 #include "dialects/kiln/SizeTable.h"
 #include "runtime/base/PlantedBug.h"
 
@@ -186,7 +187,7 @@ private:
     return Status::success(); // no input shows it, and then nothing can use it either
   }
 
-  /// Whether a size from data is that of values which control flow makes and takes, and nothing else needs to know it.
+  /// Whether a size from data is that of values which steps return and take, and nothing else needs to know it.
   bool isTold(const std::string &name) {
     bool told = false;
     for (Operation &op : block)
@@ -194,7 +195,7 @@ private:
         for (const SizeExpr &dim : getDims(result)) {
           std::set<std::string> used;
           sizes.expand(dim).collectSymbols(used);
-          if (used.count(name) && !isControlFlow(&op))
+          if (used.count(name) && !isControlFlow(&op) && !tellsSize(&op, sizes))
             return false;
           told |= used.count(name) > 0;
         }
@@ -205,14 +206,7 @@ private:
   bool isOpen(Value value) {
     return llvm::any_of(getDims(value), [&](const SizeExpr &dim) { return isOpen(dim); });
   }
-  bool isOpen(const SizeExpr &size) {
-    std::set<std::string> used;
-    sizes.expand(size).collectSymbols(used);
-    return llvm::any_of(used, [&](const std::string &name) {
-      const SizeTable::Symbol *symbol = sizes.find(name);
-      return symbol && symbol->dataDependent;
-    });
-  }
+  bool isOpen(const SizeExpr &size) { return !sizesFromData(size, sizes).empty(); }
 
   /// When each piece of memory is read last, and which results are computed in an output's memory.
   void followUses() {
@@ -449,12 +443,19 @@ private:
       inputs.push_back(operand(tensor));
     auto place = op->getAttrOfType<StringAttr>(placeAttrName);
     for (Value result : op->getResults()) {
-      views[result] = newMemory(result, place ? place.getValue() : "arena", op->getLoc());
+      views[result] =
+          newMemory(result, isOpen(result) ? "returned" : place ? place.getValue() : "arena", op->getLoc());
       results.push_back(views[result]);
     }
     b.create<plan_ir::HostCallOp>(op->getLoc(), mnemonicOf(op), inputs, results, present, toAttributes(op).print(),
-                                  readWork(op, "kiln.flops").print(), readWork(op, "kiln.bytes").print());
+                                  knownWork(op, "kiln.flops").print(), knownWork(op, "kiln.bytes").print());
     return Status::success();
+  }
+
+  /// Of an op that tells a size, the work that depends on it does not count.
+  SizeExpr knownWork(Operation *op, StringRef name) {
+    SizeExpr work = readWork(op, name);
+    return isOpen(work) ? SizeExpr(0) : work;
   }
 
   Status finishOutputs() {

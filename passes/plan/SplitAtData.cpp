@@ -9,7 +9,8 @@
 //                                                             return %1 }
 //
 // A function's sizes are known when it is called, so each of them is bound from an argument there, or handed over as a
-// plain size where no argument shows it. Control flow itself takes values of any size, and makes them.
+// plain size where no argument shows it. Control flow, and ops that tell a size (tellsSize), take values of any size and
+// make them.
 //
 // Runs after kernels are formed, which knows no such border, and before Schedule, which orders what is left in each
 // function.
@@ -18,12 +19,14 @@
 
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/ControlFlow.h"
+#include "dialects/kiln/DataSizes.h"
 #include "dialects/kiln/SizeTable.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
 
+#include <map>
 #include <set>
 
 using namespace mlir;
@@ -41,8 +44,9 @@ public:
 
   /// The function that goes on, or null when all of it can run at once.
   func::FuncOp run() {
-    if (!findLater())
-      return {}; // planning says what is wrong
+    if (llvm::none_of(sizes.symbols(), [](const SizeTable::Symbol &symbol) { return symbol.dataDependent; }) ||
+        !findLater()) // planning says what is wrong
+      return {};
     Operation *end = block.getTerminator();
     for (auto [i, returned] : llvm::enumerate(end->getOperands()))
       if (later.count(returned.getDefiningOp()) || isRepeated(end, unsigned(i)))
@@ -53,19 +57,7 @@ public:
   }
 
 private:
-  /// Sizes of a type that only data tells.
-  std::set<std::string> unknown(Type type) {
-    std::set<std::string> used, open;
-    for (const SizeExpr &dim : getDims(type))
-      if (!dim.isInvalid())
-        sizes.expand(dim).collectSymbols(used);
-    for (const std::string &name : used)
-      if (const SizeTable::Symbol *symbol = sizes.find(name); symbol && symbol->dataDependent)
-        open.insert(name);
-    return open;
-  }
-
-  bool isOpen(Value value) { return !unknown(value.getType()).empty(); }
+  bool isOpen(Value value) { return !sizesFromData(value.getType(), sizes).empty(); }
 
   /// Whether a value of a size from data is returned, and was so before or is an argument: it then has to be copied.
   bool isRepeated(Operation *end, unsigned i) {
@@ -73,22 +65,25 @@ private:
     return isOpen(value) && llvm::is_contained(end->getOperands().take_front(i), value);
   }
 
-  /// Ops that need a size that a step of this function tells. False where it is an op beside control flow that makes
-  /// results of such a size.
+  /// Ops that need a size that a step of this function tells. False where no step tells it.
   bool findLater() {
-    std::set<std::string> told; // by control flow
     for (Operation &op : block.without_terminator()) {
-      bool control = isControlFlow(&op), isLater = false;
+      // It takes and makes values of any size.
+      bool returns = isControlFlow(&op) || tellsSize(&op, sizes), isLater = false;
       for (Value operand : op.getOperands())
-        isLater |= later.count(operand.getDefiningOp()) || (!control && isOpen(operand));
-      for (Type type : op.getResultTypes())
-        for (const std::string &name : unknown(type)) {
-          if (control)
-            told.insert(name);
-          else if (!told.count(name))
+        isLater |= later.count(operand.getDefiningOp()) || (!returns && isOpen(operand));
+      if (returns) {
+        for (Value result : op.getResults())
+          for (const SizeExpr &dim : getDims(result))
+            if (auto name = dim.asSymbol(); name && !sizesFromData(dim, sizes).empty())
+              told.try_emplace(*name, result);
+      } else {
+        for (const std::string &name : sizesFromData(&op, sizes)) {
+          if (!told.count(name))
             return false;
-          isLater |= !control;
+          isLater = true;
         }
+      }
       if (isLater)
         later.insert(&op);
     }
@@ -111,6 +106,16 @@ private:
     for (Operation *op : later)
       for (Value operand : op->getOperands())
         need(operand);
+    std::set<std::string> shown;
+    for (Value value : live)
+      for (const SizeExpr &dim : getDims(value))
+        if (auto name = dim.asSymbol())
+          shown.insert(*name);
+    for (Operation *op : later)
+      for (const std::string &name : sizesFromData(op, sizes))
+        if (shown.insert(name).second)
+          if (auto value = told.find(name); value != told.end())
+            need(value->second);
     Operation *end = block.getTerminator();
     for (unsigned i : results)
       need(end->getOperand(i));
@@ -203,6 +208,7 @@ private:
   Block &block;
   SizeTable sizes;
   unsigned number;
+  std::map<std::string, Value> told; // sizes from data -> a value that shows it
   llvm::SetVector<Operation *> later;
   SmallVector<unsigned> results; // of the function, that the rest gives
 };

@@ -121,28 +121,28 @@ Status ExecutionContext::bindOutputs(const Instance &instance, std::span<OutputS
   const Function &p = theModel->program().functions[instance.function];
   for (size_t i = 0; i < outputs.size(); ++i) {
     const View &view = p.views[p.outputs[i].view];
-    OutputSlot &slot = outputs[i];
-    if (view.open)
-      continue; // whoever makes it knows its dims
-    std::span<const int64_t> dims = instance.outputDims[i];
-    if (!slot.bound.data) {
-      bool fits = slot.spare.valid() && slot.spare.dtype() == view.dtype && std::ranges::equal(slot.spare.dims(), dims);
-      if (fits) {
-        slot.allocated = std::move(slot.spare);
-      } else {
-        KILN_ASSIGN(slot.allocated, allocate(view.dtype, dims));
-      }
-      continue;
-    }
-    slot.allocated = Tensor();
-    if (slot.bound.dtype != view.dtype || !std::ranges::equal(slot.bound.dims, dims))
-      return makeError(ErrorCode::E0509, "output \"", p.outputs[i].name, "\": the result is ",
-                       printTensorType(view.dtype, dims), ", the given buffer ",
-                       printTensorType(slot.bound.dtype, slot.bound.dims));
-    if (reinterpret_cast<uintptr_t>(slot.bound.data) % uintptr_t(dtypeBytes(view.dtype)) != 0)
-      return makeError(ErrorCode::E0515, "output \"", p.outputs[i].name, "\": its data is not aligned to ",
-                       dtypeBytes(view.dtype), " bytes");
+    if (!view.open) // whoever makes an open one knows its dims
+      KILN_TRY(placeOutput(p.outputs[i], view.dtype, instance.outputDims[i], outputs[i]));
   }
+  return Status();
+}
+
+Status ExecutionContext::placeOutput(const Port &port, DType dtype, std::span<const int64_t> dims, OutputSlot &slot) {
+  if (!slot.bound.data) {
+    if (slot.spare.valid() && slot.spare.dtype() == dtype && std::ranges::equal(slot.spare.dims(), dims)) {
+      slot.allocated = std::move(slot.spare);
+    } else {
+      KILN_ASSIGN(slot.allocated, allocate(dtype, dims));
+    }
+    return Status();
+  }
+  slot.allocated = Tensor();
+  if (slot.bound.dtype != dtype || !std::ranges::equal(slot.bound.dims, dims))
+    return makeError(ErrorCode::E0509, "output \"", port.name, "\": the result is ", printTensorType(dtype, dims),
+                     ", the given buffer ", printTensorType(slot.bound.dtype, slot.bound.dims));
+  if (reinterpret_cast<uintptr_t>(slot.bound.data) % uintptr_t(dtypeBytes(dtype)) != 0)
+    return makeError(ErrorCode::E0515, "output \"", port.name, "\": its data is not aligned to ", dtypeBytes(dtype),
+                     " bytes");
   return Status();
 }
 

@@ -75,6 +75,8 @@ private:
   Result<std::shared_ptr<const Instance>> bind(FunctionId function, std::span<const TensorView> inputs,
                                                std::span<const int64_t> sizes);
   Status bindOutputs(const Instance &instance, std::span<OutputSlot> outputs);
+  /// Memory for an output whose dims are known: that which is bound, which must be of them, or a new tensor.
+  Status placeOutput(const Port &port, DType dtype, std::span<const int64_t> dims, OutputSlot &slot);
   Status prepareScratch(const Instance &instance);
   /// A tensor that counts towards the memory limit.
   Result<Tensor> allocate(DType dtype, std::span<const int64_t> dims);

@@ -151,13 +151,51 @@ Status FunctionCall::launch(const ResolvedLaunch &launch, kiln_kernel_args_v1 ar
   return makeError(ErrorCode::E0512, "the kernel reported error ", status);
 }
 
+/// Makes the open outputs of a host call.
+class FunctionCall::Maker final : public ref::OutputMaker {
+public:
+  Maker(FunctionCall &call, const ResolvedStep &step) : call(call), step(step) {}
+
+  Result<TensorView> make(size_t index, std::span<const int64_t> dims) override {
+    const ResolvedOperand &output = call.operand(step, uint32_t(step.inputCount + index));
+    std::span<const int64_t> known = call.instance.dimsOf(output);
+    bool fits = dims.size() == known.size();
+    for (size_t i = 0; fits && i < dims.size(); ++i)
+      fits = known[i] < 0 || known[i] == dims[i];
+    if (!fits)
+      return makeError(ErrorCode::E0517, "result ", index, " is ", printTensorType(output.dtype, dims),
+                       ", which the model excludes");
+    return call.makeOpen(output, dims);
+  }
+
+private:
+  FunctionCall &call;
+  const ResolvedStep &step;
+};
+
 Status FunctionCall::hostCall(const ResolvedStep &step) {
   views.clear();
-  for (uint32_t i = 0; i < step.operandCount; ++i)
+  for (uint32_t i = 0; i < step.inputCount; ++i)
     views.push_back(viewOf(operand(step, i)));
-  std::span<const TensorView> all = views;
+  for (uint32_t i = step.inputCount; i < step.operandCount; ++i) {
+    const ResolvedOperand &output = operand(step, i);
+    views.push_back(output.open ? TensorView{nullptr, output.dtype, {}} : viewOf(output));
+  }
+  std::span<TensorView> all = views;
+  Maker maker(*this, step);
   return step.hostKernel(
-      {*step.attributes, all.first(step.inputCount), all.subspan(step.inputCount), ref::Accumulate::Wide});
+      {*step.attributes, all.first(step.inputCount), all.subspan(step.inputCount), ref::Accumulate::Wide, &maker});
+}
+
+Result<TensorView> FunctionCall::makeOpen(const ResolvedOperand &operand, std::span<const int64_t> dims) {
+  if (outputIndex(operand) >= outputs.size()) {
+    Tensor &value = returned[returnedIndex(operand)];
+    KILN_ASSIGN(value, context.allocate(operand.dtype, dims));
+    return value.view();
+  }
+  size_t index = outputIndex(operand);
+  KILN_TRY(context.placeOutput(function.outputs[index], operand.dtype, dims, outputs[index]));
+  return outputs[index].result();
 }
 
 size_t FunctionCall::returnedIndex(const ResolvedOperand &operand) const {

@@ -16,6 +16,8 @@ public:
   Status run(FrameStack::Place place);
 
 private:
+  class Maker;
+
   Status prepare(FrameStack::Place place);
   Status execute(const ResolvedStep &step);
   Status launch(const ResolvedStep &step);
@@ -38,6 +40,8 @@ private:
   const ResolvedOperand &operand(const ResolvedStep &step, uint32_t i) const {
     return instance.operands[step.firstOperand + i];
   }
+  /// Memory for a value whose dims have just been found.
+  Result<TensorView> makeOpen(const ResolvedOperand &operand, std::span<const int64_t> dims);
   TensorView viewOf(const ResolvedOperand &operand) const;
   size_t returnedIndex(const ResolvedOperand &operand) const;
   size_t outputIndex(const ResolvedOperand &operand) const;

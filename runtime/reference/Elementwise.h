@@ -19,7 +19,7 @@ template <typename C, size_t N, typename F> Status mapElements(std::string_view 
   }(std::make_index_sequence<N>()));
   const TensorView &out = call.outputs[0];
   KILN_ASSIGN(const Dims space, broadcastDims(op, call.inputs.first(N)));
-  KILN_TRY(checkDims(op, "the result", out, space));
+  KILN_TRY(checkOutput(op, call, out.dtype, space));
   std::array<Dims, N + 1> strides;
   std::array<Load<C>, N> load;
   for (size_t k = 0; k < N; ++k) {

@@ -14,6 +14,32 @@ Status checkMoved(std::string_view op, const OpCall &call, std::span<const int64
   return checkOutput(op, call, call.inputs[0].dtype, dims);
 }
 
+/// What `shape` asks for: -1 is inferred, 0 copies the operand's dim unless `allowZero`.
+Result<Dims> reshapedDims(const TensorView &x, const TensorView &shape, bool allowZero) {
+  KILN_ASSIGN(Dims dims, readInts("reshape", "the shape", shape));
+  int64_t *inferred = nullptr, known = 1;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] == -1 && !inferred) {
+      inferred = &dims[i];
+      continue;
+    }
+    if (dims[i] == 0 && !allowZero && i < x.dims.size())
+      dims[i] = x.dims[i];
+    std::optional<int64_t> product = dims[i] < 0 ? std::nullopt : checkedMul(known, dims[i]);
+    if (!product || (dims[i] == 0 && !allowZero && i >= x.dims.size()))
+      return makeError(ErrorCode::E0513, "reshape: the shape has the entry ", dims[i], " for an operand of dims ",
+                       printDims(x.dims));
+    known = *product;
+  }
+  if (inferred) {
+    if (known == 0 || x.size() % known != 0)
+      return makeError(ErrorCode::E0304, "reshape: the ", x.size(), " elements of dims ", printDims(x.dims),
+                       " do not divide into ", known);
+    *inferred = x.size() / known;
+  }
+  return dims;
+}
+
 /// ceil((limit - start) / delta), at least 0; -1 where that is no number or no size.
 template <typename C> int64_t rangeLength(C start, C limit, C delta) {
   if constexpr (std::is_floating_point_v<C>) {
@@ -31,7 +57,12 @@ template <typename C> int64_t rangeLength(C start, C limit, C delta) {
 Status op_reshape(const OpCall &call) {
   KILN_TRY(checkCounts("reshape", call, 1, 2));
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
-  KILN_TRY(checkType("reshape", "the result", out, x.dtype));
+  if (TensorView shape = operand(call, 1); shape.present()) {
+    KILN_ASSIGN(const Dims dims, reshapedDims(x, shape, call.attributes.getBool("allow_zero")));
+    KILN_TRY(checkMoved("reshape", call, dims));
+  } else { // the result says
+    KILN_TRY(checkType("reshape", "the result", out, x.dtype));
+  }
   if (out.size() != x.size())
     return makeError(ErrorCode::E0304, "reshape: dims ", printDims(x.dims), " do not have as many elements as ",
                      printDims(out.dims));
@@ -145,10 +176,20 @@ Status op_slice(const OpCall &call) {
 Status op_expand(const OpCall &call) {
   KILN_TRY(checkCounts("expand", call, 1, 2));
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
-  KILN_TRY(checkType("expand", "the result", out, x.dtype));
-  const TensorView both[] = {out, x};
+  TensorView target = out; // the result says, unless the operand does
+  Dims asked;
+  if (TensorView shape = operand(call, 1); shape.present()) {
+    KILN_ASSIGN(asked, readInts("expand", "the shape", shape));
+    for (size_t i = 0; i < asked.size(); ++i)
+      if (asked[i] == -1 && asked.size() - i <= x.dims.size())
+        asked[i] = 1; // keeps the dim
+    if (!elementCount(asked))
+      return makeError(ErrorCode::E0513, "expand: the shape ", printDims(asked), " is out of range");
+    target.dims = asked;
+  }
+  const TensorView both[] = {target, x};
   KILN_ASSIGN(const Dims joint, broadcastDims("expand", both));
-  KILN_TRY(checkDims("expand", "the result", out, joint));
+  KILN_TRY(checkMoved("expand", call, joint));
   copyStrided(x.dtype, out.dims, x, 0, broadcastStrides(x.dims, out.dims), out, 0, denseStrides(out.dims));
   return {};
 }
@@ -156,9 +197,10 @@ Status op_expand(const OpCall &call) {
 Status op_tile(const OpCall &call) {
   KILN_TRY(checkCounts("tile", call, 1, 2));
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
-  KILN_TRY(checkRank("tile", "the result", out, x.rank()));
   KILN_ASSIGN(IntList repeats, intsOf("tile", call, 1, "repeats"));
   if (!repeats.found) // the result says how often
+    KILN_TRY(checkRank("tile", "the result", out, x.rank()));
+  if (!repeats.found)
     for (int64_t i = 0; i < x.rank(); ++i)
       repeats.values.push_back(x.dims[i] ? out.dims[i] / x.dims[i] : 1);
   if (repeats.values.size() != x.dims.size())
@@ -204,8 +246,6 @@ Status op_range(const OpCall &call) {
     if (x.size() != 1)
       return makeError(ErrorCode::E0304, "range: an operand has dims ", printDims(x.dims), ", expected a scalar");
   }
-  KILN_TRY(checkType("range", "the result", out, dtype));
-  KILN_TRY(checkRank("range", "the result", out, 1));
   if (dtype == DType::Bool)
     return makeError(ErrorCode::E0203, "range is not defined for bool");
   return withCompute(dtype, call.accumulate, [&]<typename C>() -> Status {
@@ -215,9 +255,10 @@ Status op_range(const OpCall &call) {
     const auto [start, limit, delta] = value;
     if (delta == 0)
       return makeError(ErrorCode::E0513, "range: the step is 0");
-    const int64_t count = out.dims[0];
-    if (const int64_t steps = rangeLength(start, limit, delta); count != steps)
-      return makeError(ErrorCode::E0517, "range: the result has ", count, " elements, expected ", steps);
+    const int64_t count = rangeLength(start, limit, delta);
+    if (count < 0)
+      return makeError(ErrorCode::E0513, "range: the number of elements is out of range");
+    KILN_TRY(checkOutput("range", call, dtype, std::span(&count, 1)));
     // Integers step in u64, where wrapping is defined.
     using W = std::conditional_t<std::is_floating_point_v<C>, C, uint64_t>;
     C run[runLength];

@@ -21,7 +21,8 @@ Status checkCounts(std::string_view op, const OpCall &call, size_t required, siz
 Status checkType(std::string_view op, std::string_view what, const TensorView &view, DType want);
 Status checkRank(std::string_view op, std::string_view what, const TensorView &view, int64_t want);
 Status checkDims(std::string_view op, std::string_view what, const TensorView &view, std::span<const int64_t> want);
-/// The output has the type of the operand and these dims.
+/// The output has this type and these dims; it gets them where the caller does not know its dims. To be called before
+/// the output is looked at.
 Status checkOutput(std::string_view op, const OpCall &call, DType dtype, std::span<const int64_t> dims);
 
 /// "[1,3,224,224]"

@@ -61,7 +61,7 @@ Result<Plan> planReduction(std::string_view op, const OpCall &call, Dims axes) {
     kept.push_back(reduced[i] ? 1 : x.dims[i]);
     (reduced[i] ? plan.folded : plan.results) *= x.dims[i];
   }
-  KILN_TRY(checkDims(op, "the result", call.outputs[0], dims));
+  KILN_TRY(checkOutput(op, call, call.outputs[0].dtype, dims));
   plan.resultStrides = broadcastStrides(kept, plan.space);
   for (int64_t i = 0; i < x.rank(); ++i)
     if (reduced[i])
@@ -173,7 +173,7 @@ Status argReduce(std::string_view op, const OpCall &call, bool wantMax) {
   KILN_TRY(checkType(op, "the result", out, DType::I64));
   KILN_ASSIGN(const AxisSplit split, splitAt(op, call, 0));
   if (x.rank() == 0)
-    KILN_TRY(checkDims(op, "the result", out, {}));
+    KILN_TRY(checkOutput(op, call, DType::I64, {}));
   else
     KILN_TRY(planReduction(op, call, {call.attributes.getInt("axis")}).status());
   if (split.length == 0 && split.outer * split.inner > 0)
@@ -229,20 +229,17 @@ Status softmax(std::string_view op, const OpCall &call, bool log) {
   });
 }
 
-} // namespace
-
-Status op_reduce(const OpCall &call) {
-  KILN_TRY(checkCounts("reduce", call, 1, 1));
+Status reduceOver(std::string_view op, const OpCall &call, const Dims &axes) {
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
   const std::string name = call.attributes.getString("kind", "sum");
   const auto *found = std::ranges::find(kindNames, name, &KindName::name);
   if (found == std::end(kindNames))
-    return makeError(ErrorCode::E0411, "reduce: unknown kind \"", name, "\"");
+    return makeError(ErrorCode::E0411, op, ": unknown kind \"", name, "\"");
   const Kind kind = found->kind;
   if (x.dtype == DType::Bool && kind != Kind::Max && kind != Kind::Min)
-    return makeError(ErrorCode::E0203, "reduce of kind \"", name, "\" is not defined for bool");
-  KILN_TRY(checkType("reduce", "the result", out, x.dtype));
-  KILN_ASSIGN(const Plan plan, planReduction("reduce", call, call.attributes.getInts("axes")));
+    return makeError(ErrorCode::E0203, op, " of kind \"", name, "\" is not defined for bool");
+  KILN_TRY(checkType(op, "the result", out, x.dtype));
+  KILN_ASSIGN(const Plan plan, planReduction(op, call, axes));
   const bool transcendental = kind == Kind::LogSum || kind == Kind::LogSumExp || kind == Kind::L2;
   auto run = [&]<typename C>() {
     const std::vector<C> results = reduceAs<C>(kind, x, plan);
@@ -253,6 +250,19 @@ Status op_reduce(const OpCall &call) {
   if (transcendental && !isFloat(x.dtype))
     return run.operator()<double>();
   return withCompute(x.dtype, call.accumulate, run);
+}
+
+} // namespace
+
+Status op_reduce(const OpCall &call) {
+  KILN_TRY(checkCounts("reduce", call, 1, 1));
+  return reduceOver("reduce", call, call.attributes.getInts("axes"));
+}
+
+Status op_reduce_along(const OpCall &call) {
+  KILN_TRY(checkCounts("reduce_along", call, 2, 2));
+  KILN_ASSIGN(const Dims axes, readInts("reduce_along", "the list of axes", call.inputs[1]));
+  return reduceOver("reduce_along", call, axes);
 }
 
 Status op_argmax(const OpCall &call) { return argReduce("argmax", call, true); }

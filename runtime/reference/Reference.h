@@ -23,15 +23,25 @@ enum class Accumulate {
   Wide, ///< f64 for floating point
 };
 
-/// One evaluation. The caller allocates the outputs with the dims that the op's shape rule gives; a
-/// kernel checks them against its operands and returns an error where they do not fit. An absent
+/// Memory for the outputs of which only the kernel knows the dims.
+class OutputMaker {
+public:
+  virtual ~OutputMaker() = default;
+  /// Of output `index`, which is made once.
+  virtual Result<TensorView> make(size_t index, std::span<const int64_t> dims) = 0;
+};
+
+/// One evaluation. There are two conventions, and every kernel follows both (checkOutput): an output that has data was
+/// made by the caller with the dims that the op's shape rule gives, and the kernel returns an error where they do not
+/// fit its operands; one that has only a dtype is made by `maker` with the dims that the kernel finds. An absent
 /// optional operand, trailing or in the middle, has data == nullptr and dtype and dims that are not
 /// looked at. Outputs never overlap inputs.
 struct OpCall {
   const Attributes &attributes;
   std::span<const TensorView> inputs;
-  std::span<const TensorView> outputs;
+  std::span<TensorView> outputs;
   Accumulate accumulate = Accumulate::Wide;
+  OutputMaker *maker = nullptr;
 };
 
 using Kernel = Status (*)(const OpCall &);

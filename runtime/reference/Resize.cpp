@@ -78,6 +78,16 @@ Result<Manner> readManner(const OpCall &call) {
   return m;
 }
 
+Result<std::vector<double>> readFloats(std::string_view op, std::string_view what, const TensorView &view) {
+  if (view.rank() > 1)
+    return makeError(ErrorCode::E0304, op, ": ", what, " has rank ", view.rank(), ", expected 1");
+  if (!isFloat(view.dtype))
+    return makeError(ErrorCode::E0305, op, ": ", what, " is ", dtypeName(view.dtype), ", expected f32");
+  std::vector<double> values(view.size());
+  loadOf<double>(view.dtype)(view.data, 0, 1, view.size(), values.data());
+  return values;
+}
+
 Result<std::vector<Axis>> readAxes(const OpCall &call) {
   const TensorView &x = call.inputs[0];
   std::vector<Axis> axes;
@@ -92,7 +102,10 @@ Result<std::vector<Axis>> readAxes(const OpCall &call) {
         return makeError(ErrorCode::E0413, "resize: axis ", axis, " is given twice");
     axes.push_back({axis, x.dims[axis], 0, 1, 0});
   }
-  const std::vector<double> roi = call.attributes.getFloats("roi");
+  std::vector<double> roi = call.attributes.getFloats("roi");
+  if (const TensorView region = operand(call, 2); region.present()) {
+    KILN_ASSIGN(roi, readFloats("resize", "the region", region));
+  }
   if (!roi.empty() && roi.size() != 2 * axes.size())
     return makeError(ErrorCode::E0404, "resize: roi has ", roi.size(), " entries, expected ", 2 * axes.size());
   for (size_t i = 0; i < axes.size() && !roi.empty(); ++i) {
@@ -104,7 +117,10 @@ Result<std::vector<Axis>> readAxes(const OpCall &call) {
 
 /// Sizes by `scales`: floor(in * scale), exactly.
 Status scaleSizes(const OpCall &call, std::vector<Axis> &axes) {
-  const std::vector<double> scales = call.attributes.getFloats("scales");
+  std::vector<double> scales = call.attributes.getFloats("scales");
+  if (const TensorView extent = operand(call, 1); extent.present()) {
+    KILN_ASSIGN(scales, readFloats("resize", "the list of scales", extent));
+  }
   if (scales.size() != axes.size())
     return makeError(ErrorCode::E0404, "resize: scales has ", scales.size(), " entries, expected ", axes.size());
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -281,12 +297,14 @@ template <typename C> Status resize(const OpCall &call, const Manner &m, std::ve
 } // namespace
 
 Status op_resize(const OpCall &call) {
-  KILN_TRY(checkCounts("resize", call, 1, 2));
+  KILN_TRY(checkCounts("resize", call, 1, 3));
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
   KILN_ASSIGN(const Manner manner, readManner(call));
   KILN_ASSIGN(std::vector<Axis> axes, readAxes(call));
-  KILN_TRY(operand(call, 1).present() ? takeSizes(call, axes) : scaleSizes(call, axes));
-  if (manner.coordinates == Coordinates::TfCropAndResize && call.attributes.getFloats("roi").empty() && !axes.empty())
+  const TensorView extent = operand(call, 1);
+  KILN_TRY(extent.present() && !isFloat(extent.dtype) ? takeSizes(call, axes) : scaleSizes(call, axes));
+  if (manner.coordinates == Coordinates::TfCropAndResize && call.attributes.getFloats("roi").empty() &&
+      !operand(call, 2).present() && !axes.empty())
     return makeError(ErrorCode::E0401, "resize: coordinates tf_crop_and_resize needs the attribute roi");
   Dims dims(x.dims.begin(), x.dims.end());
   for (const Axis &a : axes)

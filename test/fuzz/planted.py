@@ -60,8 +60,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         log = pathlib.Path(folder) / "log"
         for first in range(0, args.graphs, 250):  # a crash costs the rest of a piece
-            child(__file__, "--fire", first, min(first + 250, args.graphs), log, KILN_PLANTED_LOG=str(log))
+            done = child(__file__, "--fire", first, min(first + 250, args.graphs), log, KILN_PLANTED_LOG=str(log))
         seeds = seeds_of(log)
+        if not seeds:
+            sys.exit(f"no bug fires at all; the last piece said:\n{done.stderr}")
     print(f"{'bug':22} {'kind':18} fires in   first found at seed")
     missed = 0
     for name, kind in BUGS:

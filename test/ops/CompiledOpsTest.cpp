@@ -111,7 +111,7 @@ std::string runCompiled(const Case &c, const Sizes &sizes, const OneOpModel &mod
 
   // The reference says what the dims must be too: it refuses others.
   Tensor wanted = *Tensor::create(got.dtype, got.dims);
-  const TensorView want = wanted.view();
+  TensorView want = wanted.view();
   const Attributes attributes = c.attributes;
   const Status status = ref::find(c.op)({attributes, views, std::span(&want, 1), ref::Accumulate::Wide});
   if (!status.ok())
@@ -182,6 +182,11 @@ void runCase(const Case &c, Outcome &outcome) {
   if (c.error.empty() && c.operands.size() > 1)
     runModel(c, round, Mode::Weights, outcome);
   runModel(c, round, Mode::Constants, outcome);
+  bool data = false;
+  for (size_t k = 0; k < c.operands.size(); ++k)
+    data |= saysDims(c, k) && !c.operands[k].absent;
+  if (data && c.error.empty())
+    runModel(c, round, Mode::Data, outcome);
 }
 
 TEST_CASE("compiled ops agree with the reference kernels") {

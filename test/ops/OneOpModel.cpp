@@ -14,13 +14,16 @@
 namespace kiln::test {
 namespace {
 
-/// Operands whose values say the result's dims.
+} // namespace
+
 bool saysDims(const Case &c, size_t operand) {
   static const std::set<std::string_view> shaped = {"reshape", "expand", "tile", "slice", "resize"};
   if (c.op == "range")
     return true;
   return (operand >= 1 && shaped.count(c.op)) || (operand == 1 && c.op == "pad");
 }
+
+namespace {
 
 bool isNumber(const std::string &text) {
   int64_t value;
@@ -79,7 +82,7 @@ public:
 
 private:
   bool isInput(size_t operand) const {
-    if (c.operands[operand].absent || saysDims(c, operand) || mode == Mode::Constants)
+    if (c.operands[operand].absent || (saysDims(c, operand) && mode != Mode::Data) || mode == Mode::Constants)
       return false;
     return mode != Mode::Weights || operand == 0;
   }
@@ -185,6 +188,7 @@ std::string_view modeName(Mode mode) {
   case Mode::Dynamic: return "unknown sizes";
   case Mode::Weights: return "constant weights";
   case Mode::Constants: return "constant operands";
+  case Mode::Data: return "sizes from data";
   }
   return "";
 }

@@ -12,8 +12,12 @@ enum class Mode {
   Dynamic,   ///< the letters of the case are symbols; operands are inputs
   Weights,   ///< sizes are numbers; all operands but the first are constants
   Constants, ///< all operands are constants
+  Data,      ///< sizes are numbers, but of the result only where it does not depend on data: all operands are inputs
 };
 std::string_view modeName(Mode mode);
+
+/// Whether the values of an operand say the result's dims.
+bool saysDims(const Case &c, size_t operand);
 
 struct OneOpModel {
   std::string text;

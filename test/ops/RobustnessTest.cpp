@@ -130,7 +130,7 @@ int runMutants(const Case &c, const Expected *expected, Random &random, int coun
     if (tensors.size() != shapes.size() || !output.ok() || output->bytes() > (1 << 22))
       continue;
     const std::vector<TensorView> inputs = viewsOf(tensors);
-    const TensorView out = output->view();
+    TensorView out = output->view();
     const auto accumulate = random() % 2 ? ref::Accumulate::Wide : ref::Accumulate::Own;
     const Status status = kernel({attributes, inputs, std::span(&out, 1), accumulate});
     accepted += status.ok();

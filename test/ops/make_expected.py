@@ -308,6 +308,11 @@ def op_cast(attributes, x):
 # ---- reductions and norms
 
 @op
+def op_reduce_along(attributes, x, axes):
+    return op_reduce({**attributes, "axes": [a % x.ndim for a in ints(axes)]}, x)
+
+
+@op
 def op_reduce(attributes, x):
     kind, axes, keep = attributes["kind"], tuple(attributes.get("axes", [])), bool(attributes.get("keepdims", 1))
     a, exact = x.a, not x.is_float
@@ -613,10 +618,10 @@ def resize_matrix(attributes, size, out, scale, start, end):
 
 
 @op
-def op_resize(attributes, x, sizes=None):
+def op_resize(attributes, x, sizes=None, region=None):
     axes = [a % x.ndim for a in attributes.get("axes") or range(x.ndim)]
-    if sizes is None:
-        scales = [float(np.float32(s)) for s in attributes["scales"]]
+    if sizes is None or sizes.is_float:
+        scales = [float(np.float32(s)) for s in (sizes.a if sizes else attributes["scales"])]
         outs = [math.floor(x.shape[a] * s) for a, s in zip(axes, scales)]
     else:
         outs = ints(sizes)
@@ -625,7 +630,7 @@ def op_resize(attributes, x, sizes=None):
         if policy != "stretch":
             scales = [(min if policy == "not_larger" else max)(scales)] * len(axes)
             outs = [math.floor(s * x.shape[a] + 0.5 + 1e-9) for a, s in zip(axes, scales)]
-    roi = attributes.get("roi") or [0.0] * len(axes) + [1.0] * len(axes)
+    roi = list(region.a) if region else attributes.get("roi") or [0.0] * len(axes) + [1.0] * len(axes)
     result, outside = x.a, np.zeros([1] * x.ndim, bool)
     for i, axis in enumerate(axes):
         if scales[i] == 1 and outs[i] == x.shape[axis] and (roi[i], roi[i + len(axes)]) == (0.0, 1.0):
@@ -775,6 +780,41 @@ def op_scatter_elements(attributes, x, indices, updates):
 
 
 @op
+def op_nonzero(attributes, x):
+    return Value("i64", np.array(np.nonzero(np.atleast_1d(x.a != 0)) if x.ndim else np.zeros([0, int(x.a != 0)]), object))
+
+
+@op
+def op_compress(attributes, x, condition):
+    return Value(x.name, np.compress(condition.a.astype(bool), x.a, axis=attributes.get("axis", 0)))
+
+
+def box_overlap(a, b):
+    """Intersection over union, of corners."""
+    height, width = (max(0.0, min(a[i + 2], b[i + 2]) - max(a[i], b[i])) for i in (0, 1))
+    union = sum((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)) - height * width
+    return height * width / union if union > 0 else 0.0
+
+
+@op
+def op_non_max_suppression(attributes, boxes, scores, most, overlap, least=None):
+    kept = []
+    for batch, cls in np.ndindex(*scores.shape[:2]):
+        corners = []
+        for p in boxes.a[batch]:
+            x, y, w, h = p
+            corners.append([y - h / 2, x - w / 2, y + h / 2, x + w / 2] if attributes.get("center", 0) else
+                           [min(p[0], p[2]), min(p[1], p[3]), max(p[0], p[2]), max(p[1], p[3])])
+        own, chosen = scores.a[batch, cls], []
+        for i in sorted(range(len(own)), key=lambda i: -own[i]):
+            if (not least or own[i] > least.a.ravel()[0]) and len(chosen) < most.a.ravel()[0] and \
+                    all(box_overlap(corners[i], corners[j]) <= overlap.a.ravel()[0] for j in chosen):
+                chosen.append(i)
+        kept += [[batch, cls, i] for i in chosen]
+    return Value("i64", np.array(kept, object).reshape(-1, 3))
+
+
+@op
 def op_scatter_nd(attributes, x, indices, updates):
     out = x.a.copy()
     for at in np.ndindex(*indices.shape[:-1]):
@@ -811,7 +851,7 @@ def op_cumsum(attributes, x, along=None):
 
 @op
 def op_expand(attributes, x, shape):
-    return Value(x.name, np.broadcast_to(x.a, np.broadcast_shapes(x.shape, tuple(ints(shape)))))
+    return Value(x.name, np.broadcast_to(x.a, np.broadcast_shapes(x.shape, tuple(abs(n) for n in ints(shape)))))
 
 
 @op

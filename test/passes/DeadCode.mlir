@@ -20,3 +20,18 @@ func.func @used(%x: tensor<4xf32>) -> tensor<4xf32> {
   %a = kiln.exp %x : (tensor<4xf32>) -> tensor<4xf32>
   return %a : tensor<4xf32>
 }
+
+// -----
+
+// What tells a size stays as long as another type names it.
+// CHECK-LABEL: func.func @told
+// CHECK: kiln.nonzero %arg0
+// CHECK-NOT: kiln.nonzero
+// CHECK: return
+func.func @told(%x: tensor<?xf32, #kiln.dims<[N]>>, %z: tensor<?xf32, #kiln.dims<[N]>>, %one: tensor<1x1xf32>) -> tensor<1x?xf32, #kiln.dims<[1, u$_0]>>
+    attributes {kiln.sizes = ["N", "u$_0 <= N", "u$_1 <= N"]} {
+  %0 = kiln.nonzero %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1x?xi64, #kiln.dims<[1, u$_0]>>
+  %1 = kiln.nonzero %z : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1x?xi64, #kiln.dims<[1, u$_1]>>
+  %2 = kiln.expand %one : (tensor<1x1xf32>) -> tensor<1x?xf32, #kiln.dims<[1, u$_0]>>
+  return %2 : tensor<1x?xf32, #kiln.dims<[1, u$_0]>>
+}

@@ -67,3 +67,44 @@ func.func @known(%c: tensor<i1>, %x: tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?
 func.func private @f(%x: tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<?xf32, #kiln.dims<[a$_0_0]>> attributes {kiln.sizes = ["a$_0_0"]} {
   return %x : tensor<?xf32, #kiln.dims<[a$_0_0]>>
 }
+
+// -----
+
+// An op whose reference kernel finds the size tells it; so does a reshape to dims that another step computed. A kernel that uses such a size in its body
+// alone gets a value that shows it.
+// CHECK-LABEL: func.func @told
+// CHECK: %[[FOUND:.+]] = kiln.nonzero %arg0
+// CHECK: %[[RESHAPED:.+]] = kiln.reshape %arg0, %arg1
+// CHECK-NOT: kiln.neg
+// CHECK: %[[REST:.+]]:3 = kiln.call @told..1(%[[FOUND]], %[[RESHAPED]], %arg0) :
+// CHECK: return %[[REST]]#0, %[[REST]]#1, %[[REST]]#2
+// CHECK-LABEL: func.func private @told..1
+// CHECK: kiln.neg
+// CHECK: kiln.exp
+// CHECK: kiln.kernel
+func.func @told(%x: tensor<?xf32, #kiln.dims<[N]>>, %shape: tensor<2xi64>)
+    -> (tensor<1x?xi64, #kiln.dims<[1, u$_0]>>, tensor<?x?xf32, #kiln.dims<[u$_1, u$_2]>>, tensor<?xf32, #kiln.dims<[N]>>)
+    attributes {kiln.sizes = ["N", "u$_0 <= N", "u$_1 <= ?", "u$_2 <= ?", "check u$_1*u$_2 == N"]} {
+  %0 = kiln.nonzero %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1x?xi64, #kiln.dims<[1, u$_0]>>
+  %1 = kiln.neg %0 : (tensor<1x?xi64, #kiln.dims<[1, u$_0]>>) -> tensor<1x?xi64, #kiln.dims<[1, u$_0]>>
+  %2 = kiln.reshape %x, %shape : (tensor<?xf32, #kiln.dims<[N]>>, tensor<2xi64>) -> tensor<?x?xf32, #kiln.dims<[u$_1, u$_2]>>
+  %3 = kiln.exp %2 : (tensor<?x?xf32, #kiln.dims<[u$_1, u$_2]>>) -> tensor<?x?xf32, #kiln.dims<[u$_1, u$_2]>>
+  %4 = kiln.kernel %x attributes {family = "f", sizes = ["u$_0"]} : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>> {
+  ^bb0(%a: tensor<?xf32, #kiln.dims<[N]>>):
+    %5 = kiln.abs %a : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>>
+    kiln.yield %5 : tensor<?xf32, #kiln.dims<[N]>>
+  }
+  return %1, %3, %4 : tensor<1x?xi64, #kiln.dims<[1, u$_0]>>, tensor<?x?xf32, #kiln.dims<[u$_1, u$_2]>>, tensor<?xf32, #kiln.dims<[N]>>
+}
+
+// -----
+
+// Nor where a reshape's dims are known when inputs are bound: its shape operand tells nothing.
+// CHECK-LABEL: func.func @view
+// CHECK-NOT: kiln.call
+// CHECK: return
+func.func @view(%x: tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1x?xf32, #kiln.dims<[1, N]>> attributes {kiln.sizes = ["N", "u$_0 <= N"]} {
+  %0 = kiln.reshape %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1x?xf32, #kiln.dims<[1, N]>>
+  %1 = kiln.neg %0 : (tensor<1x?xf32, #kiln.dims<[1, N]>>) -> tensor<1x?xf32, #kiln.dims<[1, N]>>
+  return %1 : tensor<1x?xf32, #kiln.dims<[1, N]>>
+}

@@ -275,6 +275,41 @@ TEST_CASE("branches give one result, of sizes that may differ") {
   CHECK(run(b, boolean(false), floats({1}, {0})) == "0 f32[1]; 1,1 f32[2]; ");
 }
 
+TEST_CASE("a host call returns what only its kernel knows the dims of") {
+  ProgramBuilder b;
+  b.symbol("N", 0, 0);
+  ViewId x = b.input("x", DType::F32, {"N"}), y = b.openOutput("y", DType::I64, {"1", "k"});
+  ViewId total = b.openOutput("total", DType::I64, {"m"}), found = b.returned(DType::I64, {"1", "k"});
+  b.call("nonzero", {x}, {y});
+  b.call("nonzero", {x}, {found});
+  b.step({CallStep{{1, {found}, {}}, {total}}, "", {}});
+  b.function("rest");
+  b.symbol("K", 0, 1);
+  ViewId in = b.input("in", DType::I64, {"1", "K"}), out = b.output("out", DType::I64, {"K"});
+  b.call("reduce", {in}, {out}, Attributes{{"kind", std::string("sum")}, {"axes", std::vector<int64_t>{0}}, {"keepdims", int64_t(0)}});
+  auto model = load(b);
+  ExecutionContext context(model, 1);
+  CHECK(run(context, floats({4}, {0, 5, 0, 7})) == "1,3 i64[1,2]; 1,3 i64[2]; ");
+  CHECK(run(context, floats({2}, {0, 0})) == "i64[1,0]; i64[0]; ");
+
+  Tensor some = floats({4}, {0, 5, 0, 7}), more = floats({4}, {1, 5, 0, 7}), mine = integers({1, 2}, {0, 0});
+  std::vector<OutputSlot> slots(2);
+  slots[0].bound = mine.view();
+  REQUIRE(context.run(std::vector<TensorView>{some.view()}, slots).ok());
+  CHECK(mine.as<int64_t>()[1] == 3);
+  CHECK(formatError(context.run(std::vector<TensorView>{more.view()}, slots)) ==
+        "node \"node_nonzero_0\": output \"y\": the result is i64[1,3], the given buffer i64[1,2] [KILN-E0509]");
+}
+
+TEST_CASE("dims that the model excludes are no result of a host call") {
+  ProgramBuilder b;
+  b.symbol("N", 0, 0);
+  ViewId x = b.input("x", DType::F32, {"N"});
+  b.call("nonzero", {x}, {b.openOutput("y", DType::I64, {"2", "k"})});
+  CHECK(run(b, floats({2}, {0, 1})) ==
+        "node \"node_nonzero_0\": result 0 is i64[1,1], which the model excludes [KILN-E0517]");
+}
+
 TEST_CASE("a size from data is handed to the function that goes on with it") {
   ProgramBuilder b;
   b.symbol("N", 0, 0);

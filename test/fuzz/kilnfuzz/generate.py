@@ -82,7 +82,7 @@ def prune(graph, outputs):
 def feeds_of(graph, seed):
     """Inputs at each set of sizes."""
     rng = np.random.default_rng(seed)
-    return [{i.value.name: make_array(rng, i.value, at) for i in graph.inputs} for at in range(SETS)]
+    return [{i.value.name: i.arrays[at] if i.arrays else make_array(rng, i.value, at) for i in graph.inputs} for at in range(SETS)]
 
 
 def finish(graph, seed):

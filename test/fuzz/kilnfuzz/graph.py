@@ -23,6 +23,7 @@ class Value:
     known: tuple | None = None
     constant: bool = False
     source: bool = False  # an input or a constant
+    told: bool = False    # an input whose elements are `known`: sizes that only its data tells
 
     @property
     def rank(self):
@@ -56,6 +57,7 @@ def require(condition):
 class Input:
     value: Value
     declared: list  # an int or a symbol's name for each dim
+    arrays: tuple | None = None  # its elements at each set of sizes, where they are no random ones
 
 
 class Graph:
@@ -68,6 +70,7 @@ class Graph:
         self.usual = [sizes.random_size(self.random) for _ in range(4)]  # sizes recur within a model
         self.symbolic = self.random.choice([0, 0, 0.3, 0.6, 1])  # share of unknown sizes
         self.constants = self.random.choice([0.1, 0.3, 0.6])     # share of constants among new values
+        self.data = self.random.choice([0, 0, 0, 0.2, 0.6])      # share of what steers an op that only data tells
         self.elements, self.work = (40000, 3000000) if self.random.random() < 0.05 else (3000, 300000)  # most of a tensor, of a product
         self.types = None       # types that this graph keeps to
         self.tags = set()       # reasons why an oracle may not be asked
@@ -195,6 +198,30 @@ class Graph:
         self.add_constant(value, np.array(numbers, dtypes.NUMPY[dtype]))
         return value
 
+    def constant(self, array):
+        """These elements."""
+        value = Value(self.name("k"), dtypes.NAMES[array.dtype], tuple(Dim.of(s) for s in array.shape), float(array.min()), float(array.max()))
+        self.add_constant(value, array)
+        return value
+
+    def told(self, arrays, dims=None):
+        """An input with these elements at each set of sizes. Without dims they have one shape."""
+        arrays = tuple(np.asarray(a) for a in arrays)
+        if dims is None:
+            require(len({a.shape for a in arrays}) == 1)
+            dims = [Dim.of(s) for s in arrays[0].shape]
+        some = [a for a in arrays if a.size]
+        low, high = min((a.min() for a in some), default=0), max((a.max() for a in some), default=0)
+        value = Value(self.name("t"), dtypes.NAMES[arrays[0].dtype], tuple(dims), float(low), float(high), None, source=True, told=True)
+        self.inputs.append(Input(value, [self.declare(d) for d in dims], arrays))
+        return value
+
+    def steer(self, numbers, dtype="i64"):
+        """A vector that steers an op: constant, or known when the model runs."""
+        if self.chance(self.data):
+            return self.told([np.array(list(numbers), dtypes.NUMPY[dtype])] * SETS)
+        return self.ints(numbers, dtype)
+
     def pick(self, dtypes=dtypes.FLOATS, rank=None, where=None, fresh=0.12):
         """A value of one of the types: recent ones first, or a new one. rank: a number or a (least, most)."""
         least, most = (0, 5) if rank is None else rank if isinstance(rank, tuple) else (rank, rank)
@@ -272,6 +299,11 @@ class Graph:
     def emit(self, op, inputs, like, **attributes):
         """A node whose result is as `like`: dtype, dims and bounds of a Value that is at hand."""
         return self.node(op, inputs, [dataclasses.replace(like, name="", known=None, constant=False, source=False)], **attributes)
+
+
+def freed(operands, dims):
+    """Dims of a result that are no numbers when compiling if an operand tells them."""
+    return [Dim(d.sizes) for d in dims] if any(v is not None and v.told for v in operands) else dims
 
 
 def result(dtype, dims, low, high, grid=None, known=None):

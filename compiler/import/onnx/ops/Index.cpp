@@ -200,7 +200,37 @@ Status reverseSequence(NodeImport &node) {
   return node.setResult(node.emit("reverse_sequence", {x, node.operand(1)}, attributes));
 }
 
+/// Without an axis of all elements in row-major order.
+Status compress(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 2));
+  Value x = node.operand(0);
+  int64_t axis = 0;
+  if (node.hasAttribute("axis")) {
+    KILN_ASSIGN(axis, node.axisAttribute("axis", 0, x));
+  } else {
+    Dims dims = node.dims(x);
+    KILN_ASSIGN(x, node.reshape(x, {SizeExpr::product(std::span<const SizeExpr>(dims.begin(), dims.end()))}));
+  }
+  return node.setResult(node.emit("compress", {x, node.operand(1)}, axisOf(axis)));
+}
+
+/// Limits are optional: no box at all, any overlap, any score.
+Status nonMaxSuppression(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 5));
+  KILN_ASSIGN(int64_t center, node.intAttribute("center_point_box", 0));
+  Attributes attributes;
+  attributes.set("center", center != 0);
+  std::vector<Value> operands{node.operand(0), node.operand(1),
+                              node.has(2) ? node.operand(2) : node.scalar(0, DType::I64),
+                              node.has(3) ? node.operand(3) : node.scalar(0, DType::F32)};
+  if (node.has(4))
+    operands.push_back(node.operand(4));
+  return node.setResult(node.emit("non_max_suppression", operands, attributes));
+}
+
 constexpr OpEntry table[] = {
+    {"Compress", 9, compress},
+    {"NonMaxSuppression", 10, nonMaxSuppression},
     {"Trilu", 14, trilu},
     {"EyeLike", 9, eyeLike},
     {"OneHot", 9, oneHot},

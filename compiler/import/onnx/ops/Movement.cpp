@@ -78,9 +78,43 @@ Status squeeze(NodeImport &node) {
   return node.setResult(node.reshape(x, kept));
 }
 
+/// Axes that only a run tells: with a 1 at each, the dims of x are the shape.
+Status unsqueezeAtRunTime(NodeImport &node) {
+  Value x = node.operand(0), axes = node.operand(1);
+  if (std::optional<int64_t> rank = node.declaredRank(0)) {
+    KILN_ASSIGN(axes, node.withLength(axes, *rank - node.rank(x)));
+  }
+  Dims length = node.dims(axes);
+  if (length.size() != 1 || !length[0].isConstant())
+    return makeError(ErrorCode::E0208, "the number of axes must be known when compiling");
+  size_t count = size_t(length[0].constant()), rank = size_t(node.rank(x)) + count;
+  if (rank > 64)
+    return makeError(ErrorCode::E0207, "the result has rank ", rank, "; ranks above 64 are not supported");
+  KILN_ASSIGN(axes, node.cast(axes, DType::I64));
+  KILN_ASSIGN(Value isNew, node.emit("scatter_elements", {node.intsConstant(Ints(rank, 0)), axes,
+                                                          node.intsConstant(Ints(count, 1))}));
+  // The i-th dim that is not new is dim i of x: how many of them come before it. An axis given twice leaves one too many.
+  KILN_ASSIGN(Value isOld, node.emit("sub", {node.intsConstant(Ints(rank, 1)), isNew}));
+  Attributes before;
+  before.set("exclusive", true);
+  KILN_ASSIGN(Value source, node.emit("cumsum", {isOld}, before));
+  Attributes along;
+  along.set("axis", 0);
+  KILN_ASSIGN(Value dims, node.emit("shape", {x}));
+  KILN_ASSIGN(Value padded, node.emit("concat", {dims, node.intsConstant({-1})}, along));
+  KILN_ASSIGN(Value chosen, node.emit("gather", {padded, source}));
+  KILN_ASSIGN(Value isOne, node.cast(isNew, DType::Bool));
+  KILN_ASSIGN(Value shape, node.emit("where", {isOne, node.intsConstant(Ints(rank, 1)), chosen}));
+  Attributes literal;
+  literal.set("allow_zero", true);
+  return node.setResult(node.emit("reshape", {x, shape}, literal));
+}
+
 Status unsqueeze(NodeImport &node) {
   KILN_TRY(node.expectOperands(1, 2));
   Value x = node.operand(0);
+  if (node.has(1) && !node.hasAttribute("axes") && !node.knownInts(node.operand(1)))
+    return unsqueezeAtRunTime(node);
   KILN_ASSIGN(std::optional<Ints> given, axesOf(node));
   if (!given)
     return node.requireAttribute("axes");
@@ -138,6 +172,7 @@ Status slice(NodeImport &node) {
   Ints all(size_t(node.rank(x)));
   std::iota(all.begin(), all.end(), 0);
   std::optional<Ints> starts, ends, axes, steps;
+  Value axesOperand; // where only a run tells
   if (spelled) {
     KILN_TRY(node.requireAttribute("ends"));
     KILN_ASSIGN(starts, node.intsAttribute("starts"));
@@ -149,7 +184,9 @@ Status slice(NodeImport &node) {
     starts = node.knownInts(node.operand(1));
     ends = node.knownInts(node.operand(2));
     if (node.has(3)) {
-      KILN_ASSIGN(axes, node.constantInts(3, "axes"));
+      axes = node.knownInts(node.operand(3));
+      if (!axes)
+        axesOperand = node.operand(3);
     }
     if (node.has(4))
       steps = node.knownInts(node.operand(4));
@@ -160,7 +197,7 @@ Status slice(NodeImport &node) {
       KILN_ASSIGN(axis, node.normalizeAxis(axis, node.rank(x)));
     }
   }
-  if (starts && ends && (!node.has(4) || steps)) {
+  if (starts && ends && !axesOperand && (!node.has(4) || steps)) {
     if (!axes) {
       count = starts->size();
       if (count > all.size())
@@ -182,7 +219,9 @@ Status slice(NodeImport &node) {
     return node.setResult(node.emit("slice", {x}, attributes));
   }
   std::vector<Value> operands{x, node.operand(1), node.operand(2)};
-  if (axes || node.has(4)) {
+  if (axesOperand) {
+    operands.push_back(axesOperand);
+  } else if (axes || node.has(4)) {
     if (!axes) {
       Dims lengths = node.dims(node.operand(1));
       if (lengths.size() != 1 || !lengths[0].isConstant() || uint64_t(lengths[0].constant()) > all.size())
@@ -345,6 +384,29 @@ Status padAxesDynamic(NodeImport &node, const Ints &axes, const Attributes &attr
   return node.setResult(node.emit("pad", operands, attributes));
 }
 
+/// Axes that only a run tells: amounts are laid out for all of them.
+Status padAtRunTime(NodeImport &node, const Attributes &attributes) {
+  Value x = node.operand(0), pads = node.operand(1), axes = node.operand(3);
+  Dims length = node.dims(axes);
+  if (length.size() != 1 || !length[0].isConstant())
+    return makeError(ErrorCode::E0208, "the number of axes must be known when compiling");
+  int64_t count = length[0].constant();
+  KILN_ASSIGN(pads, node.withLength(pads, 2 * count));
+  std::vector<Value> halves;
+  for (int64_t half : {0, 1}) {
+    KILN_ASSIGN(Value amounts, node.slice(pads, 0, half * count, (half + 1) * count));
+    KILN_ASSIGN(halves.emplace_back(),
+                node.emit("scatter_elements", {node.intsConstant(Ints(size_t(node.rank(x)), 0)), axes, amounts}));
+  }
+  Attributes along;
+  along.set("axis", 0);
+  KILN_ASSIGN(Value full, node.emit("concat", halves, along));
+  std::vector<Value> operands{x, full};
+  if (node.has(2) && attributes.getString("mode") == "constant")
+    operands.push_back(node.operand(2));
+  return node.setResult(node.emit("pad", operands, attributes));
+}
+
 /// Amounts and value are attributes up to opset 10, then operands; opset 18 adds axes.
 Status pad(NodeImport &node) {
   KILN_TRY(node.expectOperands(1, 4));
@@ -367,7 +429,10 @@ Status pad(NodeImport &node) {
     if (node.has(2) && mode == "constant")
       value = node.knownScalar(node.operand(2));
     if (node.has(3)) {
-      KILN_ASSIGN(Ints axes, node.constantInts(3, "axes"));
+      std::optional<Ints> known = node.knownInts(node.operand(3));
+      if (!known)
+        return padAtRunTime(node, attributes);
+      const Ints &axes = *known;
       if (!pads)
         return padAxesDynamic(node, axes, attributes);
       if (pads->size() != 2 * axes.size())

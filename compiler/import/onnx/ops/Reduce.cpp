@@ -15,6 +15,21 @@ Result<Value> emitReduce(NodeImport &node, Value x, const char *kind, const Ints
   return node.emit("reduce", {x}, attributes);
 }
 
+/// Axes that only a run tells.
+Status reduceAlong(NodeImport &node, const char *kind, bool keepDims) {
+  Value x = node.operand(0), axes = node.operand(1);
+  if (std::optional<int64_t> rank = node.declaredRank(0); rank && !keepDims) {
+    KILN_ASSIGN(axes, node.withLength(axes, node.rank(x) - *rank));
+  }
+  Dims length = node.dims(axes);
+  if (length.size() != 1 || !length[0].isConstant())
+    return makeError(ErrorCode::E0208, "the number of axes must be known when compiling");
+  Attributes attributes;
+  attributes.set("kind", kind);
+  attributes.set("keepdims", keepDims);
+  return node.setResult(node.emit("reduce_along", {x, axes}, attributes));
+}
+
 /// Axes are an attribute up to opset 17 (ReduceSum: 12), then an operand; none means all, unless
 /// noop_with_empty_axes.
 Status reduce(NodeImport &node, const char *kind) {
@@ -26,7 +41,12 @@ Status reduce(NodeImport &node, const char *kind) {
   if (node.hasAttribute("axes")) {
     KILN_ASSIGN(axes, node.intsAttribute("axes"));
   } else if (node.has(1)) {
-    KILN_ASSIGN(axes, node.constantInts(1, "axes"));
+    std::optional<Ints> known = node.knownInts(node.operand(1));
+    Dims length = node.dims(node.operand(1));
+    bool none = length.size() == 1 && length[0].isConstant(0);
+    if (!known && !none)
+      return reduceAlong(node, kind, keepDims != 0);
+    axes = known.value_or(Ints());
   }
   KILN_ASSIGN(axes, node.normalizeAxes(axes, node.rank(x)));
   if (axes.empty() && !noop) {

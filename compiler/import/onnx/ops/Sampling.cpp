@@ -18,11 +18,13 @@ bool hasElements(NodeImport &node, size_t index) {
   return !(dims.size() == 1 && dims[0].isConstant(0));
 }
 
-Result<std::vector<double>> constantFloats(NodeImport &node, size_t index, std::string_view what) {
-  std::optional<std::vector<double>> values = node.knownFloats(node.operand(index));
-  if (!values)
-    return makeError(ErrorCode::E0208, what, " must be known when compiling");
-  return *values;
+/// Resizes to scales that only a run tells, or to `region`.
+Status resizeAtRunTime(NodeImport &node, Value scales, size_t count, const Attributes &attributes, Value region = {}) {
+  KILN_ASSIGN(scales, node.withLength(scales, int64_t(count)));
+  std::vector<Value> operands{node.operand(0), scales};
+  if (region)
+    operands.push_back(region);
+  return node.setResult(node.emit("resize", operands, attributes));
 }
 
 /// Sets the scales of `count` axes. Each must be in the range in which sizes are exact.
@@ -68,8 +70,10 @@ Status upsample(NodeImport &node) {
   } else if (node.opset() < 9) {
     KILN_TRY(node.requireAttribute("scales"));
     KILN_ASSIGN(scales, node.floatsAttribute("scales"));
+  } else if (std::optional<std::vector<double>> known = node.knownFloats(node.operand(1))) {
+    scales = *known;
   } else {
-    KILN_ASSIGN(scales, constantFloats(node, 1, "scales"));
+    return resizeAtRunTime(node, node.operand(1), size_t(node.rank(x)), attributes);
   }
   KILN_TRY(setScales(attributes, scales, size_t(node.rank(x)), 1));
   return node.setResult(node.emit("resize", {x}, attributes));
@@ -109,10 +113,11 @@ Result<Attributes> resizeAttributes(NodeImport &node, size_t axes) {
   if (attributes.getString("coordinates") == "tf_crop_and_resize") {
     if (!hasElements(node, 1))
       return makeError(ErrorCode::E0306, "coordinate_transformation_mode \"tf_crop_and_resize\" needs the input roi");
-    KILN_ASSIGN(std::vector<double> roi, constantFloats(node, 1, "roi"));
-    if (roi.size() != 2 * axes)
-      return makeError(ErrorCode::E0404, "roi has ", roi.size(), " entries; expected ", 2 * axes);
-    attributes.set("roi", roi);
+    if (std::optional<std::vector<double>> roi = node.knownFloats(node.operand(1))) {
+      if (roi->size() != 2 * axes)
+        return makeError(ErrorCode::E0404, "roi has ", roi->size(), " entries; expected ", 2 * axes);
+      attributes.set("roi", *roi);
+    }
   }
   return attributes;
 }
@@ -124,8 +129,10 @@ Status resize(NodeImport &node) {
   if (node.opset() < 11) {
     KILN_TRY(node.expectOperands(2, 2));
     KILN_ASSIGN(Attributes attributes, simpleResize(node));
-    KILN_ASSIGN(std::vector<double> scales, constantFloats(node, 1, "scales"));
-    KILN_TRY(setScales(attributes, scales, size_t(node.rank(x)), 0));
+    std::optional<std::vector<double>> scales = node.knownFloats(node.operand(1));
+    if (!scales)
+      return resizeAtRunTime(node, node.operand(1), size_t(node.rank(x)), attributes);
+    KILN_TRY(setScales(attributes, *scales, size_t(node.rank(x)), 0));
     return node.setResult(node.emit("resize", {x}, attributes));
   }
   KILN_TRY(node.expectOperands(1, 4));
@@ -148,10 +155,17 @@ Status resize(NodeImport &node) {
     return makeError(ErrorCode::E0208, "whether scales has elements must be known when compiling");
   if (scaled == sized)
     return makeError(ErrorCode::E0306, "needs either scales or sizes");
+  // A region that only a run tells.
+  Value region;
+  if (attributes.getString("coordinates") == "tf_crop_and_resize" && !attributes.contains("roi")) {
+    KILN_ASSIGN(region, node.withLength(node.operand(1), int64_t(2 * count)));
+  }
   if (scaled) {
-    KILN_ASSIGN(std::vector<double> scales, constantFloats(node, 2, "scales"));
-    KILN_TRY(setScales(attributes, scales, count, 0));
     attributes.erase("policy");
+    std::optional<std::vector<double>> scales = node.knownFloats(node.operand(2));
+    if (!scales || region)
+      return resizeAtRunTime(node, node.operand(2), count, attributes, region);
+    KILN_TRY(setScales(attributes, *scales, count, 0));
     return node.setResult(node.emit("resize", {x}, attributes));
   }
   Value sizes = node.operand(3);
@@ -162,7 +176,10 @@ Status resize(NodeImport &node) {
   } else {
     KILN_ASSIGN(sizes, node.withLength(sizes, int64_t(count)));
   }
-  return node.setResult(node.emit("resize", {x, sizes}, attributes));
+  std::vector<Value> operands{x, sizes};
+  if (region)
+    operands.push_back(region);
+  return node.setResult(node.emit("resize", operands, attributes));
 }
 
 // --- GridSample

@@ -2,7 +2,7 @@
 import numpy as np
 
 from .. import dtypes, sizes
-from ..graph import require, result
+from ..graph import freed, require, result
 from ..sizes import Dim, derive, elements, product
 from . import op
 from .elementwise import attribute
@@ -60,7 +60,8 @@ def reshape(g):
     if g.opset < 5:
         require(not any(isinstance(s, Dim) for s in spelled))
         return g.emit("Reshape", [x], like(x, dims), shape=spelled)
-    return g.emit("Reshape", [x, shape_operand(g, spelled)], like(x, dims), **more)
+    shape = shape_operand(g, spelled)
+    return g.emit("Reshape", [x, shape], like(x, freed([shape], dims)), **more)
 
 
 @op("Flatten", 1)
@@ -96,8 +97,11 @@ def unsqueeze(g):
     axes = g.random.sample(range(rank), rank - x.rank)
     rest = iter(x.dims)
     dims = [Dim.of(1) if i in axes else next(rest) for i in range(rank)]
-    inputs, more = axes_operand(g, x, [a - rank if g.opset >= 11 and g.chance(0.3) else a for a in axes])
-    return g.emit("Unsqueeze", inputs, like(x, dims), **more)
+    spelled = [a - rank if g.opset >= 11 and g.chance(0.3) else a for a in axes]
+    if g.opset < 13:
+        return g.emit("Unsqueeze", [x], like(x, dims), axes=spelled)
+    operand = g.steer(spelled)
+    return g.emit("Unsqueeze", [x, operand], like(x, freed([operand], dims)))
 
 
 @op("Transpose", 4)
@@ -212,11 +216,11 @@ def slices(g):
     if g.opset < 10:
         return g.emit("Slice", [x], like(x, dims), starts=starts, ends=ends, axes=None if leave_axes else spelled)
     index = g.pick_one(["i64", "i64", "i32"])
-    operands = [x, g.ints(starts, index), g.ints(ends, index)]
+    operands = [x, g.steer(starts, index), g.steer(ends, index)]
     with_steps = any(s != 1 for s in steps) or g.chance(0.3)
-    operands.append(None if leave_axes else g.ints(spelled, index))
-    operands.append(g.ints(steps, index) if with_steps else None)
-    return g.emit("Slice", operands, like(x, dims))
+    operands.append(None if leave_axes else g.steer(spelled, index))
+    operands.append(g.steer(steps, index) if with_steps else None)
+    return g.emit("Slice", operands, like(x, freed(operands, dims)))
 
 
 @op("DynamicSlice", 0.1, last=9)
@@ -303,7 +307,9 @@ def pad(g):
         axes = g.ints([a - x.rank if g.chance(0.3) else a for a in used])
         pads = [pads[i] for i in used] + [pads[i + x.rank] for i in used]
     value = g.literal(number, x.dtype) if mode == "constant" and (number or g.chance(0.3)) else None
-    return g.emit("Pad", [x, g.ints(pads), value, axes], outcome, mode=spelled)
+    amounts = g.steer(pads)
+    outcome.dims = tuple(freed([amounts], outcome.dims))
+    return g.emit("Pad", [x, amounts, value, axes], outcome, mode=spelled)
 
 
 @op("Tile", 1.5, since=6)
@@ -311,7 +317,8 @@ def tile(g):
     x = g.pick(dtypes.ANY, rank=(0, 4))
     repeats = [g.pick_one([1, 1, 1, 2, 3, 0 if g.chance(0.05) else 1]) for _ in range(x.rank)]
     dims = [derive(lambda s: s * r, d) for d, r in zip(x.dims, repeats)]
-    return g.emit("Tile", [x, g.ints(repeats)], like(x, dims))
+    operand = g.steer(repeats)
+    return g.emit("Tile", [x, operand], like(x, freed([operand], dims)))
 
 
 @op("Expand", 3, since=8)
@@ -326,7 +333,8 @@ def expand(g):
         asked = asked[1:]
     dims = sizes.broadcast(x.dims, asked)
     require(elements(dims) <= g.elements)
-    return g.emit("Expand", [x, shape_operand(g, asked)], like(x, dims))
+    shape = shape_operand(g, asked)
+    return g.emit("Expand", [x, shape], like(x, freed([shape], dims)))
 
 
 @op("DepthToSpace", 0.6)

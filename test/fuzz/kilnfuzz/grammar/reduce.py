@@ -2,7 +2,7 @@
 import math
 
 from .. import dtypes, sizes
-from ..graph import require, result
+from ..graph import freed, require, result
 from ..sizes import Dim
 from ..dtypes import FLOATS, INTS, NUMBERS
 from . import op
@@ -52,7 +52,7 @@ def reduction(kind, weight):
                 more["noop_with_empty_axes"] = 1
                 axes, keep = [], True
         elif as_operand:
-            inputs.append(g.ints(spelled))
+            inputs.append(g.steer(spelled))
         else:
             more["axes"] = spelled
         count = sizes.product([x.dims[a] for a in axes])
@@ -68,7 +68,7 @@ def reduction(kind, weight):
         grid = x.grid if kind in ("Max", "Min") else 1 if x.dtype in INTS else None
         if x.dtype in INTS and kind not in ("Max", "Min", "Mean"):
             bounds = dtypes.integer_range(x.dtype)
-        return g.emit(name, inputs, result(x.dtype, reduced_dims(x, axes, keep), *bounds, grid), **more)
+        return g.emit(name, inputs, result(x.dtype, freed(inputs, reduced_dims(x, axes, keep)), *bounds, grid), **more)
     op(name, weight)(make)
 
 

@@ -3,7 +3,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from .. import dtypes
-from ..graph import Reject, require, result
+from ..graph import Reject, freed, require, result
 from ..sizes import Dim, SETS, elements
 from . import op
 
@@ -132,6 +132,8 @@ def unsqueeze(g, scalar):
 def shape_operand(g, entries):
     """A vector of numbers and dims: constants and computed parts joined, or the shape of a value that has just these dims."""
     entries = [e.fixed if isinstance(e, Dim) and e.static else e for e in entries]
+    if g.chance(g.data):
+        return g.told([np.array([e.sizes[i] if isinstance(e, Dim) else e for e in entries], np.int64) for i in range(SETS)])
     if not any(isinstance(e, Dim) for e in entries):
         return g.ints(entries)
     if all(isinstance(e, Dim) for e in entries) and g.chance(0.7):
@@ -168,7 +170,8 @@ def constant_of_shape(g):
         if dtype == "bool":
             number = min(number, 1)
         more["value"] = numpy_helper.from_array(np.full([1], number, dtypes.NUMPY[dtype]))
-    return g.emit("ConstantOfShape", [shape_operand(g, dims)], result(dtype, dims, number, number, 1), **more)
+    shape = shape_operand(g, dims)
+    return g.emit("ConstantOfShape", [shape], result(dtype, freed([shape], dims), number, number, 1), **more)
 
 
 @op("Range", 1.5, since=11)
@@ -184,8 +187,8 @@ def ranges(g):
     dtype = g.pick_one(["i64", "i32", "f32", "f64", "i16"])
     start, step, count = g.pick_one([0, 1, -3]), g.pick_one([1, 2, -1, 3]), g.pick_one([0, 1, 5, 16])
     limit = start + step * count
-    operands = [g.literal(n, dtype) for n in (start, limit, step)]
-    return g.emit("Range", operands, result(dtype, [Dim.of(count)], -80, 80, 1))
+    operands = [g.told([np.array(n, dtypes.NUMPY[dtype])] * SETS) if g.chance(g.data) else g.literal(n, dtype) for n in (start, limit, step)]
+    return g.emit("Range", operands, result(dtype, freed(operands, [Dim.of(count)]), -80, 80, 1))
 
 
 @op("EyeLike", 0.5, since=9)
