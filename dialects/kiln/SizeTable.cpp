@@ -382,11 +382,21 @@ void SizeTable::dropUnused(Operation *function) {
     if (symbol.definition && symbol.isConstrained())
       used.insert(symbol.name);
   std::set<std::string> roots;
-  for (const Symbol &symbol : table) {
+  for (Symbol &symbol : table) {
     if (symbol.definition && used.count(symbol.name))
       symbol.definition->collectSymbols(roots);
-    if (symbol.upperBound && used.count(symbol.name))
-      symbol.upperBound->collectSymbols(roots);
+    if (!symbol.upperBound || !used.count(symbol.name))
+      continue;
+    std::set<std::string> names;
+    symbol.upperBound->collectSymbols(names);
+    // A bound by a size that nothing here tells is none.
+    if (llvm::any_of(names, [&](const std::string &name) {
+          const Symbol *bound = find(name);
+          return bound && bound->dataDependent && !used.count(name);
+        }))
+      symbol.upperBound.reset();
+    else
+      roots.merge(names);
   }
   // A size from data that no type has any more was one before other sizes were known: nothing is left to check.
   llvm::erase_if(checkList, [&](const Check &check) {

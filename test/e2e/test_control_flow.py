@@ -212,3 +212,38 @@ def test_branches_nest_deep(tmp_path):
     node = h.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=graph([h.make_node("Relu", ["x"], ["q"])], [], [("q", T.FLOAT)]))
     path = one_node(tmp_path / "m.onnx", node, [X, COND], [value("y", T.FLOAT)])
     np.testing.assert_array_equal(run_everywhere(path, {"x": F([1, 2]), "c": np.array(True)}), [2, 4])
+
+
+def scan_model(path, length, **attributes):
+    """Running sums of a, and each b less the sum before; over axis 1 of a from its end and axis 0 of b."""
+    body = h.make_graph([h.make_node("Add", ["s", "a_"], ["t"]), h.make_node("Sub", ["b_", "s"], ["d"]), h.make_node("Identity", ["t"], ["o"])], "body",
+                        [value("s", T.FLOAT), value("a_", T.FLOAT), value("b_", T.FLOAT)], [value("t", T.FLOAT), value("o", T.FLOAT), value("d", T.FLOAT)])
+    nodes = [h.make_node("Scan", ["s0", "a", "b"], ["last", "sums", "less"], body=body, name="scan", num_scan_inputs=2, **attributes)]
+    return model(path, nodes, [value("s0", T.FLOAT, [2]), value("a", T.FLOAT, [2, length]), value("b", T.FLOAT, [length, 2])],
+                 [value("last", T.FLOAT, None), value("sums", T.FLOAT, None), value("less", T.FLOAT, None)])
+
+
+@pytest.mark.parametrize("length", [3, "T"])
+def test_scan_goes_through_axes_from_either_end(tmp_path, length):
+    path = scan_model(tmp_path / "m.onnx", length, scan_input_axes=[1, 0], scan_input_directions=[1, 0], scan_output_axes=[-1, 0],
+                      scan_output_directions=[0, 1])
+    rng = np.random.default_rng(0)
+    for n in (3,) if length == 3 else (3, 1, 6, 0):
+        s0, a, b = (rng.standard_normal(s).astype(F) for s in ((2,), (2, n), (n, 2)))
+        s, sums, less = s0, [], []
+        for i in range(n):
+            less.append(b[i] - s)
+            s = s + a[:, n - 1 - i]
+            sums.append(s)
+        feeds = {"s0": s0, "a": a, "b": b}
+        np.testing.assert_allclose(run_everywhere(path, feeds, "last"), s, rtol=1e-6)
+        np.testing.assert_allclose(run_everywhere(path, feeds, "sums"), np.array(sums, F).reshape(n, 2).T, rtol=1e-6)
+        np.testing.assert_allclose(run_everywhere(path, feeds, "less"), np.array(less[::-1], F).reshape(n, 2), rtol=1e-6)
+
+
+def test_scan_refuses_what_does_not_fit(tmp_path):
+    path = scan_model(tmp_path / "m.onnx", 3, scan_input_axes=[1])
+    with pytest.raises(kiln.Error, match=r'node "scan" \(Scan, opset 17\): scan_input_axes has 1 entries; expected 2 \[KILN-E0404\]'):
+        kiln.compile(path)
+    with pytest.raises(kiln.Error, match=r'node "scan" \(Scan, opset 17\): .*E0304'):
+        kiln.compile(scan_model(tmp_path / "m.onnx", 3))

@@ -1,134 +1,17 @@
 #include "compiler/import/onnx/GraphImport.h"
 
 #include "compiler/import/ExtraOutputs.h"
+#include "compiler/import/onnx/ModelImport.h"
 #include "compiler/import/onnx/OpTable.h"
 #include "compiler/import/onnx/Signature.h"
-#include "compiler/import/onnx/Unsupported.h"
-#include "dialects/kiln/Build.h"
-#include "dialects/kiln/ControlFlow.h"
-#include "dialects/kiln/Ops.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "runtime/base/Text.h"
 
-#include <set>
-#include <tuple>
-#include <unordered_map>
-#include <unordered_set>
-
 namespace kiln::onnx {
-
-namespace {
-
-using Names = std::unordered_set<std::string_view>;
 
 constexpr const char *definedTwice = "constants are defined twice, with equal elements";
 
 /// Of the default domain: the newest whose changes to the imported operators are known.
 constexpr int64_t newestOpset = 28;
-
-/// A function of the module under construction.
-struct Frame {
-  mlir::func::FuncOp function;
-  Frame *outer = nullptr;
-  SizeBridge *bridge = nullptr;
-  SizeTable *outerSizes = nullptr;    // of the function around it, while this one's is the import's
-  std::vector<Value> captured;        // of the outer function, handed over after what the op itself hands over
-  llvm::DenseMap<Value, Value> known; // what outer values are here
-};
-
-/// The nodes of one graph or function body, with what their names mean.
-struct Scope {
-  std::unordered_map<std::string_view, Value> values;
-  std::unordered_map<std::string_view, const TensorProto *> initializers; // not used so far
-  Names skipped;                                                          // results of nodes that are not supported
-  const std::vector<OpsetImport> *opsets = nullptr;
-  std::string prefix; // of node names, in inlined functions
-  unsigned depth = 0;
-  Frame *frame = nullptr;
-  Scope *outer = nullptr; // of a graph inside a node: what its nodes may use besides
-
-  bool knows(std::string_view name) const {
-    return values.count(name) || initializers.count(name) || skipped.count(name) || (outer && outer->knows(name));
-  }
-  bool skips(std::string_view name) const {
-    return skipped.count(name) || (!values.count(name) && outer && outer->skips(name));
-  }
-};
-
-/// A graph inside a node as a function.
-struct Subgraph {
-  mlir::func::FuncOp function;
-  std::vector<Value> captured;
-  SizeTable sizes;
-  bool skipped = false; // something in it is not supported
-};
-
-class ModelImport {
-public:
-  ModelImport(ImportState &state, const ModelProto &model, const ImportOptions &options, const std::string &label)
-      : state(state), model(model), options(options), unsupported(label) {}
-
-  Status run();
-
-private:
-  // names
-  std::string labelOf(const NodeProto &node, const std::string &prefix) const;
-  std::string contextOf(const NodeProto &node, const Scope &scope) const;
-  int64_t opsetOf(std::string_view domain, const std::vector<OpsetImport> &opsets) const;
-  const FunctionProto *functionOf(const NodeProto &node) const;
-  bool isControlFlow(const NodeProto &node) const {
-    return node.domain.empty() && (node.opType == "If" || node.opType == "Loop") && !functionOf(node);
-  }
-  bool isConstant(const NodeProto &node) const {
-    return node.opType == "Constant" && node.domain.empty() && !functionOf(node);
-  }
-
-  // what is not supported
-  Result<size_t> scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets,
-                      const std::string &prefix, unsigned depth);
-  Result<size_t> scanFunction(const FunctionProto &function, const std::string &prefix, unsigned depth);
-
-  // order
-  Result<std::vector<size_t>> order(const std::vector<NodeProto> &nodes, const Scope &scope) const;
-  Result<std::vector<size_t>> sortByUse(const std::vector<NodeProto> &nodes, const Scope &scope,
-                                        const std::unordered_map<std::string_view, size_t> &producers) const;
-
-  // import
-  Status importNodes(const std::vector<NodeProto> &nodes, Scope &scope);
-  Status importNode(const NodeProto &node, Scope &scope);
-  Status convert(Converter converter, const NodeProto &node, Scope &scope, std::vector<Value> operands);
-  Status inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope,
-                    const std::vector<Value> &operands);
-  Result<Value> lookup(std::string_view name, Scope &scope);
-  Result<Value> capture(std::string_view name, Scope &scope);
-  Result<Value> bringIn(Value outside, Frame &frame, unsigned depth);
-  Status define(std::string_view name, Value value, Scope &scope);
-  Status repeatInitializer(const TensorProto &tensor, Scope &scope);
-  Result<std::vector<std::pair<std::string_view, Value>>> extraOutputs(Scope &scope);
-  Status importOutputs(mlir::func::FuncOp function, Scope &scope);
-
-  // control flow
-  Status importIf(const NodeProto &node, Scope &scope);
-  Status importLoop(const NodeProto &node, Scope &scope);
-  Result<GraphProto> graphOf(const NodeProto &node, std::string_view attribute, const Scope &scope) const;
-  Result<Subgraph> importSubgraph(const NodeProto &node, const GraphProto &graph, std::string_view role, Scope &scope,
-                                  llvm::ArrayRef<mlir::RankedTensorType> inputs,
-                                  llvm::function_ref<bool(unsigned argument, unsigned dim)> varies);
-  Result<Value> operandOf(const NodeProto &node, size_t index, Scope &scope);
-  Result<Value> scalarOf(Value value, unsigned bits, std::string_view what);
-  Status finishControlFlow(const NodeProto &node, Scope &scope, mlir::Operation *op,
-                           llvm::ArrayRef<Subgraph *> callees);
-  Status importGraph(const GraphProto &graph);
-
-  ImportState &state;
-  const ModelProto &model;
-  const ImportOptions &options;
-  Unsupported unsupported;
-  size_t imported = 0; // nodes, those of graphs that were imported again among them
-  unsigned subgraphs = 0;
-  std::map<const FunctionProto *, std::optional<size_t>> scanned; // how many nodes; nothing: under way
-  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, const FunctionProto *> functions;
-};
 
 // --- names
 
@@ -293,47 +176,6 @@ ModelImport::sortByUse(const std::vector<NodeProto> &nodes, const Scope &scope,
 
 // --- import
 
-/// A value from outside of a graph that is a function of its own.
-Result<Value> ModelImport::capture(std::string_view name, Scope &scope) {
-  std::swap(state.sizes, *scope.frame->outerSizes); // where the other function's sizes are meant
-  Result<Value> outside = [&] {
-    mlir::OpBuilder::InsertionGuard guard(state.builder);
-    state.builder.setInsertionPointToEnd(&scope.outer->frame->function.getBody().front());
-    return lookup(name, *scope.outer);
-  }();
-  std::swap(state.sizes, *scope.frame->outerSizes);
-  KILN_TRY(outside.status());
-  return bringIn(*outside, *scope.frame, 0);
-}
-
-/// Constants are made again in the function, and so is arithmetic on sizes, which stays known there; anything else is
-/// handed over.
-Result<Value> ModelImport::bringIn(Value outside, Frame &frame, unsigned depth) {
-  if (auto found = frame.known.find(outside); found != frame.known.end())
-    return found->second;
-  mlir::Operation *definition = outside.getDefiningOp();
-  if (auto constant = outside.getDefiningOp<kiln::ConstantOp>())
-    return frame.known[outside] = state.builder.clone(*constant)->getResult(0);
-  constexpr unsigned deepest = 64; // shape arithmetic is shallow
-  std::swap(state.sizes, *frame.outerSizes);
-  bool isSizes = definition && definition->getNumResults() == 1 && depth < deepest &&
-                 llvm::cast<mlir::RankedTensorType>(outside.getType()).hasStaticShape() && state.shapes.values(outside);
-  std::swap(state.sizes, *frame.outerSizes);
-  if (isSizes) {
-    std::vector<Value> operands;
-    for (Value operand : definition->getOperands()) {
-      KILN_ASSIGN(Value inside, bringIn(operand, frame, depth + 1));
-      operands.push_back(inside);
-    }
-    KILN_ASSIGN(mlir::Operation * again, makeOp(state.builder, outside.getType(), definition->getLoc(),
-                                                mnemonicOf(definition), operands, toAttributes(definition)));
-    return frame.known[outside] = again->getResult(0);
-  }
-  frame.captured.push_back(outside);
-  mlir::Type type = frame.bridge->addArgument(llvm::cast<mlir::RankedTensorType>(outside.getType()), {});
-  return frame.known[outside] = frame.function.getBody().front().addArgument(type, outside.getLoc());
-}
-
 Result<Value> ModelImport::lookup(std::string_view name, Scope &scope) {
   if (auto found = scope.values.find(name); found != scope.values.end())
     return found->second;
@@ -404,8 +246,7 @@ Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
     skip |= scope.skips(input);
   Status status;
   if (!skip && control) {
-    status =
-        (node.opType == "If" ? importIf(node, scope) : importLoop(node, scope)).withContext(contextOf(node, scope));
+    status = importControlFlow(node, scope).withContext(contextOf(node, scope));
   } else if (!skip) {
     std::vector<Value> operands;
     for (std::string_view input : node.inputs) {
@@ -515,229 +356,6 @@ Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &funct
   return Status();
 }
 
-// --- control flow
-
-Result<GraphProto> ModelImport::graphOf(const NodeProto &node, std::string_view attribute, const Scope &scope) const {
-  for (const AttributeProto &given : node.attributes)
-    if (given.name == attribute && given.type == AttributeProto::Graph)
-      return parseSubgraph(given, scope.depth + 1);
-  return makeError(ErrorCode::E0401, "has no graph '", attribute, "'");
-}
-
-/// An input that must be there.
-Result<Value> ModelImport::operandOf(const NodeProto &node, size_t index, Scope &scope) {
-  if (index >= node.inputs.size() || node.inputs[index].empty())
-    return makeError(ErrorCode::E0306, "input ", index, " is missing");
-  return lookup(node.inputs[index], scope);
-}
-
-/// `inputs` are the types that the graph's own inputs have outside.
-Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphProto &graph, std::string_view role,
-                                             Scope &scope, llvm::ArrayRef<mlir::RankedTensorType> inputs,
-                                             llvm::function_ref<bool(unsigned, unsigned)> varies) {
-  if (scope.depth >= kMaxNesting)
-    return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting, " levels");
-  if (graph.inputs.size() != inputs.size())
-    return makeError(ErrorCode::E0306, "graph '", role, "' has ", graph.inputs.size(), " inputs, ", inputs.size(),
-                     " are handed over");
-  Subgraph result;
-  // The function has sizes of its own: the table of the one around it waits.
-  SizeTable outer = std::move(state.sizes);
-  state.sizes = SizeTable();
-  SizeBridge bridge(outer, state.sizes);
-  mlir::OpBuilder::InsertionGuard guard(state.builder);
-  mlir::Location loc = mlir::NameLoc::get(state.builder.getStringAttr(labelOf(node, scope.prefix)));
-  state.builder.setInsertionPointToEnd(llvm::cast<mlir::ModuleOp>(scope.frame->function->getParentOp()).getBody());
-  std::string name = "f" + std::to_string(subgraphs++) + "_" + std::string(role);
-  result.function = state.builder.create<mlir::func::FuncOp>(loc, name, state.builder.getFunctionType({}, {}));
-  result.function.setPrivate();
-  mlir::Block *block = result.function.addEntryBlock();
-  state.builder.setInsertionPointToEnd(block);
-  Frame frame{result.function, scope.frame, &bridge, &outer, {}, {}};
-  Scope body;
-  body.opsets = scope.opsets;
-  body.prefix = labelOf(node, scope.prefix) + "/";
-  body.depth = scope.depth + 1;
-  body.frame = &frame;
-  body.outer = &scope;
-  auto run = [&]() -> Status {
-    for (auto [i, type] : llvm::enumerate(inputs)) {
-      mlir::Type own = bridge.addArgument(type, {}, [&](unsigned dim) { return varies(unsigned(i), dim); });
-      if (!body.values.emplace(graph.inputs[i].name, block->addArgument(own, loc)).second)
-        return makeError(ErrorCode::E0303, "input \"", graph.inputs[i].name, "\" of graph '", role,
-                         "' is defined twice");
-    }
-    for (const TensorProto &tensor : graph.initializers)
-      if (!body.initializers.emplace(tensor.name, &tensor).second)
-        KILN_TRY(repeatInitializer(tensor, body));
-    KILN_TRY(importNodes(graph.nodes, body));
-    std::vector<Value> results;
-    for (const ValueInfoProto &output : graph.outputs) {
-      if (body.skips(output.name)) {
-        result.skipped = true;
-        continue;
-      }
-      auto value = lookup(output.name, body);
-      if (!value.ok())
-        return makeError(ErrorCode::E0302, "output \"", output.name, "\" of graph '", role, "' is not defined");
-      results.push_back(*value);
-    }
-    state.builder.create<mlir::func::ReturnOp>(loc, results);
-    result.function.setType(
-        state.builder.getFunctionType(block->getArgumentTypes(), mlir::ValueRange(results).getTypes()));
-    state.sizes.write(result.function);
-    return Status();
-  };
-  Status status = run();
-  result.sizes = std::exchange(state.sizes, std::move(outer));
-  result.captured = std::move(frame.captured);
-  KILN_TRY(status);
-  return std::move(result);
-}
-
-/// Gives the op its result types, and its results their names.
-Status ModelImport::finishControlFlow(const NodeProto &node, Scope &scope, mlir::Operation *op,
-                                      llvm::ArrayRef<Subgraph *> callees) {
-  std::vector<SizeBridge> bridges;
-  std::vector<CalleeSizes> sizes;
-  bridges.reserve(callees.size());
-  for (auto [callee, subgraph] : llvm::zip(calleesOf(op), callees)) {
-    SizeBridge &bridge = bridges.emplace_back(state.sizes, subgraph->sizes);
-    bridgeArguments(op, callee, subgraph->function.getArgumentTypes(), bridge);
-    sizes.push_back({&bridge, subgraph->function.getArgumentTypes(), subgraph->function.getResultTypes()});
-  }
-  KILN_ASSIGN(ResultShapes shapes, inferControlFlow(op, state.shapes, sizes));
-  for (auto [result, shape] : llvm::zip(op->getResults(), shapes))
-    result.setType(state.sizes.tensorType(shape.dims, shape.elementType, shape.upperBounds));
-  for (auto [name, result] : llvm::zip(node.outputs, op->getResults()))
-    if (!name.empty())
-      KILN_TRY(define(name, result, scope));
-  return Status();
-}
-
-/// What the results of a function are in number and element type; dims follow.
-static std::vector<mlir::Type> unsizedResults(mlir::func::FuncOp function, size_t skipped, size_t carried) {
-  std::vector<mlir::Type> types;
-  for (auto [i, type] : llvm::enumerate(function.getResultTypes().drop_front(skipped))) {
-    auto tensor = llvm::cast<mlir::RankedTensorType>(type);
-    Dims dims(size_t(tensor.getRank()) + (i >= carried ? 1 : 0), SizeExpr::invalid());
-    types.push_back(makeTensorType(dims, tensor.getElementType()));
-  }
-  return types;
-}
-
-/// A function that nothing calls, and those that only it calls.
-static void eraseFunction(mlir::func::FuncOp function) {
-  auto module = llvm::cast<mlir::ModuleOp>(function->getParentOp());
-  std::vector<mlir::func::FuncOp> inner;
-  function.walk([&](mlir::Operation *op) {
-    for (const Callee &callee : calleesOf(op))
-      inner.push_back(module.lookupSymbol<mlir::func::FuncOp>(callee.symbol));
-  });
-  function.erase();
-  for (mlir::func::FuncOp called : inner)
-    eraseFunction(called);
-}
-
-static bool isScalar(Value value, unsigned bits) {
-  auto type = llvm::cast<mlir::RankedTensorType>(value.getType());
-  return type.getElementType().isInteger(bits) && type.hasStaticShape() && type.getNumElements() == 1;
-}
-
-/// A tensor of one element as a scalar, as ONNX takes counts and conditions.
-Result<Value> ModelImport::scalarOf(Value value, unsigned bits, std::string_view what) {
-  if (!isScalar(value, bits))
-    return makeError(ErrorCode::E0305, what, " is no single ", bits == 1 ? "bool" : "int64");
-  auto type = mlir::RankedTensorType::get({}, state.builder.getIntegerType(bits));
-  return buildReshape(state.builder, state.location, value, type);
-}
-
-Status ModelImport::importIf(const NodeProto &node, Scope &scope) {
-  state.location = mlir::NameLoc::get(state.builder.getStringAttr(labelOf(node, scope.prefix)));
-  mlir::Location loc = state.location;
-  KILN_ASSIGN(Value condition, operandOf(node, 0, scope));
-  KILN_ASSIGN(condition, scalarOf(condition, 1, "the condition"));
-  auto none = [](unsigned, unsigned) { return false; };
-  KILN_ASSIGN(GraphProto thenGraph, graphOf(node, "then_branch", scope));
-  KILN_ASSIGN(GraphProto elseGraph, graphOf(node, "else_branch", scope));
-  KILN_ASSIGN(Subgraph thenPart, importSubgraph(node, thenGraph, "then", scope, {}, none));
-  KILN_ASSIGN(Subgraph elsePart, importSubgraph(node, elseGraph, "else", scope, {}, none));
-  if (thenPart.skipped || elsePart.skipped) {
-    for (std::string_view output : node.outputs)
-      scope.skipped.insert(output);
-    return Status();
-  }
-  if (thenPart.function.getNumResults() < node.outputs.size())
-    return makeError(ErrorCode::E0306, "has ", node.outputs.size(), " outputs, its branches give ",
-                     thenPart.function.getNumResults());
-  auto op = state.builder.create<kiln::IfOp>(loc, unsizedResults(thenPart.function, 0, SIZE_MAX), condition,
-                                             thenPart.captured, elsePart.captured,
-                                             mlir::FlatSymbolRefAttr::get(thenPart.function.getSymNameAttr()),
-                                             mlir::FlatSymbolRefAttr::get(elsePart.function.getSymNameAttr()));
-  return finishControlFlow(node, scope, op, {&thenPart, &elsePart});
-}
-
-Status ModelImport::importLoop(const NodeProto &node, Scope &scope) {
-  state.location = mlir::NameLoc::get(state.builder.getStringAttr(labelOf(node, scope.prefix)));
-  mlir::Location loc = state.location;
-  Value count, condition;
-  if (!node.inputs.empty() && !node.inputs[0].empty()) {
-    KILN_ASSIGN(count, lookup(node.inputs[0], scope));
-    KILN_ASSIGN(count, scalarOf(count, 64, "the trip count"));
-  }
-  if (node.inputs.size() > 1 && !node.inputs[1].empty()) {
-    KILN_ASSIGN(condition, lookup(node.inputs[1], scope));
-    KILN_ASSIGN(condition, scalarOf(condition, 1, "the condition"));
-  }
-  std::vector<Value> initial;
-  std::vector<mlir::RankedTensorType> types{mlir::RankedTensorType::get({}, state.builder.getI64Type()),
-                                            mlir::RankedTensorType::get({}, state.builder.getI1Type())};
-  for (size_t i = 2; i < node.inputs.size(); ++i) {
-    KILN_ASSIGN(Value value, operandOf(node, i, scope));
-    initial.push_back(value);
-    types.push_back(llvm::cast<mlir::RankedTensorType>(value.getType()));
-  }
-  KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
-  if (graph.outputs.size() < 1 + initial.size())
-    return makeError(ErrorCode::E0306, "its body gives ", graph.outputs.size(), " values, not the condition and ",
-                     initial.size(), " carried ones");
-  // The body is imported for sizes that stay the same, and again where they do not.
-  std::vector<int64_t> varying;
-  Subgraph body;
-  while (true) {
-    auto varies = [&](unsigned argument, unsigned dim) {
-      return argument >= 2 && llvm::is_contained(varying, int64_t(argument - 2) * 64 + dim);
-    };
-    KILN_ASSIGN(body, importSubgraph(node, graph, "body", scope, types, varies));
-    if (body.skipped) {
-      for (std::string_view output : node.outputs)
-        scope.skipped.insert(output);
-      return Status();
-    }
-    auto more = varyingDims(body.function.getArgumentTypes(), body.function.getResultTypes(), initial.size(), varying,
-                            body.sizes);
-    if (more.empty())
-      break;
-    varying.insert(varying.end(), more.begin(), more.end());
-    eraseFunction(body.function);
-  }
-  if (body.function.getNumResults() - 1 < node.outputs.size())
-    return makeError(ErrorCode::E0306, "has ", node.outputs.size(), " outputs, its body gives ",
-                     body.function.getNumResults() - 1);
-  // Nothing but the count ends a loop whose condition is true and handed on as it is.
-  Value next = body.function.getBody().front().getTerminator()->getOperand(0);
-  auto isTrue = [](Value value) {
-    Result<Tensor> constant = kiln::isConstant(value) ? readConstant(value) : Result<Tensor>(Tensor());
-    return constant.ok() && constant->valid() && *constant->as<uint8_t>() != 0;
-  };
-  bool counted = (!condition || isTrue(condition)) && (next == body.function.getArgument(1) || isTrue(next));
-  auto op = state.builder.create<kiln::LoopOp>(
-      loc, unsizedResults(body.function, 1, initial.size()), count, condition, initial, body.captured,
-      mlir::FlatSymbolRefAttr::get(body.function.getSymNameAttr()), state.builder.getDenseI64ArrayAttr(varying),
-      counted ? state.builder.getUnitAttr() : mlir::UnitAttr());
-  return finishControlFlow(node, scope, op, {&body});
-}
-
 /// The caller's extra outputs: the name of each and its value.
 Result<std::vector<std::pair<std::string_view, Value>>> ModelImport::extraOutputs(Scope &scope) {
   std::vector<std::pair<std::string_view, Value>> extra;
@@ -841,7 +459,7 @@ Status ModelImport::importGraph(const GraphProto &graph) {
   auto function = state.builder.create<mlir::func::FuncOp>(state.builder.getUnknownLoc(), "main",
                                                            state.builder.getFunctionType(types, {}));
   mlir::Block *body = function.addEntryBlock();
-  Frame frame{function, nullptr, nullptr, nullptr, {}, {}};
+  Frame frame{function};
   scope.frame = &frame;
   state.builder.setInsertionPointToEnd(body);
   std::vector<std::string_view> names;
@@ -866,7 +484,6 @@ Status ModelImport::importGraph(const GraphProto &graph) {
   return Status();
 }
 
-} // namespace
 
 /// Tells what was taken although it is wrong.
 static void warn(const ImportState &state, const ImportOptions &options, const std::string &label) {

@@ -46,9 +46,9 @@ class ControlFlow:
         self.added.append(oh.make_node(op, inputs, [result], **attributes))
         return result
 
-    def body(self, nodes, results, name, before=(), outputs=(), inputs=()):
-        """The nodes as a graph of their own, whose values have other names."""
-        renamed = {o: self.name() for n in nodes for o in n.output if o}
+    def body(self, nodes, results, name, before=(), outputs=(), inputs=(), replaced=None):
+        """The nodes as a graph of their own, whose values have other names, and so have those that are `replaced`."""
+        renamed = {o: self.name() for n in nodes for o in n.output if o} | (replaced or {})
         inner = list(before)
         for original in nodes:
             node = copy.deepcopy(original)
@@ -99,6 +99,31 @@ class ControlFlow:
         for name, result in zip(stacked, results):
             self.added.append(oh.make_node("Gather", [name, last], [result], axis=0))
 
+    def scan(self, nodes, results):
+        """Goes through equal copies of something that the nodes read, and takes one of the results."""
+        fits = [n for n in sorted(reads(nodes) - {o for n in nodes for o in n.output}) if (k := self.case.values.get(n)) and not k.steers and k.dtype != "bf16"]
+        if not fits:
+            return False
+        x, times = self.random.choice(fits), self.random.randint(1, 3)
+        def place(name):
+            rank = len(self.case.values[name].dims)
+            return self.random.randint(-rank - 1, rank), self.random.randint(0, 1)
+        axis, backwards = place(x)
+        wide = self.node("Unsqueeze", [x, self.constant(np.array([axis], np.int64))])
+        whole = self.node("Concat", [wide] * times, axis=axis)
+        count, more, piece = self.name(), self.name(), self.name()
+        tensor = lambda name, dtype, dims: oh.make_tensor_value_info(name, dtypes.ONNX[dtype], dims)
+        graph = self.body(nodes, results, "body", [oh.make_node("Add", [count, self.constant(np.int64(1))], [more])], [tensor(more, "i64", [])],
+                          [tensor(count, "i64", []), tensor(piece, self.case.values[x].dtype, None)], {x: piece})
+        stacked, places = [self.name() for _ in results], [place(r) for r in results]
+        self.added.append(oh.make_node("Scan", [self.constant(np.int64(0)), whole], [self.name(), *stacked], name=self.name(), body=graph, num_scan_inputs=1,
+                                       scan_input_axes=[axis], scan_input_directions=[backwards], scan_output_axes=[p[0] for p in places],
+                                       scan_output_directions=[p[1] for p in places]))
+        at = self.constant(np.int64(self.random.randrange(times)))
+        for name, result, (axis, _) in zip(stacked, results, places):
+            self.added.append(oh.make_node("Gather", [name, at], [result], axis=axis))
+        return True
+
     def move(self):
         """Some neighbouring nodes into a branch or a loop; False where they do not lend themselves to it."""
         nodes = list(self.graph.node)
@@ -113,8 +138,9 @@ class ControlFlow:
         if not results or any(k is None or k.steers or k.dtype == "bf16" for k in known):
             return False
         self.added = []
-        condition = self.condition(first)
-        if self.random.random() < 0.5 and condition:
+        if self.random.random() < 0.25 and self.scan(part, results):
+            pass
+        elif (condition := self.condition(first)) and self.random.random() < 0.5:
             self.branch(part, results, condition)
         else:
             self.loop(part, results, condition if self.random.random() < 0.6 else None)

@@ -92,7 +92,7 @@ def finish(graph, seed):
         if not outputs:
             add_nodes(graph, len(graph.nodes) + 2)
     prune(graph, outputs)
-    values = {v.name: Known(v.dtype, v.dims, v.known is not None) for v in graph.values}
+    values = {v.name: Known(v.dtype, v.dims, v.known is not None or v.told) for v in [*graph.values, *(i.value for i in graph.inputs)]}
     return Case(seed, model_of(graph, outputs), feeds_of(graph, seed), frozenset(graph.tags), values)
 
 

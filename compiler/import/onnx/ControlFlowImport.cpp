@@ -1,0 +1,388 @@
+// Graphs inside nodes: each becomes a function of its own (docs/sizes.md), which is handed what it uses from outside.
+#include "compiler/import/onnx/ModelImport.h"
+
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/Ops.h"
+
+namespace kiln::onnx {
+
+// --- values from outside
+
+/// A value from outside of a graph that is a function of its own.
+Result<Value> ModelImport::capture(std::string_view name, Scope &scope) {
+  std::swap(state.sizes, *scope.frame->outerSizes); // where the other function's sizes are meant
+  Result<Value> outside = [&] {
+    mlir::OpBuilder::InsertionGuard guard(state.builder);
+    state.builder.setInsertionPointToEnd(&scope.outer->frame->function.getBody().front());
+    return lookup(name, *scope.outer);
+  }();
+  std::swap(state.sizes, *scope.frame->outerSizes);
+  KILN_TRY(outside.status());
+  return bringIn(*outside, *scope.frame, 0);
+}
+
+/// Constants are made again in the function, and so is arithmetic on sizes, which stays known there; anything else is
+/// handed over.
+Result<Value> ModelImport::bringIn(Value outside, Frame &frame, unsigned depth) {
+  if (auto found = frame.known.find(outside); found != frame.known.end())
+    return found->second;
+  mlir::Operation *definition = outside.getDefiningOp();
+  if (auto constant = outside.getDefiningOp<kiln::ConstantOp>())
+    return frame.known[outside] = state.builder.clone(*constant)->getResult(0);
+  constexpr unsigned deepest = 64; // shape arithmetic is shallow
+  std::swap(state.sizes, *frame.outerSizes);
+  bool isSizes = definition && definition->getNumResults() == 1 && depth < deepest &&
+                 llvm::cast<mlir::RankedTensorType>(outside.getType()).hasStaticShape() && state.shapes.values(outside);
+  std::swap(state.sizes, *frame.outerSizes);
+  if (isSizes) {
+    std::vector<Value> operands;
+    for (Value operand : definition->getOperands()) {
+      KILN_ASSIGN(Value inside, bringIn(operand, frame, depth + 1));
+      operands.push_back(inside);
+    }
+    KILN_ASSIGN(mlir::Operation * again, makeOp(state.builder, outside.getType(), definition->getLoc(),
+                                                mnemonicOf(definition), operands, toAttributes(definition)));
+    return frame.known[outside] = again->getResult(0);
+  }
+  frame.captured.push_back(outside);
+  mlir::Type type = frame.bridge->addArgument(llvm::cast<mlir::RankedTensorType>(outside.getType()), {});
+  return frame.known[outside] = frame.function.getBody().front().addArgument(type, outside.getLoc());
+}
+
+// --- functions
+
+Result<GraphProto> ModelImport::graphOf(const NodeProto &node, std::string_view attribute, const Scope &scope) const {
+  for (const AttributeProto &given : node.attributes)
+    if (given.name == attribute && given.type == AttributeProto::Graph)
+      return parseSubgraph(given, scope.depth + 1);
+  return makeError(ErrorCode::E0401, "has no graph '", attribute, "'");
+}
+
+/// An input that must be there.
+Result<Value> ModelImport::operandOf(const NodeProto &node, size_t index, Scope &scope) {
+  if (index >= node.inputs.size() || node.inputs[index].empty())
+    return makeError(ErrorCode::E0306, "input ", index, " is missing");
+  return lookup(node.inputs[index], scope);
+}
+
+/// A loop's body hands the condition on and slices what it goes through, where it is that of a Scan.
+Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphProto &graph, std::string_view role,
+                                             Scope &scope, const GraphArguments &arguments, const LoopParts *loop) {
+  if (scope.depth >= kMaxNesting)
+    return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting, " levels");
+  bool isScan = loop && loop->isScan;
+  size_t handed = arguments.types.size() - arguments.unnamed + (isScan ? loop->scanned.size() : 0);
+  if (graph.inputs.size() != handed)
+    return makeError(ErrorCode::E0306, "graph '", role, "' has ", graph.inputs.size(), " inputs, ", handed,
+                     " are handed over");
+  Subgraph result;
+  // The function has sizes of its own: the table of the one around it waits.
+  SizeTable outer = std::move(state.sizes);
+  state.sizes = SizeTable();
+  SizeBridge bridge(outer, state.sizes);
+  mlir::OpBuilder::InsertionGuard guard(state.builder);
+  mlir::Location loc = mlir::NameLoc::get(state.builder.getStringAttr(labelOf(node, scope.prefix)));
+  state.builder.setInsertionPointToEnd(llvm::cast<mlir::ModuleOp>(scope.frame->function->getParentOp()).getBody());
+  std::string name = "f" + std::to_string(subgraphs++) + "_" + std::string(role);
+  result.function = state.builder.create<mlir::func::FuncOp>(loc, name, state.builder.getFunctionType({}, {}));
+  result.function.setPrivate();
+  mlir::Block *block = result.function.addEntryBlock();
+  state.builder.setInsertionPointToEnd(block);
+  Frame frame{result.function, scope.frame, &bridge, &outer};
+  Scope body;
+  body.opsets = scope.opsets;
+  body.prefix = labelOf(node, scope.prefix) + "/";
+  body.depth = scope.depth + 1;
+  body.frame = &frame;
+  body.outer = &scope;
+  auto run = [&]() -> Status {
+    for (auto [i, type] : llvm::enumerate(arguments.types)) {
+      mlir::Type own = bridge.addArgument(type, {}, [&](unsigned dim) { return arguments.varies(unsigned(i), dim); });
+      Value argument = block->addArgument(own, loc);
+      if (i < arguments.unnamed)
+        continue;
+      const ValueInfoProto &input = graph.inputs[i - arguments.unnamed];
+      if (!body.values.emplace(input.name, argument).second)
+        return makeError(ErrorCode::E0303, "input \"", input.name, "\" of graph '", role, "' is defined twice");
+    }
+    if (isScan)
+      KILN_TRY(bindSlices(node, graph, *loop, body));
+    for (const TensorProto &tensor : graph.initializers)
+      if (!body.initializers.emplace(tensor.name, &tensor).second)
+        KILN_TRY(repeatInitializer(tensor, body));
+    KILN_TRY(importNodes(graph.nodes, body));
+    std::vector<Value> results;
+    if (isScan)
+      results.push_back(block->getArgument(1));
+    for (const ValueInfoProto &output : graph.outputs) {
+      if (body.skips(output.name)) {
+        result.skipped = true;
+        continue;
+      }
+      auto value = lookup(output.name, body);
+      if (!value.ok())
+        return makeError(ErrorCode::E0302, "output \"", output.name, "\" of graph '", role, "' is not defined");
+      results.push_back(*value);
+    }
+    state.builder.create<mlir::func::ReturnOp>(loc, results);
+    result.function.setType(
+        state.builder.getFunctionType(block->getArgumentTypes(), mlir::ValueRange(results).getTypes()));
+    state.sizes.write(result.function);
+    return Status();
+  };
+  Status status = run();
+  result.sizes = std::exchange(state.sizes, std::move(outer));
+  result.captured = std::move(frame.captured);
+  KILN_TRY(status);
+  return result;
+}
+
+Status ModelImport::setResultTypes(mlir::Operation *op, llvm::ArrayRef<Subgraph *> callees) {
+  std::vector<SizeBridge> bridges;
+  std::vector<CalleeSizes> sizes;
+  bridges.reserve(callees.size());
+  for (auto [callee, subgraph] : llvm::zip(calleesOf(op), callees)) {
+    SizeBridge &bridge = bridges.emplace_back(state.sizes, subgraph->sizes);
+    bridgeArguments(op, callee, subgraph->function.getArgumentTypes(), bridge);
+    sizes.push_back({&bridge, subgraph->function.getArgumentTypes(), subgraph->function.getResultTypes()});
+  }
+  KILN_ASSIGN(ResultShapes shapes, inferControlFlow(op, state.shapes, sizes));
+  for (auto [result, shape] : llvm::zip(op->getResults(), shapes))
+    result.setType(state.sizes.tensorType(shape.dims, shape.elementType, shape.upperBounds));
+  return Status();
+}
+
+Status ModelImport::defineResults(const NodeProto &node, Scope &scope, mlir::ValueRange results) {
+  for (auto [name, result] : llvm::zip(node.outputs, results))
+    if (!name.empty())
+      KILN_TRY(define(name, result, scope));
+  return Status();
+}
+
+/// What the results of a function are in number and element type; dims follow.
+static std::vector<mlir::Type> unsizedResults(mlir::func::FuncOp function, size_t skipped, size_t carried) {
+  std::vector<mlir::Type> types;
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes().drop_front(skipped))) {
+    auto tensor = llvm::cast<mlir::RankedTensorType>(type);
+    Dims dims(size_t(tensor.getRank()) + (i >= carried ? 1 : 0), SizeExpr::invalid());
+    types.push_back(makeTensorType(dims, tensor.getElementType()));
+  }
+  return types;
+}
+
+/// A function that nothing calls, and those that only it calls.
+static void eraseFunction(mlir::func::FuncOp function) {
+  auto module = llvm::cast<mlir::ModuleOp>(function->getParentOp());
+  std::vector<mlir::func::FuncOp> inner;
+  function.walk([&](mlir::Operation *op) {
+    for (const Callee &callee : calleesOf(op))
+      inner.push_back(module.lookupSymbol<mlir::func::FuncOp>(callee.symbol));
+  });
+  function.erase();
+  for (mlir::func::FuncOp called : inner)
+    eraseFunction(called);
+}
+
+static bool isScalar(Value value, unsigned bits) {
+  auto type = llvm::cast<mlir::RankedTensorType>(value.getType());
+  return type.getElementType().isInteger(bits) && type.hasStaticShape() && type.getNumElements() == 1;
+}
+
+/// A tensor of one element as a scalar, as ONNX takes counts and conditions.
+Result<Value> ModelImport::scalarOf(Value value, unsigned bits, std::string_view what) {
+  if (!isScalar(value, bits))
+    return makeError(ErrorCode::E0305, what, " is no single ", bits == 1 ? "bool" : "int64");
+  auto type = mlir::RankedTensorType::get({}, state.builder.getIntegerType(bits));
+  return buildReshape(state.builder, state.location, value, type);
+}
+
+Status ModelImport::importControlFlow(const NodeProto &node, Scope &scope) {
+  state.location = mlir::NameLoc::get(state.builder.getStringAttr(labelOf(node, scope.prefix)));
+  if (node.opType == "If")
+    return importIf(node, scope);
+  return node.opType == "Loop" ? importLoop(node, scope) : importScan(node, scope);
+}
+
+Status ModelImport::importIf(const NodeProto &node, Scope &scope) {
+  mlir::Location loc = state.location;
+  KILN_ASSIGN(Value condition, operandOf(node, 0, scope));
+  KILN_ASSIGN(condition, scalarOf(condition, 1, "the condition"));
+  KILN_ASSIGN(GraphProto thenGraph, graphOf(node, "then_branch", scope));
+  KILN_ASSIGN(GraphProto elseGraph, graphOf(node, "else_branch", scope));
+  KILN_ASSIGN(Subgraph thenPart, importSubgraph(node, thenGraph, "then", scope, {}));
+  KILN_ASSIGN(Subgraph elsePart, importSubgraph(node, elseGraph, "else", scope, {}));
+  if (thenPart.skipped || elsePart.skipped) {
+    for (std::string_view output : node.outputs)
+      scope.skipped.insert(output);
+    return Status();
+  }
+  if (thenPart.function.getNumResults() < node.outputs.size())
+    return makeError(ErrorCode::E0306, "has ", node.outputs.size(), " outputs, its branches give ",
+                     thenPart.function.getNumResults());
+  auto op = state.builder.create<kiln::IfOp>(loc, unsizedResults(thenPart.function, 0, SIZE_MAX), condition,
+                                             thenPart.captured, elsePart.captured,
+                                             mlir::FlatSymbolRefAttr::get(thenPart.function.getSymNameAttr()),
+                                             mlir::FlatSymbolRefAttr::get(elsePart.function.getSymNameAttr()));
+  KILN_TRY(setResultTypes(op, {&thenPart, &elsePart}));
+  return defineResults(node, scope, op->getResults());
+}
+
+Status ModelImport::importLoop(const NodeProto &node, Scope &scope) {
+  LoopParts parts;
+  if (!node.inputs.empty() && !node.inputs[0].empty()) {
+    KILN_ASSIGN(parts.count, lookup(node.inputs[0], scope));
+    KILN_ASSIGN(parts.count, scalarOf(parts.count, 64, "the trip count"));
+  }
+  if (node.inputs.size() > 1 && !node.inputs[1].empty()) {
+    KILN_ASSIGN(parts.condition, lookup(node.inputs[1], scope));
+    KILN_ASSIGN(parts.condition, scalarOf(parts.condition, 1, "the condition"));
+  }
+  for (size_t i = 2; i < node.inputs.size(); ++i) {
+    KILN_ASSIGN(parts.initial.emplace_back(), operandOf(node, i, scope));
+  }
+  return emitLoop(node, scope, parts);
+}
+
+/// Attribute `name` of a Scan: one of `count` numbers, all 0 where it is absent.
+static Result<Ints> oneOfEach(const NodeImport &view, std::string_view name, size_t count) {
+  KILN_ASSIGN(Ints values, view.intsAttribute(name, Ints(count, 0)));
+  if (values.size() != count)
+    return makeError(ErrorCode::E0404, name, " has ", values.size(), " entries; expected ", count);
+  return values;
+}
+
+/// A loop that slices its last operands, and lays out what it stacks.
+Status ModelImport::importScan(const NodeProto &node, Scope &scope) {
+  NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), {});
+  if (view.opset() < 9)
+    return makeError(ErrorCode::E0205, "batches of sequences (before opset 9) are not supported");
+  KILN_TRY(view.requireAttribute("num_scan_inputs"));
+  KILN_ASSIGN(int64_t slices, view.intAttribute("num_scan_inputs", 0));
+  if (slices < 1 || size_t(slices) > node.inputs.size())
+    return makeError(ErrorCode::E0411, "num_scan_inputs is ", slices, "; there are ", node.inputs.size(), " inputs");
+  KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
+  LoopParts parts;
+  parts.isScan = true;
+  size_t carried = node.inputs.size() - size_t(slices);
+  if (graph.outputs.size() < carried)
+    return makeError(ErrorCode::E0306, "its body gives ", graph.outputs.size(), " values, not the ", carried,
+                     " carried ones");
+  for (size_t i = 0; i < carried; ++i) {
+    KILN_ASSIGN(parts.initial.emplace_back(), operandOf(node, i, scope));
+  }
+  KILN_ASSIGN(Ints axes, oneOfEach(view, "scan_input_axes", size_t(slices)));
+  KILN_ASSIGN(Ints directions, oneOfEach(view, "scan_input_directions", size_t(slices)));
+  SizeExpr length = SizeExpr::invalid();
+  for (size_t i = 0; i < size_t(slices); ++i) {
+    KILN_ASSIGN(Value value, operandOf(node, carried + i, scope));
+    KILN_ASSIGN(int64_t axis, view.normalizeAxis(axes[i], view.rank(value)));
+    SizeExpr size = view.dims(value)[size_t(axis)];
+    if (i > 0)
+      KILN_TRY(view.requireEqual(length, size));
+    length = i > 0 ? length : size;
+    parts.scanned.push_back({value, axis, directions[i] != 0});
+  }
+  size_t stacked = graph.outputs.size() - carried;
+  KILN_ASSIGN(Ints resultAxes, oneOfEach(view, "scan_output_axes", stacked));
+  KILN_ASSIGN(Ints resultDirections, oneOfEach(view, "scan_output_directions", stacked));
+  for (size_t i = 0; i < stacked; ++i)
+    parts.results.push_back({{}, resultAxes[i], resultDirections[i] != 0});
+  KILN_ASSIGN(parts.count, view.sizeOf(parts.scanned[0].value, parts.scanned[0].axis));
+  return emitLoop(node, scope, parts);
+}
+
+/// The last inputs of a Scan's body: what it goes through, at the number of the iteration.
+Status ModelImport::bindSlices(const NodeProto &node, const GraphProto &graph, const LoopParts &loop, Scope &body) {
+  NodeImport view(state, node, opsetOf(node.domain, *body.opsets), {});
+  Value iteration = body.frame->function.getArgument(0);
+  for (auto [i, along] : llvm::enumerate(loop.scanned)) {
+    KILN_ASSIGN(Value whole, bringIn(along.value, *body.frame, 0));
+    Value at = iteration;
+    if (along.reversed) { // -1, -2, ...
+      KILN_ASSIGN(at, view.emit("sub", {view.scalar(-1, DType::I64), iteration}));
+    }
+    Attributes attributes;
+    attributes.set("axis", along.axis);
+    KILN_ASSIGN(Value slice, view.emit("gather", {whole, at}, attributes));
+    const ValueInfoProto &input = graph.inputs[loop.initial.size() + i];
+    if (!body.values.emplace(input.name, slice).second)
+      return makeError(ErrorCode::E0303, "input \"", input.name, "\" of graph 'body' is defined twice");
+  }
+  return Status();
+}
+
+/// What a Scan stacked, along its axis and from its end.
+static Result<Value> layOut(const NodeImport &view, Value stacked, const LoopParts::Along &along) {
+  int64_t rank = view.rank(stacked);
+  KILN_ASSIGN(int64_t axis, view.normalizeAxis(along.axis, rank));
+  if (along.reversed) {
+    Attributes backwards;
+    backwards.set("starts", Ints{-1});
+    backwards.set("ends", Ints{std::numeric_limits<int64_t>::min()});
+    backwards.set("axes", Ints{0});
+    backwards.set("steps", Ints{-1});
+    KILN_ASSIGN(stacked, view.emit("slice", {stacked}, backwards));
+  }
+  Ints perm;
+  for (int64_t i = 0; i < rank; ++i)
+    perm.push_back(i < axis ? i + 1 : i == axis ? 0 : i);
+  return view.transpose(stacked, perm);
+}
+
+Status ModelImport::emitLoop(const NodeProto &node, Scope &scope, const LoopParts &parts) {
+  mlir::Location loc = state.location;
+  std::vector<mlir::RankedTensorType> types{mlir::RankedTensorType::get({}, state.builder.getI64Type()),
+                                            mlir::RankedTensorType::get({}, state.builder.getI1Type())};
+  for (Value value : parts.initial)
+    types.push_back(llvm::cast<mlir::RankedTensorType>(value.getType()));
+  KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
+  size_t results = graph.outputs.size() + (parts.isScan ? 1 : 0); // the condition among them
+  if (results < 1 + parts.initial.size())
+    return makeError(ErrorCode::E0306, "its body gives ", graph.outputs.size(), " values, not the condition and ",
+                     parts.initial.size(), " carried ones");
+  if (results - 1 < node.outputs.size())
+    return makeError(ErrorCode::E0306, "has ", node.outputs.size(), " outputs, its body gives ", results - 1);
+  // The body is imported for sizes that stay the same, and again where they do not.
+  std::vector<int64_t> varying;
+  Subgraph body;
+  while (true) {
+    auto varies = [&](unsigned argument, unsigned dim) {
+      return argument >= 2 && llvm::is_contained(varying, int64_t(argument - 2) * 64 + dim);
+    };
+    KILN_ASSIGN(body, importSubgraph(node, graph, "body", scope, {types, parts.isScan ? 2u : 0u, varies}, &parts));
+    if (body.skipped) {
+      for (std::string_view output : node.outputs)
+        scope.skipped.insert(output);
+      return Status();
+    }
+    auto more = varyingDims(body.function.getArgumentTypes(), body.function.getResultTypes(), parts.initial.size(),
+                            varying, body.sizes);
+    if (more.empty())
+      break;
+    varying.insert(varying.end(), more.begin(), more.end());
+    eraseFunction(body.function);
+  }
+  // Nothing but the count ends a loop whose condition is true and handed on as it is.
+  Value next = body.function.getBody().front().getTerminator()->getOperand(0);
+  auto isTrue = [](Value value) {
+    Result<Tensor> constant = kiln::isConstant(value) ? readConstant(value) : Result<Tensor>(Tensor());
+    return constant.ok() && constant->valid() && *constant->as<uint8_t>() != 0;
+  };
+  bool counted =
+      (!parts.condition || isTrue(parts.condition)) && (next == body.function.getArgument(1) || isTrue(next));
+  auto op = state.builder.create<kiln::LoopOp>(
+      loc, unsizedResults(body.function, 1, parts.initial.size()), parts.count, parts.condition, parts.initial,
+      body.captured, mlir::FlatSymbolRefAttr::get(body.function.getSymNameAttr()),
+      state.builder.getDenseI64ArrayAttr(varying), counted ? state.builder.getUnitAttr() : mlir::UnitAttr());
+  KILN_TRY(setResultTypes(op, {&body}));
+  state.location = loc; // the body's nodes have theirs
+  NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), {});
+  llvm::SmallVector<Value> values(op->getResults());
+  for (auto [i, along] : llvm::enumerate(parts.results)) {
+    Value &stacked = values[parts.initial.size() + i];
+    KILN_ASSIGN(stacked, layOut(view, stacked, along));
+  }
+  return defineResults(node, scope, values);
+}
+
+} // namespace kiln::onnx

@@ -1,0 +1,148 @@
+// The import of one model, graph by graph: what its files share. GraphImport.cpp brings in nodes and names,
+// ControlFlowImport.cpp the graphs inside nodes, SequenceImport.cpp values that are no tensors.
+#pragma once
+
+#include "compiler/import/onnx/ImportState.h"
+#include "compiler/import/onnx/NodeImport.h"
+#include "compiler/import/onnx/Unsupported.h"
+#include "dialects/kiln/ControlFlow.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace kiln::onnx {
+
+using Names = std::unordered_set<std::string_view>;
+
+/// A function of the module under construction.
+struct Frame {
+  mlir::func::FuncOp function;
+  Frame *outer = nullptr;
+  SizeBridge *bridge = nullptr;
+  SizeTable *outerSizes = nullptr;    // of the function around it, while this one's is the import's
+  std::vector<Value> captured{};        // of the outer function, handed over after what the op itself hands over
+  llvm::DenseMap<Value, Value> known{}; // what outer values are here
+};
+
+/// The nodes of one graph or function body, with what their names mean.
+struct Scope {
+  std::unordered_map<std::string_view, Value> values;
+  std::unordered_map<std::string_view, const TensorProto *> initializers; // not used so far
+  Names skipped;                                                          // results of nodes that are not supported
+  const std::vector<OpsetImport> *opsets = nullptr;
+  std::string prefix; // of node names, in inlined functions
+  unsigned depth = 0;
+  Frame *frame = nullptr;
+  Scope *outer = nullptr; // of a graph inside a node: what its nodes may use besides
+
+  bool knows(std::string_view name) const {
+    return values.count(name) || initializers.count(name) || skipped.count(name) || (outer && outer->knows(name));
+  }
+  bool skips(std::string_view name) const {
+    return skipped.count(name) || (!values.count(name) && outer && outer->skips(name));
+  }
+};
+
+/// A graph inside a node as a function.
+struct Subgraph {
+  mlir::func::FuncOp function;
+  std::vector<Value> captured;
+  SizeTable sizes;
+  bool skipped = false; // something in it is not supported
+};
+
+/// What a graph inside a node is handed.
+struct GraphArguments {
+  llvm::ArrayRef<mlir::RankedTensorType> types = {}; ///< outside
+  unsigned unnamed = 0; ///< leading arguments that are no inputs of the graph
+  llvm::function_ref<bool(unsigned argument, unsigned dim)> varies = [](unsigned, unsigned) { return false; };
+};
+
+/// A loop in terms of its operator's operands.
+struct LoopParts {
+  Value count, condition; ///< null where there is none
+  std::vector<Value> initial;
+  /// Of a Scan: what is gone through, from which end and along which axis, and how its results are laid out.
+  struct Along {
+    Value value;
+    int64_t axis;
+    bool reversed;
+  };
+  bool isScan = false;
+  std::vector<Along> scanned, results;
+};
+
+class ModelImport {
+public:
+  ModelImport(ImportState &state, const ModelProto &model, const ImportOptions &options, const std::string &label)
+      : state(state), model(model), options(options), unsupported(label) {}
+
+  Status run();
+
+private:
+  // names
+  std::string labelOf(const NodeProto &node, const std::string &prefix) const;
+  std::string contextOf(const NodeProto &node, const Scope &scope) const;
+  int64_t opsetOf(std::string_view domain, const std::vector<OpsetImport> &opsets) const;
+  const FunctionProto *functionOf(const NodeProto &node) const;
+  bool isControlFlow(const NodeProto &node) const {
+    return node.domain.empty() && (node.opType == "If" || node.opType == "Loop" || node.opType == "Scan") &&
+           !functionOf(node);
+  }
+  bool isConstant(const NodeProto &node) const {
+    return node.opType == "Constant" && node.domain.empty() && !functionOf(node);
+  }
+
+  // what is not supported
+  Result<size_t> scan(const std::vector<NodeProto> &nodes, const std::vector<OpsetImport> &opsets,
+                      const std::string &prefix, unsigned depth);
+  Result<size_t> scanFunction(const FunctionProto &function, const std::string &prefix, unsigned depth);
+
+  // order
+  Result<std::vector<size_t>> order(const std::vector<NodeProto> &nodes, const Scope &scope) const;
+  Result<std::vector<size_t>> sortByUse(const std::vector<NodeProto> &nodes, const Scope &scope,
+                                        const std::unordered_map<std::string_view, size_t> &producers) const;
+
+  // import
+  Status importNodes(const std::vector<NodeProto> &nodes, Scope &scope);
+  Status importNode(const NodeProto &node, Scope &scope);
+  Status convert(Converter converter, const NodeProto &node, Scope &scope, std::vector<Value> operands);
+  Status inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope,
+                    const std::vector<Value> &operands);
+  Result<Value> lookup(std::string_view name, Scope &scope);
+  Result<Value> capture(std::string_view name, Scope &scope);
+  Result<Value> bringIn(Value outside, Frame &frame, unsigned depth);
+  Status define(std::string_view name, Value value, Scope &scope);
+  Status repeatInitializer(const TensorProto &tensor, Scope &scope);
+  Result<std::vector<std::pair<std::string_view, Value>>> extraOutputs(Scope &scope);
+  Status importOutputs(mlir::func::FuncOp function, Scope &scope);
+
+  // control flow
+  Status importControlFlow(const NodeProto &node, Scope &scope);
+  Status importIf(const NodeProto &node, Scope &scope);
+  Status importLoop(const NodeProto &node, Scope &scope);
+  Status importScan(const NodeProto &node, Scope &scope);
+  Status emitLoop(const NodeProto &node, Scope &scope, const LoopParts &parts);
+  Result<GraphProto> graphOf(const NodeProto &node, std::string_view attribute, const Scope &scope) const;
+  Result<Subgraph> importSubgraph(const NodeProto &node, const GraphProto &graph, std::string_view role, Scope &scope,
+                                  const GraphArguments &arguments, const LoopParts *loop = nullptr);
+  Status bindSlices(const NodeProto &node, const GraphProto &graph, const LoopParts &loop, Scope &body);
+  Result<Value> operandOf(const NodeProto &node, size_t index, Scope &scope);
+  Result<Value> scalarOf(Value value, unsigned bits, std::string_view what);
+  Status setResultTypes(mlir::Operation *op, llvm::ArrayRef<Subgraph *> callees);
+  Status defineResults(const NodeProto &node, Scope &scope, mlir::ValueRange results);
+  Status importGraph(const GraphProto &graph);
+
+  ImportState &state;
+  const ModelProto &model;
+  const ImportOptions &options;
+  Unsupported unsupported;
+  size_t imported = 0; // nodes, those of graphs that were imported again among them
+  unsigned subgraphs = 0;
+  std::map<const FunctionProto *, std::optional<size_t>> scanned; // how many nodes; nothing: under way
+  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, const FunctionProto *> functions;
+};
+
+} // namespace kiln::onnx
