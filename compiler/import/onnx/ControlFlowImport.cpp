@@ -119,10 +119,14 @@ Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphP
         result.skipped = true;
         continue;
       }
-      auto value = lookup(output.name, body);
+      auto value = lookupAny(output.name, body);
       if (!value.ok())
         return makeError(ErrorCode::E0302, "output \"", output.name, "\" of graph '", role, "' is not defined");
-      results.push_back(*value);
+      if (value->nonTensor)
+        results.insert(results.end(), value->nonTensor->items.begin(), value->nonTensor->items.end());
+      else
+        results.push_back(value->tensor);
+      result.outputs.push_back(std::move(value->nonTensor));
     }
     state.builder.create<mlir::func::ReturnOp>(loc, results);
     result.function.setType(
@@ -152,10 +156,19 @@ Status ModelImport::setResultTypes(mlir::Operation *op, llvm::ArrayRef<Subgraph 
   return Status();
 }
 
-Status ModelImport::defineResults(const NodeProto &node, Scope &scope, mlir::ValueRange results) {
-  for (auto [name, result] : llvm::zip(node.outputs, results))
-    if (!name.empty())
-      KILN_TRY(define(name, result, scope));
+/// `outputs` of the graphs, by which results belong together.
+Status ModelImport::defineResults(const NodeProto &node, Scope &scope, mlir::ValueRange results,
+                                  llvm::ArrayRef<std::optional<NonTensor>> outputs) {
+  for (auto [name, output] : llvm::zip(node.outputs, outputs)) {
+    GraphValue value{{}, output};
+    size_t count = output ? output->items.size() : 1;
+    if (output)
+      value.nonTensor->items.assign(results.begin(), results.begin() + count);
+    else
+      value.tensor = results[0];
+    results = results.drop_front(count);
+    KILN_TRY(defineAny(name, value, scope));
+  }
   return Status();
 }
 
@@ -211,20 +224,21 @@ Status ModelImport::importIf(const NodeProto &node, Scope &scope) {
   KILN_ASSIGN(GraphProto elseGraph, graphOf(node, "else_branch", scope));
   KILN_ASSIGN(Subgraph thenPart, importSubgraph(node, thenGraph, "then", scope, {}));
   KILN_ASSIGN(Subgraph elsePart, importSubgraph(node, elseGraph, "else", scope, {}));
-  if (thenPart.skipped || elsePart.skipped) {
-    for (std::string_view output : node.outputs)
-      scope.skipped.insert(output);
-    return Status();
-  }
-  if (thenPart.function.getNumResults() < node.outputs.size())
+  if (thenPart.skipped || elsePart.skipped)
+    return skipResults(node, scope);
+  if (thenPart.outputs.size() < node.outputs.size())
     return makeError(ErrorCode::E0306, "has ", node.outputs.size(), " outputs, its branches give ",
-                     thenPart.function.getNumResults());
+                     thenPart.outputs.size());
+  for (auto [then, other] : llvm::zip(thenPart.outputs, elsePart.outputs))
+    if (then.has_value() != other.has_value() ||
+        (then && (then->isNone != other->isNone || then->items.size() != other->items.size())))
+      return makeError(ErrorCode::E0204, "branches that give different sequences or optionals are not supported");
   auto op = state.builder.create<kiln::IfOp>(loc, unsizedResults(thenPart.function, 0, SIZE_MAX), condition,
                                              thenPart.captured, elsePart.captured,
                                              mlir::FlatSymbolRefAttr::get(thenPart.function.getSymNameAttr()),
                                              mlir::FlatSymbolRefAttr::get(elsePart.function.getSymNameAttr()));
   KILN_TRY(setResultTypes(op, {&thenPart, &elsePart}));
-  return defineResults(node, scope, op->getResults());
+  return defineResults(node, scope, op->getResults(), thenPart.outputs);
 }
 
 Status ModelImport::importLoop(const NodeProto &node, Scope &scope) {
@@ -237,10 +251,17 @@ Status ModelImport::importLoop(const NodeProto &node, Scope &scope) {
     KILN_ASSIGN(parts.condition, lookup(node.inputs[1], scope));
     KILN_ASSIGN(parts.condition, scalarOf(parts.condition, 1, "the condition"));
   }
+  std::vector<GraphValue> carried;
   for (size_t i = 2; i < node.inputs.size(); ++i) {
-    KILN_ASSIGN(parts.initial.emplace_back(), operandOf(node, i, scope));
+    GraphValue &value = carried.emplace_back();
+    KILN_ASSIGN(value, lookupAny(node.inputs[i], scope));
+    if (value.absent())
+      return makeError(ErrorCode::E0306, "input ", i, " is missing");
+    parts.initial.push_back(value.tensor);
   }
-  return emitLoop(node, scope, parts);
+  if (!llvm::is_contained(parts.initial, Value()))
+    return emitLoop(node, scope, parts);
+  return unrollLoop(node, scope, parts, std::move(carried));
 }
 
 /// Attribute `name` of a Scan: one of `count` numbers, all 0 where it is absent.
@@ -350,11 +371,10 @@ Status ModelImport::emitLoop(const NodeProto &node, Scope &scope, const LoopPart
       return argument >= 2 && llvm::is_contained(varying, int64_t(argument - 2) * 64 + dim);
     };
     KILN_ASSIGN(body, importSubgraph(node, graph, "body", scope, {types, parts.isScan ? 2u : 0u, varies}, &parts));
-    if (body.skipped) {
-      for (std::string_view output : node.outputs)
-        scope.skipped.insert(output);
-      return Status();
-    }
+    if (body.skipped)
+      return skipResults(node, scope);
+    if (llvm::any_of(body.outputs, [](const auto &output) { return output.has_value(); }))
+      return makeError(ErrorCode::E0305, "its body gives a sequence where no sequence is carried");
     auto more = varyingDims(body.function.getArgumentTypes(), body.function.getResultTypes(), parts.initial.size(),
                             varying, body.sizes);
     if (more.empty())
@@ -382,7 +402,7 @@ Status ModelImport::emitLoop(const NodeProto &node, Scope &scope, const LoopPart
     Value &stacked = values[parts.initial.size() + i];
     KILN_ASSIGN(stacked, layOut(view, stacked, along));
   }
-  return defineResults(node, scope, values);
+  return defineResults(node, scope, values, std::vector<std::optional<NonTensor>>(values.size()));
 }
 
 } // namespace kiln::onnx

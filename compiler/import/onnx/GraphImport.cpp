@@ -72,7 +72,7 @@ Result<size_t> ModelImport::scan(const std::vector<NodeProto> &nodes, const std:
       return makeError(ErrorCode::E0301, "node \"", labelOf(node, prefix), "\" (", node.opType,
                        "): the model imports no opset of domain \"", node.domain, "\"");
     } else {
-      if (!findConverter(node.domain, node.opType, opset) && !isControlFlow(node))
+      if (!findConverter(node.domain, node.opType, opset) && !isControlFlow(node) && !isSequence(node))
         unsupported.addOperator(node.opType, node.domain, opset, labelOf(node, prefix));
       for (const AttributeProto &attribute : node.attributes)
         if (attribute.type == AttributeProto::Graph) {
@@ -180,11 +180,15 @@ Result<Value> ModelImport::lookup(std::string_view name, Scope &scope) {
   if (auto found = scope.values.find(name); found != scope.values.end())
     return found->second;
   auto initializer = scope.initializers.find(name);
+  if (initializer == scope.initializers.end() && scope.outer && scope.outer->frame == scope.frame)
+    return lookup(name, *scope.outer);
   if (initializer == scope.initializers.end() && scope.outer) {
     KILN_ASSIGN(Value value, capture(name, scope));
     scope.values.emplace(name, value);
     return value;
   }
+  if (scope.nonTensors.count(name))
+    return makeError(ErrorCode::E0305, "value \"", name, "\" is no tensor");
   if (initializer == scope.initializers.end())
     return makeError(ErrorCode::E0302, "value \"", name, "\" is not defined");
   auto loc = mlir::NameLoc::get(state.builder.getStringAttr(llvm::StringRef(name.data(), name.size())));
@@ -240,12 +244,16 @@ Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
   if (++imported > kMaxNodes)
     return makeError(ErrorCode::E0107, "the bodies of loops nest too deep: more than ", kMaxNodes,
                      " nodes were imported");
-  bool control = isControlFlow(node);
-  bool skip = !function && !converter && !control; // scan has listed it
+  bool control = isControlFlow(node), sequence = isSequence(node);
+  bool skip = !function && !converter && !control && !sequence; // scan has listed it
   for (std::string_view input : node.inputs)
     skip |= scope.skips(input);
   Status status;
-  if (!skip && control) {
+  if (!skip && function) {
+    status = inlineCall(node, *function, scope);
+  } else if (!skip && !control && (sequence || takesNonTensors(node, scope))) {
+    status = importSequence(node, scope).withContext(contextOf(node, scope));
+  } else if (!skip && control) {
     status = importControlFlow(node, scope).withContext(contextOf(node, scope));
   } else if (!skip) {
     std::vector<Value> operands;
@@ -261,12 +269,8 @@ Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
       }
       operands.push_back(operand);
     }
-    if (status.ok()) {
-      if (function)
-        status = inlineCall(node, *function, scope, operands);
-      else
-        status = convert(converter, node, scope, std::move(operands)).withContext(contextOf(node, scope));
-    }
+    if (status.ok())
+      status = convert(converter, node, scope, std::move(operands)).withContext(contextOf(node, scope));
   }
   if (!status.ok() && isUnsupported(status.code())) {
     unsupported.addFeature(status);
@@ -274,9 +278,7 @@ Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
     status = Status();
   }
   if (skip)
-    for (std::string_view output : node.outputs)
-      if (!output.empty())
-        scope.skipped.insert(output);
+    return skipResults(node, scope);
   return status;
 }
 
@@ -295,12 +297,11 @@ Status ModelImport::convert(Converter converter, const NodeProto &node, Scope &s
   return Status();
 }
 
-Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope,
-                               const std::vector<Value> &operands) {
+Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope) {
   if (scope.depth >= kMaxNesting)
     return makeError(ErrorCode::E0107, contextOf(node, scope), "functions nest deeper than ", kMaxNesting, " levels");
-  if (operands.size() > function.inputs.size() || node.outputs.size() > function.outputs.size())
-    return makeError(ErrorCode::E0306, contextOf(node, scope), "has ", operands.size(), " inputs and ",
+  if (node.inputs.size() > function.inputs.size() || node.outputs.size() > function.outputs.size())
+    return makeError(ErrorCode::E0306, contextOf(node, scope), "has ", node.inputs.size(), " inputs and ",
                      node.outputs.size(), " outputs; the function has ", function.inputs.size(), " and ",
                      function.outputs.size());
   Scope body;
@@ -310,8 +311,13 @@ Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &funct
   body.frame = scope.frame;
   Names absent;
   for (size_t i = 0; i < function.inputs.size(); ++i) {
-    if (i < operands.size() && operands[i])
-      body.values.emplace(function.inputs[i], operands[i]);
+    Result<GraphValue> operand = i < node.inputs.size() ? lookupAny(node.inputs[i], scope) : GraphValue();
+    if (!operand.ok())
+      return operand.status().withContext(contextOf(node, scope));
+    if (operand->nonTensor)
+      body.nonTensors.emplace(function.inputs[i], *operand->nonTensor);
+    else if (operand->tensor)
+      body.values.emplace(function.inputs[i], operand->tensor);
     else
       absent.insert(function.inputs[i]);
   }
@@ -348,10 +354,13 @@ Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &funct
       scope.skipped.insert(node.outputs[i]);
       continue;
     }
-    auto value = lookup(function.outputs[i], body);
+    auto value = lookupAny(function.outputs[i], body);
     if (!value.ok())
       return value.status().withContext(contextOf(node, scope));
-    scope.values.emplace(node.outputs[i], *value);
+    if (value->nonTensor)
+      scope.nonTensors.emplace(node.outputs[i], *value->nonTensor);
+    else
+      scope.values.emplace(node.outputs[i], value->tensor);
   }
   return Status();
 }
@@ -398,6 +407,9 @@ Status ModelImport::importOutputs(mlir::func::FuncOp function, Scope &scope) {
     names.push_back(output.name);
     if (!taken.insert(output.name).second)
       return makeError(ErrorCode::E0303, "output \"", output.name, "\" of the graph is listed twice");
+    if (scope.nonTensors.count(output.name))
+      return makeError(ErrorCode::E0204, "output \"", output.name,
+                       "\" of the graph is no tensor; sequences and optionals are not supported there");
     auto value = lookup(output.name, scope);
     if (!value.ok())
       return makeError(ErrorCode::E0302, "output \"", output.name, "\" of the graph is not defined");

@@ -26,9 +26,24 @@ struct Frame {
   llvm::DenseMap<Value, Value> known{}; // what outer values are here
 };
 
+/// A sequence, or an optional without a value (one with a value is that value).
+struct NonTensor {
+  bool isNone = false;
+  std::vector<Value> items;
+};
+
+/// What a name stands for. Absent: neither.
+struct GraphValue {
+  Value tensor;
+  std::optional<NonTensor> nonTensor;
+
+  bool absent() const { return !tensor && !nonTensor; }
+};
+
 /// The nodes of one graph or function body, with what their names mean.
 struct Scope {
   std::unordered_map<std::string_view, Value> values;
+  std::unordered_map<std::string_view, NonTensor> nonTensors;
   std::unordered_map<std::string_view, const TensorProto *> initializers; // not used so far
   Names skipped;                                                          // results of nodes that are not supported
   const std::vector<OpsetImport> *opsets = nullptr;
@@ -38,10 +53,10 @@ struct Scope {
   Scope *outer = nullptr; // of a graph inside a node: what its nodes may use besides
 
   bool knows(std::string_view name) const {
-    return values.count(name) || initializers.count(name) || skipped.count(name) || (outer && outer->knows(name));
+    return values.count(name) || nonTensors.count(name) || initializers.count(name) || skipped.count(name) || (outer && outer->knows(name));
   }
   bool skips(std::string_view name) const {
-    return skipped.count(name) || (!values.count(name) && outer && outer->skips(name));
+    return skipped.count(name) || (!values.count(name) && !nonTensors.count(name) && outer && outer->skips(name));
   }
 };
 
@@ -49,6 +64,8 @@ struct Scope {
 struct Subgraph {
   mlir::func::FuncOp function;
   std::vector<Value> captured;
+  /// How many results of the function each of the graph's outputs is; nothing of a tensor.
+  std::vector<std::optional<NonTensor>> outputs;
   SizeTable sizes;
   bool skipped = false; // something in it is not supported
 };
@@ -74,6 +91,9 @@ struct LoopParts {
   std::vector<Along> scanned, results;
 };
 
+/// Whether SequenceImport.cpp knows the operator.
+bool isSequenceOperator(const NodeProto &node);
+
 class ModelImport {
 public:
   ModelImport(ImportState &state, const ModelProto &model, const ImportOptions &options, const std::string &label)
@@ -91,6 +111,7 @@ private:
     return node.domain.empty() && (node.opType == "If" || node.opType == "Loop" || node.opType == "Scan") &&
            !functionOf(node);
   }
+  bool isSequence(const NodeProto &node) const { return isSequenceOperator(node) && !functionOf(node); }
   bool isConstant(const NodeProto &node) const {
     return node.opType == "Constant" && node.domain.empty() && !functionOf(node);
   }
@@ -109,8 +130,7 @@ private:
   Status importNodes(const std::vector<NodeProto> &nodes, Scope &scope);
   Status importNode(const NodeProto &node, Scope &scope);
   Status convert(Converter converter, const NodeProto &node, Scope &scope, std::vector<Value> operands);
-  Status inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope,
-                    const std::vector<Value> &operands);
+  Status inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope);
   Result<Value> lookup(std::string_view name, Scope &scope);
   Result<Value> capture(std::string_view name, Scope &scope);
   Result<Value> bringIn(Value outside, Frame &frame, unsigned depth);
@@ -132,7 +152,23 @@ private:
   Result<Value> operandOf(const NodeProto &node, size_t index, Scope &scope);
   Result<Value> scalarOf(Value value, unsigned bits, std::string_view what);
   Status setResultTypes(mlir::Operation *op, llvm::ArrayRef<Subgraph *> callees);
-  Status defineResults(const NodeProto &node, Scope &scope, mlir::ValueRange results);
+  Status defineResults(const NodeProto &node, Scope &scope, mlir::ValueRange results,
+                       llvm::ArrayRef<std::optional<NonTensor>> outputs);
+
+  // sequences and optionals
+  Result<std::optional<NonTensor>> lookupNonTensor(std::string_view name, Scope &scope);
+  Result<GraphValue> lookupAny(std::string_view name, Scope &scope);
+  Status defineAny(std::string_view name, const GraphValue &value, Scope &scope);
+  Status defineInput(std::string_view name, const GraphValue &value, Scope &body);
+  bool takesNonTensors(const NodeProto &node, const Scope &scope) const;
+  Status importSequence(const NodeProto &node, Scope &scope);
+  Status importSequenceMap(const NodeProto &node, Scope &scope, const std::vector<GraphValue> &operands);
+  Status unrollLoop(const NodeProto &node, Scope &scope, const LoopParts &parts, std::vector<GraphValue> carried);
+  Result<std::optional<std::vector<GraphValue>>> inlineGraph(const NodeProto &node, const GraphProto &graph, Scope &scope,
+                                                             const std::string &label,
+                                                             const std::vector<GraphValue> &inputs);
+  Status skipResults(const NodeProto &node, Scope &scope);
+
   Status importGraph(const GraphProto &graph);
 
   ImportState &state;
@@ -141,6 +177,7 @@ private:
   Unsupported unsupported;
   size_t imported = 0; // nodes, those of graphs that were imported again among them
   unsigned subgraphs = 0;
+  bool anyNonTensors = false; // so far
   std::map<const FunctionProto *, std::optional<size_t>> scanned; // how many nodes; nothing: under way
   std::map<std::tuple<std::string_view, std::string_view, std::string_view>, const FunctionProto *> functions;
 };

@@ -165,6 +165,24 @@ def split_and_joined(r, x, known):
     return r.node("Concat", [first, rest], axis=axis)
 
 
+@identity(lambda known: any(d.static and 1 <= d.least <= 20 for d in known.dims), since=11)
+def split_and_joined_as_sequence(r, x, known):
+    axis = r.random.choice([i for i, d in enumerate(known.dims) if d.static and 1 <= d.least <= 20])
+    size = known.dims[axis].least
+    cut = r.random.randint(1, size)
+    parts = r.node("SplitToSequence", [x, r.constant(np.array(cut, np.int64)) if r.random.random() < 0.5 else r.ints(cut, size - cut)], axis=axis)
+    return r.node("ConcatFromSequence", [parts], axis=axis)
+
+
+@identity(lambda known: known.dtype != "bf16", since=11)
+def picked_from_sequence(r, x, known):
+    other = r.node("Identity", [x])
+    items = r.node("SequenceConstruct", [other, x])
+    longer = r.node("SequenceInsert", [items, other, r.constant(np.array(r.random.choice([0, 2, -1]), np.int64))])
+    shorter = r.node("SequenceErase", [longer, r.constant(np.array(r.random.choice([0, 1, 2, -3]), np.int64))])
+    return r.node("SequenceAt", [shorter, r.constant(np.array(r.random.choice([0, 1, -1, -2]), np.int64))])
+
+
 @identity(filled, since=13)
 def flattened_and_back(r, x, known):
     return r.node("Reshape", [r.node("Reshape", [x, r.ints(-1)]), r.node("Shape", [x])])

@@ -1,0 +1,404 @@
+// Sequences and optionals of which everything but their tensors is known when importing: they are lists of values here,
+// and cost nothing later. Exporters write them where a framework splits and joins; a sequence whose length only a run
+// tells is refused.
+#include "compiler/import/onnx/ModelImport.h"
+
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/Ops.h"
+
+#include <array>
+
+namespace kiln::onnx {
+
+namespace {
+
+constexpr std::array<std::string_view, 12> operatorNames = {
+    "ConcatFromSequence", "Optional",      "OptionalGetElement", "OptionalHasElement", "SequenceAt",  "SequenceConstruct",
+    "SequenceEmpty",      "SequenceErase", "SequenceInsert",     "SequenceLength",     "SequenceMap", "SplitToSequence"};
+
+/// The bool that a value holds, if it is known.
+std::optional<bool> knownBool(Value value) {
+  Result<Tensor> constant = kiln::isConstant(value) ? readConstant(value) : Result<Tensor>(Tensor());
+  if (!constant.ok() || !constant->valid())
+    return std::nullopt;
+  return *constant->as<uint8_t>() != 0;
+}
+
+Status checkItem(const NodeImport &view, const NonTensor &sequence, Value item) {
+  if (!sequence.items.empty() && view.dtype(sequence.items[0]) != view.dtype(item))
+    return makeError(ErrorCode::E0305, "the tensors of a sequence must be of one type, not ",
+                     dtypeName(view.dtype(sequence.items[0])), " and ", dtypeName(view.dtype(item)));
+  return Status();
+}
+
+/// The position that an operand gives, from 0 on; `ends` is how many there are.
+Result<size_t> position(const NodeImport &view, Value operand, int64_t ends) {
+  std::optional<Ints> known = view.knownInts(operand);
+  if (!known || known->size() != 1)
+    return makeError(ErrorCode::E0208, "the position in a sequence must be known when compiling");
+  int64_t at = (*known)[0] + ((*known)[0] < 0 ? ends : 0);
+  if (at < 0 || at >= ends)
+    return makeError(ErrorCode::E0412, "position ", (*known)[0], " is not in the sequence");
+  return size_t(at);
+}
+
+/// x with a dim of size 1 more.
+Result<Value> withUnitDim(const NodeImport &view, Value x, size_t axis) {
+  Dims dims = view.dims(x);
+  dims.insert(dims.begin() + axis, SizeExpr(1));
+  return view.reshape(x, dims);
+}
+
+Result<NonTensor> splitToSequence(const NodeImport &view, Value x, Value sizes) {
+  KILN_ASSIGN(int64_t axis, view.axisAttribute("axis", 0, x));
+  KILN_ASSIGN(int64_t keepDims, view.intAttribute("keepdims", 1));
+  SizeExpr size = view.dims(x)[size_t(axis)];
+  if (!size.isConstant())
+    return makeError(ErrorCode::E0208, "the size of what is split must be known when compiling");
+  int64_t length = size.constant();
+  Ints parts(size_t(sizes ? 0 : length), 1);
+  if (sizes) {
+    std::optional<Ints> known = view.knownInts(sizes);
+    if (!known)
+      return makeError(ErrorCode::E0208, "the sizes of the parts must be known when compiling");
+    parts = *known;
+    if (view.rank(sizes) == 0) {
+      int64_t part = parts[0];
+      if (part < 1)
+        return makeError(ErrorCode::E0411, "split is ", part);
+      parts = Ints(size_t(length / part), part);
+      if (length % part)
+        parts.push_back(length % part);
+    }
+  }
+  NonTensor result;
+  int64_t start = 0;
+  for (int64_t part : parts) {
+    if (part < 0 || part > length - start)
+      return makeError(ErrorCode::E0304, "the parts do not sum up to ", length);
+    KILN_ASSIGN(Value item, view.slice(x, axis, start, start + part));
+    if (!sizes && !keepDims) {
+      Dims dims = view.dims(item);
+      dims.erase(dims.begin() + axis);
+      KILN_ASSIGN(item, view.reshape(item, dims));
+    }
+    result.items.push_back(item);
+    start += part;
+  }
+  if (start != length)
+    return makeError(ErrorCode::E0304, "the parts do not sum up to ", length);
+  return result;
+}
+
+Result<Value> concatFromSequence(const NodeImport &view, const NonTensor &sequence) {
+  KILN_TRY(view.requireAttribute("axis"));
+  KILN_ASSIGN(int64_t axis, view.intAttribute("axis", 0));
+  KILN_ASSIGN(int64_t isNew, view.intAttribute("new_axis", 0));
+  if (sequence.items.empty())
+    return makeError(ErrorCode::E0306, "joins an empty sequence");
+  std::vector<Value> parts = sequence.items;
+  KILN_ASSIGN(axis, view.normalizeAxis(axis, view.rank(parts[0]) + (isNew ? 1 : 0)));
+  if (isNew)
+    for (Value &part : parts) {
+      KILN_ASSIGN(part, withUnitDim(view, part, size_t(axis)));
+    }
+  Attributes attributes;
+  attributes.set("axis", axis);
+  return view.emit("concat", parts, attributes);
+}
+
+} // namespace
+
+bool isSequenceOperator(const NodeProto &node) {
+  return node.domain.empty() && std::binary_search(operatorNames.begin(), operatorNames.end(), node.opType);
+}
+
+// --- names
+
+Result<std::optional<NonTensor>> ModelImport::lookupNonTensor(std::string_view name, Scope &scope) {
+  if (auto found = scope.nonTensors.find(name); found != scope.nonTensors.end())
+    return std::optional(found->second);
+  if (!scope.outer || scope.values.count(name) || scope.initializers.count(name))
+    return std::optional<NonTensor>();
+  if (scope.outer->frame == scope.frame)
+    return lookupNonTensor(name, *scope.outer);
+  std::swap(state.sizes, *scope.frame->outerSizes); // where the other function's sizes are meant
+  auto outside = lookupNonTensor(name, *scope.outer);
+  std::swap(state.sizes, *scope.frame->outerSizes);
+  if (!outside.ok() || !*outside)
+    return outside;
+  for (Value &item : (*outside)->items) {
+    KILN_ASSIGN(item, bringIn(item, *scope.frame, 0));
+  }
+  scope.nonTensors.emplace(name, **outside);
+  return outside;
+}
+
+/// What a node is handed, and what its results are: either of them may be no tensor.
+Result<GraphValue> ModelImport::lookupAny(std::string_view name, Scope &scope) {
+  if (name.empty())
+    return GraphValue();
+  GraphValue value;
+  KILN_ASSIGN(value.nonTensor, lookupNonTensor(name, scope));
+  if (!value.nonTensor) {
+    KILN_ASSIGN(value.tensor, lookup(name, scope));
+  }
+  return value;
+}
+
+Status ModelImport::defineAny(std::string_view name, const GraphValue &value, Scope &scope) {
+  if (name.empty())
+    return Status();
+  if (!value.nonTensor)
+    return define(name, value.tensor, scope);
+  if (scope.knows(name))
+    return makeError(ErrorCode::E0303, "output \"", name, "\" is defined twice");
+  scope.nonTensors.emplace(name, *value.nonTensor);
+  anyNonTensors = true;
+  return Status();
+}
+
+bool ModelImport::takesNonTensors(const NodeProto &node, const Scope &scope) const {
+  return anyNonTensors && std::ranges::any_of(node.inputs, [&](std::string_view name) {
+           for (const Scope *s = &scope; s; s = s->outer)
+             if (s->nonTensors.count(name) || s->values.count(name) || s->initializers.count(name))
+               return s->nonTensors.count(name) > 0;
+           return false;
+         });
+}
+
+Status ModelImport::skipResults(const NodeProto &node, Scope &scope) {
+  for (std::string_view output : node.outputs)
+    if (!output.empty())
+      scope.skipped.insert(output);
+  return Status();
+}
+
+// --- nodes
+
+Status ModelImport::importSequence(const NodeProto &node, Scope &scope) {
+  if (!isSequenceOperator(node) && node.opType != "Identity")
+    return makeError(ErrorCode::E0204, "takes no sequences or optionals");
+  state.location = mlir::NameLoc::get(state.builder.getStringAttr(labelOf(node, scope.prefix)));
+  NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), {});
+  std::vector<GraphValue> operands;
+  for (std::string_view input : node.inputs) {
+    KILN_ASSIGN(operands.emplace_back(), lookupAny(input, scope));
+  }
+  auto tensor = [&](size_t i) -> Result<Value> {
+    if (i >= operands.size() || operands[i].absent())
+      return makeError(ErrorCode::E0306, "input ", i, " is missing");
+    if (operands[i].nonTensor)
+      return makeError(ErrorCode::E0305, "input ", i, " is no tensor");
+    return operands[i].tensor;
+  };
+  auto sequence = [&](size_t i) -> Result<NonTensor> {
+    if (i >= operands.size() || operands[i].absent())
+      return makeError(ErrorCode::E0306, "input ", i, " is missing");
+    if (!operands[i].nonTensor || operands[i].nonTensor->isNone)
+      return makeError(ErrorCode::E0305, "input ", i, " is no sequence");
+    return *operands[i].nonTensor;
+  };
+  bool hasPosition = operands.size() > (node.opType == "SequenceInsert" ? 2 : 1) && !operands.back().absent();
+  auto set = [&](const GraphValue &value) {
+    return node.outputs.empty() ? Status() : defineAny(node.outputs[0], value, scope);
+  };
+
+  if (node.opType == "Identity" || node.opType == "OptionalGetElement") {
+    if (operands.empty() || operands[0].absent())
+      return makeError(ErrorCode::E0306, "input 0 is missing");
+    if (operands[0].nonTensor && operands[0].nonTensor->isNone && node.opType != "Identity")
+      return makeError(ErrorCode::E0306, "the optional is empty");
+    return set(operands[0]);
+  }
+  if (node.opType == "Optional")
+    return set(operands.empty() || operands[0].absent() ? GraphValue{{}, NonTensor{true, {}}} : operands[0]);
+  if (node.opType == "OptionalHasElement") {
+    bool has = !operands.empty() && !operands[0].absent() && !(operands[0].nonTensor && operands[0].nonTensor->isNone);
+    return set({view.scalar(has, DType::Bool), std::nullopt});
+  }
+  if (node.opType == "SequenceEmpty")
+    return set({{}, NonTensor()});
+  if (node.opType == "SequenceConstruct") {
+    NonTensor result;
+    for (size_t i = 0; i < operands.size(); ++i) {
+      KILN_ASSIGN(Value item, tensor(i));
+      KILN_TRY(checkItem(view, result, item));
+      result.items.push_back(item);
+    }
+    return set({{}, result});
+  }
+  if (node.opType == "SplitToSequence") {
+    KILN_ASSIGN(Value x, tensor(0));
+    Value sizes;
+    if (hasPosition) {
+      KILN_ASSIGN(sizes, tensor(1));
+    }
+    KILN_ASSIGN(NonTensor parts, splitToSequence(view, x, sizes));
+    return set({{}, parts});
+  }
+  if (node.opType == "SequenceMap")
+    return importSequenceMap(node, scope, operands);
+
+  KILN_ASSIGN(NonTensor list, sequence(0));
+  int64_t count = int64_t(list.items.size());
+  if (node.opType == "SequenceLength")
+    return set({view.scalar(double(count), DType::I64), std::nullopt});
+  if (node.opType == "ConcatFromSequence") {
+    KILN_ASSIGN(Value joined, concatFromSequence(view, list));
+    return set({joined, std::nullopt});
+  }
+  if (node.opType == "SequenceAt") {
+    KILN_ASSIGN(Value operand, tensor(1));
+    KILN_ASSIGN(size_t at, position(view, operand, count));
+    return set({list.items[at], std::nullopt});
+  }
+  if (node.opType == "SequenceErase") {
+    size_t at = size_t(count) - 1;
+    if (hasPosition) {
+      KILN_ASSIGN(Value operand, tensor(1));
+      KILN_ASSIGN(at, position(view, operand, count));
+    } else if (count == 0) {
+      return makeError(ErrorCode::E0412, "the sequence is empty");
+    }
+    list.items.erase(list.items.begin() + ptrdiff_t(at));
+    return set({{}, list});
+  }
+  if (node.opType == "SequenceInsert") {
+    KILN_ASSIGN(Value item, tensor(1));
+    KILN_TRY(checkItem(view, list, item));
+    size_t at = size_t(count);
+    if (hasPosition) {
+      KILN_ASSIGN(Value operand, tensor(2));
+      std::optional<Ints> known = view.knownInts(operand);
+      // -1 is before the last; only from the front there is one place more.
+      KILN_ASSIGN(at, position(view, operand, count + (known && known->size() == 1 && (*known)[0] < 0 ? 0 : 1)));
+    }
+    list.items.insert(list.items.begin() + ptrdiff_t(at), item);
+    return set({{}, list});
+  }
+  llvm_unreachable("an operator that operatorNames lists");
+}
+
+// --- bodies, once for each item
+
+/// Imports the graph into the function at hand, with values for its inputs. Returns those of its outputs; nothing where
+/// something in it is not supported.
+Result<std::optional<std::vector<GraphValue>>> ModelImport::inlineGraph(const NodeProto &node, const GraphProto &graph,
+                                                                        Scope &scope, const std::string &label,
+                                                                        const std::vector<GraphValue> &inputs) {
+  if (scope.depth >= kMaxNesting)
+    return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting, " levels");
+  if (graph.inputs.size() != inputs.size())
+    return makeError(ErrorCode::E0306, "graph 'body' has ", graph.inputs.size(), " inputs, ", inputs.size(),
+                     " are handed over");
+  Scope body;
+  body.opsets = scope.opsets;
+  body.prefix = labelOf(node, scope.prefix) + "/" + label + "/";
+  body.depth = scope.depth + 1;
+  body.frame = scope.frame;
+  body.outer = &scope;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    KILN_TRY(defineInput(graph.inputs[i].name, inputs[i], body));
+  for (const TensorProto &tensor : graph.initializers)
+    if (!body.initializers.emplace(tensor.name, &tensor).second)
+      KILN_TRY(repeatInitializer(tensor, body));
+  KILN_TRY(importNodes(graph.nodes, body));
+  std::vector<GraphValue> results;
+  for (const ValueInfoProto &output : graph.outputs) {
+    if (body.skips(output.name))
+      return std::optional<std::vector<GraphValue>>();
+    KILN_ASSIGN(results.emplace_back(), lookupAny(output.name, body));
+  }
+  return std::optional(std::move(results));
+}
+
+Status ModelImport::defineInput(std::string_view name, const GraphValue &value, Scope &body) {
+  bool isNew = value.nonTensor ? !body.values.count(name) && body.nonTensors.emplace(name, *value.nonTensor).second
+                               : !body.nonTensors.count(name) && body.values.emplace(name, value.tensor).second;
+  return isNew ? Status() : makeError(ErrorCode::E0303, "input \"", name, "\" of graph 'body' is defined twice");
+}
+
+Status ModelImport::importSequenceMap(const NodeProto &node, Scope &scope, const std::vector<GraphValue> &operands) {
+  if (operands.empty() || !operands[0].nonTensor || operands[0].nonTensor->isNone)
+    return makeError(ErrorCode::E0305, "input 0 is no sequence");
+  size_t count = operands[0].nonTensor->items.size();
+  for (const GraphValue &operand : operands)
+    if (operand.nonTensor && operand.nonTensor->items.size() != count)
+      return makeError(ErrorCode::E0304, "its sequences have ", count, " and ", operand.nonTensor->items.size(), " items");
+  KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
+  std::vector<GraphValue> results(node.outputs.size(), GraphValue{{}, NonTensor()});
+  if (graph.outputs.size() < results.size())
+    return makeError(ErrorCode::E0306, "has ", results.size(), " outputs, its body gives ", graph.outputs.size());
+  for (size_t i = 0; i < count; ++i) {
+    std::vector<GraphValue> inputs;
+    for (const GraphValue &operand : operands)
+      inputs.push_back(operand.nonTensor ? GraphValue{operand.nonTensor->items[i], std::nullopt} : operand);
+    KILN_ASSIGN(auto items, inlineGraph(node, graph, scope, std::to_string(i), inputs));
+    if (!items)
+      return skipResults(node, scope);
+    for (size_t k = 0; k < results.size(); ++k) {
+      if ((*items)[k].nonTensor)
+        return makeError(ErrorCode::E0305, "its body gives a sequence");
+      results[k].nonTensor->items.push_back((*items)[k].tensor);
+    }
+  }
+  for (size_t k = 0; k < results.size(); ++k)
+    KILN_TRY(defineAny(node.outputs[k], results[k], scope));
+  return Status();
+}
+
+Status ModelImport::unrollLoop(const NodeProto &node, Scope &scope, const LoopParts &parts,
+                               std::vector<GraphValue> carried) {
+  auto mustBeKnown = [](std::string_view what) {
+    return makeError(ErrorCode::E0204, what, " of a loop that carries a sequence must be known when compiling");
+  };
+  mlir::Location loc = state.location;
+  NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), {});
+  std::optional<Ints> count = parts.count ? view.knownInts(parts.count) : std::nullopt;
+  if (!count)
+    return mustBeKnown("the trip count");
+  KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
+  if (graph.outputs.size() < 1 + carried.size() || graph.outputs.size() - 1 < node.outputs.size())
+    return makeError(ErrorCode::E0306, "its body gives ", graph.outputs.size(), " values");
+  size_t stacks = graph.outputs.size() - 1 - carried.size();
+  std::vector<std::vector<Value>> stacked(stacks);
+  std::optional<bool> goesOn = parts.condition ? knownBool(parts.condition) : true;
+  for (int64_t i = 0; i < (*count)[0]; ++i) {
+    if (!goesOn)
+      return mustBeKnown("the condition");
+    if (!*goesOn)
+      break;
+    std::vector<GraphValue> inputs{{view.scalar(double(i), DType::I64), std::nullopt},
+                                   {view.scalar(1, DType::Bool), std::nullopt}};
+    inputs.insert(inputs.end(), carried.begin(), carried.end());
+    KILN_ASSIGN(auto results, inlineGraph(node, graph, scope, std::to_string(i), inputs));
+    if (!results)
+      return skipResults(node, scope);
+    state.location = loc; // the body's nodes have theirs
+    if ((*results)[0].nonTensor)
+      return makeError(ErrorCode::E0305, "the condition is no tensor");
+    goesOn = knownBool((*results)[0].tensor);
+    for (size_t k = 0; k < carried.size(); ++k)
+      carried[k] = (*results)[1 + k];
+    for (size_t k = 0; k < stacks; ++k) {
+      const GraphValue &item = (*results)[1 + carried.size() + k];
+      if (item.nonTensor)
+        return makeError(ErrorCode::E0305, "its body gives a sequence to stack");
+      KILN_ASSIGN(stacked[k].emplace_back(), withUnitDim(view, item.tensor, 0));
+    }
+  }
+  for (std::vector<Value> &rows : stacked) {
+    if (rows.empty())
+      return makeError(ErrorCode::E0204, "a loop that carries a sequence stacks the results of no iteration");
+    Attributes attributes;
+    attributes.set("axis", 0);
+    GraphValue &whole = carried.emplace_back();
+    KILN_ASSIGN(whole.tensor, view.emit("concat", rows, attributes));
+  }
+  for (size_t k = 0; k < node.outputs.size(); ++k)
+    KILN_TRY(defineAny(node.outputs[k], carried[k], scope));
+  return Status();
+}
+
+} // namespace kiln::onnx
