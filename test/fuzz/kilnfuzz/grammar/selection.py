@@ -21,7 +21,7 @@ def nonzero(g):
     arrays = [(rng.random(shape) < share).astype(dtypes.NUMPY[dtype]) for shape in shapes(dims)]
     x = g.told(arrays, dims)
     g.values.append(x)
-    counts = Dim([np.count_nonzero(a) for a in arrays])
+    counts = Dim([int(np.count_nonzero(a)) for a in arrays])
     return g.emit("NonZero", [x], result("i64", [Dim.of(len(dims)), counts], 0, max((d.most for d in dims), default=1), 1))
 
 
