@@ -15,6 +15,7 @@ Status kiln::runPipeline(Compilation &c) {
     KILN_TRY(c.run(createInferShapes()));
     KILN_TRY(c.run(createConstantFold()));
     if (c.holdsControlFlow()) {
+      KILN_TRY(c.run(createLoopInvariantMotion()));
       KILN_TRY(c.run(createSpecialize()));
       KILN_TRY(c.run(createInferShapes()));
       KILN_TRY(c.run(createConstantFold()));

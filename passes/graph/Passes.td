@@ -28,6 +28,9 @@ def ConstantFold : GraphPass<"kiln-constant-fold"> {
 def Specialize : Pass<"kiln-specialize", "::mlir::ModuleOp"> {
   let summary = "gives functions that control flow calls the constants they are handed, and drops branches that are never taken";
 }
+def LoopInvariantMotion : Pass<"kiln-loop-invariant-motion", "::mlir::ModuleOp"> {
+  let summary = "computes before a loop what all its iterations compute alike";
+}
 def DeadCode : GraphPass<"kiln-dead-code"> { let summary = "removes ops whose results nobody uses"; }
 def CommonSubexpressions : GraphPass<"kiln-cse"> { let summary = "replaces an op by an equal one before it"; }
 def CastElimination : GraphPass<"kiln-cast-elimination"> { let summary = "removes casts that change nothing, and merges lossless ones"; }

@@ -84,7 +84,8 @@ class ControlFlow:
         self.added.append(oh.make_node("If", [condition], results, name=self.name(), then_branch=thens, else_branch=others))
 
     def loop(self, nodes, results, condition):
-        """One to three iterations that compute the same each time; the last one is taken."""
+        """One to three iterations that compute the same each time; the last one is taken. Something that they read may be carried, which only its
+        name tells from what changes."""
         times = self.random.randint(1, 3)
         count, last = self.constant(np.int64(times)), self.constant(np.int64(times - 1))
         if condition:  # the same number, which only data tells
@@ -92,16 +93,28 @@ class ControlFlow:
             count = self.node("Add", [self.node("Sub", [one, one]), count])
         i, c, d = self.name(), self.name(), self.name()
         ports = [oh.make_tensor_value_info(i, dtypes.ONNX["i64"], []), oh.make_tensor_value_info(c, dtypes.ONNX["bool"], [])]
-        graph = self.body(nodes, results, "body", [oh.make_node("Identity", [c], [d])],
-                          [oh.make_tensor_value_info(d, dtypes.ONNX["bool"], [])], ports)
+        before, after, initial, replaced = [oh.make_node("Identity", [c], [d])], [oh.make_tensor_value_info(d, dtypes.ONNX["bool"], [])], [], {}
+        fits = self.readable(nodes)
+        if fits and self.random.random() < 0.6:
+            x, inside, same = self.random.choice(fits), self.name(), self.name()
+            dtype = dtypes.ONNX[self.case.values[x].dtype]
+            before.append(oh.make_node("Identity", [inside], [same]))
+            ports.append(oh.make_tensor_value_info(inside, dtype, None))
+            after.append(oh.make_tensor_value_info(same, dtype, None))
+            initial, replaced = [x], {x: inside}
+        graph = self.body(nodes, results, "body", before, after, ports, replaced)
         stacked = [self.name() for _ in results]
-        self.added.append(oh.make_node("Loop", [count, ""], stacked, name=self.name(), body=graph))
+        self.added.append(oh.make_node("Loop", [count, "", *initial], [self.name() for _ in initial] + stacked, name=self.name(), body=graph))
         for name, result in zip(stacked, results):
             self.added.append(oh.make_node("Gather", [name, last], [result], axis=0))
 
+    def readable(self, nodes):
+        """What the nodes read that is no size."""
+        return [n for n in sorted(reads(nodes) - {o for n in nodes for o in n.output}) if (k := self.case.values.get(n)) and not k.steers and k.dtype != "bf16"]
+
     def scan(self, nodes, results):
         """Goes through equal copies of something that the nodes read, and takes one of the results."""
-        fits = [n for n in sorted(reads(nodes) - {o for n in nodes for o in n.output}) if (k := self.case.values.get(n)) and not k.steers and k.dtype != "bf16"]
+        fits = self.readable(nodes)
         if not fits:
             return False
         x, times = self.random.choice(fits), self.random.randint(1, 3)
