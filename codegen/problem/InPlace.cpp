@@ -3,16 +3,18 @@
 #include "dialects/kiln/OpTable.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace kiln {
 
-/// Whether what is computed from input `id` stays at its position (or row).
-static bool staysInPlace(const Problem &problem, Problem::ValueId id) {
+/// Whether what is computed from input `id` stays at its position (or row). `infos`: of the problem's ops.
+static bool staysInPlace(const Problem &problem, const std::vector<const OpInfo *> &infos, Problem::ValueId id) {
   std::vector<char> derived(problem.values.size(), 0);
   derived[id] = 1;
   int sweeps = 0;
-  for (const Problem::Op &op : problem.ops) {
-    const OpInfo *info = findOp(op.mnemonic);
+  for (size_t k = 0; k < problem.ops.size(); ++k) {
+    const Problem::Op &op = problem.ops[k];
+    const OpInfo *info = infos[k];
     bool sweep = info && info->rowwise;
     bool reads = false;
     for (size_t i = 0; i < op.operands.size(); ++i) {
@@ -40,12 +42,19 @@ static bool staysInPlace(const Problem &problem, Problem::ValueId id) {
 std::vector<Problem::InPlace> inferInPlace(const Problem &problem) {
   std::vector<Problem::InPlace> facts;
   std::vector<Problem::ValueId> inputs = problem.inputs();
+  std::vector<const OpInfo *> infos;
+  for (const Problem::Op &op : problem.ops)
+    infos.push_back(findOp(op.mnemonic));
+  std::vector<std::optional<bool>> stays(inputs.size());
   for (size_t k = 0; k < problem.outputs.size(); ++k) {
     const Problem::Value &out = problem.value(problem.outputs[k]);
     for (size_t j = 0; j < inputs.size(); ++j) {
       const Problem::Value &in = problem.value(inputs[j]);
-      if (in.kind == Problem::Kind::Input && in.dtype == out.dtype && in.dims == out.dims &&
-          staysInPlace(problem, inputs[j]))
+      if (in.kind != Problem::Kind::Input || in.dtype != out.dtype || !(in.dims == out.dims))
+        continue;
+      if (!stays[j])
+        stays[j] = staysInPlace(problem, infos, inputs[j]);
+      if (*stays[j])
         facts.push_back({int(k), int(j)});
     }
   }

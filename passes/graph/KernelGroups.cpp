@@ -20,6 +20,8 @@ KernelGraph::KernelGraph(mlir::Block &block) : block(block) {
     positions[&op] = order.size();
     order.push_back(&op);
   }
+  byRank = order;
+  ranks = positions;
 }
 
 SmallVector<Operation *> KernelGraph::sorted(llvm::ArrayRef<Operation *> ops) const {
@@ -51,54 +53,74 @@ SmallVector<Value> KernelGraph::outputs(const Group &group) const {
   return out;
 }
 
-bool KernelGraph::dependsOnItself(const Group &group) const {
-  unsigned high = 0;
-  SmallVector<Operation *> members = this->members(group);
-  for (Operation *op : members)
-    high = std::max(high, position(op));
-  // Program order is topological. Past the group's last op, a way back leads only through a formed group that reaches
-  // from after it to before it.
-  bool straddled = llvm::any_of(extents, [&](const Extent &e) { return e.low <= high && e.high > high; });
-
-  llvm::DenseSet<Operation *> seen;
+/// Ops after the group that its results lead to, up to rank `last`. True if a way leads back into the group.
+bool KernelGraph::follow(const Group &group, unsigned last, llvm::DenseSet<Operation *> &seen) const {
   SmallVector<Operation *> stack;
-  auto visit = [&](Operation *op) {
-    if ((straddled || position(op) <= high) && seen.insert(op).second)
-      stack.push_back(op);
+  auto visitUsers = [&](Operation *op) {
+    for (Operation *user : op->getUsers())
+      if (rankOf(user) <= last && seen.insert(user).second)
+        stack.push_back(user);
   };
   for (Operation *op : group.owned)
     for (Operation *user : op->getUsers())
-      if (!group.contains(user))
-        visit(user);
+      if (!group.contains(user) && rankOf(user) <= last && seen.insert(user).second)
+        stack.push_back(user);
   while (!stack.empty()) {
     Operation *op = stack.pop_back_val();
     if (group.contains(op))
       return true;
     auto it = groupOf.find(op);
     if (it == groupOf.end()) {
-      for (Operation *user : op->getUsers())
-        visit(user);
+      visitUsers(op);
       continue;
     }
     // A formed group is one step: whoever enters it reaches all its results.
     for (Operation *member : groups[it->second].owned) {
       seen.insert(member);
-      for (Operation *user : member->getUsers())
-        visit(user);
+      visitUsers(member);
     }
   }
   return false;
 }
 
+bool KernelGraph::dependsOnItself(const Group &group) const {
+  unsigned last = 0; // ranks are topological: what comes later leads to nothing here
+  for (Operation *op : group.owned)
+    last = std::max(last, rankOf(op));
+  llvm::DenseSet<Operation *> seen;
+  return follow(group, last, seen);
+}
+
+/// Gives the group's ops neighbouring ranks: after what does not depend on it, before what does. Only ranks between its
+/// first and last op change (Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic graphs").
+void KernelGraph::rankTogether(const Group &group) {
+  unsigned first = ~0u, last = 0;
+  for (Operation *op : group.owned) {
+    first = std::min(first, rankOf(op));
+    last = std::max(last, rankOf(op));
+  }
+  if (last - first + 1 == group.owned.size())
+    return;
+  llvm::DenseSet<Operation *> after;
+  follow(group, last, after);
+  SmallVector<Operation *> before, members, later;
+  for (unsigned rank = first; rank <= last; ++rank) {
+    Operation *op = byRank[rank];
+    (group.owned.contains(op) ? members : after.contains(op) ? later : before).push_back(op);
+  }
+  unsigned rank = first;
+  for (const SmallVector<Operation *> *part : {&before, &members, &later})
+    for (Operation *op : *part) {
+      byRank[rank] = op;
+      ranks[op] = rank++;
+    }
+}
+
 void KernelGraph::commit(Group group, llvm::StringRef family) {
   group.family = family.str();
-  Extent extent{~0u, 0};
-  for (Operation *op : group.owned) {
+  rankTogether(group);
+  for (Operation *op : group.owned)
     groupOf[op] = groups.size();
-    extent.low = std::min(extent.low, position(op));
-    extent.high = std::max(extent.high, position(op));
-  }
-  extents.push_back(extent);
   groups.push_back(std::move(group));
 }
 

@@ -49,16 +49,18 @@ public:
 
 private:
   unsigned position(mlir::Operation *op) const { return positions.lookup(op); }
+  unsigned rankOf(mlir::Operation *op) const { return ranks.lookup(op); }
+  bool follow(const Group &group, unsigned last, llvm::DenseSet<mlir::Operation *> &seen) const;
+  void rankTogether(const Group &group);
   void schedule(llvm::ArrayRef<std::pair<mlir::Operation *, unsigned>> keys);
 
   mlir::Block &block;
   std::vector<mlir::Operation *> order;
   llvm::DenseMap<mlir::Operation *, unsigned> positions;
+  // An order in which each formed group stands together, after all that it depends on.
+  std::vector<mlir::Operation *> byRank;
+  llvm::DenseMap<mlir::Operation *, unsigned> ranks;
   std::vector<Group> groups;
-  struct Extent {
-    unsigned low, high;
-  };
-  std::vector<Extent> extents;                       // positions that a group spans
   llvm::DenseMap<mlir::Operation *, size_t> groupOf; // owned ops only
 };
 
