@@ -14,7 +14,7 @@ constexpr size_t keptInstances = 16;
 
 bool sameSizes(std::span<const TensorView> inputs, std::span<const int64_t> sizes, const Instance &instance) {
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (!std::ranges::equal(inputs[i].dims, instance.inputDims[i]))
+    if (!std::ranges::equal(inputs[i].dims, instance.takenDims[i]))
       return false;
   return std::ranges::equal(sizes, instance.parameters);
 }
@@ -50,8 +50,7 @@ void ExecutionContext::setThreads(int threads) {
   threadCount = std::clamp(threads > 0 ? threads : availableCpus(), 1, maxThreads);
 }
 
-Status ExecutionContext::checkData(std::span<const TensorView> inputs) const {
-  const Function &p = theModel->program().entry();
+Status ExecutionContext::checkData(const Function &p, std::span<const TensorView> inputs) const {
   if (inputs.size() != p.inputs.size())
     return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -71,7 +70,7 @@ Result<std::shared_ptr<const Instance>> ExecutionContext::bind(FunctionId functi
   std::vector<std::shared_ptr<const Instance>> &known = recent[function];
   bool sameTypes = true;
   for (size_t i = 0; i < inputs.size(); ++i)
-    sameTypes &= inputs[i].dtype == p.views[p.inputs[i].view].dtype;
+    sameTypes &= inputs[i].dtype == p.views[p.takenView(i)].dtype;
   if (sameTypes)
     for (size_t i = known.size(); i-- > 0;)
       if (sameSizes(inputs, sizes, *known[i])) {
@@ -162,12 +161,16 @@ Status ExecutionContext::call(FunctionId function, std::span<const TensorView> i
   return Status();
 }
 
-Status ExecutionContext::run(std::span<const TensorView> inputs, std::span<OutputSlot> outputs) {
+Status ExecutionContext::run(size_t entry, std::span<const TensorView> inputs, std::span<OutputSlot> outputs,
+                             StateSet *given) {
   const Program &p = theModel->program();
-  if (outputs.size() != p.entry().outputs.size())
-    return makeError(ErrorCode::E0704, "the model has ", p.entry().outputs.size(), " outputs, ", outputs.size(),
+  if (entry >= p.entries.size())
+    return makeError(ErrorCode::E0704, "there is no entry number ", entry);
+  const Function &function = p.entry(entry);
+  if (outputs.size() != function.outputs.size())
+    return makeError(ErrorCode::E0704, "the model has ", function.outputs.size(), " outputs, ", outputs.size(),
                      " were given");
-  KILN_TRY(checkData(inputs));
+  KILN_TRY(checkData(function, inputs));
   cancelled.store(false, std::memory_order_relaxed);
   valueBytes = 0;
   loops = 0;
@@ -175,12 +178,86 @@ Status ExecutionContext::run(std::span<const TensorView> inputs, std::span<Outpu
   if (profiling)
     profiles.assign(firstSteps.back() + p.functions.back().steps.size(), {});
   RunScope scope(threadCount > 1 ? &ThreadPool::process() : nullptr, threadCount, stepUnderWay);
-  return call(p.entries[0].function, inputs, {}, outputs, {});
+  if (function.states.empty())
+    return call(p.entries[entry].function, inputs, {}, outputs, {});
+  return runWithStates(entry, inputs, outputs, given);
 }
 
-Result<std::vector<Tensor>> ExecutionContext::run(std::span<const TensorView> inputs) {
-  std::vector<OutputSlot> slots(theModel->program().entry().outputs.size());
-  KILN_TRY(run(inputs, slots));
+Status ExecutionContext::runWithStates(size_t entry, std::span<const TensorView> inputs, std::span<OutputSlot> outputs,
+                                       StateSet *given) {
+  const Function &function = theModel->program().entry(entry);
+  if (!given) {
+    KILN_ASSIGN(std::shared_ptr<StateSet> own, ownStates());
+    given = own.get();
+  }
+  if (&given->model() != theModel.get())
+    return makeError(ErrorCode::E0704, "the states are those of another model");
+  KILN_ASSIGN(StateSet::Use use, given->use());
+  std::vector<TensorView> taken(inputs.begin(), inputs.end());
+  for (const StatePort &port : function.states) {
+    if (port.read)
+      KILN_TRY(use.check(port.state));
+    taken.push_back(use.view(port.state));
+  }
+  struct Scope { // whatever ends the run
+    ExecutionContext &context;
+    ~Scope() { context.states = {}; }
+  } scope{*this};
+  states = std::span(taken).subspan(inputs.size());
+  stateBytesCopied = 0;
+  stepsBegun = 0;
+  // Poisoned until the run has ended well, however it ends.
+  std::vector<bool> before;
+  for (const StatePort &port : function.states) {
+    before.push_back(use.isPoisoned(port.state));
+    if (port.written)
+      use.setPoisoned(port.state, true);
+  }
+  Status status = call(theModel->program().entries[entry].function, taken, {}, outputs, {});
+  use.setBytesCopied(stateBytesCopied);
+  for (size_t i = 0; i < function.states.size(); ++i)
+    if (const StatePort &port = function.states[i]; port.written)
+      use.setPoisoned(port.state, !status.ok() && (before[i] || mayHaveWritten(function, i)));
+  return status;
+}
+
+/// Whether one of the steps that were begun writes a state.
+bool ExecutionContext::mayHaveWritten(const Function &function, size_t state) const {
+  for (size_t i = 0; i < std::min(stepsBegun, function.steps.size()); ++i) {
+    bool writes = false;
+    function.steps[i].forEachView([&](ViewId view, bool written) {
+      if (view == noView || !written)
+        return;
+      const Buffer &buffer = function.buffers[function.views[view].buffer];
+      writes |= buffer.place == Buffer::Place::State && buffer.index == state;
+    });
+    if (writes)
+      return true;
+  }
+  return false;
+}
+
+void ExecutionContext::countStateCopy(const void *data, int64_t bytes) {
+  auto at = reinterpret_cast<uintptr_t>(data);
+  for (const TensorView &state : states)
+    if (auto begin = reinterpret_cast<uintptr_t>(state.data); at >= begin && at < begin + uintptr_t(state.bytes())) {
+      stateBytesCopied += bytes;
+      return;
+    }
+}
+
+Result<std::shared_ptr<StateSet>> ExecutionContext::ownStates() {
+  if (!own) {
+    KILN_ASSIGN(own, StateSet::create(theModel, {}));
+  }
+  return own;
+}
+
+Result<std::vector<Tensor>> ExecutionContext::run(std::span<const TensorView> inputs, size_t entry, StateSet *given) {
+  if (entry >= theModel->program().entries.size())
+    return makeError(ErrorCode::E0704, "there is no entry number ", entry);
+  std::vector<OutputSlot> slots(theModel->program().entry(entry).outputs.size());
+  KILN_TRY(run(entry, inputs, slots, given));
   std::vector<Tensor> results;
   for (OutputSlot &slot : slots)
     results.push_back(std::move(slot.allocated));

@@ -4,6 +4,7 @@
 
 #include "runtime/exec/FrameStack.h"
 #include "runtime/exec/LoadedModel.h"
+#include "runtime/exec/StateSet.h"
 #include "runtime/exec/ThreadPool.h"
 
 #include <atomic>
@@ -36,12 +37,17 @@ public:
   int threads() const { return threadCount; }
   void setThreads(int threads);
 
-  /// Runs the model. Inputs in the signature's order, read in place: dense, row-major, aligned to
+  /// Runs an entry of the model. Inputs in the signature's order, read in place: dense, row-major, aligned to
   /// their elements, unchanged during the run. Bound outputs must not overlap inputs or each other.
-  /// After an error the outputs are undefined.
-  Status run(std::span<const TensorView> inputs, std::span<OutputSlot> outputs);
+  /// After an error the outputs are undefined. `states`: those of the run; null: the context's own.
+  Status run(size_t entry, std::span<const TensorView> inputs, std::span<OutputSlot> outputs,
+             StateSet *states = nullptr);
+  Status run(std::span<const TensorView> inputs, std::span<OutputSlot> outputs) { return run(0, inputs, outputs); }
   /// The same with all outputs allocated.
-  Result<std::vector<Tensor>> run(std::span<const TensorView> inputs);
+  Result<std::vector<Tensor>> run(std::span<const TensorView> inputs, size_t entry = 0, StateSet *states = nullptr);
+
+  /// The states of runs that are given none; made when first asked for, which needs states of known sizes (E0523).
+  Result<std::shared_ptr<StateSet>> ownStates();
 
   /// Whether every buffer of a run gets memory of its own between inaccessible pages, filled with NaN: what steps
   /// touch outside their buffers is a fault or an error that names the step, and what nobody wrote shows. Slow.
@@ -71,7 +77,12 @@ private:
   /// A function with what it is called with. `place`: of the stack, above what its caller uses.
   Status call(FunctionId function, std::span<const TensorView> inputs, std::span<const int64_t> sizes,
               std::span<OutputSlot> outputs, FrameStack::Place place);
-  Status checkData(std::span<const TensorView> inputs) const;
+  Status runWithStates(size_t entry, std::span<const TensorView> inputs, std::span<OutputSlot> outputs,
+                       StateSet *states);
+  bool mayHaveWritten(const Function &function, size_t state) const;
+  /// Adds to what the run says of copies, where `data` lies in a state.
+  void countStateCopy(const void *data, int64_t bytes);
+  Status checkData(const Function &function, std::span<const TensorView> inputs) const;
   Result<std::shared_ptr<const Instance>> bind(FunctionId function, std::span<const TensorView> inputs,
                                                std::span<const int64_t> sizes);
   Status bindOutputs(const Instance &instance, std::span<OutputSlot> outputs);
@@ -88,6 +99,10 @@ private:
   int64_t memoryLimit = 0;
   int64_t valueBytes = 0; // that the run under way allocated
   int loops = 0;          // under way
+  std::shared_ptr<StateSet> own;
+  std::span<const TensorView> states; // of the run under way
+  int64_t stateBytesCopied = 0;       // by it
+  size_t stepsBegun = 0;              // in the function that failed, the entry's own last
   std::atomic<int64_t> stepUnderWay{-1};
   std::atomic<bool> cancelled{false};
   std::vector<size_t> firstSteps; // of each function

@@ -70,8 +70,10 @@ Status FunctionCall::run(FrameStack::Place place) {
     if (step.kind == ResolvedStep::Kind::Skipped)
       continue;
     context.stepUnderWay.store(int64_t(first + i), std::memory_order_relaxed);
-    if (context.cancelled.load(std::memory_order_relaxed))
+    if (context.cancelled.load(std::memory_order_relaxed)) {
+      context.stepsBegun = i;
       return makeError(ErrorCode::E0518, "the run was cancelled");
+    }
     Status status = execute(step);
     if (guarded && status.ok())
       status = guarded->check(instance, step);
@@ -82,14 +84,17 @@ Status FunctionCall::run(FrameStack::Place place) {
       ++profile.calls;
       last = now;
     }
-    if (!status.ok())
+    if (!status.ok()) {
+      context.stepsBegun = i + 1;
       return status.withContext("node \"" + function.steps[i].node + "\": ");
+    }
   }
   if (guarded) {
     std::vector<TensorView> results;
     for (const OutputSlot &output : outputs)
       results.push_back(output.result());
     guarded->copyOutputs(results);
+    guarded->copyStates(inputs);
   }
   return Status();
 }
@@ -99,8 +104,7 @@ Status FunctionCall::execute(const ResolvedStep &step) {
   case ResolvedStep::Kind::Launch: return launch(step);
   case ResolvedStep::Kind::HostCall: return hostCall(step);
   case ResolvedStep::Kind::Copy:
-    if (step.bytes > 0)
-      std::memmove(address(operand(step, 1)), address(operand(step, 0)), size_t(step.bytes));
+    copy(step);
     return Status();
   case ResolvedStep::Kind::Call: return callStep(step);
   case ResolvedStep::Kind::If: return branch(step);
@@ -151,6 +155,17 @@ Status FunctionCall::launch(const ResolvedLaunch &launch, kiln_kernel_args_v1 ar
   return makeError(ErrorCode::E0512, "the kernel reported error ", status);
 }
 
+void FunctionCall::copy(const ResolvedStep &step) {
+  if (step.bytes == 0)
+    return;
+  void *from = address(operand(step, 0)), *to = address(operand(step, 1));
+  std::memmove(to, from, size_t(step.bytes));
+  if (!context.states.empty()) {
+    context.countStateCopy(from, step.bytes);
+    context.countStateCopy(to, step.bytes);
+  }
+}
+
 /// Makes the open outputs of a host call.
 class FunctionCall::Maker final : public ref::OutputMaker {
 public:
@@ -183,6 +198,8 @@ Status FunctionCall::hostCall(const ResolvedStep &step) {
   }
   std::span<TensorView> all = views;
   Maker maker(*this, step);
+  if (step.updates && !context.states.empty() && views[0].data != views[step.inputCount].data)
+    context.countStateCopy(views[0].data, views[0].bytes());
   return step.hostKernel(
       {*step.attributes, all.first(step.inputCount), all.subspan(step.inputCount), ref::Accumulate::Wide, &maker});
 }

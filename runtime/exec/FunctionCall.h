@@ -22,6 +22,7 @@ private:
   Status execute(const ResolvedStep &step);
   Status launch(const ResolvedStep &step);
   Status launch(const ResolvedLaunch &launch, kiln_kernel_args_v1 args);
+  void copy(const ResolvedStep &step);
   Status hostCall(const ResolvedStep &step);
   Status callStep(const ResolvedStep &step);
   Status branch(const ResolvedStep &step);

@@ -5,7 +5,7 @@
 namespace kiln {
 
 Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &model, const Instance &instance,
-                                                             std::span<const TensorView> inputs) {
+                                                             std::span<const TensorView> taken) {
   const Function &p = model.program().functions[instance.function];
   std::unique_ptr<GuardedMemory> memory(new GuardedMemory(p));
   std::vector<int64_t> alignments(p.buffers.size(), 1);
@@ -17,13 +17,15 @@ Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &
     bool lines = b.place == Buffer::Place::Constant || b.place == Buffer::Place::Workspace;
     KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(instance.bufferBytes[i], BufferPlacement::AtEnd,
                                                             lines ? bufferAlignment : alignments[i]));
-    if (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant) {
-      const void *from =
-          b.place == Buffer::Place::Input ? inputs[b.index].data : model.artifact().constant(b.index).data();
-      if (buffer.bytes() > 0)
-        std::memcpy(buffer.data(), from, size_t(buffer.bytes()));
+    const StatePort *state = b.place == Buffer::Place::State ? &p.states[b.index] : nullptr;
+    const void *from = b.place == Buffer::Place::Input      ? taken[b.index].data
+                       : state && state->read               ? taken[p.inputs.size() + b.index].data
+                       : b.place == Buffer::Place::Constant ? model.artifact().constant(b.index).data()
+                                                            : nullptr;
+    if (from && buffer.bytes() > 0)
+      std::memcpy(buffer.data(), from, size_t(buffer.bytes()));
+    if (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant || (state && !state->written))
       buffer.makeReadOnly();
-    }
     memory->buffers.push_back(std::move(buffer));
   }
   return memory;
@@ -64,6 +66,13 @@ void GuardedMemory::copyOutputs(std::span<const TensorView> outputs) const {
   for (size_t i = 0; i < function.buffers.size(); ++i)
     if (const Buffer &b = function.buffers[i]; b.place == Buffer::Place::Output && !open[i] && buffers[i].bytes() > 0)
       std::memcpy(outputs[b.index].data, buffers[i].data(), size_t(buffers[i].bytes()));
+}
+
+void GuardedMemory::copyStates(std::span<const TensorView> taken) const {
+  for (size_t i = 0; i < function.buffers.size(); ++i)
+    if (const Buffer &b = function.buffers[i];
+        b.place == Buffer::Place::State && function.states[b.index].written && buffers[i].bytes() > 0)
+      std::memcpy(taken[function.inputs.size() + b.index].data, buffers[i].data(), size_t(buffers[i].bytes()));
 }
 
 } // namespace kiln

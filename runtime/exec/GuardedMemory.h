@@ -10,9 +10,10 @@ namespace kiln {
 
 class GuardedMemory {
 public:
-  /// Inputs and constants are copied in, and cannot be written there.
+  /// Inputs, states and constants are copied in, and cannot be written there unless they are states that the function
+  /// writes. `taken`: Function::takenView.
   static Result<std::unique_ptr<GuardedMemory>> create(const LoadedModel &model, const Instance &instance,
-                                                       std::span<const TensorView> inputs);
+                                                       std::span<const TensorView> taken);
 
   /// `bases`: Address::base, of what is not in this memory: values that steps returned, and outputs that they make.
   void *address(const ResolvedOperand &operand, std::span<char *const> bases) const;
@@ -23,6 +24,8 @@ public:
   Status check(const Instance &instance, const ResolvedStep &step) const;
   /// Copies the results to where the caller wants them; one view per output. Open outputs are there already.
   void copyOutputs(std::span<const TensorView> outputs) const;
+  /// Copies the states that are written back; `taken` as for create.
+  void copyStates(std::span<const TensorView> taken) const;
 
 private:
   explicit GuardedMemory(const Function &function) : function(function) {}

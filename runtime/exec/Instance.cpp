@@ -28,8 +28,8 @@ public:
     KILN_TRY(checkViewsFit());
     for (size_t i = 0; i < p.steps.size(); ++i)
       KILN_TRY(resolve(i));
-    for (const Port &port : p.inputs)
-      out.inputDims.push_back(viewDims[port.view]);
+    for (size_t i = 0; i < p.takenCount(); ++i)
+      out.takenDims.push_back(viewDims[p.takenView(i)]);
     for (const Port &port : p.outputs)
       out.outputDims.push_back(viewDims[port.view]);
     return Status();
@@ -60,9 +60,10 @@ private:
       if (id != noView)
         usedViews[id] = usedBuffers[p.views[id].buffer] = true;
     };
-    for (const auto *ports : {&p.inputs, &p.outputs})
-      for (const Port &port : *ports)
-        use(port.view);
+    for (size_t i = 0; i < p.takenCount(); ++i)
+      use(p.takenView(i));
+    for (const Port &port : p.outputs)
+      use(port.view);
     for (size_t i = 0; i < p.steps.size(); ++i) {
       KILN_ASSIGN(bool runs, guardsHold(i));
       skipped.push_back(!runs);
@@ -117,8 +118,10 @@ private:
       } else if (b.place == Buffer::Place::Constant) {
         out.bufferBytes[i] = int64_t(artifact.constant(b.index).size());
       } else if (b.place != Buffer::Place::Returned) {
-        const std::vector<Port> &ports = b.place == Buffer::Place::Input ? p.inputs : p.outputs;
-        out.bufferBytes[i] = viewBytes[ports[b.index].view];
+        ViewId whole = b.place == Buffer::Place::Input    ? p.inputs[b.index].view
+                       : b.place == Buffer::Place::Output ? p.outputs[b.index].view
+                                                          : p.states[b.index].view;
+        out.bufferBytes[i] = viewBytes[whole];
       }
     }
     Packing packing;
@@ -156,11 +159,12 @@ private:
       const View &v = p.views[id];
       const Buffer &b = p.buffers[v.buffer];
       int64_t offset = viewOffsets[id];
-      auto inputs = uint32_t(p.inputs.size()), outputs = uint32_t(p.outputs.size());
+      auto inputs = uint32_t(p.inputs.size()), taken = uint32_t(p.takenCount()), outputs = uint32_t(p.outputs.size());
       switch (b.place) {
       case Buffer::Place::Input: operand.address = {Address::FirstPort + b.index, offset}; break;
-      case Buffer::Place::Output: operand.address = {Address::FirstPort + inputs + b.index, offset}; break;
-      case Buffer::Place::Returned: operand.address = {Address::FirstPort + inputs + outputs + b.index, 0}; break;
+      case Buffer::Place::State: operand.address = {Address::FirstPort + inputs + b.index, offset}; break;
+      case Buffer::Place::Output: operand.address = {Address::FirstPort + taken + b.index, offset}; break;
+      case Buffer::Place::Returned: operand.address = {Address::FirstPort + taken + outputs + b.index, 0}; break;
       case Buffer::Place::Constant:
         operand.address = {Address::Constants, int64_t(program.constants[b.index].offset) + offset};
         break;
@@ -203,6 +207,7 @@ private:
     } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
       r.kind = ResolvedStep::Kind::HostCall;
       r.hostKernel = c.steps[index].hostKernel;
+      r.updates = c.steps[index].updates;
       r.attributes = &call->attributes;
       r.inputCount = uint32_t(call->inputs.size());
       for (ViewId id : call->inputs)
@@ -380,6 +385,21 @@ Result<std::vector<CompiledLaunch>> compileLaunches(const KernelInterface &inter
   return launches;
 }
 
+/// A step of an op that works in place may write result 0 over operand 0; no other step may write over what it reads of
+/// a state.
+Status checkInPlace(const Function &p, const std::string &node, const HostCallStep &call, bool updates) {
+  for (size_t o = 0; o < call.outputs.size(); ++o) {
+    BufferId written = p.views[call.outputs[o]].buffer;
+    if (p.buffers[written].place != Buffer::Place::State)
+      continue;
+    for (size_t i = 0; i < call.inputs.size(); ++i)
+      if (call.inputs[i] != noView && p.views[call.inputs[i]].buffer == written && !(updates && i == 0 && o == 0))
+        return makeError(ErrorCode::E0905, "plan: node \"", node, "\": '", call.callee,
+                         "' cannot write over the state that it reads");
+  }
+  return Status();
+}
+
 Result<CompiledFunction> compileFunction(const Program &program, const Function &p) {
   CompiledFunction c;
   c.symbolNames = p.symbolNames();
@@ -419,6 +439,8 @@ Result<CompiledFunction> compileFunction(const Program &program, const Function 
       if (!sizes.hostKernel)
         return makeError(ErrorCode::E0606, "node \"", step.node, "\": this runtime has no operation '", host->callee,
                          "'");
+      sizes.updates = ref::updatesInPlace(host->callee);
+      KILN_TRY(checkInPlace(p, step.node, *host, sizes.updates));
     } else if (auto *plain = std::get_if<CallStep>(&step.action)) {
       call(plain->callee);
     } else if (auto *branch = std::get_if<IfStep>(&step.action)) {

@@ -25,6 +25,7 @@ struct CompiledFunction {
     std::vector<CompiledSize> sizes;  ///< LaunchStep::sizes; Call::sizes, of both branches of an if
     CompiledSize flops, bytes;        ///< of a host call
     ref::Kernel hostKernel = nullptr; ///< of a host call; else null
+    bool updates = false;             ///< of a host call: ref::updatesInPlace
     int64_t moment = 0;               ///< the first one of the step (LiveInterval)
   };
   std::vector<std::string> symbolNames;
@@ -53,7 +54,7 @@ struct CompiledProgram {
 
 /// Where the address of a view comes from: a base that a frame knows, and an offset.
 struct Address {
-  /// Numbers of the bases: these, then the inputs, the outputs and the returned values of the function.
+  /// Numbers of the bases: these, then the inputs, the states, the outputs and the returned values of the function.
   enum Base : uint32_t { Null, Arena, Constants, FirstPort };
   uint32_t base = Null;
   int64_t offset = 0;
@@ -82,6 +83,7 @@ struct ResolvedStep {
   int64_t bytes = 0;    ///< Copy
   int64_t frameTop = 0; ///< Call, If, Loop: bytes of the arena that are in use beside them
   ref::Kernel hostKernel = nullptr;
+  bool updates = false;                   ///< HostCall: of an op that may work in place (ref::updatesInPlace)
   const Attributes *attributes = nullptr; ///< HostCall
 };
 
@@ -113,7 +115,7 @@ struct ResolvedOperand {
 struct Instance {
   FunctionId function = 0;
   std::vector<int64_t> symbols;
-  std::vector<std::vector<int64_t>> inputDims, outputDims; ///< of an open output: none
+  std::vector<std::vector<int64_t>> takenDims, outputDims; ///< Function::takenView; of an open output: none
   std::vector<int64_t> parameters;                         ///< the plain sizes it was called with
   int64_t arenaBytes = 0;
   int64_t scratchBytes = 0;        ///< the most that any launch wants per worker; a multiple of 64

@@ -11,17 +11,17 @@ namespace {
 /// Binds the symbols of a function from what it is called with.
 class Binder {
 public:
-  Binder(const Function &function, const CompiledFunction &compiled) : p(function), c(compiled) {}
+  Binder(const Program &program, const Function &function, const CompiledFunction &compiled)
+      : program(program), p(function), c(compiled) {}
 
   Status inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const {
-    const Port &port = p.inputs[input];
-    return makeError(code, "input \"", port.name, "\": expected ", LoadedModel::describe(p, port), ", got ",
-                     printTensorType(given.dtype, given.dims), why.empty() ? "" : ": ", why);
+    return makeError(code, program.nameTaken(p, input), ": expected ", LoadedModel::describe(p, p.takenView(input)),
+                     ", got ", printTensorType(given.dtype, given.dims), why.empty() ? "" : ": ", why);
   }
 
   Result<std::vector<int64_t>> bindSymbols(std::span<const InputShape> inputs, std::span<const int64_t> sizes) const {
     for (size_t i = 0; i < inputs.size(); ++i) {
-      const View &view = p.views[p.inputs[i].view];
+      const View &view = p.views[p.takenView(i)];
       if (inputs[i].dtype != view.dtype)
         return inputMismatch(ErrorCode::E0503, i, inputs[i], "");
       if (inputs[i].dims.size() != view.dims.size())
@@ -64,8 +64,8 @@ public:
       if (std::optional<std::string> name = size.asSymbol())
         for (const ProgramSymbol &s : p.symbols)
           if (s.name == *name && s.isBound())
-            return "dim " + std::to_string(s.dim) + " of \"" + p.inputs[size_t(s.input)].name + "\" is " +
-                   number(value) + " (" + s.name + ")";
+            return "dim " + std::to_string(s.dim) + " of " + nameOf(size_t(s.input)) + " is " + number(value) + " (" +
+                   s.name + ")";
       return "size " + size.print() + (size.isConstant() ? "" : " is " + number(value));
     };
     using Relation = Condition::Relation;
@@ -95,7 +95,7 @@ public:
 
   Status checkInputs(std::span<const InputShape> inputs, std::span<const int64_t> symbols) const {
     for (size_t i = 0; i < inputs.size(); ++i) {
-      ViewId view = p.inputs[i].view;
+      ViewId view = p.takenView(i);
       for (size_t d = 0; d < inputs[i].dims.size(); ++d) {
         std::optional<int64_t> expected = c.viewDims[view][d].evaluate(symbols);
         int64_t given = inputs[i].dims[d];
@@ -110,7 +110,7 @@ public:
         if (std::optional<std::string> name = expr.asSymbol())
           for (const ProgramSymbol &s : p.symbols)
             if (s.name == *name && s.isBound())
-              binder = " by dim " + std::to_string(s.dim) + " of input \"" + p.inputs[size_t(s.input)].name + "\"";
+              binder = " by dim " + std::to_string(s.dim) + " of " + program.nameTaken(p, size_t(s.input));
         return inputMismatch(ErrorCode::E0506, i, inputs[i],
                              why + ", but " + expr.print() + " is bound to " + value + binder);
       }
@@ -124,6 +124,12 @@ public:
   }
 
 private:
+  /// An input by its name alone.
+  std::string nameOf(size_t taken) const {
+    return taken < p.inputs.size() ? "\"" + p.inputs[taken].name + "\"" : program.nameTaken(p, taken);
+  }
+
+  const Program &program;
   const Function &p;
   const CompiledFunction &c;
 };
@@ -141,25 +147,17 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(std::shared_ptr<c
   return std::shared_ptr<const LoadedModel>(std::move(model));
 }
 
-static int findPort(const std::vector<Port> &ports, std::string_view name) {
-  auto it = std::find_if(ports.begin(), ports.end(), [&](const Port &port) { return port.name == name; });
-  return it == ports.end() ? -1 : int(it - ports.begin());
-}
-
-int LoadedModel::findInput(std::string_view name) const { return findPort(program().entry().inputs, name); }
-int LoadedModel::findOutput(std::string_view name) const { return findPort(program().entry().outputs, name); }
-
-std::string LoadedModel::describe(const Function &function, const Port &port) {
-  const View &view = function.views[port.view];
+std::string LoadedModel::describe(const Function &function, ViewId id) {
+  const View &view = function.views[id];
   return std::string(dtypeName(view.dtype)) + printSizes(view.dims);
 }
 
 Result<std::shared_ptr<const Instance>> LoadedModel::bind(FunctionId function, std::span<const InputShape> inputs,
                                                           std::span<const int64_t> sizes, bool keep) const {
   const Function &p = program().functions[function];
-  if (inputs.size() != p.inputs.size())
-    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
-  Binder binder(p, compiled.functions[function]);
+  if (inputs.size() != p.takenCount())
+    return makeError(ErrorCode::E0502, "the model has ", p.takenCount(), " inputs, ", inputs.size(), " were given");
+  Binder binder(program(), p, compiled.functions[function]);
   KILN_ASSIGN(std::vector<int64_t> symbols, binder.bindSymbols(inputs, sizes));
   KILN_TRY(binder.checkInputs(inputs, symbols));
   std::list<std::shared_ptr<const Instance>> &cache = caches[function];

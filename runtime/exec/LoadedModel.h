@@ -31,16 +31,14 @@ public:
   const Program &program() const { return theArtifact->program(); }
 
   /// Checks inputs against the function's signature (E0502 ... E0508, naming the input and what was expected) and gives
-  /// the function for their sizes. `inputs` in the signature's order, `sizes` as Call::sizes. The instance is kept for
+  /// the function for their sizes. `inputs` in the signature's order, then the states;
+  /// `sizes` as Call::sizes. The instance is kept for
   /// later calls if `keep`.
   Result<std::shared_ptr<const Instance>> bind(FunctionId function, std::span<const InputShape> inputs,
                                                std::span<const int64_t> sizes = {}, bool keep = true) const;
 
-  /// Index of the entry's input or output of that name; -1 when there is none.
-  int findInput(std::string_view name) const;
-  int findOutput(std::string_view name) const;
   /// "f32[N,3]"
-  static std::string describe(const Function &function, const Port &port);
+  static std::string describe(const Function &function, ViewId view);
 
 private:
   LoadedModel() = default;

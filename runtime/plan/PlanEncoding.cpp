@@ -265,7 +265,7 @@ private:
       fail();
     v = dtype.value_or(DType::F32);
   }
-  void decode(uint64_t n, Buffer::Place &v) { enumerator(n, v, Buffer::Place::Returned); }
+  void decode(uint64_t n, Buffer::Place &v) { enumerator(n, v, Buffer::Place::State); }
   void decode(uint64_t n, Condition::Relation &v) { enumerator(n, v, Condition::Relation::MultipleOf); }
   template <typename T> void enumerator(uint64_t n, T &v, T last) {
     if (n > uint64_t(last))
@@ -346,6 +346,10 @@ template <typename A, typename V> void transfer(A &a, V &v) {
     FIELD(1, buffer), FIELD(2, offset), FIELD(3, dtype), FIELD(4, dims), FIELD(5, open);
   } else if constexpr (std::same_as<T, Port>) {
     FIELD(1, name), FIELD(2, view);
+  } else if constexpr (std::same_as<T, StatePort>) {
+    FIELD(1, state), FIELD(2, view), FIELD(3, read), FIELD(4, written);
+  } else if constexpr (std::same_as<T, State>) {
+    FIELD(1, name), FIELD(2, dtype), FIELD(3, dims);
   } else if constexpr (std::same_as<T, Constant>) {
     NOTE(1, name), FIELD(2, dtype), FIELD(3, dims), FIELD(4, offset), FIELD(5, digest);
   } else if constexpr (std::same_as<T, Kernel>) {
@@ -371,13 +375,13 @@ template <typename A, typename V> void transfer(A &a, V &v) {
     NOTE(1, node), FIELD(2, guards), FIELD(3, action);
   } else if constexpr (std::same_as<T, Function>) {
     NOTE(1, name), FIELD(2, symbols), FIELD(3, checks), FIELD(4, buffers), FIELD(5, views), FIELD(6, inputs),
-        FIELD(7, outputs), FIELD(8, steps), FIELD(9, sharesMemory), FIELD(10, arenaBytes);
+        FIELD(7, outputs), FIELD(8, steps), FIELD(9, sharesMemory), FIELD(10, arenaBytes), FIELD(11, states);
   } else if constexpr (std::same_as<T, Entry>) {
     FIELD(1, name), FIELD(2, function);
   } else {
     static_assert(std::same_as<T, Program>);
     NOTE(1, producer), FIELD(2, target), FIELD(3, precision), FIELD(4, constants), FIELD(5, kernels),
-        FIELD(6, functions), FIELD(7, entries);
+        FIELD(6, functions), FIELD(7, entries), FIELD(8, states);
   }
 }
 

@@ -16,6 +16,15 @@ Status checkConstantsAndKernels(const Program &p, uint64_t codeBytes) {
   for (const Constant &c : p.constants)
     if (c.dims.size() > maxRank || !byteCount(c.dtype, c.dims))
       return inconsistent("constant '", c.name, "' has no valid size");
+  std::set<std::string> names;
+  for (const State &s : p.states) {
+    if (!names.insert(s.name).second)
+      return inconsistent("state '", s.name, "' exists twice");
+    if (s.dims.size() > maxRank || std::any_of(s.dims.begin(), s.dims.end(), [](const SizeExpr &d) {
+          return d.isInvalid() || (d.isConstant() && d.constant() < 0);
+        }))
+      return inconsistent("state '", s.name, "' has no valid size");
+  }
   for (const Kernel &k : p.kernels) {
     if (k.codeOffset > codeBytes || k.codeBytes > codeBytes - k.codeOffset ||
         k.codeOffset % uint64_t(bufferAlignment) != 0)
@@ -42,6 +51,7 @@ public:
     KILN_TRY(checkViews());
     KILN_TRY(checkPorts(p.inputs, Buffer::Place::Input, "input"));
     KILN_TRY(checkPorts(p.outputs, Buffer::Place::Output, "output"));
+    KILN_TRY(checkStates());
     for (size_t i = 0; i < p.steps.size(); ++i)
       KILN_TRY(checkStep(uint32_t(i)));
     return Status();
@@ -61,6 +71,7 @@ private:
                      : b.place == Buffer::Place::Output   ? p.outputs.size()
                      : b.place == Buffer::Place::Constant ? program.constants.size()
                      : b.place == Buffer::Place::Returned ? returned
+                     : b.place == Buffer::Place::State    ? p.states.size()
                                                           : SIZE_MAX;
       if (b.index >= limit)
         return inconsistent("buffer refers to an input, output or constant that does not exist");
@@ -73,8 +84,8 @@ private:
       if (s.name != SizeExpr::symbol(s.name).print() || defined.count(s.name))
         return inconsistent("symbol '", s.name, "' is malformed or defined twice");
       if (s.isBound()) {
-        if (size_t(s.input) >= p.inputs.size() || s.dim < 0 ||
-            size_t(s.dim) >= p.views[p.inputs[size_t(s.input)].view].dims.size())
+        if (size_t(s.input) >= p.takenCount() || s.dim < 0 ||
+            size_t(s.dim) >= p.views[p.takenView(size_t(s.input))].dims.size())
           return inconsistent("symbol '", s.name, "' is bound to a dim that does not exist");
       } else if (s.isDefined()) {
         KILN_TRY(checkSize(s.value));
@@ -178,11 +189,32 @@ private:
     return Status();
   }
 
+  Status checkStates() {
+    std::set<uint32_t> seen;
+    for (size_t i = 0; i < p.states.size(); ++i) {
+      const StatePort &port = p.states[i];
+      const View &v = p.views[port.view];
+      const Buffer &b = p.buffers[v.buffer];
+      if (port.state >= program.states.size() || !seen.insert(port.state).second)
+        return inconsistent("function '", p.name, "' names a state twice, or one that does not exist");
+      const State &state = program.states[port.state];
+      if (b.place != Buffer::Place::State || b.index != i || !v.offset.isConstant(0))
+        return inconsistent("state '", state.name, "' is not bound to a buffer of its own");
+      bool fits = v.dtype == state.dtype && v.dims.size() == state.dims.size();
+      for (size_t d = 0; fits && d < v.dims.size(); ++d)
+        fits = !v.dims[d].isConstant() || v.dims[d] == state.dims[d];
+      if (!fits)
+        return inconsistent("function '", p.name, "' gives state '", state.name, "' another type");
+    }
+    return Status();
+  }
+
   Status checkOperand(uint32_t step, ViewId view, bool written, bool mayBeOpen = false) {
     if (view >= p.views.size())
       return inconsistent("step ", step, " refers to a view that does not exist");
     const Buffer &b = p.buffers[p.views[view].buffer];
-    if (written && (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant))
+    if (written && (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant ||
+                    (b.place == Buffer::Place::State && !p.states[b.index].written)))
       return inconsistent("step ", step, " ('", p.steps[step].node, "') writes read-only memory");
     if (p.views[view].open && !mayBeOpen)
       return inconsistent("step ", step, " ('", p.steps[step].node, "') needs dims that are not known");
@@ -202,7 +234,8 @@ private:
     if (call.function <= id || call.function >= program.functions.size())
       return inconsistent("step ", step, " calls a function that does not exist or stands before its own");
     const Function &callee = program.functions[call.function];
-    if (callee.inputs.size() != before + call.inputs.size() || callee.outputs.size() != outputs)
+    if (callee.inputs.size() != before + call.inputs.size() || callee.outputs.size() != outputs ||
+        !callee.states.empty())
       return inconsistent("step ", step, " does not call function '", callee.name, "' as it is declared");
     for (size_t i = 0; i < call.inputs.size(); ++i) {
       KILN_TRY(checkOperand(step, call.inputs[i], false, true));
@@ -337,6 +370,12 @@ std::vector<std::string> Function::symbolNames() const {
   return names;
 }
 
+std::string Program::nameTaken(const Function &function, size_t i) const {
+  size_t inputs = function.inputs.size();
+  return i < inputs ? "input \"" + function.inputs[i].name + "\""
+                    : "state \"" + states[function.states[i - inputs].state].name + "\"";
+}
+
 size_t Program::firstStep(FunctionId function) const {
   size_t first = 0;
   for (FunctionId f = 0; f < function; ++f)
@@ -347,11 +386,15 @@ size_t Program::firstStep(FunctionId function) const {
 Status checkProgram(const Program &program, uint64_t codeBytes) {
   KILN_TRY(checkConstantsAndKernels(program, codeBytes));
   // References between functions, so that every function's check may follow them.
-  for (const Function &f : program.functions)
+  for (const Function &f : program.functions) {
     for (const auto *ports : {&f.inputs, &f.outputs})
       for (const Port &port : *ports)
         if (port.view >= f.views.size())
           return inconsistent("'", port.name, "' refers to a view that does not exist");
+    for (const StatePort &port : f.states)
+      if (port.view >= f.views.size())
+        return inconsistent("a state refers to a view that does not exist");
+  }
   if (program.entries.empty())
     return inconsistent("there is no entry");
   std::set<std::string> names;

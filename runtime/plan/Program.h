@@ -36,12 +36,12 @@ inline constexpr size_t maxRank = 64;
 /// An absent optional operand.
 inline constexpr ViewId noView = UINT32_MAX;
 
-/// A named size. In order of evaluation: a symbol is bound from an input's dim or handed over by the caller, or defined
-/// over earlier symbols.
+/// A named size. In order of evaluation: a symbol is bound from a dim of an input or state, or handed over by the caller,
+/// or defined over earlier symbols.
 struct ProgramSymbol {
   std::string name;
-  /// Bound: the input's index and the dim; several inputs may carry the symbol in their dims, all
-  /// are compared when bound.
+  /// Bound: the number of the input or state (Function::takenView) and the dim; several may carry the symbol in their
+  /// dims, all are compared when bound.
   int32_t input = -1, dim = -1;
   /// Handed over: the index into Call::sizes.
   int32_t parameter = -1;
@@ -89,7 +89,8 @@ struct Buffer {
     Constant,  ///< in the weights section; read-only; `index` into constants
     Arena,     ///< intermediate result, packed with others by live interval
     Workspace, ///< like Arena; used within the launches of one kernel call
-    Returned   ///< made by the step that computes it, of dims that only the step knows
+    Returned,  ///< made by the step that computes it, of dims that only the step knows
+    State      ///< outlives the run; `index` into Function::states, which says whether it is written
   };
   Place place = Place::Arena;
   uint32_t index = 0;
@@ -120,6 +121,21 @@ struct View {
 struct Port {
   std::string name;
   ViewId view = 0;
+};
+
+/// A tensor that outlives runs. Entries name it and work on it in place; who runs them makes it.
+struct State {
+  std::string name;
+  DType dtype = DType::F32;
+  std::vector<SizeExpr> dims; ///< over names of sizes that are told when the state is made
+};
+
+/// A state as a function uses it; its view shows the whole of its buffer.
+struct StatePort {
+  uint32_t state = 0; ///< into Program::states
+  ViewId view = 0;
+  bool read = false;    ///< its value before the run counts
+  bool written = false; ///< a run leaves a new value
 };
 
 struct Constant {
@@ -223,6 +239,7 @@ struct Function {
   std::vector<Buffer> buffers;
   std::vector<View> views;
   std::vector<Port> inputs, outputs;
+  std::vector<StatePort> states; ///< of entries only, each once
   std::vector<Step> steps;
   /// Whether buffers that are never in use together may share bytes of the arena.
   bool sharesMemory = true;
@@ -230,6 +247,9 @@ struct Function {
   std::optional<int64_t> arenaBytes;
 
   std::vector<std::string> symbolNames() const;
+  /// What a call of the function is given, in its order: the inputs, then the states.
+  size_t takenCount() const { return inputs.size() + states.size(); }
+  ViewId takenView(size_t i) const { return i < inputs.size() ? inputs[i].view : states[i - inputs.size()].view; }
 };
 
 /// A function that the host may run, under a name.
@@ -244,11 +264,14 @@ struct Program {
   std::string precision; ///< "default", "strict", "fast"
 
   std::vector<Constant> constants;
+  std::vector<State> states;
   std::vector<Kernel> kernels;
   std::vector<Function> functions;
   std::vector<Entry> entries; ///< at least one
 
   const Function &entry(size_t index = 0) const { return functions[entries[index].function]; }
+  /// `input "x"` or `state "past"`: what a function takes, in words.
+  std::string nameTaken(const Function &function, size_t i) const;
   /// Steps of all functions before `function`: where its own begin in a list of all steps.
   size_t firstStep(FunctionId function) const;
 };

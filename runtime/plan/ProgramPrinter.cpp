@@ -20,6 +20,9 @@ public:
       os << "input " << printAttribute(port.name) << " " << type(port.view) << "\n";
     for (const Port &port : p.outputs)
       os << "output " << printAttribute(port.name) << " " << type(port.view) << "\n";
+    for (const StatePort &port : p.states)
+      os << "state " << printAttribute(program.states[port.state].name) << " " << type(port.view)
+         << (port.read ? " read" : "") << (port.written ? " written" : "") << "\n";
     printMemory();
     for (size_t i = 0; i < p.steps.size(); ++i)
       printStep(i);
@@ -29,7 +32,7 @@ private:
   void printSymbol(const ProgramSymbol &s) {
     os << "symbol " << s.name << " = ";
     if (s.isBound())
-      os << "dim " << s.dim << " of " << printAttribute(p.inputs[size_t(s.input)].name);
+      os << "dim " << s.dim << " of " << program.nameTaken(p, size_t(s.input));
     else if (s.parameter >= 0)
       os << "size " << s.parameter << " of the call";
     else
@@ -81,6 +84,7 @@ private:
     case Buffer::Place::Arena:
     case Buffer::Place::Workspace:
     case Buffer::Place::Returned: out = "%" + std::to_string(v.buffer); break;
+    case Buffer::Place::State: out = "state:" + program.states[p.states[b.index].state].name; break;
     }
     if (!v.offset.isConstant(0))
       out += "+" + v.offset.print();
@@ -173,6 +177,8 @@ void printHead(std::ostream &os, const Program &p) {
     weights += count;
   }
   os << "constants " << p.constants.size() << ", " << weights << " bytes\n";
+  for (const State &state : p.states)
+    os << "state " << printAttribute(state.name) << " " << dtypeName(state.dtype) << printSizes(state.dims) << "\n";
   for (size_t i = 0; i < p.kernels.size(); ++i) {
     const Kernel &k = p.kernels[i];
     os << "kernel @" << i << " " << k.family << " " << k.config << " " << k.codeBytes << " bytes: " << k.problem

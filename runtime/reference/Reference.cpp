@@ -25,6 +25,8 @@ Kernel find(std::string_view op) {
   return it != std::end(mnemonics) && *it == op ? kernels[it - mnemonics] : nullptr;
 }
 
+bool updatesInPlace(std::string_view op) { return op == "scatter_elements" || op == "scatter_nd"; }
+
 std::span<const std::string_view> names() { return mnemonics; }
 
 } // namespace kiln::ref

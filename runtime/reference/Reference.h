@@ -35,7 +35,7 @@ public:
 /// made by the caller with the dims that the op's shape rule gives, and the kernel returns an error where they do not
 /// fit its operands; one that has only a dtype is made by `maker` with the dims that the kernel finds. An absent
 /// optional operand, trailing or in the middle, has data == nullptr and dtype and dims that are not
-/// looked at. Outputs never overlap inputs.
+/// looked at. Outputs never overlap inputs, but for result 0 of an op that works in place, which may be operand 0's memory.
 struct OpCall {
   const Attributes &attributes;
   std::span<const TensorView> inputs;
@@ -48,6 +48,9 @@ using Kernel = Status (*)(const OpCall &);
 
 /// The kernel of an op by its mnemonic ("add", "conv"), or nullptr when there is no such op.
 Kernel find(std::string_view op);
+
+/// Whether the op changes a part of operand 0: result 0 may then be the same memory, and the rest is not touched.
+bool updatesInPlace(std::string_view op);
 
 /// All mnemonics, sorted.
 std::span<const std::string_view> names();

@@ -4,6 +4,9 @@
 #include "runtime/reference/Kernels.h"
 #include "runtime/reference/Strided.h"
 
+#include <cstring>
+#include <unordered_map>
+
 namespace kiln::ref {
 namespace {
 
@@ -36,18 +39,33 @@ template <typename C> C joined(Reduction reduction, C old, C update) {
   return update;
 }
 
-/// The result is x; then run k of `length` updates joins what is at places[k].
+/// The result is x, which may be there already; then run k of `length` updates joins what is at places[k].
 Status scatter(const OpCall &call, Reduction reduction, const Dims &places, int64_t length) {
   const TensorView &x = call.inputs[0], &updates = call.inputs[2], &out = call.outputs[0];
+  if (x.data != out.data && x.bytes() > 0)
+    std::memcpy(out.data, x.data, static_cast<size_t>(x.bytes()));
+  const int64_t size = dtypeBytes(x.dtype);
+  if (reduction == Reduction::None) {
+    for (size_t k = 0; k < places.size() && length > 0; ++k)
+      std::memcpy(out.as<char>() + places[k] * size, updates.as<char>() + static_cast<int64_t>(k) * length * size,
+                  static_cast<size_t>(length * size));
+    return Status();
+  }
   return withCompute(x.dtype, call.accumulate, [&]<typename C>() {
-    std::vector<C> values(x.size()), run(length);
-    loadOf<C>(x.dtype)(x.data, 0, 1, x.size(), values.data());
-    for (size_t k = 0; k < places.size(); ++k) {
-      loadOf<C>(x.dtype)(updates.data, static_cast<int64_t>(k) * length, 1, length, run.data());
-      for (int64_t i = 0; i < length; ++i)
-        values[places[k] + i] = joined(reduction, values[places[k] + i], run[i]);
-    }
-    storeOf<C>(out.dtype)(values.data(), x.size(), out.data, 0, 1);
+    // What is joined is rounded once, at the end.
+    std::unordered_map<int64_t, C> joins;
+    for (size_t k = 0; k < places.size(); ++k)
+      for (int64_t i = 0; i < length; ++i) {
+        const int64_t place = places[k] + i;
+        C update;
+        loadOf<C>(x.dtype)(updates.data, static_cast<int64_t>(k) * length + i, 1, 1, &update);
+        auto [value, isNew] = joins.try_emplace(place);
+        if (isNew)
+          loadOf<C>(x.dtype)(out.data, place, 1, 1, &value->second);
+        value->second = joined(reduction, value->second, update);
+      }
+    for (const auto &[place, value] : joins)
+      storeOf<C>(out.dtype)(&value, 1, out.data, place, 1);
     return Status();
   });
 }
