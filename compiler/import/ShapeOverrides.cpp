@@ -144,10 +144,15 @@ Status readShape(std::string_view text, ShapeOverrides &shapes) {
   return Status::success();
 }
 
-Status applyShapes(const ShapeOverrides &shapes, std::vector<DeclaredInput> &inputs, SizeTable &sizes) {
+Status applyShapes(const ShapeOverrides &shapes, std::vector<DeclaredInput> &inputs, SizeTable &sizes,
+                   std::set<std::string> *others) {
   Application application(sizes);
   for (const auto &[name, dims] : shapes) {
     auto input = std::ranges::find(inputs, name, &DeclaredInput::name);
+    if (input == inputs.end() && others) {
+      others->insert(name);
+      continue;
+    }
     if (input == inputs.end())
       return makeError(ErrorCode::E0501, "a shape is given for \"", name,
                        "\", which is no input of the model; its inputs are ", namesOf(inputs));

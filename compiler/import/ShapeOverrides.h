@@ -7,6 +7,7 @@
 #include "mlir/IR/BuiltinOps.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -32,8 +33,10 @@ struct DeclaredInput {
   std::string name;
   Dims dims;
 };
-/// Applies the overrides to the inputs' dims: symbols are defined or narrowed in `sizes`.
-Status applyShapes(const ShapeOverrides &shapes, std::vector<DeclaredInput> &inputs, SizeTable &sizes);
+/// Applies the overrides to the inputs' dims: symbols are defined or narrowed in `sizes`. A name that is no input is an
+/// error, or goes to `others` where that is set.
+Status applyShapes(const ShapeOverrides &shapes, std::vector<DeclaredInput> &inputs, SizeTable &sizes,
+                   std::set<std::string> *others = nullptr);
 /// The same for the functions of IR text at stage `imported`, whose inner types InferShapes brings up to date.
 Status applyShapes(const ShapeOverrides &shapes, mlir::ModuleOp module);
 

@@ -32,11 +32,13 @@ public:
       for (Operation &op : program.getBody().front())
         KILN_TRY(add(&op));
       markOpen();
+      for (ProgramSymbol &symbol : function().symbols)
+        if (boundByStates.count(symbol.name))
+          symbol.input += static_cast<int32_t>(function().inputs.size());
+      boundByStates.clear();
     }
     if (built.program.entries.empty())
       return makeError(ErrorCode::E0313, "the module holds no plan.program");
-    if (built.program.entries.size() > 1)
-      return makeError(ErrorCode::E0907, "a module with several programs");
     assignArenas(built.program);
     return std::move(built);
   }
@@ -80,7 +82,10 @@ private:
     return llvm::TypeSwitch<Operation *, Status>(op)
         .Case([&](BindShapeOp bind) {
           std::string name = bind.getSymbol().str();
-          auto input = static_cast<int32_t>(program.buffers[program.views[views[bind.getInput()]].buffer].index);
+          const Buffer &buffer = program.buffers[program.views[views[bind.getInput()]].buffer];
+          auto input = static_cast<int32_t>(buffer.index);
+          if (buffer.place == Buffer::Place::State) // after all inputs, of which more may come
+            boundByStates.insert(name);
           return addSymbol(bind, {name, input, static_cast<int32_t>(bind.getDim()), -1, SizeExpr()});
         })
         .Case([&](ParameterOp parameter) {
@@ -112,6 +117,7 @@ private:
           program.outputs.push_back({output.getName().str(), view});
           return Status::success();
         })
+        .Case([&](StateOp state) { return addState(state); })
         .Case([&](plan_ir::ConstantOp constant) { return addConstant(constant); })
         .Case([&](AllocOp alloc) {
           Buffer buffer;
@@ -211,6 +217,33 @@ private:
     return Status::success();
   }
 
+  /// Of entries that say of a dim what it is, one with a number tells it, else the first.
+  Status addState(StateOp op) {
+    Program &program = built.program;
+    auto type = op.getView().getType();
+    auto [known, isNew] = states.try_emplace(op.getName(), static_cast<uint32_t>(program.states.size()));
+    if (isNew)
+      program.states.push_back({op.getName().str(), type.getDType(), type.getDims()});
+    State &state = program.states[known->second];
+    std::vector<SizeExpr> dims = type.getDims();
+    auto refuse = [&] {
+      return makeError(ErrorCode::E0304, "state \"", state.name, "\" is ", dtypeName(state.dtype),
+                       printSizes(state.dims), " in one entry and ", type.getText().str(), " in another");
+    };
+    if (state.dtype != type.getDType() || state.dims.size() != dims.size())
+      return refuse();
+    for (size_t d = 0; d < dims.size(); ++d) {
+      if (state.dims[d].isConstant() && dims[d].isConstant() && state.dims[d] != dims[d])
+        return refuse();
+      if (dims[d].isConstant() || (dims[d].asSymbol() && !state.dims[d].asSymbol() && !state.dims[d].isConstant()))
+        state.dims[d] = dims[d];
+    }
+    ViewId view = addView(
+        op, addBuffer({Buffer::Place::State, static_cast<uint32_t>(function().states.size()), SizeExpr(), {}}), 0);
+    function().states.push_back({known->second, view, op.getReads(), op.getWrites()});
+    return Status();
+  }
+
   Status addConstant(plan_ir::ConstantOp op) {
     Program &program = built.program;
     auto type = op.getView().getType();
@@ -247,7 +280,7 @@ private:
     LaunchStep step;
     step.kernel = kernel->second;
     for (auto [operand, buffer] : llvm::zip(operands, op.getBuffers())) {
-      if (operand.isWritten() && isa<InputOp, plan_ir::ConstantOp>(rootOf(buffer).getDefiningOp()))
+      if (operand.isWritten() && isReadOnly(buffer))
         return makeError(ErrorCode::E0313, "a launch of kernel @", op.getKernel().str(),
                          " writes an input or a constant");
       step.operands.push_back(views[buffer]);
@@ -284,6 +317,8 @@ private:
   BuiltProgram built;
   llvm::StringMap<KernelId> kernels;
   llvm::StringMap<FunctionId> functions;
+  llvm::StringMap<uint32_t> states;
+  std::set<std::string> boundByStates;                                              // symbols of the function under way
   DenseMap<std::tuple<mlir::Attribute, mlir::Attribute, Type>, uint32_t> constants; // by source, recipe and type
   DenseMap<Value, ViewId> views;
 };

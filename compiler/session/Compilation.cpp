@@ -1,5 +1,6 @@
 #include "compiler/session/Compilation.h"
 
+#include "compiler/session/States.h"
 #include "compiler/session/TensorSizes.h"
 #include "dialects/kiln/ControlFlow.h"
 #include "dialects/kiln/Dialect.h"
@@ -19,14 +20,23 @@
 using namespace mlir;
 using namespace kiln;
 
-Compilation::Compilation(CompileOptions givenOptions, CompileInput givenInput)
-    : options(std::move(givenOptions)), input(std::move(givenInput)), context(MLIRContext::Threading::DISABLED),
-      diagnostics(context, std::filesystem::path(input.path).filename().string()) {}
+static std::string labelOf(std::span<const CompileInput> inputs) {
+  std::string label;
+  for (const CompileInput &input : inputs)
+    label += (label.empty() ? "" : ", ") + std::filesystem::path(input.path).filename().string();
+  return label;
+}
+
+std::string Compilation::label() const { return labelOf(inputs); }
+
+Compilation::Compilation(CompileOptions givenOptions, std::vector<CompileInput> givenInputs)
+    : options(std::move(givenOptions)), inputs(std::move(givenInputs)), context(MLIRContext::Threading::DISABLED),
+      diagnostics(context, labelOf(inputs)) {}
 
 Compilation::~Compilation() = default;
 
-Result<std::unique_ptr<Compilation>> Compilation::create(CompileOptions options, CompileInput input) {
-  std::unique_ptr<Compilation> result(new Compilation(std::move(options), std::move(input)));
+Result<std::unique_ptr<Compilation>> Compilation::create(CompileOptions options, std::vector<CompileInput> inputs) {
+  std::unique_ptr<Compilation> result(new Compilation(std::move(options), std::move(inputs)));
   KILN_TRY(result->prepare());
   return result;
 }
@@ -100,8 +110,10 @@ Status Compilation::end(Stage stage) {
   setStage(*module, stage);
   reached = stage;
   KILN_TRY(checkStage(*module, stage));
-  if (stage <= Stage::Canonical)
-    KILN_TRY(checkTensorSizes(*module).withContext(std::filesystem::path(input.path).filename().string() + ": "));
+  if (stage <= Stage::Canonical) {
+    KILN_TRY(checkTensorSizes(*module).withContext(label() + ": "));
+    KILN_TRY(checkStates(*module).withContext(label() + ": "));
+  }
   KILN_TRY(progress(stageName(stage), 1, 1));
   if (options.dumpDirectory.empty())
     return Status::success();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "codegen/CodegenOracle.h"
+#include "compiler/import/onnx/Importer.h"
 #include "compiler/session/BuildProgram.h"
 #include "compiler/session/Diagnostics.h"
 #include "compiler/session/Options.h"
@@ -27,11 +28,12 @@ class WeightStore;
 class Compilation {
 public:
   /// Checks the options and prepares the context.
-  static Result<std::unique_ptr<Compilation>> create(CompileOptions options, CompileInput input);
+  static Result<std::unique_ptr<Compilation>> create(CompileOptions options, std::vector<CompileInput> inputs);
   ~Compilation();
 
   // --- what the pipeline calls, in this order for each stage
-  /// Reads the input: a model, which is then at stage `imported`, or IR text, which says its stage.
+  /// Reads the inputs: models, which are then at stage `imported`, or IR text, which says its stage. Several become one
+  /// module with a public function each.
   Status read();
   /// Whether the stage is to be run: it lies after the one that the module is in, and not after the
   /// one to stop at.
@@ -75,7 +77,7 @@ public:
   WeightStore &weights();
 
   CompileOptions options;
-  CompileInput input;
+  std::vector<CompileInput> inputs;
   std::optional<TargetInfo> target; ///< none: "interpreter"
   Precision precision = Precision::Default;
   Without without;
@@ -85,7 +87,7 @@ public:
   size_t threads = 1;
 
 private:
-  Compilation(CompileOptions options, CompileInput input);
+  Compilation(CompileOptions options, std::vector<CompileInput> inputs);
   Status prepare();
   /// The bytes of the input, which the module may go on referring to.
   struct Source {
@@ -95,6 +97,13 @@ private:
   };
   /// Refuses options that cannot act on IR that is past their stage.
   Status checkStageOptions() const;
+  /// Reads `input` into `module`.
+  Status readInput();
+  /// Of `input`: what is said of all models, and of ENTRY:NAME.
+  ShapeOverrides shapesOfInput() const;
+  Result<std::vector<std::string>> extraOutputsOfInput() const;
+  /// The names of the models' files.
+  std::string label() const;
   Status readText(const Source &source);
   Status readOnnx(const Source &source);
   Status openWeightFiles();
@@ -111,7 +120,9 @@ private:
   Stage reached = Stage::None;
   Stage current = Stage::Imported; // under way, for reports
   std::mutex progressMutex;
-  double modelFlops = 0; // at stage canonical
+  double modelFlops = 0;             // at stage canonical
+  CompileInput input;                // that is read, or was last
+  std::set<std::string> otherShapes; // said of what is no input of `input`
   DiagnosticCollector diagnostics;
 };
 

@@ -31,7 +31,8 @@ static Status writeText(Compilation &c, const CompileOutput &output) {
 /// A file that the model or its weights were read from is not to be replaced by what is made of it.
 static Status keepInputs(Compilation &c, const std::string &path) {
   std::vector<std::string> read = c.weights().fileIds();
-  read.push_back(c.input.path);
+  for (const CompileInput &input : c.inputs)
+    read.push_back(input.path);
   for (const std::string &file : read)
     if (isSameFile(path, file))
       return makeError(ErrorCode::E0703, path,
@@ -39,11 +40,15 @@ static Status keepInputs(Compilation &c, const std::string &path) {
   return Status();
 }
 
-Status kiln::compileModel(const CompileInput &input, const CompileOptions &given, const CompileOutput &output) {
+Status kiln::compileModel(const CompileInput &input, const CompileOptions &options, const CompileOutput &output) {
+  return compileModels({input}, options, output);
+}
+
+Status kiln::compileModels(std::vector<CompileInput> inputs, const CompileOptions &given, const CompileOutput &output) {
   CompileOptions options = given;
   if (options.stopAfter == Stage::Artifact)
     options.stopAfter.reset();
-  KILN_ASSIGN(std::unique_ptr<Compilation> c, Compilation::create(options, input));
+  KILN_ASSIGN(std::unique_ptr<Compilation> c, Compilation::create(options, std::move(inputs)));
   KILN_TRY(runPipeline(*c));
   KILN_TRY(keepInputs(*c, output.path));
   if (c->stopped())

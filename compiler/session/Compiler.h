@@ -16,8 +16,9 @@ struct CompileOutput {
   AlignedBytes *bytes = nullptr; ///< memory to fill; null: none
 };
 
-/// Compiles `input`. The output is an artifact; with CompileOptions::stopAfter (other than
-/// `artifact`) the module's text.
+/// Compiles the models, each an entry of one artifact. The output is an artifact; with CompileOptions::stopAfter (other
+/// than `artifact`) the module's text.
+Status compileModels(std::vector<CompileInput> inputs, const CompileOptions &options, const CompileOutput &output);
 Status compileModel(const CompileInput &input, const CompileOptions &options, const CompileOutput &output);
 
 } // namespace kiln

@@ -50,17 +50,19 @@ Status Compilation::readText(const Source &source) {
   if (!legal.ok())
     return Status(ErrorCode::E0313, input.path + ": " + legal.message());
   KILN_TRY(checkStageOptions().withContext(input.path + ": "));
-  if (!options.extraOutputs.empty()) {
+  KILN_ASSIGN(std::vector<std::string> extraOutputs, extraOutputsOfInput());
+  if (!extraOutputs.empty()) {
     if (reached > Stage::Optimized)
       return makeError(ErrorCode::E0703, input.path, ": values inside the model are asked for, but in IR at stage ",
                        stageName(reached), " they lie inside kernels; give the model, or IR up to stage optimized");
-    KILN_TRY(addExtraOutputs(*module, options.extraOutputs).withContext(input.path + ": "));
+    KILN_TRY(addExtraOutputs(*module, extraOutputs).withContext(input.path + ": "));
   }
-  if (!options.shapes.empty()) {
+  ShapeOverrides shapes = shapesOfInput();
+  if (!shapes.empty()) {
     if (reached != Stage::Imported)
       return makeError(ErrorCode::E0703, input.path, ": shapes are given, but the sizes of IR at stage ",
                        stageName(reached), " are settled; give them with the model, or with IR at stage imported");
-    KILN_TRY(applyShapes(options.shapes, *module).withContext(input.path + ": "));
+    KILN_TRY(applyShapes(shapes, *module).withContext(input.path + ": "));
   }
   if (reached <= Stage::Kernels)
     KILN_TRY(checkTensorSizes(*module).withContext(input.path + ": "));

@@ -87,8 +87,8 @@ Status Compilation::reportReferenceWork() {
     list += ")";
   }
   if (options.requireCompiled)
-    return makeError(ErrorCode::E0209, std::filesystem::path(input.path).filename().string(),
-                     ": no compiled kernel for ", list, "; docs/kernels.md says which element types have kernels");
+    return makeError(ErrorCode::E0209, label(), ": no compiled kernel for ", list,
+                     "; docs/kernels.md says which element types have kernels");
   std::string share =
       modelFlops > 0 && work > 0 ? ", " + percent(work / modelFlops) + " of the floating-point work," : "";
   message(Severity::Warning, std::to_string(count) + (count == 1 ? " op" : " ops") + share +

@@ -14,6 +14,14 @@ namespace kiln {
 
 enum class Severity { Note, Warning };
 
+/// An input and an output that are one tensor, updated in place, in every model that has both or one of them. The state
+/// has the input's name.
+struct StateOption {
+  std::string input, output;
+};
+/// Reads "past=present".
+Result<StateOption> readState(std::string_view text);
+
 struct CompileOptions {
   std::string target = "host";           ///< "host", a target's text, or "interpreter"
   std::string precision = "default";     ///< the only level so far
@@ -27,7 +35,9 @@ struct CompileOptions {
   int64_t rewriteLimit = -1;             ///< let the passes do only so many rewrites; -1: no limit
   std::optional<uint64_t> choiceSeed;    ///< any legal configuration for each kernel, by this seed; none: chosen
   std::vector<std::string> without;      ///< parts of the compiler to leave out (WithoutTable.h)
-  std::vector<std::string> extraOutputs; ///< values inside the model, by name, that become outputs as well
+  std::vector<std::string> extraOutputs; ///< values inside the model, by name, that become outputs as well; of one
+                                         ///< of several models: ENTRY:NAME
+  std::vector<StateOption> states;       ///< inputs and outputs that are one tensor, which outlives runs
 
   /// Called with notes and warnings, on the calling thread.
   std::function<void(Severity, const std::string &)> message;
@@ -42,6 +52,7 @@ struct CompileInput {
   std::string path;                                ///< of the file, or the name that errors show
   std::optional<std::span<const std::byte>> bytes; ///< borrowed for the call
   std::string directory;                           ///< where external data of `bytes` lies; empty: none is allowed
+  std::string entry = "";                          ///< the entry that the model becomes; empty: "main"
 };
 
 } // namespace kiln

@@ -1,7 +1,9 @@
-// What a compilation reads: the table of input formats, told apart by their bytes.
+// What a compilation reads: the table of input formats, told apart by their bytes, and how several models become one
+// module.
 
-#include "compiler/import/onnx/Importer.h"
 #include "compiler/session/Compilation.h"
+#include "compiler/session/Entries.h"
+#include "compiler/session/States.h"
 #include "dialects/kiln/WeightStore.h"
 #include "runtime/base/MappedFile.h"
 #include "runtime/plan/Artifact.h"
@@ -22,6 +24,40 @@ static bool looksLikeText(StringRef path, StringRef bytes) {
 }
 
 Status Compilation::read() {
+  KILN_TRY(checkEntries(inputs));
+  OwningOpRef<ModuleOp> all;
+  std::map<std::string, size_t> others; // shapes of what is no input, and of how many models
+  for (const CompileInput &next : inputs) {
+    input = next;
+    otherShapes.clear();
+    KILN_TRY(readInput());
+    for (const std::string &name : otherShapes)
+      if (++others[name] == inputs.size())
+        return makeError(ErrorCode::E0501, "a shape is given for \"", name,
+                         "\", which is no input of any of the models");
+    if (inputs.size() > 1 && reached > Stage::Imported)
+      return makeError(ErrorCode::E0313, input.path, ": is at stage ", stageName(reached),
+                       "; of several models each must be a model, or IR at stage imported");
+    if (!input.entry.empty())
+      KILN_TRY(renameEntry(*module, input.entry).withContext(input.path + ": "));
+    if (all)
+      moveFunctions(*module, *all);
+    else
+      all = std::move(module);
+  }
+  module = std::move(all);
+  if (inputs.size() > 1)
+    KILN_TRY(shareWeights(*module, weights()));
+  bool isText = reached != Stage::None;
+  if (reached > Stage::Imported && !options.states.empty())
+    return makeError(ErrorCode::E0703, input.path, ": states are given, but IR at stage ", stageName(reached),
+                     " says its own; give them with the model, or with IR at stage imported");
+  KILN_TRY(declareStates(*module, options.states));
+  // IR text says its stage, and is not dumped again.
+  return isText && inputs.size() == 1 ? Status() : end(Stage::Imported);
+}
+
+Status Compilation::readInput() {
   struct Format {
     bool (*claims)(StringRef path, StringRef bytes);
     Status (Compilation::*read)(const Source &source);
@@ -55,12 +91,43 @@ Status Compilation::read() {
 Status Compilation::readOnnx(const Source &source) {
   KILN_TRY(removeOldDump(Stage::None));
   ImportOptions importing;
-  importing.shapes = options.shapes;
+  importing.shapes = shapesOfInput();
+  if (inputs.size() > 1)
+    importing.otherShapes = &otherShapes;
   importing.directory = source.directory;
   importing.file = source.file;
   importing.warn = [this](const std::string &text) { message(Severity::Warning, text); };
-  importing.extraOutputs = options.extraOutputs;
+  KILN_ASSIGN(importing.extraOutputs, extraOutputsOfInput());
   KILN_ASSIGN(module, importOnnx(context, weights(), source.bytes, source.file, importing, input.path));
-  KILN_TRY(diagnostics.take(ErrorCode::E0901));
-  return end(Stage::Imported);
+  return diagnostics.take(ErrorCode::E0901);
+}
+
+ShapeOverrides Compilation::shapesOfInput() const {
+  if (inputs.size() == 1)
+    return options.shapes;
+  ShapeOverrides shapes;
+  auto isOfEntry = [&](const std::string &name) {
+    return llvm::any_of(inputs, [&](const CompileInput &i) { return name.starts_with(i.entry + ":"); });
+  };
+  for (const auto &[name, dims] : options.shapes)
+    if (!isOfEntry(name))
+      shapes[name] = dims;
+  for (const auto &[name, dims] : options.shapes)
+    if (name.starts_with(input.entry + ":"))
+      shapes[name.substr(input.entry.size() + 1)] = dims;
+  return shapes;
+}
+
+Result<std::vector<std::string>> Compilation::extraOutputsOfInput() const {
+  if (inputs.size() == 1)
+    return options.extraOutputs;
+  std::vector<std::string> names;
+  for (const std::string &name : options.extraOutputs) {
+    if (llvm::none_of(inputs, [&](const CompileInput &i) { return name.starts_with(i.entry + ":"); }))
+      return makeError(ErrorCode::E0701, "value \"", name, "\": say of which entry it is, as in ", input.entry, ":",
+                       name);
+    if (name.starts_with(input.entry + ":"))
+      names.push_back(name.substr(input.entry.size() + 1));
+  }
+  return names;
 }

@@ -94,6 +94,13 @@ Value kiln::plan_ir::rootOf(Value view) {
   return view;
 }
 
+bool kiln::plan_ir::isReadOnly(Value view) {
+  Operation *memory = rootOf(view).getDefiningOp();
+  if (auto state = dyn_cast<StateOp>(memory))
+    return !state.getWrites();
+  return isa<InputOp, ConstantOp>(memory);
+}
+
 LogicalResult BindShapeOp::verify() {
   auto rank = static_cast<int64_t>(cast<ViewType>(getInput().getType()).getDims().size());
   int64_t dim = getDim();
@@ -139,7 +146,7 @@ LogicalResult HostCallOp::verify() {
   if (getPresent().count('1') != getInputs().size() || getPresent().find_first_not_of("01") != StringRef::npos)
     return emitOpError() << "`present` must hold a 1 for each of the " << getInputs().size() << " inputs";
   for (Value output : getOutputs())
-    if (isa<InputOp, ConstantOp>(rootOf(output).getDefiningOp()))
+    if (isReadOnly(output))
       return emitOpError() << "writes an input or a constant";
   if (!Attributes::parse(std::string_view(getOpAttributes())).ok())
     return emitOpError() << "\"" << getOpAttributes() << "\" is not an attribute list";
@@ -150,7 +157,7 @@ LogicalResult HostCallOp::verify() {
 }
 
 LogicalResult CopyOp::verify() {
-  if (isa<InputOp, ConstantOp>(rootOf(getTarget()).getDefiningOp()))
+  if (isReadOnly(getTarget()))
     return emitOpError() << "writes an input or a constant";
   if (cast<ViewType>(getSource().getType()).getBytes() != cast<ViewType>(getTarget().getType()).getBytes())
     return emitOpError() << "source and target differ in bytes";

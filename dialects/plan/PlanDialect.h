@@ -33,8 +33,10 @@ inline constexpr llvm::StringLiteral noReuseAttrName = "plan.no_reuse";
 SizeExpr sizeOf(mlir::StringAttr text);
 SizeExpr sizeOf(llvm::StringRef text);
 
-/// The memory that a view lies in: follows `plan.alias` to the input, output, constant or alloc
+/// The memory that a view lies in: follows `plan.alias` to the input, output, state, constant or alloc
 /// below it.
 mlir::Value rootOf(mlir::Value view);
+/// Whether a view's memory may not be written: that of an input, a constant, or a state without `writes`.
+bool isReadOnly(mlir::Value view);
 
 } // namespace kiln::plan_ir

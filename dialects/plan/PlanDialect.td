@@ -61,7 +61,7 @@ def Plan_KernelOp : Plan_Op<"kernel", [Symbol]> {
 }
 
 def Plan_BindShapeOp : Plan_Op<"bind_shape", [Plan_InProgram]> {
-  let summary = "Binds a symbol to one dim of an input, and checks what is known of it";
+  let summary = "Binds a symbol to one dim of an input or state, and checks what is known of it";
   let arguments = (ins StrAttr:$symbol, Plan_View:$input, PlainI64:$dim, PlainI64:$low, OptionalAttr<PlainI64>:$high, PlainI64:$divisor);
   let assemblyFormat = [{
     $symbol `=` $input `[` $dim `]` `low` $low (`high` $high^)? `divisor` $divisor attr-dict `:` qualified(type($input))
@@ -102,6 +102,13 @@ def Plan_OutputOp : Plan_Op<"output", [Plan_InProgram]> {
   let arguments = (ins StrAttr:$name);
   let results = (outs Plan_View:$view);
   let assemblyFormat = "$name attr-dict `:` qualified(type($view))";
+}
+
+def Plan_StateOp : Plan_Op<"state", [Plan_InProgram]> {
+  let summary = "Memory of a named tensor that outlives runs; `reads`: its value before the run counts, `writes`: a run leaves a new one";
+  let arguments = (ins StrAttr:$name, UnitAttr:$reads, UnitAttr:$writes);
+  let results = (outs Plan_View:$view);
+  let assemblyFormat = "$name (`reads` $reads^)? (`writes` $writes^)? attr-dict `:` qualified(type($view))";
 }
 
 def Plan_ConstantOp : Plan_Op<"constant", [Plan_InProgram]> {

@@ -15,6 +15,10 @@
 //   later, no other operand lies in the same memory, and that memory is a buffer of ours: an input
 //   or a constant is never written.
 // - A constant is stored in the forms that are read, packed or not, once each.
+// - An argument and a result that are one state (stateAttrName) are one memory, which outlives the run.
+//   The new value is made there in place, by an op that changes a part of it (ref::updatesInPlace) or a
+//   kernel that may; or there once the old value is read no more; else elsewhere, and is copied in at
+//   the end, after all readers.
 //
 // Runs after Schedule, because "later" must be known.
 //
@@ -29,6 +33,7 @@
 #include "dialects/kiln/DataSizes.h"
 #include "dialects/kiln/SizeTable.h"
 #include "runtime/base/PlantedBug.h"
+#include "runtime/reference/Reference.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -100,11 +105,20 @@ private:
     for (auto [i, argument] : llvm::enumerate(block.getArguments())) {
       auto name = function.getArgAttrOfType<StringAttr>(static_cast<unsigned>(i), nameAttrName);
       std::string text = name ? name.getValue().str() : "input" + std::to_string(i);
+      if (StringAttr state = stateOfArgument(unsigned(i))) {
+        views[argument] = stateMemory(state, argument.getType());
+        holds[views[argument]] = argument;
+        continue;
+      }
       views[argument] = b.create<plan_ir::InputOp>(loc, viewOf(argument.getType()), text);
     }
     for (unsigned i = 0; i < function.getNumResults(); ++i) {
       auto name = function.getResultAttrOfType<StringAttr>(i, nameAttrName);
       std::string text = name ? name.getValue().str() : "output" + std::to_string(i);
+      if (StringAttr state = stateOfResult(i)) {
+        outputs.push_back(stateMemory(state, function.getResultTypes()[i]));
+        continue;
+      }
       outputs.push_back(b.create<plan_ir::OutputOp>(loc, viewOf(function.getResultTypes()[i]), text));
     }
     for (const SizeTable::Symbol &symbol : sizes.symbols())
@@ -121,7 +135,45 @@ private:
                                  : check.kind == SizeTable::Check::Broadcast ? "broadcast"
                                                                              : "at_most",
                                  check.a.print(), check.b.print());
-    return Status::success();
+    return checkStates();
+  }
+
+  StringAttr stateOfArgument(unsigned i) { return function.getArgAttrOfType<StringAttr>(i, stateAttrName); }
+  StringAttr stateOfResult(unsigned i) { return function.getResultAttrOfType<StringAttr>(i, stateAttrName); }
+  static bool isState(Value memory) { return memory.getDefiningOp<plan_ir::StateOp>() != nullptr; }
+
+  /// The memory of a state; made for the first of its two ends.
+  Value stateMemory(StringAttr name, Type type) {
+    Value &memory = states[name];
+    if (!memory) {
+      auto names = [&](unsigned count, auto stateOf) {
+        bool found = false;
+        for (unsigned i = 0; i < count; ++i)
+          found |= stateOf(i) == name;
+        return found;
+      };
+      bool reads = names(function.getNumArguments(), [&](unsigned i) { return stateOfArgument(i); });
+      bool writes = names(function.getNumResults(), [&](unsigned i) { return stateOfResult(i); });
+      memory = b.create<plan_ir::StateOp>(function.getLoc(), viewOf(type), name, reads, writes);
+    }
+    return memory;
+  }
+
+  /// A state's dims are the same before and after a run; what is not proved is checked.
+  Status checkStates() {
+    for (unsigned i = 0; i < function.getNumResults(); ++i) {
+      StringAttr name = stateOfResult(i);
+      if (!name)
+        continue;
+      Value returned = block.getTerminator()->getOperand(i);
+      if (isOpen(returned))
+        return makeError(ErrorCode::E0208, "state \"", name.getValue().str(),
+                         "\" gets a value whose sizes only data tells");
+      for (auto [own, dim] :
+           llvm::zip_equal(cast<plan_ir::ViewType>(outputs[i].getType()).getDims(), getDims(returned)))
+        KILN_TRY(requireEqual(own, dim).withContext("state \"" + name.getValue().str() + "\" keeps its dims: "));
+    }
+    return Status();
   }
 
   IntegerAttr highOf(const SizeTable::Symbol &symbol) {
@@ -219,9 +271,49 @@ private:
     for (auto [i, returned] : llvm::enumerate(block.getTerminator()->getOperands())) {
       Value root = rootTensor(returned);
       lastRead[root] = never;
-      if (root.getDefiningOp() && !isa<ConstantOp>(root.getDefiningOp()))
-        outputOf.try_emplace(root, i);
+      if (isState(outputs[i]))
+        followState(root, outputs[i]);
+      else if (root.getDefiningOp() && !isa<ConstantOp>(root.getDefiningOp()))
+        outputOf.try_emplace(root, outputs[i]);
     }
+  }
+
+  /// The values that become a state's new one step by step, each by a change of a part of the one before.
+  void followState(Value value, Value memory) {
+    while (Operation *op = value.getDefiningOp()) {
+      if (isa<ConstantOp>(op) || !stateOf.try_emplace(value, memory).second || !updatesInPlace(op))
+        return;
+      value = rootTensor(op->getOperand(0));
+    }
+  }
+
+  static bool updatesInPlace(Operation *op) { return ref::updatesInPlace(std::string_view(mnemonicOf(op))); }
+
+  /// Whether nothing reads what a state's memory holds, from the current op on.
+  bool isFree(Value memory) {
+    auto held = holds.find(memory);
+    if (held == holds.end())
+      return true;
+    auto read = lastRead.find(held->second);
+    return read == lastRead.end() || read->second < now;
+  }
+
+  /// Whether the current op, which `result` is of, may change the operand's value where it lies: in the memory of the
+  /// state that result is to be the value of.
+  bool updatesState(Operation *op, unsigned input, Value result) {
+    Value memory = memoryOf(op->getOperand(input));
+    if (!reuse || !memory || stateOf.lookup(result) != memory ||
+        lastRead.lookup(rootTensor(op->getOperand(input))) != now)
+      return false;
+    return llvm::count_if(op->getOperands(), [&](Value other) { return memoryOf(other) == memory; }) == 1 &&
+           viewOf(op->getOperand(input).getType()).getBytes() == viewOf(result.getType()).getBytes();
+  }
+
+  /// The view of a result that takes over an operand's memory.
+  Value takeOver(Operation *op, unsigned input, Value result) {
+    if (Value memory = memoryOf(op->getOperand(input)); isState(memory))
+      holds[memory] = result;
+    return viewAs(operand(op->getOperand(input)), viewOf(result.getType()), op->getLoc());
   }
 
   Value viewAs(Value view, plan_ir::ViewType type, Location loc) {
@@ -253,8 +345,12 @@ private:
   /// Memory for a result that does not take over an operand's.
   Value newMemory(Value result, StringRef place, Location loc) {
     plan_ir::ViewType type = viewOf(result.getType());
+    if (Value memory = stateOf.lookup(result); memory && reuse && isFree(memory)) {
+      holds[memory] = result;
+      return viewAs(memory, type, loc);
+    }
     if (auto output = outputOf.find(result); output != outputOf.end())
-      return viewAs(outputs[output->second], type, loc);
+      return viewAs(output->second, type, loc);
     return b.create<plan_ir::AllocOp>(loc, type, b.getStringAttr(place));
   }
 
@@ -314,6 +410,8 @@ private:
     for (const KernelInterface::InPlace &pair : interface.inPlace) {
       if (pair.output != output)
         continue;
+      if (updatesState(op, pair.input, op->getResult(output)))
+        return pair.input;
       Value root = rootTensor(op->getOperand(pair.input));
       Value memory = memoryOf(op->getOperand(pair.input));
       auto alloc = memory ? memory.getDefiningOp<plan_ir::AllocOp>() : nullptr;
@@ -338,15 +436,21 @@ private:
 
   /// Every run checks what a kernel's problem says of the dims of a view and the size table does not prove: were the
   /// two at odds, the run is refused where it would have computed wrong numbers.
-  Status checkDims(Location loc, Value tensor, ArrayRef<SizeExpr> problemDims) {
+  Status checkDims(Value tensor, ArrayRef<SizeExpr> problemDims) {
     for (auto [dim, problemDim] : llvm::zip_equal(getDims(tensor), problemDims)) {
-      if (sizes.equal(dim, problemDim))
-        continue;
-      if (Status status = sizes.mayBeEqual(dim, problemDim); !status.ok())
+      if (Status status = requireEqual(dim, problemDim); !status.ok())
         return makeError(ErrorCode::E0905, "a kernel was made for other sizes: ", status.message());
-      if (checked.insert(dim.print() + " == " + problemDim.print()).second)
-        b.create<plan_ir::CheckOp>(loc, "equal", dim.print(), problemDim.print());
     }
+    return Status();
+  }
+
+  /// An error where two sizes surely differ; has it checked where they may.
+  Status requireEqual(const SizeExpr &a, const SizeExpr &b) {
+    if (sizes.equal(a, b))
+      return Status();
+    KILN_TRY(sizes.mayBeEqual(a, b));
+    if (checked.insert(a.print() + " == " + b.print()).second)
+      this->b.create<plan_ir::CheckOp>(function.getLoc(), "equal", a.print(), b.print());
     return Status();
   }
 
@@ -354,15 +458,14 @@ private:
     Location loc = op.getLoc();
     KILN_ASSIGN(KernelInterface interface, interfaceOf(op));
     for (auto [tensor, port] : llvm::zip(op->getOperands(), interface.inputs))
-      KILN_TRY(checkDims(loc, tensor, over(op, interface, port.dims)));
+      KILN_TRY(checkDims(tensor, over(op, interface, port.dims)));
     for (auto [tensor, port] : llvm::zip(op->getResults(), interface.outputs))
-      KILN_TRY(checkDims(loc, tensor, over(op, interface, port.dims)));
+      KILN_TRY(checkDims(tensor, over(op, interface, port.dims)));
     taken.clear();
     for (uint32_t i = 0; i < op->getNumResults(); ++i) {
       Value result = op->getResult(i);
       std::optional<uint32_t> input = takenOver(op, interface, i);
-      views[result] = input ? viewAs(operand(op->getOperand(*input)), viewOf(result.getType()), loc)
-                            : newMemory(result, "arena", loc);
+      views[result] = input ? takeOver(op, *input, result) : newMemory(result, "arena", loc);
     }
     SmallVector<Value> buffers;
     for (const KernelOperand &taken : interface.operands()) {
@@ -442,9 +545,10 @@ private:
     for (Value tensor : op->getOperands())
       inputs.push_back(operand(tensor));
     auto place = op->getAttrOfType<StringAttr>(placeAttrName);
-    for (Value result : op->getResults()) {
-      views[result] =
-          newMemory(result, isOpen(result) ? "returned" : place ? place.getValue() : "arena", op->getLoc());
+    for (OpResult result : op->getResults()) {
+      StringRef where = isOpen(result) ? "returned" : place ? place.getValue() : "arena";
+      bool inPlace = updatesInPlace(op) && result.getResultNumber() == 0 && updatesState(op, 0, result);
+      views[result] = inPlace ? takeOver(op, 0, result) : newMemory(result, where, op->getLoc());
       results.push_back(views[result]);
     }
     b.create<plan_ir::HostCallOp>(op->getLoc(), mnemonicOf(op), inputs, results, present, toAttributes(op).print(),
@@ -459,14 +563,31 @@ private:
   }
 
   Status finishOutputs() {
+    SmallVector<std::pair<Value, Value>> late; // to states: after all that is read of the old ones
     for (auto [i, returned] : llvm::enumerate(block.getTerminator()->getOperands())) {
       Value source = operand(returned), target = outputs[i];
       if (plan_ir::rootOf(source) == target)
         continue;
-      b.create<plan_ir::CopyOp>(block.getTerminator()->getLoc(), source,
-                                viewAs(target, cast<plan_ir::ViewType>(source.getType()), function.getLoc()));
+      if (isState(target))
+        late.emplace_back(source, target);
+      else
+        copy(source, target);
     }
+    for (auto &[source, target] : late)
+      if (isState(plan_ir::rootOf(source))) {
+        Value between =
+            b.create<plan_ir::AllocOp>(function.getLoc(), source.getType(), b.getStringAttr("arena")).getView();
+        copy(source, between);
+        source = between;
+      }
+    for (auto &[source, target] : late)
+      copy(source, target);
     return Status::success();
+  }
+
+  void copy(Value source, Value target) {
+    b.create<plan_ir::CopyOp>(block.getTerminator()->getLoc(), source,
+                              viewAs(target, cast<plan_ir::ViewType>(source.getType()), function.getLoc()));
   }
 
   func::FuncOp function;
@@ -474,9 +595,12 @@ private:
   bool reuse;
   OpBuilder b;
   int64_t now = 0;
-  DenseMap<Value, Value> views;      // tensor -> view
-  DenseMap<Value, int64_t> lastRead; // of the memory of a root tensor
-  DenseMap<Value, size_t> outputOf;  // root tensor -> the output it is computed in
+  DenseMap<Value, Value> views;       // tensor -> view
+  DenseMap<Value, int64_t> lastRead;  // of the memory of a root tensor
+  DenseMap<Value, Value> outputOf;    // root tensor -> the output's memory that it is computed in
+  DenseMap<Value, Value> stateOf;     // root tensor -> the memory of the state that it becomes (followState)
+  DenseMap<Value, Value> holds;       // memory of a state -> the root tensor whose value is there now
+  DenseMap<StringAttr, Value> states; // memory, by name
   DenseMap<std::tuple<mlir::Attribute, mlir::Attribute, Type>, Value> constants; // by source, recipe and type
   DenseSet<Value> taken; // memory taken over by a result of the current kernel
   SmallVector<Value> outputs;

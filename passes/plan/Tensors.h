@@ -14,6 +14,9 @@ inline constexpr llvm::StringLiteral placeAttrName = "kiln.place";
 /// The name of an input or output, on arguments and results of the function.
 inline constexpr llvm::StringLiteral nameAttrName = "kiln.name";
 
+/// The name of a state, on the argument that is its value before a run and on the result that is its value after.
+inline constexpr llvm::StringLiteral stateAttrName = "kiln.state";
+
 /// The view of memory that holds a tensor.
 plan_ir::ViewType viewOf(mlir::Type tensor);
 

@@ -36,8 +36,8 @@ inline constexpr size_t maxRank = 64;
 /// An absent optional operand.
 inline constexpr ViewId noView = UINT32_MAX;
 
-/// A named size. In order of evaluation: a symbol is bound from a dim of an input or state, or handed over by the caller,
-/// or defined over earlier symbols.
+/// A named size. In order of evaluation: a symbol is bound from a dim of an input or state, or handed over by the
+/// caller, or defined over earlier symbols.
 struct ProgramSymbol {
   std::string name;
   /// Bound: the number of the input or state (Function::takenView) and the dim; several may carry the symbol in their

@@ -32,7 +32,9 @@ private:
   void printSymbol(const ProgramSymbol &s) {
     os << "symbol " << s.name << " = ";
     if (s.isBound())
-      os << "dim " << s.dim << " of " << program.nameTaken(p, size_t(s.input));
+      os << "dim " << s.dim << " of "
+         << (size_t(s.input) < p.inputs.size() ? printAttribute(p.inputs[size_t(s.input)].name)
+                                               : program.nameTaken(p, size_t(s.input)));
     else if (s.parameter >= 0)
       os << "size " << s.parameter << " of the call";
     else

@@ -15,8 +15,8 @@
 #include "compiler/import/ShapeOverrides.h"
 #include "dialects/kiln/WeightStore.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "runtime/base/MappedFile.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "runtime/base/MappedFile.h"
 #include "runtime/base/Status.h"
 
 #include <functional>
@@ -29,6 +29,8 @@ namespace kiln {
 
 struct ImportOptions {
   ShapeOverrides shapes = {};
+  /// Where set, a shape of something that is no input is no error, and its name goes here.
+  std::set<std::string> *otherShapes = nullptr;
   /// Where the model's external data lies; empty: none is allowed.
   std::string directory = {};
   /// The model's own file in that directory; null where it came as bytes.

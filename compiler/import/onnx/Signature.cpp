@@ -31,7 +31,7 @@ Result<std::vector<mlir::Type>> Signature::inputTypes(const std::vector<const Va
     KILN_ASSIGN(Dims dims, declaredDims(*input));
     declared.push_back({std::string(input->name), std::move(dims)});
   }
-  KILN_TRY(applyShapes(options.shapes, declared, sizes));
+  KILN_TRY(applyShapes(options.shapes, declared, sizes, options.otherShapes));
   for (size_t i = 0; i < inputs.size(); ++i)
     types.push_back(sizes.tensorType(declared[i].dims, elementTypes[i]));
   return types;

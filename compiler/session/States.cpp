@@ -1,0 +1,134 @@
+#include "compiler/session/States.h"
+
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/SizeTable.h"
+#include "passes/plan/Tensors.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <map>
+
+using namespace mlir;
+using namespace kiln;
+
+Result<StateOption> kiln::readState(std::string_view text) {
+  size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size())
+    return makeError(ErrorCode::E0701, "state \"", text, "\" is not of the form INPUT=OUTPUT");
+  return StateOption{std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+namespace {
+
+/// An input or output that a state may be.
+struct Port {
+  mutable func::FuncOp function;
+  unsigned index;
+  bool isResult;
+
+  StringAttr attribute(StringRef name) const {
+    return isResult ? function.getResultAttrOfType<StringAttr>(index, name)
+                    : function.getArgAttrOfType<StringAttr>(index, name);
+  }
+  void setState(StringAttr state) {
+    if (isResult)
+      function.setResultAttr(index, stateAttrName, state);
+    else
+      function.setArgAttr(index, stateAttrName, state);
+  }
+  RankedTensorType type() const {
+    return cast<RankedTensorType>(isResult ? function.getResultTypes()[index] : function.getArgumentTypes()[index]);
+  }
+  /// `input "past" of entry decode`
+  std::string describe() const {
+    StringAttr name = attribute(nameAttrName);
+    return std::string(isResult ? "output" : "input") + " \"" + (name ? name.getValue().str() : "") + "\" of entry " +
+           function.getSymName().str();
+  }
+};
+
+std::vector<Port> portsOf(ModuleOp module) {
+  std::vector<Port> ports;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (!function.isPublic())
+      continue;
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      ports.push_back({function, i, false});
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      ports.push_back({function, i, true});
+  }
+  return ports;
+}
+
+std::string typeText(const Port &port) {
+  std::string text;
+  for (const SizeExpr &dim : getDims(port.type()))
+    text += (text.empty() ? "" : ",") + (dim.isInvalid() ? std::string("?") : dim.print());
+  std::optional<DType> dtype = dtypeOf(port.type().getElementType());
+  return (dtype ? std::string(dtypeName(*dtype)) : "?") + "[" + text + "]";
+}
+
+/// Whether two dims surely differ. Sizes of two functions are comparable only where both are numbers.
+Status compare(const Port &a, const Port &b) {
+  auto refuse = [&](ErrorCode code, const std::string &what) {
+    return makeError(code, "state \"", a.attribute(stateAttrName).getValue().str(), "\": ", a.describe(), " is ",
+                     typeText(a), ", ", b.describe(), " is ", typeText(b), "; ", what);
+  };
+  if (a.type().getElementType() != b.type().getElementType())
+    return refuse(ErrorCode::E0305, "a state keeps its element type");
+  Dims left = getDims(a.type()), right = getDims(b.type());
+  if (left.size() != right.size())
+    return refuse(ErrorCode::E0304, "a state keeps its dims");
+  SizeTable sizes;
+  if (a.function == b.function) {
+    KILN_ASSIGN(sizes, SizeTable::read(a.function));
+  }
+  for (size_t d = 0; d < left.size(); ++d) {
+    if (a.function != b.function && (!left[d].isConstant() || !right[d].isConstant()))
+      continue;
+    if (!sizes.mayBeEqual(left[d], right[d]).ok())
+      return refuse(ErrorCode::E0304, "a state keeps its dims: let it have room for all that is put in, and say where");
+  }
+  return Status();
+}
+
+} // namespace
+
+Status kiln::declareStates(ModuleOp module, std::span<const StateOption> states) {
+  std::vector<Port> ports = portsOf(module);
+  for (const StateOption &state : states) {
+    auto name = StringAttr::get(module.getContext(), state.input);
+    bool found[] = {false, false};
+    for (Port &port : ports) {
+      StringAttr own = port.attribute(nameAttrName);
+      if (!own || own.getValue() != (port.isResult ? state.output : state.input))
+        continue;
+      if (StringAttr other = port.attribute(stateAttrName))
+        return makeError(ErrorCode::E0703, port.describe(), " belongs to two states, \"", other.getValue().str(),
+                         "\" and \"", state.input, "\"");
+      port.setState(name);
+      found[port.isResult] = true;
+    }
+    for (bool isResult : {false, true})
+      if (!found[isResult])
+        return makeError(ErrorCode::E0501, "state ", state.input, "=", state.output, ": no model has an ",
+                         isResult ? "output" : "input", " \"", isResult ? state.output : state.input, "\"");
+  }
+  return checkStates(module);
+}
+
+Status kiln::checkStates(ModuleOp module) {
+  std::map<std::string, std::vector<Port>> states;
+  for (const Port &port : portsOf(module))
+    if (StringAttr name = port.attribute(stateAttrName)) {
+      std::vector<Port> &known = states[name.getValue().str()];
+      for (const Port &other : known) {
+        if (other.function == port.function && other.isResult == port.isResult)
+          return makeError(ErrorCode::E0703, "state \"", name.getValue().str(), "\" is ", other.describe(), " and ",
+                           port.describe());
+        KILN_TRY(compare(other, port));
+      }
+      known.push_back(port);
+    }
+  return Status();
+}
