@@ -56,6 +56,11 @@ Result<CompileOptions> convert(const kiln_compile_options &given) {
     options.choiceSeed = given.choice_seed;
   KILN_ASSIGN(options.without, textList(given.without, given.without_count, "names of what to leave out"));
   KILN_ASSIGN(options.extraOutputs, textList(given.extra_outputs, given.extra_output_count, "names of extra outputs"));
+  KILN_ASSIGN(std::vector<std::string> states, textList(given.states, given.state_count, "states"));
+  for (const std::string &state : states) {
+    KILN_ASSIGN(StateOption option, readState(state));
+    options.states.push_back(std::move(option));
+  }
   if (given.diagnostic)
     options.message = [given](Severity severity, const std::string &message) {
       given.diagnostic(given.diagnostic_context, severity == Severity::Warning ? KILN_WARNING : KILN_NOTE,
@@ -70,22 +75,28 @@ Result<CompileOptions> convert(const kiln_compile_options &given) {
 
 Status compile(const kiln_compile_request &request, kiln_bytes *artifact) {
   KILN_ASSIGN(CompileOptions options, convert(*request.options));
-  CompileInput input;
-  if (request.model_path) {
-    input.path = request.model_path;
-  } else {
-    if (!request.model)
+  std::vector<CompileInput> inputs;
+  for (const kiln_compile_model &model : std::span(request.models, request.model_count)) {
+    CompileInput &input = inputs.emplace_back();
+    input.entry = model.entry ? model.entry : "";
+    if (model.reserved[0] || model.reserved[1] || model.reserved[2])
+      return makeError(ErrorCode::E0704, "a model has a reserved field that is not null");
+    if (model.path) {
+      input.path = model.path;
+      continue;
+    }
+    if (!model.data)
       return makeError(ErrorCode::E0704, "neither a path nor the bytes of a model are given");
-    input.path = "model";
-    input.bytes = std::span(static_cast<const std::byte *>(request.model), request.model_size);
-    input.directory = request.base_dir ? request.base_dir : "";
+    input.path = input.entry.empty() ? "model" : input.entry;
+    input.bytes = std::span(static_cast<const std::byte *>(model.data), model.data_size);
+    input.directory = model.base_dir ? model.base_dir : "";
   }
   CompileOutput output;
   output.path = request.output_path ? request.output_path : "";
   auto memory = std::make_unique<AlignedBytes>();
   if (output.path.empty())
     output.bytes = memory.get();
-  KILN_TRY(compileModel(input, options, output));
+  KILN_TRY(compileModels(std::move(inputs), options, output));
   if (output.path.empty() && artifact) {
     *artifact = {memory->data(), memory->size(), [](void *owner) { delete static_cast<AlignedBytes *>(owner); },
                  memory.get()};
@@ -96,7 +107,7 @@ Status compile(const kiln_compile_request &request, kiln_bytes *artifact) {
 
 } // namespace
 
-extern "C" KILN_API int kiln_compiler_compile_v1(const kiln_compile_request *request, kiln_bytes *artifact,
+extern "C" KILN_API int kiln_compiler_compile_v2(const kiln_compile_request *request, kiln_bytes *artifact,
                                                  kiln_status *status) {
   Status result = noThrow([&] { return compile(*request, artifact); });
   if (status) {

@@ -8,39 +8,11 @@ using namespace kiln::api;
 
 namespace {
 
-/// The view of a value that must be a tensor; `what` names it in errors.
-Result<TensorView> viewOf(const kiln_value &value, const std::string &what) {
-  if (value.kind != KILN_TENSOR)
-    return makeError(value.kind == KILN_NONE ? ErrorCode::E0502 : ErrorCode::E0511, what,
-                     value.kind == KILN_NONE ? " is missing" : " is not a tensor");
-  const kiln_tensor &t = value.u.tensor;
-  if (t.space != KILN_HOST)
-    return makeError(ErrorCode::E0704, what, " lies in the unknown memory space ", t.space);
-  if (t.reserved != 0 || value.reserved != 0)
-    return makeError(ErrorCode::E0704, what, " has a reserved field that is not 0");
-  std::optional<DType> dtype = dtypeFromCode(uint64_t(int64_t(t.dtype)));
-  if (!dtype)
-    return makeError(ErrorCode::E0704, what, " has the unknown element type ", t.dtype);
-  if (t.rank < 0 || t.rank > int32_t(maxRank) || (t.rank > 0 && !t.dims))
-    return makeError(ErrorCode::E0704, what, " has no valid dims");
-  return TensorView{t.data, *dtype, {t.dims, size_t(t.rank)}};
-}
-
-void releaseTensor(kiln_value *value) { delete static_cast<Tensor *>(value->owner); }
-
-kiln_value giveTensor(Tensor tensor) {
-  auto *owned = new Tensor(std::move(tensor));
-  kiln_value value = KILN_VALUE_INIT;
-  value.kind = KILN_TENSOR;
-  value.u.tensor = {
-      owned->data(), owned->dims().data(), int32_t(owned->dims().size()), int32_t(owned->dtype()), KILN_HOST, 0};
-  value.release = releaseTensor;
-  value.owner = owned;
-  return value;
-}
-
-Status runContext(kiln_context *context, std::span<const kiln_value> inputs, std::span<kiln_value> outputs) {
-  const Function &p = context->context->model().program().entry();
+Status runContext(kiln_context *context, const kiln_run_options &options, std::span<const kiln_value> inputs,
+                  std::span<kiln_value> outputs) {
+  const Program &program = context->context->model().program();
+  KILN_TRY(checkEntry(program, options.entry));
+  const Function &p = program.entry(options.entry);
   if (inputs.size() != p.inputs.size())
     return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
   if (outputs.size() != p.outputs.size())
@@ -58,7 +30,7 @@ Status runContext(kiln_context *context, std::span<const kiln_value> inputs, std
     if (!slots[i].bound.data)
       return makeError(ErrorCode::E0509, "output \"", p.outputs[i].name, "\" has no buffer");
   }
-  KILN_TRY(context->context->run(views, slots));
+  KILN_TRY(context->context->run(options.entry, views, slots, options.state ? options.state->set.get() : nullptr));
   for (size_t i = 0; i < outputs.size(); ++i)
     if (slots[i].allocated.valid())
       outputs[i] = giveTensor(std::move(slots[i].allocated));
@@ -130,12 +102,12 @@ int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t inp
                      size_t output_count, const kiln_run_options *options, kiln_status *status) {
   return guarded(status, [&]() -> Status {
     kiln_run_options full = KILN_RUN_OPTIONS_INIT;
-    KILN_TRY(takeSized(options, full, sizeof full));
+    KILN_TRY(takeSized(options, full, offsetof(kiln_run_options, entry)));
     if (full.stream)
       return makeError(ErrorCode::E0704, "a stream is given; runs on the host have none");
     if (!context || (!inputs && input_count > 0) || (!outputs && output_count > 0))
       return nullArgument(!context ? "context" : !inputs ? "inputs" : "outputs");
-    return runContext(context, {inputs, input_count}, {outputs, output_count});
+    return runContext(context, full, {inputs, input_count}, {outputs, output_count});
   });
 }
 
@@ -191,7 +163,8 @@ int kiln_context_get_info(const kiln_context *context, kiln_context_info *info, 
       if (instance->steps[i].kind != ResolvedStep::Kind::HostCall)
         full.generated_flops += instance->flops[i];
     }
-    return giveSized(info, full, sizeof full);
+    full.state_bytes_copied = c.stateBytesCopied();
+    return giveSized(info, full, offsetof(kiln_context_info, state_bytes_copied));
   });
 }
 

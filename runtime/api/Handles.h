@@ -23,8 +23,12 @@ struct kiln_model {
     std::vector<std::string> texts;
     std::vector<kiln_dim> dims;
   };
-  std::vector<PortText> inputs, outputs;
-  std::vector<std::string> symbolExpressions;
+  struct EntryText {
+    std::vector<PortText> inputs, outputs, states;
+    std::vector<std::string> symbolExpressions;
+  };
+  std::vector<EntryText> entries;
+  std::vector<PortText> states;
   std::once_flag programTextOnce; // long, and seldom asked for
   std::string programText;
 };
@@ -34,7 +38,16 @@ struct kiln_context {
   std::unique_ptr<kiln::ExecutionContext> context;
 };
 
+struct kiln_state {
+  std::shared_ptr<kiln::StateSet> set;
+};
+
 namespace kiln::api {
+
+/// The view of a value that must be a tensor; `what` names it in errors.
+Result<TensorView> viewOf(const kiln_value &value, const std::string &what);
+/// A value that owns the tensor.
+kiln_value giveTensor(Tensor tensor);
 
 /// Stores the outcome of an entry point and gives its number.
 int report(kiln_status *status, const Status &result);
@@ -68,6 +81,12 @@ template <typename T> Status takeSized(const T *from, T &value, size_t firstSize
   std::memcpy(static_cast<void *>(&value), from, std::min(from->size, sizeof(T)));
   value.size = sizeof(T);
   return Status();
+}
+
+inline Status checkEntry(const Program &program, size_t entry) {
+  return entry < program.entries.size() ? Status()
+                                        : makeError(ErrorCode::E0704, "there is no entry number ", entry,
+                                                    "; the model has ", program.entries.size());
 }
 
 inline Status nullArgument(const char *name) { return makeError(ErrorCode::E0704, "argument '", name, "' is null"); }

@@ -1,17 +1,32 @@
 #include "runtime/api/Handles.h"
 #include "runtime/base/AtomicFile.h"
 
+#include <cstddef>
+
 using namespace kiln;
 using namespace kiln::api;
 
 namespace {
 
-kiln_model::PortText describePort(const Function &p, const Port &port) {
+kiln_model::PortText describeDims(const std::vector<SizeExpr> &dims) {
   kiln_model::PortText text;
-  for (const SizeExpr &d : p.views[port.view].dims)
+  for (const SizeExpr &d : dims)
     text.texts.push_back(d.print());
   for (size_t i = 0; i < text.texts.size(); ++i)
-    text.dims.push_back({p.views[port.view].dims[i].asConstant().value_or(-1), text.texts[i].c_str()});
+    text.dims.push_back({dims[i].asConstant().value_or(-1), text.texts[i].c_str()});
+  return text;
+}
+
+kiln_model::EntryText describeEntry(const Function &p) {
+  kiln_model::EntryText text;
+  for (const Port &port : p.inputs)
+    text.inputs.push_back(describeDims(p.views[port.view].dims));
+  for (const Port &port : p.outputs)
+    text.outputs.push_back(describeDims(p.views[port.view].dims));
+  for (const StatePort &port : p.states)
+    text.states.push_back(describeDims(p.views[port.view].dims));
+  for (const ProgramSymbol &s : p.symbols)
+    text.symbolExpressions.push_back(s.isBound() ? "" : s.value.print());
   return text;
 }
 
@@ -19,13 +34,11 @@ Status wrap(Result<std::shared_ptr<const Artifact>> artifact, kiln_model **out) 
   KILN_ASSIGN(std::shared_ptr<const Artifact> loaded, std::move(artifact));
   auto handle = std::make_unique<kiln_model>();
   KILN_ASSIGN(handle->model, LoadedModel::create(std::move(loaded)));
-  const Function &p = handle->model->program().entry();
-  for (const Port &port : p.inputs)
-    handle->inputs.push_back(describePort(p, port));
-  for (const Port &port : p.outputs)
-    handle->outputs.push_back(describePort(p, port));
-  for (const ProgramSymbol &s : p.symbols)
-    handle->symbolExpressions.push_back(s.isBound() ? "" : s.value.print());
+  const Program &p = handle->model->program();
+  for (size_t i = 0; i < p.entries.size(); ++i)
+    handle->entries.push_back(describeEntry(p.entry(i)));
+  for (const State &state : p.states)
+    handle->states.push_back(describeDims(state.dims));
   *out = handle.release();
   return Status();
 }
@@ -38,6 +51,16 @@ Status givePort(const Function &p, const std::vector<Port> &ports, const std::ve
   kiln_port_info full = {sizeof full, ports[index].name.c_str(), int32_t(view.dtype), int32_t(view.dims.size()),
                          texts[index].dims.data()};
   return giveSized(info, full, sizeof full);
+}
+
+/// Runs the body of a function about an entry of the model.
+template <typename F> int ofEntry(const kiln_model *model, size_t entry, kiln_status *status, F &&body) {
+  return guarded(status, [&]() -> Status {
+    if (!model)
+      return nullArgument("model");
+    KILN_TRY(checkEntry(model->model->program(), entry));
+    return body(model->model->program().entry(entry));
+  });
 }
 
 struct BytesOwner {
@@ -146,43 +169,105 @@ int kiln_model_get_info(const kiln_model *model, kiln_model_info *info, kiln_sta
     full.code_bytes = a.code().size();
     full.weights_bytes = a.weights().size();
     full.arena_bytes = entry.arenaBytes.value_or(-1);
-    return giveSized(info, full, sizeof full);
+    full.entry_count = uint32_t(p.entries.size());
+    full.state_count = uint32_t(p.states.size());
+    return giveSized(info, full, offsetof(kiln_model_info, entry_count));
   });
 }
 
 int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status) {
-  return guarded(status, [&]() -> Status {
-    if (!model)
-      return nullArgument("model");
-    const Function &p = model->model->program().entry();
-    return givePort(p, p.inputs, model->inputs, index, info);
-  });
+  return kiln_model_get_entry_input(model, 0, index, info, status);
 }
 
 int kiln_model_get_output(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status) {
-  return guarded(status, [&]() -> Status {
-    if (!model)
-      return nullArgument("model");
-    const Function &p = model->model->program().entry();
-    return givePort(p, p.outputs, model->outputs, index, info);
-  });
+  return kiln_model_get_entry_output(model, 0, index, info, status);
 }
 
 int kiln_model_get_symbol(const kiln_model *model, size_t index, kiln_symbol_info *info, kiln_status *status) {
+  return kiln_model_get_entry_symbol(model, 0, index, info, status);
+}
+
+int kiln_model_get_entry(const kiln_model *model, size_t entry, kiln_entry_info *info, kiln_status *status) {
+  return ofEntry(model, entry, status, [&](const Function &f) -> Status {
+    kiln_entry_info full = {sizeof full,
+                            model->model->program().entries[entry].name.c_str(),
+                            uint32_t(f.inputs.size()),
+                            uint32_t(f.outputs.size()),
+                            uint32_t(f.symbols.size()),
+                            uint32_t(f.states.size()),
+                            f.arenaBytes.value_or(-1)};
+    return giveSized(info, full, sizeof full);
+  });
+}
+
+int kiln_model_find_entry(const kiln_model *model, const char *name, size_t *entry, kiln_status *status) {
   return guarded(status, [&]() -> Status {
-    if (!model)
-      return nullArgument("model");
-    const Function &p = model->model->program().entry();
-    if (index >= p.symbols.size())
+    if (!model || !name || !entry)
+      return nullArgument(!model ? "model" : !name ? "name" : "entry");
+    const std::vector<Entry> &entries = model->model->program().entries;
+    std::string names;
+    for (size_t i = 0; i < entries.size(); ++i) {
+      names += (i ? ", " : "") + entries[i].name;
+      if (entries[i].name == name) {
+        *entry = i;
+        return Status();
+      }
+    }
+    return makeError(ErrorCode::E0501, "the model has no entry \"", name, "\"; it has ", names);
+  });
+}
+
+int kiln_model_get_entry_input(const kiln_model *model, size_t entry, size_t index, kiln_port_info *info,
+                               kiln_status *status) {
+  return ofEntry(model, entry, status,
+                 [&](const Function &f) { return givePort(f, f.inputs, model->entries[entry].inputs, index, info); });
+}
+
+int kiln_model_get_entry_output(const kiln_model *model, size_t entry, size_t index, kiln_port_info *info,
+                                kiln_status *status) {
+  return ofEntry(model, entry, status,
+                 [&](const Function &f) { return givePort(f, f.outputs, model->entries[entry].outputs, index, info); });
+}
+
+int kiln_model_get_entry_symbol(const kiln_model *model, size_t entry, size_t index, kiln_symbol_info *info,
+                                kiln_status *status) {
+  return ofEntry(model, entry, status, [&](const Function &f) -> Status {
+    if (index >= f.symbols.size())
       return makeError(ErrorCode::E0704, "there is no symbol number ", index);
-    const ProgramSymbol &s = p.symbols[index];
+    const ProgramSymbol &s = f.symbols[index];
     kiln_symbol_info full = {sizeof full,
                              s.name.c_str(),
                              s.low,
                              s.high,
                              s.input,
                              s.dim,
-                             s.isBound() ? nullptr : model->symbolExpressions[index].c_str()};
+                             s.isBound() ? nullptr : model->entries[entry].symbolExpressions[index].c_str()};
+    return giveSized(info, full, sizeof full);
+  });
+}
+
+int kiln_model_get_entry_state(const kiln_model *model, size_t entry, size_t index, kiln_entry_state_info *info,
+                               kiln_status *status) {
+  return ofEntry(model, entry, status, [&](const Function &f) -> Status {
+    if (index >= f.states.size())
+      return makeError(ErrorCode::E0501, "the entry has no state number ", index);
+    const StatePort &port = f.states[index];
+    const kiln_model::PortText &text = model->entries[entry].states[index];
+    kiln_entry_state_info full = {sizeof full,     port.state, port.read, port.written, int32_t(text.dims.size()),
+                                  text.dims.data()};
+    return giveSized(info, full, sizeof full);
+  });
+}
+
+int kiln_model_get_state(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!model)
+      return nullArgument("model");
+    const std::vector<State> &states = model->model->program().states;
+    if (index >= states.size())
+      return makeError(ErrorCode::E0501, "there is no state number ", index);
+    kiln_port_info full = {sizeof full, states[index].name.c_str(), int32_t(states[index].dtype),
+                           int32_t(states[index].dims.size()), model->states[index].dims.data()};
     return giveSized(info, full, sizeof full);
   });
 }

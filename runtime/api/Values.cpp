@@ -17,6 +17,36 @@ int kiln::api::report(kiln_status *status, const Status &result) {
   return errorNumber(result.code());
 }
 
+Result<TensorView> kiln::api::viewOf(const kiln_value &value, const std::string &what) {
+  if (value.kind != KILN_TENSOR)
+    return makeError(value.kind == KILN_NONE ? ErrorCode::E0502 : ErrorCode::E0511, what,
+                     value.kind == KILN_NONE ? " is missing" : " is not a tensor");
+  const kiln_tensor &t = value.u.tensor;
+  if (t.space != KILN_HOST)
+    return makeError(ErrorCode::E0704, what, " lies in the unknown memory space ", t.space);
+  if (t.reserved != 0 || value.reserved != 0)
+    return makeError(ErrorCode::E0704, what, " has a reserved field that is not 0");
+  std::optional<DType> dtype = dtypeFromCode(uint64_t(int64_t(t.dtype)));
+  if (!dtype)
+    return makeError(ErrorCode::E0704, what, " has the unknown element type ", t.dtype);
+  if (t.rank < 0 || t.rank > int32_t(maxRank) || (t.rank > 0 && !t.dims))
+    return makeError(ErrorCode::E0704, what, " has no valid dims");
+  return TensorView{t.data, *dtype, {t.dims, size_t(t.rank)}};
+}
+
+static void releaseTensor(kiln_value *value) { delete static_cast<Tensor *>(value->owner); }
+
+kiln_value kiln::api::giveTensor(Tensor tensor) {
+  auto *owned = new Tensor(std::move(tensor));
+  kiln_value value = KILN_VALUE_INIT;
+  value.kind = KILN_TENSOR;
+  value.u.tensor = {
+      owned->data(), owned->dims().data(), int32_t(owned->dims().size()), int32_t(owned->dtype()), KILN_HOST, 0};
+  value.release = releaseTensor;
+  value.owner = owned;
+  return value;
+}
+
 extern "C" {
 
 uint32_t kiln_api_version(void) { return KILN_API_VERSION; }

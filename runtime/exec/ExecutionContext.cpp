@@ -173,6 +173,7 @@ Status ExecutionContext::run(size_t entry, std::span<const TensorView> inputs, s
   KILN_TRY(checkData(function, inputs));
   cancelled.store(false, std::memory_order_relaxed);
   valueBytes = 0;
+  stateCopies = 0;
   loops = 0;
   KILN_TRY(frames.reset());
   if (profiling)
@@ -204,7 +205,6 @@ Status ExecutionContext::runWithStates(size_t entry, std::span<const TensorView>
     ~Scope() { context.states = {}; }
   } scope{*this};
   states = std::span(taken).subspan(inputs.size());
-  stateBytesCopied = 0;
   stepsBegun = 0;
   // Poisoned until the run has ended well, however it ends.
   std::vector<bool> before;
@@ -214,7 +214,6 @@ Status ExecutionContext::runWithStates(size_t entry, std::span<const TensorView>
       use.setPoisoned(port.state, true);
   }
   Status status = call(theModel->program().entries[entry].function, taken, {}, outputs, {});
-  use.setBytesCopied(stateBytesCopied);
   for (size_t i = 0; i < function.states.size(); ++i)
     if (const StatePort &port = function.states[i]; port.written)
       use.setPoisoned(port.state, !status.ok() && (before[i] || mayHaveWritten(function, i)));
@@ -241,7 +240,7 @@ void ExecutionContext::countStateCopy(const void *data, int64_t bytes) {
   auto at = reinterpret_cast<uintptr_t>(data);
   for (const TensorView &state : states)
     if (auto begin = reinterpret_cast<uintptr_t>(state.data); at >= begin && at < begin + uintptr_t(state.bytes())) {
-      stateBytesCopied += bytes;
+      stateCopies += bytes;
       return;
     }
 }

@@ -49,6 +49,10 @@ public:
   /// The states of runs that are given none; made when first asked for, which needs states of known sizes (E0523).
   Result<std::shared_ptr<StateSet>> ownStates();
 
+  /// Bytes that copies moved out of or into states in the last run: by copy steps, and by updates of a part that could
+  /// not be done in place.
+  int64_t stateBytesCopied() const { return stateCopies; }
+
   /// Whether every buffer of a run gets memory of its own between inaccessible pages, filled with NaN: what steps
   /// touch outside their buffers is a fault or an error that names the step, and what nobody wrote shows. Slow.
   void setGuardPages(bool on) { guardPages = on; }
@@ -101,7 +105,7 @@ private:
   int loops = 0;          // under way
   std::shared_ptr<StateSet> own;
   std::span<const TensorView> states; // of the run under way
-  int64_t stateBytesCopied = 0;       // by it
+  int64_t stateCopies = 0;            // bytes, by the last run
   size_t stepsBegun = 0;              // in the function that failed, the entry's own last
   std::atomic<int64_t> stepUnderWay{-1};
   std::atomic<bool> cancelled{false};

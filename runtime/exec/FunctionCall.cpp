@@ -103,9 +103,7 @@ Status FunctionCall::execute(const ResolvedStep &step) {
   switch (step.kind) {
   case ResolvedStep::Kind::Launch: return launch(step);
   case ResolvedStep::Kind::HostCall: return hostCall(step);
-  case ResolvedStep::Kind::Copy:
-    copy(step);
-    return Status();
+  case ResolvedStep::Kind::Copy: copy(step); return Status();
   case ResolvedStep::Kind::Call: return callStep(step);
   case ResolvedStep::Kind::If: return branch(step);
   case ResolvedStep::Kind::Loop: return loop(step);

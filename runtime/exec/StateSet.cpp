@@ -74,13 +74,21 @@ Result<std::shared_ptr<StateSet>> StateSet::Use::copy() const {
   return copy;
 }
 
+Status StateSet::Use::checkType(size_t state, const TensorView &tensor) const {
+  const TensorView own = view(state);
+  const std::string &name = set->model().program().states[state].name;
+  if (tensor.dtype != own.dtype || !std::ranges::equal(tensor.dims, own.dims))
+    return makeError(ErrorCode::E0509, "state \"", name, "\" is ", printTensorType(own.dtype, own.dims),
+                     ", the given tensor ", printTensorType(tensor.dtype, tensor.dims));
+  if (!tensor.data && own.bytes() > 0)
+    return makeError(ErrorCode::E0509, "state \"", name, "\": the given tensor has no data");
+  return Status();
+}
+
 Status StateSet::Use::assign(size_t state, const TensorView &value) {
+  KILN_TRY(checkType(state, value));
   Value &own = set->values[state];
   const TensorView view = own.tensor.view();
-  if (value.dtype != view.dtype || !std::ranges::equal(value.dims, view.dims))
-    return makeError(ErrorCode::E0509, "state \"", set->model().program().states[state].name, "\" is ",
-                     printTensorType(view.dtype, view.dims), ", the given value ",
-                     printTensorType(value.dtype, value.dims));
   if (view.bytes() > 0)
     std::memmove(view.data, value.data, size_t(view.bytes()));
   own.poisoned = false;

@@ -33,12 +33,11 @@ public:
     void setPoisoned(size_t state, bool poisoned) { set->values[state].poisoned = poisoned; }
     /// An error (E0521) if the state's value is not valid.
     Status check(size_t state) const;
-    /// By the last run, of all states.
-    int64_t bytesCopied() const { return set->bytesCopied; }
-    void setBytesCopied(int64_t bytes) { set->bytesCopied = bytes; }
+    /// An error (E0509) unless a tensor has the state's type and dims, and data.
+    Status checkType(size_t state, const TensorView &tensor) const;
 
     Result<std::shared_ptr<StateSet>> copy() const;
-    /// The dims and type must be the state's.
+    /// The value becomes that of a tensor that checkType allows.
     Status assign(size_t state, const TensorView &value);
     void reset(size_t state);
 
@@ -59,7 +58,6 @@ private:
 
   std::shared_ptr<const LoadedModel> theModel;
   std::vector<Value> values;
-  int64_t bytesCopied = 0;
   std::atomic<bool> busy{false};
 };
 

@@ -35,7 +35,8 @@ public:
 /// made by the caller with the dims that the op's shape rule gives, and the kernel returns an error where they do not
 /// fit its operands; one that has only a dtype is made by `maker` with the dims that the kernel finds. An absent
 /// optional operand, trailing or in the middle, has data == nullptr and dtype and dims that are not
-/// looked at. Outputs never overlap inputs, but for result 0 of an op that works in place, which may be operand 0's memory.
+/// looked at. Outputs never overlap inputs, but for result 0 of an op that works in place, which may be operand 0's
+/// memory.
 struct OpCall {
   const Attributes &attributes;
   std::span<const TensorView> inputs;

@@ -32,16 +32,18 @@ struct Row {
 
 class Runner {
 public:
-  Runner(kiln_context *context, std::vector<Value> given, size_t outputCount)
+  Runner(kiln_context *context, size_t entry, Inputs given, size_t outputCount)
       : context(context), inputs(std::move(given)), outputs(outputCount) {
-    for (const Value &input : inputs)
+    for (const Value &input : inputs.values)
       values.push_back(input.view());
+    options.entry = entry;
+    options.state = inputs.state.get();
   }
   /// The first run lets the library allocate the outputs; later ones write into the same memory.
   double run() {
     kiln_status status = KILN_STATUS_INIT;
     auto start = Clock::now();
-    kiln_context_run(context, values.data(), values.size(), outputs.data(), outputs.size(), nullptr, &status);
+    kiln_context_run(context, values.data(), values.size(), outputs.data(), outputs.size(), &options, &status);
     double seconds = secondsSince(start);
     check(status);
     return seconds;
@@ -53,7 +55,8 @@ public:
 
 private:
   kiln_context *context;
-  std::vector<Value> inputs;
+  Inputs inputs;
+  kiln_run_options options = KILN_RUN_OPTIONS_INIT;
   std::vector<kiln_value> values, outputs;
 };
 
@@ -233,10 +236,11 @@ int benchCommand(const BenchArguments &arguments) {
   Context context(rawContext);
   f.loadSeconds = secondsSince(start);
 
-  std::vector<Value> inputs = makeInputs(rawModel, arguments.compile, arguments.inputs);
-  for (const Value &input : inputs)
+  size_t entry = findEntry(rawModel, arguments.entry);
+  Inputs inputs = makeInputs(rawModel, entry, arguments.compile, arguments.inputs);
+  for (const Value &input : inputs.values)
     f.inputs.emplace_back(input.name, input.type());
-  Runner runner(rawContext, std::move(inputs), outputsOf(rawModel).size());
+  Runner runner(rawContext, entry, std::move(inputs), outputsOf(rawModel, entry).size());
   f.firstSeconds = runner.run();
   auto begin = Clock::now();
   // A twentieth of the time warms up; at least three runs are counted.

@@ -34,6 +34,8 @@ void check(kiln_status &status);
 /// Options that say how to compile; of every command that may.
 struct CompileArguments {
   std::string model;
+  std::vector<std::string> models; // instead of `model`: of kiln compile, ENTRY=FILE each where there are several
+  std::vector<std::string> states; // PAST=PRESENT
   std::vector<std::string> shapes; // NAME=1x3x224x224
   std::string target = "host", precision = "default", cache;
   int threads = 0;
@@ -49,10 +51,14 @@ struct CompileArguments {
 struct ModelDeleter {
   void operator()(kiln_model *model) const { kiln_model_release(model); }
 };
+struct StateDeleter {
+  void operator()(kiln_state *state) const { kiln_state_release(state); }
+};
 struct ContextDeleter {
   void operator()(kiln_context *context) const { kiln_context_release(context); }
 };
 using Model = std::unique_ptr<kiln_model, ModelDeleter>;
+using State = std::unique_ptr<kiln_state, StateDeleter>;
 using Context = std::unique_ptr<kiln_context, ContextDeleter>;
 
 /// Compiles into a file (`output` not empty) or memory.
@@ -71,8 +77,16 @@ struct Port {
   std::vector<std::string> texts;
   std::string type() const; // "f32[N,3]"
 };
-std::vector<Port> inputsOf(const kiln_model *model);
-std::vector<Port> outputsOf(const kiln_model *model);
+std::vector<Port> inputsOf(const kiln_model *model, size_t entry);
+std::vector<Port> outputsOf(const kiln_model *model, size_t entry);
+/// A state as an entry sees it.
+struct EntryState : Port {
+  uint32_t state; // its number
+  bool writes;
+};
+std::vector<EntryState> statesOf(const kiln_model *model, size_t entry);
+/// The number of the entry of that name; an empty one: the first.
+size_t findEntry(const kiln_model *model, const std::string &name);
 
 /// A size that the model leaves open, or one computed from such.
 struct SizeSymbol {
@@ -108,12 +122,19 @@ struct Value {
   kiln_value view() const;
   std::string type() const; // "f32[1,3]"
 };
+/// What a run of an entry is given.
+struct Inputs {
+  std::vector<Value> values; // of its inputs
+  State state;
+};
 /// Values for all inputs: from the files that `files` names (NAME=@FILE.npy), the rest made up, the same every time.
-std::vector<Value> makeInputs(const kiln_model *model, const CompileArguments &arguments,
-                              const std::vector<std::string> &files);
+/// States that no file gives are zero.
+Inputs makeInputs(kiln_model *model, size_t entry, const CompileArguments &arguments,
+                  const std::vector<std::string> &files);
 
 struct RunArguments {
   CompileArguments compile;
+  std::string entry; // empty: the first
   std::vector<std::string> inputs;
   std::string outputDirectory;
   bool verify = false;
@@ -127,6 +148,7 @@ struct ReduceArguments {
 };
 struct BenchArguments {
   CompileArguments compile;
+  std::string entry; // empty: the first
   std::vector<std::string> inputs;
   double seconds = 2;
   int runs = 0; // 0: as many as fit
@@ -135,6 +157,7 @@ struct BenchArguments {
 };
 struct InspectArguments {
   CompileArguments compile;
+  std::string entry; // empty: the first
   bool json = false, plan = false;
 };
 

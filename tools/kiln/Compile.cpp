@@ -98,6 +98,19 @@ std::vector<const char *> pointersOf(const std::vector<std::string> &texts) {
   return pointers;
 }
 
+/// What MODEL says: a file, or ENTRY=FILE. A file whose own name reads like that is taken for the file.
+kiln_compile_model modelOf(const std::string &text, std::string &entry) {
+  kiln_compile_model model = KILN_COMPILE_MODEL_INIT;
+  model.path = text.c_str();
+  size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || text.find('/') < equals || access(text.c_str(), F_OK) == 0)
+    return model;
+  entry = text.substr(0, equals);
+  model.entry = entry.c_str();
+  model.path += equals + 1;
+  return model;
+}
+
 } // namespace
 
 kiln_bytes compile(const CompileArguments &arguments, const std::string &output) {
@@ -124,6 +137,9 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
   options.without_count = without.size();
   options.extra_outputs = extra.data();
   options.extra_output_count = extra.size();
+  std::vector<const char *> states = pointersOf(arguments.states);
+  options.states = states.data();
+  options.state_count = states.size();
   options.diagnostic_context = options.progress_context = &callbacks;
   options.diagnostic = [](void *context, kiln_severity severity, const char *message) {
     static_cast<Callbacks *>(context)->progress.clear();
@@ -135,8 +151,13 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
   };
   kiln_status status = KILN_STATUS_INIT;
   kiln_bytes artifact = KILN_BYTES_INIT;
-  kiln_compile_file(arguments.model.c_str(), &options, output.empty() ? nullptr : output.c_str(),
-                    output.empty() ? &artifact : nullptr, &status);
+  std::vector<std::string> names = arguments.models.empty() ? std::vector{arguments.model} : arguments.models;
+  std::vector<std::string> entries(names.size());
+  std::vector<kiln_compile_model> models;
+  for (size_t i = 0; i < names.size(); ++i)
+    models.push_back(modelOf(names[i], entries[i]));
+  kiln_compile_models(models.data(), models.size(), &options, output.empty() ? nullptr : output.c_str(),
+                      output.empty() ? &artifact : nullptr, &status);
   callbacks.progress.clear();
   if (interrupted && status.code) {
     kiln_status_clear(&status);

@@ -121,17 +121,16 @@ std::vector<int64_t> InputSizes::dims(const Port &input) const {
   return dims;
 }
 
-static std::vector<SizeSymbol> symbolsOf(const kiln_model *model) {
+static std::vector<SizeSymbol> symbolsOf(const kiln_model *model, size_t entry) {
   kiln_status status = KILN_STATUS_INIT;
-  kiln_model_info info = {};
-  info.size = sizeof info;
-  kiln_model_get_info(model, &info, &status);
+  kiln_entry_info info = KILN_ENTRY_INFO_INIT;
+  kiln_model_get_entry(model, entry, &info, &status);
   check(status);
   std::vector<SizeSymbol> symbols;
   for (size_t i = 0; i < info.symbol_count; ++i) {
     kiln_symbol_info symbol = {};
     symbol.size = sizeof symbol;
-    kiln_model_get_symbol(model, i, &symbol, &status);
+    kiln_model_get_entry_symbol(model, entry, i, &symbol, &status);
     check(status);
     symbols.push_back({symbol.name, symbol.expression ? symbol.expression : "", symbol.low});
   }
@@ -203,9 +202,36 @@ static Value makeUp(const Port &input, std::vector<int64_t> dims) {
   return value;
 }
 
-std::vector<Value> makeInputs(const kiln_model *model, const CompileArguments &arguments,
-                              const std::vector<std::string> &files) {
-  std::vector<Port> ports = inputsOf(model);
+/// States for the model's runs, of the sizes that the entry's states have by `sizes`; all others are 1.
+static State makeState(kiln_model *model, const std::vector<EntryState> &ports, const InputSizes &sizes) {
+  kiln_status status = KILN_STATUS_INIT;
+  kiln_model_info info = KILN_MODEL_INFO_INIT;
+  kiln_model_get_info(model, &info, &status);
+  check(status);
+  std::map<std::string, int64_t> values;
+  for (uint32_t i = 0; i < info.state_count; ++i) {
+    kiln_port_info state = KILN_PORT_INFO_INIT;
+    kiln_model_get_state(model, i, &state, &status);
+    check(status);
+    auto port = std::ranges::find(ports, i, &EntryState::state);
+    for (int32_t d = 0; d < state.rank; ++d)
+      if (state.dims[d].value < 0)
+        values.emplace(state.dims[d].text, port == ports.end() ? 1 : sizes.dims(*port)[static_cast<size_t>(d)]);
+  }
+  std::vector<kiln_size> list;
+  for (const auto &[name, value] : values)
+    list.push_back({name.c_str(), value});
+  kiln_state *state = nullptr;
+  kiln_state_create(model, list.data(), list.size(), &state, &status);
+  check(status);
+  return State(state);
+}
+
+Inputs makeInputs(kiln_model *model, size_t entry, const CompileArguments &arguments,
+                  const std::vector<std::string> &files) {
+  std::vector<Port> inputs = inputsOf(model, entry), ports = inputs;
+  std::vector<EntryState> states = statesOf(model, entry);
+  ports.insert(ports.end(), states.begin(), states.end());
   std::map<std::string, Value> read;
   std::map<std::string, std::vector<int64_t>> readDims;
   for (const std::string &file : files) {
@@ -213,19 +239,27 @@ std::vector<Value> makeInputs(const kiln_model *model, const CompileArguments &a
     if (at == std::string::npos || at == 0)
       fail(Usage, "\"" + file + "\" is not of the form NAME=@FILE.npy [KILN-E0701]");
     const Port &input = findInput(ports, file.substr(0, at), "--input");
-    auto [entry, added] = read.emplace(input.name, Value());
+    auto [known, added] = read.emplace(input.name, Value());
     if (!added)
       fail(Usage, "--input: \"" + input.name + "\" is given twice [KILN-E0703]");
-    entry->second = readValue(input, file.substr(at + 2));
-    readDims[input.name] = entry->second.dims;
+    known->second = readValue(input, file.substr(at + 2));
+    readDims[input.name] = known->second.dims;
   }
-  InputSizes sizes(arguments, ports, symbolsOf(model), readDims);
-  std::vector<Value> values;
-  for (const Port &port : ports) {
+  InputSizes sizes(arguments, ports, symbolsOf(model, entry), readDims);
+  Inputs made;
+  for (const Port &port : inputs) {
     auto found = read.find(port.name);
-    values.push_back(found != read.end() ? std::move(found->second) : makeUp(port, sizes.dims(port)));
+    made.values.push_back(found != read.end() ? std::move(found->second) : makeUp(port, sizes.dims(port)));
   }
-  return values;
+  made.state = makeState(model, states, sizes);
+  for (const EntryState &port : states)
+    if (auto found = read.find(port.name); found != read.end()) {
+      kiln_status status = KILN_STATUS_INIT;
+      kiln_value value = found->second.view();
+      kiln_state_set(made.state.get(), port.name.c_str(), &value, &status);
+      check(status);
+    }
+  return made;
 }
 
 } // namespace kiln::tools

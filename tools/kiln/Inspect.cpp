@@ -31,11 +31,13 @@ std::string typeText(const Function &function, ViewId id) {
 }
 
 /// The sizes at which figures are shown.
-std::map<std::string, int64_t> sizesOf(const Function &program, const CompileArguments &arguments) {
+std::map<std::string, int64_t> sizesOf(const Program &all, const Function &program, const CompileArguments &arguments) {
   std::vector<Port> inputs;
-  for (const auto &input : program.inputs) {
-    Port &port = inputs.emplace_back(Port{input.name, 0, {}, {}});
-    const View &view = program.views[input.view];
+  for (size_t i = 0; i < program.takenCount(); ++i) {
+    std::string name = i < program.inputs.size() ? program.inputs[i].name
+                                                 : all.states[program.states[i - program.inputs.size()].state].name;
+    Port &port = inputs.emplace_back(Port{name, 0, {}, {}});
+    const View &view = program.views[program.takenView(i)];
     for (int32_t dtype = KILN_F32; dtype <= KILN_BOOL; ++dtype)
       if (dtypeName(view.dtype) == kiln_dtype_name(dtype))
         port.dtype = dtype;
@@ -100,29 +102,50 @@ const char *kindOf(const Step &step) {
   return kinds[step.action.index()];
 }
 
-Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symbols) {
-  const Program &program = artifact.program();
-  const Function &entry = program.entry();
-  Memory memory = memoryOf(program, entry, symbols);
-  WorkCount work = take(countWork(program, entry, symbols));
-  Json json;
-  json["name"] = program.entries[0].name;
-  json["producer"] = program.producer;
-  json["target"] = program.target;
-  json["precision"] = program.precision;
-  json["format_version"] = artifact.version();
+size_t findEntry(const Program &program, const std::string &name) {
+  std::string names;
+  for (size_t i = 0; i < program.entries.size(); ++i) {
+    if (name.empty() || program.entries[i].name == name)
+      return i;
+    names += (names.empty() ? "" : ", ") + program.entries[i].name;
+  }
+  fail(Usage, "--entry: the model has no entry \"" + name + "\"; it has " + names + " [KILN-E0501]");
+}
+
+/// "past f32[1,4,N,16], read and written"
+std::string describeState(const Program &program, const Function &function, const StatePort &port) {
+  return program.states[port.state].name + " " + typeText(function, port.view) +
+         (!port.written ? ", read"
+          : port.read   ? ", read and written"
+                        : ", written");
+}
+
+/// Inputs, outputs, states and sizes of an entry.
+Json signatureOf(const Program &program, const Entry &named) {
+  const Function &entry = program.functions[named.function];
+  Json json = {{"name", named.name}};
   for (auto [key, ports] : {std::pair("inputs", &entry.inputs), {"outputs", &entry.outputs}}) {
     json[key] = Json::array();
     for (const auto &port : *ports)
       json[key].push_back({{"name", port.name}, {"type", typeText(entry, port.view)}});
   }
+  json["states"] = Json::array();
+  for (const auto &port : entry.states)
+    json["states"].push_back({{"name", program.states[port.state].name},
+                              {"type", typeText(entry, port.view)},
+                              {"reads", port.read},
+                              {"writes", port.written}});
   json["symbols"] = Json::array();
   for (const ProgramSymbol &symbol : entry.symbols) {
     Json fields = {{"name", symbol.name}};
     if (!symbol.isBound()) {
       fields["value"] = symbol.value.print();
     } else {
-      fields["input"] = entry.inputs[static_cast<size_t>(symbol.input)].name;
+      auto input = static_cast<size_t>(symbol.input);
+      if (input < entry.inputs.size())
+        fields["input"] = entry.inputs[input].name;
+      else
+        fields["state"] = program.states[entry.states[input - entry.inputs.size()].state].name;
       fields["dim"] = symbol.dim;
       fields["low"] = symbol.low;
       if (symbol.high != INT64_MAX)
@@ -130,6 +153,24 @@ Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symb
     }
     json["symbols"].push_back(fields);
   }
+  return json;
+}
+
+Json toJson(const Artifact &artifact, size_t number, const std::map<std::string, int64_t> &symbols) {
+  const Program &program = artifact.program();
+  const Function &entry = program.entry(number);
+  Memory memory = memoryOf(program, entry, symbols);
+  WorkCount work = take(countWork(program, entry, symbols));
+  Json json;
+  json["name"] = program.entries[number].name;
+  json["producer"] = program.producer;
+  json["target"] = program.target;
+  json["precision"] = program.precision;
+  json["format_version"] = artifact.version();
+  json.update(signatureOf(program, program.entries[number]));
+  json["entries"] = Json::array();
+  for (const Entry &other : program.entries)
+    json["entries"].push_back(signatureOf(program, other));
   json["at"] = symbols;
   json["memory"] = {{"arena_bytes", memory.arena},          {"arena_lower_bound_bytes", memory.lowerBound},
                     {"workspace_bytes", memory.workspace},  {"weights_bytes", artifact.weights().size()},
@@ -161,17 +202,19 @@ Json toJson(const Artifact &artifact, const std::map<std::string, int64_t> &symb
   return json;
 }
 
-void printText(const Artifact &artifact, const std::map<std::string, int64_t> &symbols) {
+void printText(const Artifact &artifact, size_t number, const std::map<std::string, int64_t> &symbols) {
   const Program &program = artifact.program();
-  const Function &entry = program.entry();
+  const Function &entry = program.entry(number);
   Memory memory = memoryOf(program, entry, symbols);
   WorkCount work = take(countWork(program, entry, symbols));
-  printf("%s, by %s, for %s, precision %s\n", program.entries[0].name.c_str(), program.producer.c_str(),
+  printf("%s, by %s, for %s, precision %s\n", program.entries[number].name.c_str(), program.producer.c_str(),
          program.target.c_str(), program.precision.c_str());
   for (const auto &port : entry.inputs)
     printf("input   %s %s\n", port.name.c_str(), typeText(entry, port.view).c_str());
   for (const auto &port : entry.outputs)
     printf("output  %s %s\n", port.name.c_str(), typeText(entry, port.view).c_str());
+  for (const auto &port : entry.states)
+    printf("state   %s\n", describeState(program, entry, port).c_str());
   for (const ProgramSymbol &symbol : entry.symbols) {
     if (!symbol.isBound())
       printf("size    %s = %s\n", symbol.name.c_str(), symbol.value.print().c_str());
@@ -181,6 +224,12 @@ void printText(const Artifact &artifact, const std::map<std::string, int64_t> &s
       printf("size    %s, %ld..%ld\n", symbol.name.c_str(), static_cast<long>(symbol.low),
              static_cast<long>(symbol.high));
   }
+  for (size_t i = 0; i < program.entries.size(); ++i)
+    if (i != number)
+      printf("entry   %s: %s, %s, %s; --entry %s shows it\n", program.entries[i].name.c_str(),
+             counted(program.entry(i).inputs.size(), "input").c_str(),
+             counted(program.entry(i).outputs.size(), "output").c_str(),
+             counted(program.entry(i).states.size(), "state").c_str(), program.entries[i].name.c_str());
   std::string at;
   for (const ProgramSymbol &symbol : entry.symbols)
     if (symbol.isBound())
@@ -231,11 +280,13 @@ int inspectCommand(const InspectArguments &arguments) {
     printf("%s", printProgram(artifact->program()).c_str());
     return Success;
   }
-  auto symbols = sizesOf(artifact->program().entry(), arguments.compile);
+  size_t entry = findEntry(artifact->program(), arguments.entry);
+  auto symbols = sizesOf(artifact->program(), artifact->program().entry(entry), arguments.compile);
   if (arguments.json)
-    printf("%s\n", toJson(*artifact, symbols).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    printf("%s\n",
+           toJson(*artifact, entry, symbols).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   else
-    printText(*artifact, symbols);
+    printText(*artifact, entry, symbols);
   return Success;
 }
 

@@ -33,8 +33,8 @@ static nlohmann::ordered_json writeInputs(const ReduceArguments &arguments, cons
     fprintf(stderr, "note: no inputs, for the interpreter cannot run the model: %s\n", failure.message.c_str());
     return files;
   }
-  std::vector<Value> values = makeInputs(model.get(), interpreted, arguments.run.inputs);
-  for (const Value &value : values) {
+  Inputs inputs = makeInputs(model.get(), 0, interpreted, arguments.run.inputs);
+  for (const Value &value : inputs.values) {
     std::string file = (folder / ("input." + npyFileName(value.name) + ".npy")).string();
     Status written = writeNpy(file, kiln_dtype_name(value.dtype), value.dims, value.data.data());
     if (!written.ok())

@@ -105,10 +105,11 @@ int runCommand(const RunArguments &arguments) {
   check(status);
   if (!arguments.outputDirectory.empty() && mkdir(arguments.outputDirectory.c_str(), 0777) != 0 && errno != EEXIST)
     fail(Failed, arguments.outputDirectory + ": cannot be made: " + strerror(errno) + " [KILN-E0106]");
-  std::vector<Value> inputs = makeInputs(model.get(), arguments.compile, arguments.inputs);
+  size_t entry = findEntry(model.get(), arguments.entry);
+  Inputs inputs = makeInputs(model.get(), entry, arguments.compile, arguments.inputs);
   std::vector<kiln_value> values;
   std::string madeUp;
-  for (const Value &input : inputs) {
+  for (const Value &input : inputs.values) {
     values.push_back(input.view());
     if (input.madeUp)
       madeUp += (madeUp.empty() ? "" : ", ") + input.name + " " + input.type();
@@ -125,10 +126,19 @@ int runCommand(const RunArguments &arguments) {
   Context context(raw);
   if (arguments.guardPages)
     nameStepsOfCrashes(model.get(), raw);
-  std::vector<Port> ports = outputsOf(model.get());
+  std::vector<Port> ports = outputsOf(model.get(), entry);
   std::vector<kiln_value> outputs(ports.size());
-  kiln_context_run(raw, values.data(), values.size(), outputs.data(), outputs.size(), nullptr, &status);
+  kiln_run_options run = KILN_RUN_OPTIONS_INIT;
+  run.entry = entry;
+  run.state = inputs.state.get();
+  kiln_context_run(raw, values.data(), values.size(), outputs.data(), outputs.size(), &run, &status);
   check(status);
+  for (const EntryState &port : statesOf(model.get(), entry))
+    if (port.writes) {
+      kiln_state_get(inputs.state.get(), port.name.c_str(), &outputs.emplace_back(), &status);
+      check(status);
+      ports.push_back(port);
+    }
 
   std::string error;
   for (size_t i = 0; i < ports.size(); ++i) {

@@ -26,7 +26,10 @@ static std::string withoutHelp() {
 static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const char *modelHelp, bool runs) {
   bool artifacts = app.get_name() != "compile";
   std::string group = artifacts ? compileGroup : "Options";
-  app.add_option("MODEL", arguments.model, modelHelp)->required();
+  if (artifacts)
+    app.add_option("MODEL", arguments.model, modelHelp)->required();
+  else
+    app.add_option("MODEL", arguments.models, modelHelp)->required()->type_name("[ENTRY=]FILE ...");
   app.add_option("--shape", arguments.shapes,
                  std::string("an input's sizes, NAME=1x3x224x224 or NAME=1,3,224,224 (use commas where a name contains "
                              "x); a size is a number, or, where the model is compiled, a name or a range low..high") +
@@ -36,6 +39,14 @@ static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const 
                      " (repeatable)")
       ->type_name("TEXT")
       ->allow_extra_args(false);
+  if (app.get_name() != "reduce")
+    app.add_option(
+           "--state", arguments.states,
+           "PAST=PRESENT: that input and that output are one tensor, which outlives runs and is changed in place "
+           "(repeatable)")
+        ->type_name("PAST=PRESENT")
+        ->allow_extra_args(false)
+        ->group(group);
   app.add_option("--threads", arguments.threads,
                  std::string("threads to compile ") + (runs ? "and run " : "") +
                      "with; 0: the CPUs this process may use")
@@ -78,9 +89,14 @@ static void noteGiven(const CLI::App &app, CompileArguments &arguments) {
 }
 
 static void addInputs(CLI::App &app, std::vector<std::string> &inputs) {
-  app.add_option("--input", inputs,
-                 "NAME=@FILE.npy; inputs that are not given are made up, the same every time (repeatable)")
+  app.add_option(
+         "--input", inputs,
+         "NAME=@FILE.npy; inputs that are not given are made up, the same every time; states are zero (repeatable)")
       ->allow_extra_args(false);
+}
+
+static void addEntry(CLI::App &app, std::string &entry, const char *help) {
+  app.add_option("--entry", entry, help)->type_name("NAME");
 }
 
 static void addGuardPages(CLI::App &app, bool &guardPages) {
@@ -149,7 +165,12 @@ int main(int argc, char **argv) {
   CompileArguments compileArguments;
   std::string output;
   CLI::App *compile = app.add_subcommand("compile", "compile a model to an artifact");
-  addCompileOptions(*compile, compileArguments, "ONNX model, or IR text that --stop-after printed", false);
+  addCompileOptions(
+      *compile, compileArguments,
+      "ONNX model, or IR text that --stop-after printed; several, each with a name for its entry "
+      "(prefill=a.onnx decode=b.onnx), become one artifact that holds equal weights once. What --shape says "
+      "of an input of one of them: ENTRY:NAME=...",
+      false);
   compile->add_option("-o,--output", output, "the artifact, or the IR text, to write");
   compile->add_option("--stop-after", compileArguments.stopAfter,
                       "print the IR after a stage: imported, canonical, optimized, kernels, "
@@ -158,9 +179,11 @@ int main(int argc, char **argv) {
   RunArguments runArguments;
   CLI::App *run = app.add_subcommand("run", "run a model or artifact once");
   addCompileOptions(*run, runArguments.compile, "model or artifact", true);
+  addEntry(*run, runArguments.entry, "the entry to run (default: the first)");
   addInputs(*run, runArguments.inputs);
   run->add_option("--output-dir", runArguments.outputDirectory,
-                  "a directory to write the outputs to, as NAME.npy; characters of NAME other than letters, digits and "
+                  "a directory to write the outputs and the states that change to, as NAME.npy; characters of NAME "
+                  "other than letters, digits and "
                   "._- as %XX");
 
   run->add_flag("--verify", runArguments.verify, "compare the weights with their checksums first");
@@ -179,6 +202,7 @@ int main(int argc, char **argv) {
   BenchArguments benchArguments;
   CLI::App *bench = app.add_subcommand("bench", "measure a model or artifact");
   addCompileOptions(*bench, benchArguments.compile, "model or artifact", true);
+  addEntry(*bench, benchArguments.entry, "the entry to run (default: the first)");
   addInputs(*bench, benchArguments.inputs);
   bench->add_option("--seconds", benchArguments.seconds, "seconds to measure for")
       ->capture_default_str()
@@ -194,6 +218,7 @@ int main(int argc, char **argv) {
   InspectArguments inspectArguments;
   CLI::App *inspect = app.add_subcommand("inspect", "show what an artifact holds");
   addCompileOptions(*inspect, inspectArguments.compile, "model or artifact", false);
+  addEntry(*inspect, inspectArguments.entry, "the entry that sizes and figures are of (default: the first)");
   inspect->add_flag("--json", inspectArguments.json, "as JSON, with every kernel and step");
   inspect->add_flag("--plan", inspectArguments.plan, "the host program as text");
 

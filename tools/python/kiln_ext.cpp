@@ -5,6 +5,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -62,32 +63,73 @@ const char *numpyName(int32_t dtype) {
 
 using Port = std::tuple<std::string, std::string, nb::list>;
 
+/// The library's structures, empty, as functions that fill them want them.
+template <typename T> T sized() {
+  T value = {};
+  value.size = sizeof value;
+  return value;
+}
+
+Port describe(const kiln_port_info &port) {
+  nb::list dims;
+  for (int32_t d = 0; d < port.rank; ++d) {
+    if (port.dims[d].value >= 0)
+      dims.append(port.dims[d].value);
+    else
+      dims.append(port.dims[d].text);
+  }
+  return {port.name, numpyName(port.dtype), dims};
+}
+
 class Model {
 public:
   explicit Model(kiln_model *model = nullptr) : model(model) {}
   ~Model() { kiln_model_release(model); }
   Model(const Model &) = delete;
 
-  std::vector<Port> ports(bool inputs) const {
+  /// Name, inputs, outputs, and the numbers of the states that it reads or writes.
+  using Entry = std::tuple<std::string, std::vector<Port>, std::vector<Port>, std::vector<uint32_t>>;
+
+  std::vector<Entry> entries() const {
     Status status;
-    kiln_model_info info = {};
-    info.size = sizeof info;
+    auto info = sized<kiln_model_info>();
     check(kiln_model_get_info(model, &info, &status), status);
-    std::vector<Port> ports;
-    for (size_t i = 0; i < (inputs ? info.input_count : info.output_count); ++i) {
-      kiln_port_info port = {};
-      port.size = sizeof port;
-      check((inputs ? kiln_model_get_input : kiln_model_get_output)(model, i, &port, &status), status);
-      nb::list dims;
-      for (int32_t d = 0; d < port.rank; ++d) {
-        if (port.dims[d].value >= 0)
-          dims.append(port.dims[d].value);
-        else
-          dims.append(port.dims[d].text);
+    std::vector<Entry> entries;
+    for (size_t e = 0; e < info.entry_count; ++e) {
+      auto entry = sized<kiln_entry_info>();
+      check(kiln_model_get_entry(model, e, &entry, &status), status);
+      std::vector<Port> inputs, outputs;
+      std::vector<uint32_t> states;
+      auto port = sized<kiln_port_info>();
+      for (size_t i = 0; i < entry.input_count; ++i) {
+        check(kiln_model_get_entry_input(model, e, i, &port, &status), status);
+        inputs.push_back(describe(port));
       }
-      ports.emplace_back(port.name, numpyName(port.dtype), dims);
+      for (size_t i = 0; i < entry.output_count; ++i) {
+        check(kiln_model_get_entry_output(model, e, i, &port, &status), status);
+        outputs.push_back(describe(port));
+      }
+      for (size_t i = 0; i < entry.state_count; ++i) {
+        auto state = sized<kiln_entry_state_info>();
+        check(kiln_model_get_entry_state(model, e, i, &state, &status), status);
+        states.push_back(state.state);
+      }
+      entries.emplace_back(entry.name, std::move(inputs), std::move(outputs), std::move(states));
     }
-    return ports;
+    return entries;
+  }
+
+  std::vector<Port> states() const {
+    Status status;
+    auto info = sized<kiln_model_info>();
+    check(kiln_model_get_info(model, &info, &status), status);
+    std::vector<Port> states;
+    for (size_t i = 0; i < info.state_count; ++i) {
+      auto port = sized<kiln_port_info>();
+      check(kiln_model_get_state(model, i, &port, &status), status);
+      states.push_back(describe(port));
+    }
+    return states;
   }
 
   void save(const nb::bytes &path) const {
@@ -103,38 +145,119 @@ public:
   kiln_model *model;
 };
 
+/// An array as a run takes it: address, type, dims. The caller keeps it alive.
+using Array = std::tuple<uintptr_t, std::string, std::vector<int64_t>>;
+using Bytes = nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>>;
+
+kiln_value valueOf(const Array &array) {
+  const auto &[address, dtype, dims] = array;
+  auto known = dtypes().find(dtype);
+  kiln_value value = {};
+  value.kind = KILN_TENSOR;
+  value.u.tensor = {reinterpret_cast<void *>(address),           dims.data(), int32_t(dims.size()),
+                    known == dtypes().end() ? 0 : known->second, KILN_HOST,   0};
+  return value;
+}
+
+/// The bytes of a result as an array that frees them, and the dims.
+std::pair<Bytes, nb::tuple> take(kiln_value &result) {
+  auto *owned = new kiln_value(result);
+  nb::capsule owner(owned, [](void *p) noexcept {
+    kiln_value_release(static_cast<kiln_value *>(p));
+    delete static_cast<kiln_value *>(p);
+  });
+  const kiln_tensor &tensor = owned->u.tensor;
+  size_t bytes = kiln_dtype_bytes(tensor.dtype);
+  nb::list dims;
+  for (int32_t d = 0; d < tensor.rank; ++d) {
+    dims.append(tensor.dims[d]);
+    bytes *= size_t(tensor.dims[d]);
+  }
+  static uint8_t nothing;
+  void *data = bytes ? tensor.data : &nothing;
+  return {Bytes(data, {bytes}, owner), nb::tuple(dims)};
+}
+
+/// Values of a model's states.
+class State {
+public:
+  explicit State(kiln_state *state) : state(state) {}
+  State(const Model &model, const std::map<std::string, int64_t> &values) {
+    std::vector<kiln_size> sizes;
+    for (const auto &[name, value] : values)
+      sizes.push_back({name.c_str(), value});
+    Status status;
+    check(kiln_state_create(model.model, sizes.data(), sizes.size(), &state, &status), status);
+  }
+  ~State() { kiln_state_release(state); }
+  State(const State &) = delete;
+
+  std::pair<Bytes, nb::tuple> get(const std::string &name) const {
+    Status status;
+    kiln_value value = KILN_VALUE_INIT;
+    check(kiln_state_get(state, name.c_str(), &value, &status), status);
+    return take(value);
+  }
+  void set(const std::string &name, const Array &array) const {
+    Status status;
+    kiln_value value = valueOf(array);
+    check(kiln_state_set(state, name.c_str(), &value, &status), status);
+  }
+  void reset(const std::optional<std::string> &name) const {
+    Status status;
+    check(kiln_state_reset(state, name ? name->c_str() : nullptr, &status), status);
+  }
+  bool valid(const std::string &name) const {
+    Status status;
+    int valid = 0;
+    check(kiln_state_is_valid(state, name.c_str(), &valid, &status), status);
+    return valid != 0;
+  }
+  std::shared_ptr<State> copy() const {
+    Status status;
+    kiln_state *other = nullptr;
+    check(kiln_state_copy(state, &other, &status), status);
+    return std::make_shared<State>(other);
+  }
+
+  kiln_state *state = nullptr;
+  std::atomic<int64_t> bytesCopied{0}; ///< by the last run
+};
+
 /// Runs a model with a number of threads; holds as many contexts as there were concurrent runs.
 class Runner {
 public:
-  Runner(std::shared_ptr<Model> handle, int32_t threads, bool guardPages)
-      : model(std::move(handle)), threads(threads), guardPages(guardPages), outputCount(model->ports(false).size()) {}
+  Runner(std::shared_ptr<Model> handle, int32_t threads, bool guardPages, int64_t memoryLimit)
+      : model(std::move(handle)), options(KILN_CONTEXT_OPTIONS_INIT) {
+    options.threads = threads;
+    options.guard_pages = guardPages;
+    options.memory_limit = memoryLimit;
+    for (const Model::Entry &entry : model->entries())
+      outputCounts.push_back(std::get<2>(entry).size());
+  }
   ~Runner() {
-    for (kiln_context *context : idle)
+    for (kiln_context *context : all)
       kiln_context_release(context);
   }
 
-  using Input = std::tuple<uintptr_t, std::string, std::vector<int64_t>>;
-  using Bytes = nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>>;
-
-  std::vector<std::pair<Bytes, nb::tuple>> run(const std::vector<Input> &inputs) {
-    std::vector<kiln_value> values(inputs.size());
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      const auto &[address, dtype, dims] = inputs[i];
-      auto known = dtypes().find(dtype);
-      values[i] = {};
-      values[i].kind = KILN_TENSOR;
-      values[i].u.tensor = {reinterpret_cast<void *>(address),           dims.data(), int32_t(dims.size()),
-                            known == dtypes().end() ? 0 : known->second, KILN_HOST,   0};
-    }
-    std::vector<kiln_value> results(outputCount);
+  std::vector<std::pair<Bytes, nb::tuple>> run(size_t entry, const std::vector<Array> &inputs, State *state) {
+    std::vector<kiln_value> values;
+    for (const Array &input : inputs)
+      values.push_back(valueOf(input));
+    std::vector<kiln_value> results(outputCounts[entry]);
+    kiln_run_options how = KILN_RUN_OPTIONS_INIT;
+    how.entry = entry;
+    how.state = state ? state->state : nullptr;
     Status status;
     int failed = 0;
     {
       nb::gil_scoped_release unlocked;
       kiln_context *context = acquire(failed, status);
       if (!failed) {
-        failed =
-            kiln_context_run(context, values.data(), values.size(), results.data(), results.size(), nullptr, &status);
+        failed = kiln_context_run(context, values.data(), values.size(), results.data(), results.size(), &how, &status);
+        auto info = sized<kiln_context_info>();
+        if (!failed && state && !kiln_context_get_info(context, &info, nullptr))
+          state->bytesCopied = info.state_bytes_copied;
         std::lock_guard lock(mutex);
         idle.push_back(context);
       }
@@ -146,49 +269,32 @@ public:
     return arrays;
   }
 
+  void cancel() {
+    std::lock_guard lock(mutex);
+    for (kiln_context *context : all)
+      kiln_context_cancel(context);
+  }
+
 private:
   kiln_context *acquire(int &failed, Status &status) {
-    {
-      std::lock_guard lock(mutex);
-      if (!idle.empty()) {
-        kiln_context *context = idle.back();
-        idle.pop_back();
-        return context;
-      }
-    }
-    kiln_context_options options = KILN_CONTEXT_OPTIONS_INIT;
-    options.threads = threads;
-    options.guard_pages = guardPages;
+    std::lock_guard lock(mutex);
     kiln_context *context = nullptr;
+    if (!idle.empty()) {
+      context = idle.back();
+      idle.pop_back();
+      return context;
+    }
     failed = kiln_context_create(model->model, &options, &context, &status);
+    if (!failed)
+      all.push_back(context);
     return context;
   }
 
-  /// The bytes of a result as an array that frees them, and the dims.
-  static std::pair<Bytes, nb::tuple> take(kiln_value &result) {
-    auto *owned = new kiln_value(result);
-    nb::capsule owner(owned, [](void *p) noexcept {
-      kiln_value_release(static_cast<kiln_value *>(p));
-      delete static_cast<kiln_value *>(p);
-    });
-    const kiln_tensor &tensor = owned->u.tensor;
-    size_t bytes = kiln_dtype_bytes(tensor.dtype);
-    nb::list dims;
-    for (int32_t d = 0; d < tensor.rank; ++d) {
-      dims.append(tensor.dims[d]);
-      bytes *= size_t(tensor.dims[d]);
-    }
-    static uint8_t nothing;
-    void *data = bytes ? tensor.data : &nothing;
-    return {Bytes(data, {bytes}, owner), nb::tuple(dims)};
-  }
-
   std::shared_ptr<Model> model;
-  int32_t threads;
-  bool guardPages;
-  size_t outputCount;
+  kiln_context_options options;
+  std::vector<size_t> outputCounts; // of each entry
   std::mutex mutex;
-  std::vector<kiln_context *> idle;
+  std::vector<kiln_context *> all, idle;
 };
 
 std::shared_ptr<Model> loadFile(const nb::bytes &path, bool verify) {
@@ -255,16 +361,33 @@ std::vector<const char *> pointersOf(const std::vector<std::string> &texts) {
   return pointers;
 }
 
-template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &dict, Compile compile) {
+/// A model to compile: entry (none: ""), whether the bytes are a path, the bytes.
+using Source = std::tuple<std::string, bool, nb::bytes>;
+
+std::shared_ptr<Model> compile(const std::vector<Source> &sources, const nb::dict &dict) {
+  std::vector<kiln_compile_model> models;
+  for (const auto &[entry, isPath, bytes] : sources) {
+    kiln_compile_model model = KILN_COMPILE_MODEL_INIT;
+    model.entry = entry.empty() ? nullptr : entry.c_str();
+    if (isPath) {
+      model.path = bytes.c_str();
+    } else {
+      model.data = bytes.c_str();
+      model.data_size = bytes.size();
+    }
+    models.push_back(model);
+  }
+
   auto target = nb::cast<std::string>(dict["target"]);
   auto precision = nb::cast<std::string>(dict["precision"]);
   auto shapes = nb::cast<std::vector<std::string>>(dict["shapes"]);
   auto cache = nb::cast<std::optional<nb::bytes>>(dict["cache"]);
   auto dumpDirectory = nb::cast<std::optional<nb::bytes>>(dict["dump_dir"]);
   auto without = nb::cast<std::vector<std::string>>(dict["without"]),
-       extra = nb::cast<std::vector<std::string>>(dict["dump"]);
+       extra = nb::cast<std::vector<std::string>>(dict["dump"]),
+       states = nb::cast<std::vector<std::string>>(dict["states"]);
   std::vector<const char *> shapeTexts = pointersOf(shapes), withoutTexts = pointersOf(without),
-                            extraTexts = pointersOf(extra);
+                            extraTexts = pointersOf(extra), stateTexts = pointersOf(states);
   std::vector<std::string> warnings;
   kiln_compile_options options = KILN_COMPILE_OPTIONS_INIT;
   options.target = target.c_str();
@@ -283,6 +406,8 @@ template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &d
   options.without_count = withoutTexts.size();
   options.extra_outputs = extraTexts.data();
   options.extra_output_count = extraTexts.size();
+  options.states = stateTexts.data();
+  options.state_count = stateTexts.size();
   options.diagnostic = collectWarning;
   options.diagnostic_context = &warnings;
   options.progress = [](void *context, const char *, uint64_t, uint64_t) {
@@ -294,7 +419,7 @@ template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &d
   interruptible([&](std::atomic<bool> &stop) {
     options.progress_context = &stop;
     kiln_bytes artifact = KILN_BYTES_INIT;
-    failed = compile(options, artifact, status);
+    failed = kiln_compile_models(models.data(), models.size(), &options, nullptr, &artifact, &status);
     if (!failed)
       failed = kiln_model_take_bytes(&artifact, &result->model, &status);
   });
@@ -309,20 +434,23 @@ template <typename Compile> std::shared_ptr<Model> compileWith(const nb::dict &d
 
 NB_MODULE(_kiln, m) {
   nb::class_<Model>(m, "Handle")
-      .def("inputs", [](const Model &model) { return model.ports(true); })
-      .def("outputs", [](const Model &model) { return model.ports(false); })
+      .def("entries", &Model::entries)
+      .def("states", &Model::states)
       .def("save", &Model::save);
-  nb::class_<Runner>(m, "Runner").def(nb::init<std::shared_ptr<Model>, int32_t, bool>()).def("run", &Runner::run);
+  nb::class_<State>(m, "State")
+      .def("__init__", [](State *state, const std::shared_ptr<Model> &model,
+                          const std::map<std::string, int64_t> &sizes) { new (state) State(*model, sizes); })
+      .def("get", &State::get)
+      .def("set", &State::set)
+      .def("reset", &State::reset, nb::arg("name").none())
+      .def("valid", &State::valid)
+      .def("copy", &State::copy)
+      .def_prop_ro("bytes_copied", [](const State &state) { return state.bytesCopied.load(); });
+  nb::class_<Runner>(m, "Runner")
+      .def(nb::init<std::shared_ptr<Model>, int32_t, bool, int64_t>())
+      .def("run", &Runner::run, nb::arg("entry"), nb::arg("inputs"), nb::arg("state").none())
+      .def("cancel", &Runner::cancel);
   m.def("load_file", loadFile);
-  m.def("compile_file", [](const nb::bytes &path, const nb::dict &options) {
-    return compileWith(options, [&](const kiln_compile_options &o, kiln_bytes &artifact, Status &status) {
-      return kiln_compile_file(path.c_str(), &o, nullptr, &artifact, &status);
-    });
-  });
-  m.def("compile_bytes", [](const nb::bytes &model, const nb::dict &options) {
-    return compileWith(options, [&](const kiln_compile_options &o, kiln_bytes &artifact, Status &status) {
-      return kiln_compile_bytes(model.c_str(), model.size(), nullptr, &o, nullptr, &artifact, &status);
-    });
-  });
+  m.def("compile", compile);
   m.def("version", &kiln_version);
 }

@@ -41,10 +41,14 @@ typedef struct kiln_compile_options {
   size_t without_count;
   const char *const *extra_outputs; /* names of values inside the model that become outputs as well, after its own */
   size_t extra_output_count;
+  /* Since API version 4. "past=present": the input `past` and the output `present` are one state, named `past`, in
+   * every model that has one of them or both. */
+  const char *const *states;
+  size_t state_count;
 } kiln_compile_options;
 #define KILN_COMPILE_OPTIONS_INIT                                                                                    \
   {sizeof(kiln_compile_options), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, \
-   0, NULL, 0}
+   0, NULL, 0, NULL, 0}
 
 /* Compiles a model file (ONNX or Kiln IR, told by its contents). The artifact goes to the file `output_path`, complete
  * or not at all, where that is not null, else to `artifact` (exactly one of the two). `options` may be null. */
@@ -54,23 +58,35 @@ KILN_API int kiln_compile_file(const char *model_path, const kiln_compile_option
 KILN_API int kiln_compile_bytes(const void *model, size_t model_size, const char *base_dir,
                                 const kiln_compile_options *options, const char *output_path, kiln_bytes *artifact,
                                 kiln_status *status);
+
+/* Since API version 4. A model that becomes an entry: a file, or bytes. */
+typedef struct kiln_compile_model {
+  const char *entry; /* the entry's name: a letter, then letters, digits, '_' and '-'. A single model may have none. */
+  const char *path;  /* null: bytes */
+  const void *data;
+  size_t data_size;
+  const char *base_dir; /* where external data of bytes lies; null: there is none */
+  void *reserved[3];    /* null */
+} kiln_compile_model;
+#define KILN_COMPILE_MODEL_INIT {NULL, NULL, NULL, 0, NULL, {NULL, NULL, NULL}}
+/* Compiles several models into one artifact with an entry for each, in this order. Weights of equal bytes are stored
+ * once. Of a size or value of one entry alone options speak as "decode:x=1x1". */
+KILN_API int kiln_compile_models(const kiln_compile_model *models, size_t count, const kiln_compile_options *options,
+                                 const char *output_path, kiln_bytes *artifact, kiln_status *status);
 /* Whether a code of kiln_status says that something is not supported, as opposed to wrong. */
 #define KILN_IS_UNSUPPORTED(code) ((code) >= 200 && (code) < 300)
 /* Whether the compiler library can be loaded. */
 KILN_API int kiln_compiler_available(kiln_status *status);
 
-/* What libkiln-compiler.so exports; not for callers. Where a model comes from: `model_path`, or `model` with
- * `base_dir`. */
+/* What libkiln-compiler.so exports; not for callers. */
 typedef struct kiln_compile_request {
   size_t size;
-  const char *model_path;
-  const void *model;
-  size_t model_size;
-  const char *base_dir;
+  const kiln_compile_model *models;
+  size_t model_count;
   const char *output_path;
   const kiln_compile_options *options; /* never null; complete for this header's version */
 } kiln_compile_request;
-typedef int (*kiln_compiler_compile_v1_fn)(const kiln_compile_request *request, kiln_bytes *artifact,
+typedef int (*kiln_compiler_compile_v2_fn)(const kiln_compile_request *request, kiln_bytes *artifact,
                                            kiln_status *status);
 
 #ifdef __cplusplus

@@ -8,7 +8,8 @@
  * size. Fields that a caller's older structure does not have keep their defaults; unknown ones of a newer caller must
  * be zero.
  * - Strings are UTF-8, end in NUL, and belong to the object they were asked of.
- * - Models may be used from several threads at once, contexts from one at a time. */
+ * - Models may be used from several threads at once, contexts and states from one at a time (a run, or a call that
+ * looks at a state, is refused while another run works on that state). */
 #ifndef KILN_RUNTIME_H
 #define KILN_RUNTIME_H
 
@@ -26,7 +27,7 @@ extern "C" {
 #endif
 
 /* Grows by one with every addition to this header. */
-#define KILN_API_VERSION 3
+#define KILN_API_VERSION 4
 /* Of the library in use. */
 KILN_API uint32_t kiln_api_version(void);
 KILN_API const char *kiln_version(void);
@@ -150,8 +151,10 @@ typedef struct kiln_model_info {
   uint32_t input_count, output_count, symbol_count, step_count, kernel_count, constant_count;
   uint64_t artifact_bytes, code_bytes, weights_bytes;
   int64_t arena_bytes; /* intermediate results and kernel workspaces; -1 when it depends on the inputs */
+  /* Since API version 4. What stands above of names, inputs, outputs, symbols and the arena is of the first entry. */
+  uint32_t entry_count, state_count;
 } kiln_model_info;
-#define KILN_MODEL_INFO_INIT {sizeof(kiln_model_info), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define KILN_MODEL_INFO_INIT {sizeof(kiln_model_info), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 KILN_API int kiln_model_get_info(const kiln_model *model, kiln_model_info *info, kiln_status *status);
 
 typedef struct kiln_dim {
@@ -170,16 +173,51 @@ typedef struct kiln_port_info {
 KILN_API int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
 KILN_API int kiln_model_get_output(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
 
-/* A symbolic size: bound from a dim of an input, or computed from earlier symbols. */
+/* A symbolic size: bound from a dim of an input or state, or computed from earlier symbols. */
 typedef struct kiln_symbol_info {
   size_t size;
   const char *name;
   int64_t low, high;      /* inclusive range, checked when inputs are bound; INT64_MAX: unbounded */
-  int32_t input, dim;     /* -1 when computed */
+  int32_t input, dim;     /* -1 when computed; numbers after those of the inputs are the entry's states */
   const char *expression; /* null when bound */
 } kiln_symbol_info;
 #define KILN_SYMBOL_INFO_INIT {sizeof(kiln_symbol_info), NULL, 0, 0, 0, 0, NULL}
 KILN_API int kiln_model_get_symbol(const kiln_model *model, size_t index, kiln_symbol_info *info, kiln_status *status);
+
+/* ---- Entries (since API version 4)
+ *
+ * An artifact that was compiled from several models has an entry for each, and they share weights, kernels and states.
+ * Functions that name no entry are about the first one. */
+
+typedef struct kiln_entry_info {
+  size_t size;
+  const char *name;
+  uint32_t input_count, output_count, symbol_count, state_count;
+  int64_t arena_bytes; /* -1 when it depends on the inputs */
+} kiln_entry_info;
+#define KILN_ENTRY_INFO_INIT {sizeof(kiln_entry_info), NULL, 0, 0, 0, 0, 0}
+KILN_API int kiln_model_get_entry(const kiln_model *model, size_t entry, kiln_entry_info *info, kiln_status *status);
+/* The number of the entry of that name. */
+KILN_API int kiln_model_find_entry(const kiln_model *model, const char *name, size_t *entry, kiln_status *status);
+KILN_API int kiln_model_get_entry_input(const kiln_model *model, size_t entry, size_t index, kiln_port_info *info,
+                                        kiln_status *status);
+KILN_API int kiln_model_get_entry_output(const kiln_model *model, size_t entry, size_t index, kiln_port_info *info,
+                                         kiln_status *status);
+KILN_API int kiln_model_get_entry_symbol(const kiln_model *model, size_t entry, size_t index, kiln_symbol_info *info,
+                                         kiln_status *status);
+
+/* What an entry does with a state. */
+typedef struct kiln_entry_state_info {
+  size_t size;
+  uint32_t state; /* the number of the model's state */
+  int32_t reads;  /* not 0: its value before a run counts */
+  int32_t writes; /* not 0: a run leaves a new value */
+  int32_t rank;
+  const kiln_dim *dims; /* in the entry's own sizes */
+} kiln_entry_state_info;
+#define KILN_ENTRY_STATE_INFO_INIT {sizeof(kiln_entry_state_info), 0, 0, 0, 0, NULL}
+KILN_API int kiln_model_get_entry_state(const kiln_model *model, size_t entry, size_t index,
+                                        kiln_entry_state_info *info, kiln_status *status);
 
 typedef enum kiln_step_kind {
   KILN_STEP_LAUNCH = 0, /* generated code */
@@ -228,11 +266,54 @@ KILN_API void kiln_context_cancel(kiln_context *context);
 /* The step that a run in `context` is in; -1 outside of runs. May be called from a signal handler. */
 KILN_API int64_t kiln_context_current_step(const kiln_context *context);
 
+/* ---- States (since API version 4)
+ *
+ * A state is a tensor that outlives runs: an input and an output of the model that were declared to be one when it was
+ * compiled. It is neither passed to a run nor returned: runs read it and change it in place. A kiln_state holds values
+ * of all states of a model. Contexts share it when their runs are given the same one; it works for one of them at a
+ * time: a run that finds it in use by another is refused (E0522) and changes nothing.
+ *
+ * A run that fails or is cancelled poisons the states that it may have written: runs that read them and kiln_state_get
+ * are refused (E0521) until they are set or reset, or written as a whole by an entry that does not read them. */
+
+typedef struct kiln_state kiln_state;
+
+typedef struct kiln_size {
+  const char *name;
+  int64_t value;
+} kiln_size;
+
+/* Name, element type and dims. A dim whose value is not known has the text of its size, which kiln_state_create is
+ * told. */
+KILN_API int kiln_model_get_state(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
+
+/* All zero. `sizes`: a value for each name in the dims of the model's states, and for no other; null where the dims are
+ * numbers. Keeps its model alive. */
+KILN_API int kiln_state_create(kiln_model *model, const kiln_size *sizes, size_t size_count, kiln_state **state,
+                               kiln_status *status);
+KILN_API void kiln_state_release(kiln_state *state);
+/* Another one with equal values; what is poisoned is so in the copy. */
+KILN_API int kiln_state_copy(kiln_state *state, kiln_state **copy, kiln_status *status);
+/* Copies the value of the state of that name out: into the tensor, whose type and dims must be the state's, or where
+ * that is KILN_NONE into one that is allocated. */
+KILN_API int kiln_state_get(kiln_state *state, const char *name, kiln_value *value, kiln_status *status);
+/* Copies a tensor of the state's type and dims in. */
+KILN_API int kiln_state_set(kiln_state *state, const char *name, const kiln_value *value, kiln_status *status);
+/* Makes one zero; a null name: all. */
+KILN_API int kiln_state_reset(kiln_state *state, const char *name, kiln_status *status);
+/* Whether a state is not poisoned. */
+KILN_API int kiln_state_is_valid(kiln_state *state, const char *name, int *valid, kiln_status *status);
+
+/* ---- Runs */
+
 typedef struct kiln_run_options {
   size_t size;
   void *stream; /* null: reserved for the queue of a device; anything else is refused */
+  /* Since API version 4. */
+  size_t entry;      /* its number */
+  kiln_state *state; /* made for the context's model; null: one of the context's own, made by its first run */
 } kiln_run_options;
-#define KILN_RUN_OPTIONS_INIT {sizeof(kiln_run_options), NULL}
+#define KILN_RUN_OPTIONS_INIT {sizeof(kiln_run_options), NULL, 0, NULL}
 
 /* Runs the model. Inputs and outputs stand in the signature's order. Inputs are read in place. An output that is
  * KILN_NONE is allocated, to be freed with kiln_value_release; one that is a tensor is written in place, and its type
@@ -261,8 +342,10 @@ typedef struct kiln_context_info {
   int64_t arena_bytes;           /* intermediate results and kernel workspaces */
   int64_t scratch_bytes;         /* of all threads */
   double flops, generated_flops; /* of the program, and the part in generated code */
+  /* Since API version 4. Bytes that copies moved out of or into states; 0 where all of them changed in place. */
+  int64_t state_bytes_copied;
 } kiln_context_info;
-#define KILN_CONTEXT_INFO_INIT {sizeof(kiln_context_info), 0, 0, 0, 0, 0}
+#define KILN_CONTEXT_INFO_INIT {sizeof(kiln_context_info), 0, 0, 0, 0, 0, 0}
 KILN_API int kiln_context_get_info(const kiln_context *context, kiln_context_info *info, kiln_status *status);
 
 /* ---- Threads

@@ -22,7 +22,11 @@ def input_error(code, message):
     return InputError(f"{message} [KILN-E{code:04d}]", code)
 
 
+# Errors of runs that no other input would avoid: out of memory, cancelled, states that are invalid or in use.
+_NOT_INPUTS = {510, 518, 521, 522}
+
+
 def make(code, message):
     """The exception for an error number (see docs/errors.md): 2xx unsupported, 5xx inputs of a run."""
-    kind = {2: UnsupportedError, 5: InputError}.get(code // 100, Error)
+    kind = Error if code in _NOT_INPUTS else {2: UnsupportedError, 5: InputError}.get(code // 100, Error)
     return kind(message, code)

@@ -32,6 +32,16 @@ class Port:
     shape: tuple
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One of the functions of a model that may be run. `states` holds the names of those that it reads or writes."""
+
+    name: str
+    inputs: tuple
+    outputs: tuple
+    states: tuple
+
+
 def _path(path):
     """A path as the library takes it: bytes, whatever their encoding."""
     encoded = os.fsencode(path)
@@ -52,13 +62,17 @@ def _text(text, what):
 
 
 def compile(model, *, threads=None, target="host", shapes=None, cache=None, precision="default", require_compiled=False,
-            dump_dir=None, dump=(), without=(), choice_seed=None, guard_pages=False, opt_limit=None):
+            dump_dir=None, dump=(), without=(), choice_seed=None, guard_pages=False, opt_limit=None, states=None, memory_limit=None):
     """Compile a model to run here and now.
 
-    model: path of an ONNX file or of Kiln IR, or the bytes of one.
+    model: path of an ONNX file or of Kiln IR, or the bytes of one; or {entry's name: such} for several models, which become
+        entries of one model and share weights of equal bytes.
+    states: {input: output}: these two are one tensor, which outlives runs and is changed in place; it has the input's name.
+        Entries that have either of them share it. See Model.new_state.
     threads: used for compiling and running; None or 0: the cores this process may use. Never changes results or artifact.
     target: "host", an instruction-set level with features such as "x86-64-v4+bf16+vnni", or "interpreter" (reference kernels).
-    shapes: {input: [size, ...]}, each size an int, a symbol's name, or a (low, high) range of an unknown size.
+    shapes: {input: [size, ...]}, each size an int, a symbol's name, or a (low, high) range of an unknown size. Of several
+        models "entry:input" is one's own.
     cache: path of a tuning cache, read only.
     precision: "default"; "strict" and "fast" are not built yet.
     require_compiled: refuse a model of which anything would run on reference kernels.
@@ -68,7 +82,7 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
     dump: names of values inside the model that become outputs as well.
     without: names of what to leave out, such as ["fusion", "kernel:/conv1"]; `kiln compile --help` lists them.
     choice_seed: a number above 0: any legal configuration for each kernel, decided by it.
-    guard_pages: as for load.
+    guard_pages, memory_limit: as for load.
     opt_limit: how many rewrites the passes may do.
 
     Raises UnsupportedError for a model that needs what Kiln does not have, Error otherwise. Ctrl-C stops it.
@@ -79,79 +93,182 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
                "cache": None if cache is None else _path(cache), "require_compiled": bool(require_compiled),
                "dump_dir": None if dump_dir is None else _path(dump_dir), "dump": _names("dump", dump),
                "without": _names("without", without), "choice_seed": _choice_seed(choice_seed),
-               "opt_limit": None if opt_limit is None else int(opt_limit)}
-    if isinstance(model, (bytes, bytearray, memoryview)):
-        compiled = _kiln.compile_bytes(bytes(model), options)
-    else:
-        compiled = _kiln.compile_file(_path(model), options)
-    return Model(compiled, options["threads"], bool(guard_pages))
+               "opt_limit": None if opt_limit is None else int(opt_limit),
+               "states": [_text(f"{past}={present}", "state") for past, present in (states or {}).items()]}
+    models = model if isinstance(model, Mapping) else {"": model}
+    compiled = _kiln.compile([_source(_text(str(entry), "entry"), one) for entry, one in models.items()], options)
+    return Model(compiled, options["threads"], bool(guard_pages), _memory_limit(memory_limit))
 
 
-def load(path, *, threads=None, verify=False, guard_pages=False):
+def load(path, *, threads=None, verify=False, guard_pages=False, memory_limit=None):
     """Load an artifact. The file is mapped and must stay as it is while the model lives.
 
     threads: as for compile.
     verify: compare the weights with their checksums too, which reads all of them; the rest is always checked.
     guard_pages: give every buffer of a run memory of its own between inaccessible pages, filled with NaN. A step that touches
         other memory then raises Error or crashes the process. Slow.
+    memory_limit: the most bytes that a run may hold besides weights, inputs and states; one that needs more raises Error.
     """
     threads = _thread_count(threads)
-    return Model(_kiln.load_file(_path(path), bool(verify)), threads, bool(guard_pages))
+    return Model(_kiln.load_file(_path(path), bool(verify)), threads, bool(guard_pages), _memory_limit(memory_limit))
 
 
 class Model:
     """A compiled model, from kiln.compile or kiln.load. Immutable; may be run from several Python threads at once."""
 
-    def __init__(self, handle, threads, guard_pages):
+    def __init__(self, handle, threads, guard_pages, memory_limit):
         self._handle = handle
-        self._runner = _kiln.Runner(handle, threads, guard_pages)
-        self._inputs = tuple(_port(p) for p in handle.inputs())
-        self._outputs = tuple(_port(p) for p in handle.outputs())
-        self._input_names = [p.name for p in self._inputs]
-        self._output_types = [(p.name, p.dtype) for p in self._outputs]
+        self._runner = _kiln.Runner(handle, threads, guard_pages, memory_limit)
+        self._states = tuple(_port(p) for p in handle.states())
+        self._entries = tuple(
+            Entry(name, tuple(_port(p) for p in inputs), tuple(_port(p) for p in outputs), tuple(self._states[s].name for s in states))
+            for name, inputs, outputs, states in handle.entries())
+        # What a run looks up: number, names of inputs, names and types of outputs.
+        self._ways = {e.name: (i, [p.name for p in e.inputs], [(p.name, p.dtype) for p in e.outputs]) for i, e in enumerate(self._entries)}
+        self._first = self._entries[0].name
 
     @property
     def inputs(self):
-        """The inputs, a tuple of Port (name, dtype, shape)."""
-        return self._inputs
+        """The first entry's inputs, a tuple of Port (name, dtype, shape)."""
+        return self._entries[0].inputs
 
     @property
     def outputs(self):
-        """The outputs, a tuple of Port (name, dtype, shape)."""
-        return self._outputs
+        """The first entry's outputs, a tuple of Port (name, dtype, shape)."""
+        return self._entries[0].outputs
 
-    def run(self, inputs):
+    @property
+    def entries(self):
+        """What may be run, a tuple of Entry (name, inputs, outputs, states)."""
+        return self._entries
+
+    @property
+    def states(self):
+        """The states of all entries, a tuple of Port (name, dtype, shape)."""
+        return self._states
+
+    def new_state(self, sizes=None):
+        """Values for all states of the model, all zero: a State, for run's `state`.
+
+        sizes: {name: value} of each size that the states' shapes name.
+        """
+        return State(self._states, _kiln.State(self._handle, {_text(str(k), "size"): operator.index(v) for k, v in (sizes or {}).items()}))
+
+    def run(self, inputs, *, entry=None, state=None):
         """Run the model on {input name: array} and return {output name: array} in the graph's output order.
 
         Arrays must have the model's element types (no silent casts) and sizes that agree with its symbols. Contiguous arrays
         are read in place. Raises InputError when an input does not fit.
+
+        entry: the name of the one to run; None: the first.
+        state: the State that the run reads and changes; required where the entry has states. One run at a time may use it:
+            another one meanwhile raises Error. A run that fails or is cancelled leaves what it may have changed invalid.
         """
+        try:
+            number, names, output_types = self._ways[self._first if entry is None else entry]
+        except KeyError:
+            raise input_error(501, f"the model has no entry {entry!r}; it has {', '.join(map(repr, self._ways))}") from None
         if not isinstance(inputs, Mapping):
-            raise TypeError(f"run takes one mapping of input names to arrays, such as {{{self._input_names[0] if self._input_names else 'name'!r}: array}}, "
+            raise TypeError(f"run takes one mapping of input names to arrays, such as {{{names[0] if names else 'name'!r}: array}}, "
                             f"not a {type(inputs).__name__}")
-        if len(inputs) != len(self._input_names) or any(name not in inputs for name in self._input_names):
-            self._refuse_names(inputs)
-        arrays = [np.asarray(inputs[name], order="C") for name in self._input_names]
-        values = [(a.__array_interface__["data"][0], _dtype_name(a, n), a.shape) for a, n in zip(arrays, self._input_names)]
-        results = self._runner.run(values)
-        return {name: data.view(dtype).reshape(shape) for (name, dtype), (data, shape) in zip(self._output_types, results)}
+        if state is None and self._entries[number].states:
+            raise input_error(523, f"entry {self._entries[number].name!r} has states ({', '.join(map(repr, self._entries[number].states))}); "
+                                   "give the run some: state=model.new_state()")
+        if len(inputs) != len(names) or any(name not in inputs for name in names):
+            _refuse_names(names, inputs)
+        arrays = [np.asarray(inputs[name], order="C") for name in names]
+        values = [_array(a, f"input {n!r}") for a, n in zip(arrays, names)]
+        results = self._runner.run(number, values, None if state is None else state._handle)
+        return {name: data.view(dtype).reshape(shape) for (name, dtype), (data, shape) in zip(output_types, results)}
+
+    def cancel(self):
+        """End all runs of this model that are under way, from another thread: each raises Error (code 518)."""
+        self._runner.cancel()
 
     def save(self, path):
         """Write the artifact. The file appears complete or not at all."""
         self._handle.save(_path(path))
 
     def __repr__(self):
-        def ports(some):
-            return ", ".join(f"{p.name}: {p.dtype}[{', '.join(map(str, p.shape))}]" for p in some)
-        return f"<kiln.Model ({ports(self.inputs)}) -> ({ports(self.outputs)})>"
+        def entry(e):
+            return f"({_ports(e.inputs)}) -> ({_ports(e.outputs)})"
+        if len(self._entries) == 1 and not self._states:
+            return f"<kiln.Model {entry(self._entries[0])}>"
+        entries = "; ".join(f"{e.name} {entry(e)}" for e in self._entries)
+        return f"<kiln.Model {entries}; states {_ports(self._states)}>"
 
-    def _refuse_names(self, inputs):
-        missing = [n for n in self._input_names if n not in inputs]
-        unknown = [n for n in inputs if n not in self._input_names]
-        problems = ([f"missing: {', '.join(map(repr, missing))}"] if missing else []) + \
-                   ([f"unknown: {', '.join(map(repr, unknown))}"] if unknown else [])
-        raise input_error(502 if missing else 501, f"inputs do not fit the model: {'; '.join(problems)}; it takes "
-                                                   f"{', '.join(map(repr, self._input_names)) or 'none'}")
+
+class State:
+    """Values of a model's states, from Model.new_state: tensors that outlive runs, read and changed in place by runs that are
+    given it. One run at a time works on it, from whichever thread; everything else meanwhile raises Error (code 522).
+
+    A run that fails or is cancelled makes what it may have changed invalid: it cannot be read (code 521) until it is set,
+    reset, or written as a whole by an entry that does not read it.
+    """
+
+    def __init__(self, ports, handle):
+        self._ports = {p.name: p for p in ports}
+        self._handle = handle
+
+    @property
+    def names(self):
+        """The names of the states."""
+        return tuple(self._ports)
+
+    def __getitem__(self, name):
+        """A copy of a state's value."""
+        data, shape = self._handle.get(self._known(name))
+        return data.view(self._ports[name].dtype).reshape(shape)
+
+    def __setitem__(self, name, value):
+        """Make a state the copy of an array of its type and shape."""
+        array = np.asarray(value, order="C")
+        self._handle.set(self._known(name), _array(array, f"the value of state {name!r}"))
+
+    def reset(self, name=None):
+        """Make a state zero; None: all."""
+        self._handle.reset(None if name is None else self._known(name))
+
+    def valid(self, name):
+        """Whether no run failed since that may have changed the state."""
+        return self._handle.valid(self._known(name))
+
+    def copy(self):
+        """Another State of equal values, valid or not."""
+        return State(self._ports.values(), self._handle.copy())
+
+    @property
+    def bytes_copied(self):
+        """Bytes that copies moved out of or into states in the last run that ended well; 0 where all changed in place."""
+        return self._handle.bytes_copied
+
+    def __repr__(self):
+        return f"<kiln.State {_ports(self._ports.values())}>"
+
+    def _known(self, name):
+        if name not in self._ports:
+            raise input_error(501, f"the model has no state {name!r}; it has {', '.join(map(repr, self._ports)) or 'none'}")
+        return name
+
+
+def _ports(some):
+    return ", ".join(f"{p.name}: {p.dtype}[{', '.join(map(str, p.shape))}]" for p in some)
+
+
+def _refuse_names(names, inputs):
+    missing = [n for n in names if n not in inputs]
+    unknown = [n for n in inputs if n not in names]
+    problems = ([f"missing: {', '.join(map(repr, missing))}"] if missing else []) + \
+               ([f"unknown: {', '.join(map(repr, unknown))}"] if unknown else [])
+    raise input_error(502 if missing else 501, f"inputs do not fit the model: {'; '.join(problems)}; it takes "
+                                               f"{', '.join(map(repr, names)) or 'none'}")
+
+
+def _source(entry, model):
+    """A model as the extension takes it: the entry's name, whether the bytes are a path, the bytes."""
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return entry, False, bytes(model)
+    return entry, True, _path(model)
 
 
 def _port(port):
@@ -159,12 +276,20 @@ def _port(port):
     return Port(name, _numpy_dtype(dtype), tuple(shape))
 
 
-def _dtype_name(array, name):
+def _array(array, what):
+    """A C-ordered array as the extension takes it; `what` names it in errors."""
     if not array.dtype.isnative:
-        raise input_error(503, f"input {name!r} has byte-swapped elements ({array.dtype.str}); convert it to native byte order")
+        raise input_error(503, f"{what} has byte-swapped elements ({array.dtype.str}); convert it to native byte order")
     if array.dtype.name not in _KNOWN:
-        raise input_error(503, f"input {name!r} has elements of type {array.dtype}, which no Kiln model takes")
-    return array.dtype.name
+        raise input_error(503, f"{what} has elements of type {array.dtype}, which no Kiln model takes")
+    return array.__array_interface__["data"][0], array.dtype.name, array.shape
+
+
+def _memory_limit(limit):
+    limit = 0 if limit is None else operator.index(limit)
+    if not 0 <= limit < 2**63:
+        raise ValueError(f"memory_limit must be a number of bytes from 1, or None, not {limit}")
+    return limit
 
 
 def _thread_count(threads):

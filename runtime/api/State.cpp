@@ -1,0 +1,104 @@
+#include "runtime/api/Handles.h"
+
+using namespace kiln;
+using namespace kiln::api;
+
+/// Runs the body of a function about one state, which no run uses meanwhile.
+template <typename F> static int ofState(kiln_state *state, const char *name, kiln_status *status, F &&body) {
+  return guarded(status, [&]() -> Status {
+    if (!state || !name)
+      return nullArgument(state ? "name" : "state");
+    KILN_ASSIGN(size_t index, state->set->find(name));
+    KILN_ASSIGN(StateSet::Use use, state->set->use());
+    return body(use, index);
+  });
+}
+
+extern "C" {
+
+int kiln_state_create(kiln_model *model, const kiln_size *sizes, size_t size_count, kiln_state **state,
+                      kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!model || !state || (!sizes && size_count > 0))
+      return nullArgument(!model ? "model" : !state ? "state" : "sizes");
+    *state = nullptr;
+    std::map<std::string, int64_t> values;
+    for (size_t i = 0; i < size_count; ++i) {
+      if (!sizes[i].name)
+        return nullArgument("sizes");
+      values[sizes[i].name] = sizes[i].value;
+    }
+    KILN_ASSIGN(std::shared_ptr<StateSet> set, StateSet::create(model->model, values));
+    *state = new kiln_state{std::move(set)};
+    return Status();
+  });
+}
+
+void kiln_state_release(kiln_state *state) { delete state; }
+
+int kiln_state_copy(kiln_state *state, kiln_state **copy, kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!state || !copy)
+      return nullArgument(state ? "copy" : "state");
+    *copy = nullptr;
+    KILN_ASSIGN(StateSet::Use use, state->set->use());
+    KILN_ASSIGN(std::shared_ptr<StateSet> set, use.copy());
+    *copy = new kiln_state{std::move(set)};
+    return Status();
+  });
+}
+
+int kiln_state_get(kiln_state *state, const char *name, kiln_value *value, kiln_status *status) {
+  return ofState(state, name, status, [&](StateSet::Use &use, size_t index) -> Status {
+    if (!value)
+      return nullArgument("value");
+    KILN_TRY(use.check(index));
+    TensorView own = use.view(index);
+    if (value->kind == KILN_NONE) {
+      KILN_ASSIGN(Tensor copy, Tensor::copyOf(own));
+      *value = giveTensor(std::move(copy));
+      return Status();
+    }
+    KILN_ASSIGN(TensorView target, viewOf(*value, "the tensor for state \"" + std::string(name) + "\""));
+    KILN_TRY(use.checkType(index, target));
+    if (own.bytes() > 0)
+      std::memcpy(target.data, own.data, size_t(own.bytes()));
+    return Status();
+  });
+}
+
+int kiln_state_set(kiln_state *state, const char *name, const kiln_value *value, kiln_status *status) {
+  return ofState(state, name, status, [&](StateSet::Use &use, size_t index) -> Status {
+    if (!value)
+      return nullArgument("value");
+    KILN_ASSIGN(TensorView source, viewOf(*value, "the value of state \"" + std::string(name) + "\""));
+    return use.assign(index, source);
+  });
+}
+
+int kiln_state_reset(kiln_state *state, const char *name, kiln_status *status) {
+  return guarded(status, [&]() -> Status {
+    if (!state)
+      return nullArgument("state");
+    size_t first = 0, end = state->set->model().program().states.size();
+    if (name) {
+      KILN_ASSIGN(first, state->set->find(name));
+      end = first + 1;
+    }
+    KILN_ASSIGN(StateSet::Use use, state->set->use());
+    for (size_t i = first; i < end; ++i)
+      use.reset(i);
+    return Status();
+  });
+}
+
+int kiln_state_is_valid(kiln_state *state, const char *name, int *valid, kiln_status *status) {
+  return ofState(state, name, status, [&](StateSet::Use &use, size_t index) -> Status {
+    if (!valid)
+      return nullArgument("valid");
+    *valid = !use.isPoisoned(index);
+    return Status();
+  });
+}
+
+} // extern "C"
