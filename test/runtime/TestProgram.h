@@ -76,6 +76,17 @@ public:
     p.outputs.push_back({name, v});
     return v;
   }
+  /// The state of that name as this function uses it; the first use declares it.
+  ViewId state(const char *name, DType dtype, const std::vector<const char *> &d, bool read, bool written) {
+    size_t number = 0;
+    while (number < program.states.size() && program.states[number].name != name)
+      ++number;
+    if (number == program.states.size())
+      program.states.push_back({name, dtype, dims(d)});
+    ViewId v = view(buffer(Buffer::Place::State, p.states.size()), dtype, dims(d));
+    p.states.push_back({uint32_t(number), v, read, written});
+    return v;
+  }
   template <typename T> ViewId constant(const char *name, DType dtype, std::vector<int64_t> d, std::vector<T> values) {
     std::vector<SizeExpr> sizes(d.begin(), d.end());
     ViewId v = view(buffer(Buffer::Place::Constant, program.constants.size()), dtype, sizes);
