@@ -52,7 +52,7 @@ Status Compilation::read() {
   if (reached > Stage::Imported && !options.states.empty())
     return makeError(ErrorCode::E0703, input.path, ": states are given, but IR at stage ", stageName(reached),
                      " says its own; give them with the model, or with IR at stage imported");
-  KILN_TRY(declareStates(*module, options.states));
+  KILN_TRY(declareStates(*module, options.states).withContext(label() + ": "));
   // IR text says its stage, and is not dumped again.
   return isText && inputs.size() == 1 ? Status() : end(Stage::Imported);
 }

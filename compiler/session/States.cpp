@@ -61,9 +61,10 @@ std::vector<Port> portsOf(ModuleOp module) {
 }
 
 std::string typeText(const Port &port) {
+  Result<SizeTable> sizes = SizeTable::read(port.function);
   std::string text;
   for (const SizeExpr &dim : getDims(port.type()))
-    text += (text.empty() ? "" : ",") + (dim.isInvalid() ? std::string("?") : dim.print());
+    text += (text.empty() ? "" : ",") + (dim.isInvalid() ? "?" : (sizes.ok() ? sizes->expand(dim) : dim).print());
   std::optional<DType> dtype = dtypeOf(port.type().getElementType());
   return (dtype ? std::string(dtypeName(*dtype)) : "?") + "[" + text + "]";
 }
@@ -87,7 +88,9 @@ Status compare(const Port &a, const Port &b) {
     if (a.function != b.function && (!left[d].isConstant() || !right[d].isConstant()))
       continue;
     if (!sizes.mayBeEqual(left[d], right[d]).ok())
-      return refuse(ErrorCode::E0304, "a state keeps its dims: let it have room for all that is put in, and say where");
+      return refuse(ErrorCode::E0304,
+                    "a state keeps its dims; a cache of a fixed capacity is written at positions, by ScatterND, "
+                    "ScatterElements or TensorScatter");
   }
   return Status();
 }

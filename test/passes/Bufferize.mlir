@@ -159,3 +159,122 @@ func.func @nothing() {
   %n = kiln.neg %c : (tensor<2xf32>) -> tensor<2xf32>
   return
 }
+
+// -----
+
+// A state is neither input nor output. A scatter changes it where it lies, as does one after the other; who reads the new
+// value reads it there.
+// CHECK-LABEL: plan.program @cache
+// CHECK-DAG: %[[I:.+]] = plan.input "i"
+// CHECK-DAG: %[[U:.+]] = plan.input "u"
+// CHECK-DAG: %[[S:.+]] = plan.state "past" reads writes : !plan.view<"f32[8]">
+// CHECK-DAG: %[[Y:.+]] = plan.output "y"
+// CHECK-NOT: plan.alloc
+// CHECK: plan.host_call "scatter_elements"(%[[S]], %[[I]], %[[U]]) into(%[[S]])
+// CHECK: plan.host_call "scatter_elements"(%[[S]], %[[I]], %[[U]]) into(%[[S]])
+// CHECK: plan.host_call "neg"(%[[S]]) into(%[[Y]])
+// CHECK-NOT: plan.copy
+func.func @cache(%i: tensor<2xi64> {kiln.name = "i"}, %u: tensor<2xf32> {kiln.name = "u"}, %past: tensor<8xf32> {kiln.name = "past", kiln.state = "past"})
+    -> (tensor<8xf32> {kiln.name = "y"}, tensor<8xf32> {kiln.name = "present", kiln.state = "past"}) {
+  %0 = kiln.scatter_elements %past, %i, %u : (tensor<8xf32>, tensor<2xi64>, tensor<2xf32>) -> tensor<8xf32>
+  %1 = kiln.scatter_elements %0, %i, %u : (tensor<8xf32>, tensor<2xi64>, tensor<2xf32>) -> tensor<8xf32>
+  %2 = kiln.neg %1 : (tensor<8xf32>) -> tensor<8xf32>
+  return %2, %1 : tensor<8xf32>, tensor<8xf32>
+}
+
+// -----
+
+// The old value is read after the scatter: the new one is made elsewhere and copied in at the end.
+// CHECK-LABEL: plan.program @old_value_is_read_later
+// CHECK: %[[S:.+]] = plan.state "past" reads writes
+// CHECK: %[[Y:.+]] = plan.output "output0"
+// CHECK: %[[A:.+]] = plan.alloc "arena"
+// CHECK: plan.host_call "scatter_elements"(%[[S]], %{{.+}}, %{{.+}}) into(%[[A]])
+// CHECK: plan.host_call "neg"(%[[S]]) into(%[[Y]])
+// CHECK: plan.copy %[[A]] to %[[S]]
+func.func @old_value_is_read_later(%i: tensor<2xi64>, %u: tensor<2xf32>, %past: tensor<8xf32> {kiln.state = "past"})
+    -> (tensor<8xf32>, tensor<8xf32> {kiln.state = "past"}) {
+  %0 = kiln.scatter_elements %past, %i, %u : (tensor<8xf32>, tensor<2xi64>, tensor<2xf32>) -> tensor<8xf32>
+  %1 = kiln.neg %past : (tensor<8xf32>) -> tensor<8xf32>
+  return %1, %0 : tensor<8xf32>, tensor<8xf32>
+}
+
+// -----
+
+// What a scatter changes is not what becomes the state: the state stays as it is until the end of the other chain.
+// CHECK-LABEL: plan.program @another_value
+// CHECK: %[[S:.+]] = plan.state "past" reads writes
+// CHECK: %[[Y:.+]] = plan.output "output0"
+// CHECK: plan.host_call "scatter_elements"(%[[S]], %{{.+}}, %{{.+}}) into(%[[Y]])
+// CHECK: plan.host_call "neg"(%[[Y]]) into(%[[S]])
+// CHECK-NOT: plan.copy
+func.func @another_value(%i: tensor<2xi64>, %u: tensor<2xf32>, %past: tensor<8xf32> {kiln.state = "past"})
+    -> (tensor<8xf32>, tensor<8xf32> {kiln.state = "past"}) {
+  %0 = kiln.scatter_elements %past, %i, %u : (tensor<8xf32>, tensor<2xi64>, tensor<2xf32>) -> tensor<8xf32>
+  %1 = kiln.neg %0 : (tensor<8xf32>) -> tensor<8xf32>
+  return %0, %1 : tensor<8xf32>, tensor<8xf32>
+}
+
+// -----
+
+// An op that may not overwrite its operand never does, even where the old value ends there. A kernel that may, does.
+// CHECK-LABEL: plan.program @statistics
+// CHECK: %[[M:.+]] = plan.state "mean" reads writes
+// CHECK: %[[V:.+]] = plan.state "var" reads writes
+// CHECK: plan.launch @k0(%[[M]], %{{.+}}, %[[M]])
+// CHECK: %[[A:.+]] = plan.alloc "arena"
+// CHECK: plan.host_call "neg"(%[[V]]) into(%[[A]])
+// CHECK: plan.copy %[[A]] to %[[V]]
+func.func @statistics(%x: tensor<4xf32>, %mean: tensor<4xf32> {kiln.state = "mean"}, %var: tensor<4xf32> {kiln.state = "var"})
+    -> (tensor<4xf32> {kiln.state = "mean"}, tensor<4xf32> {kiln.state = "var"}) {
+  %0 = kiln.kernel %mean, %x attributes {family = "f", problem = "p", config = "{}",
+    interface = "sizes []; in f32[4]; in f32[4]; out f32[4]; in_place out0 in0; launch main(in0,in1,out0) grid [1] scratch [0] flops [8] bytes [16]", sizes = []} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>, %b: tensor<4xf32>):
+    %s = kiln.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    kiln.yield %s : tensor<4xf32>
+  }
+  %1 = kiln.neg %var : (tensor<4xf32>) -> tensor<4xf32>
+  return %0, %1 : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// A state that only ends in an entry is computed there; one that is only read is no memory to write to.
+// CHECK-LABEL: plan.program @written_and_read
+// CHECK-DAG: %[[R:.+]] = plan.state "scale" reads :
+// CHECK-DAG: %[[W:.+]] = plan.state "cache" writes :
+// CHECK: plan.host_call "neg"(%[[R]]) into(%[[W]])
+// CHECK-NOT: plan.copy
+func.func @written_and_read(%scale: tensor<4xf32> {kiln.state = "scale"}) -> (tensor<4xf32> {kiln.state = "cache"}) {
+  %0 = kiln.neg %scale : (tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+// States that change places go through memory of their own.
+// CHECK-LABEL: plan.program @swap
+// CHECK: %[[A:.+]] = plan.state "a" reads writes
+// CHECK: %[[B:.+]] = plan.state "b" reads writes
+// CHECK: %[[T:.+]] = plan.alloc "arena"
+// CHECK: plan.copy %[[B]] to %[[T]]
+// CHECK: %[[U:.+]] = plan.alloc "arena"
+// CHECK: plan.copy %[[A]] to %[[U]]
+// CHECK: plan.copy %[[T]] to %[[A]]
+// CHECK: plan.copy %[[U]] to %[[B]]
+func.func @swap(%a: tensor<4xf32> {kiln.state = "a"}, %b: tensor<4xf32> {kiln.state = "b"})
+    -> (tensor<4xf32> {kiln.state = "a"}, tensor<4xf32> {kiln.state = "b"}) {
+  return %b, %a : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// A state keeps its dims: what the table does not prove is checked.
+// CHECK-LABEL: plan.program @dims
+// CHECK: plan.bind_shape "N" = %[[S:.+]][0]
+// CHECK: plan.check "equal" "N", "M"
+func.func @dims(%a: tensor<?xf32, #kiln.dims<[N]>> {kiln.state = "a"}, %b: tensor<?xf32, #kiln.dims<[M]>>)
+    -> (tensor<?xf32, #kiln.dims<[M]>> {kiln.state = "a"}) attributes {kiln.sizes = ["N", "M"]} {
+  %0 = kiln.neg %b : (tensor<?xf32, #kiln.dims<[M]>>) -> tensor<?xf32, #kiln.dims<[M]>>
+  return %0 : tensor<?xf32, #kiln.dims<[M]>>
+}

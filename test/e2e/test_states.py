@@ -1,0 +1,370 @@
+"""Several models as one artifact with entries, and states that they share: a small GPT-2 with a KV cache, from Python, C and
+the command line; what is refused, and with which words."""
+import json
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+from onnx import TensorProto as T
+from onnx import helper as h
+
+import gpt2
+import kiln
+from conftest import ROOT, graph
+from test_cli import kiln as command
+
+PROMPT = [3, 14, 15, 92, 65, 35]
+STEPS = 64
+FIXED = "a state keeps its dims; a cache of a fixed capacity is written at positions, by ScatterND, ScatterElements or TensorScatter"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Prefill and decode of one GPT-2, in files of their own."""
+    folder = tmp_path_factory.mktemp("gpt2")
+    w = gpt2.weights()
+    (folder / "prefill.onnx").write_bytes(gpt2.model(w, "T"))
+    (folder / "decode.onnx").write_bytes(gpt2.model(w, 1))
+    return {"prefill": str(folder / "prefill.onnx"), "decode": str(folder / "decode.onnx")}
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """The greedy continuation and the logits of every position, in numpy without a cache."""
+    w, ids = gpt2.weights(), list(PROMPT)
+    for _ in range(STEPS):
+        ids.append(int(gpt2.reference(w, ids)[-1].argmax()))
+    return ids[len(PROMPT):], gpt2.reference(w, ids)
+
+
+def compile_both(files, **options):
+    return kiln.compile(files, states=gpt2.STATES, **options)
+
+
+def generate(model, state, steps=STEPS, prompt=PROMPT):
+    """The tokens, and the logits of all positions."""
+    ids = np.array([prompt])
+    logits = [model.run({"ids": ids, "start": np.array([0])}, entry="prefill", state=state)["logits"][0]]
+    tokens = []
+    for position in range(len(prompt), len(prompt) + steps):
+        tokens.append(int(logits[-1][-1].argmax()))
+        step = {"ids": np.array([[tokens[-1]]]), "start": np.array([position])}
+        logits.append(model.run(step, entry="decode", state=state)["logits"][0])
+        assert state.bytes_copied == 0, "a decode step copies no byte of the cache"
+    return tokens, np.concatenate(logits)
+
+
+@pytest.mark.parametrize("options", [{"target": "interpreter"}, {}, {"guard_pages": True}, {"without": ["fusion", "scheduling"]}], ids=str)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_gpt2_decodes_with_its_cache_in_place(files, expected, options):
+    model = compile_both(files, **options)
+    tokens, logits = generate(model, model.new_state())
+    np.testing.assert_allclose(logits, expected[1], atol=1e-4)
+    assert tokens == expected[0]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_without_reuse_of_buffers_it_is_right_and_copies(files, expected):
+    model = compile_both(files, without=["buffer-reuse"])
+    state = model.new_state()
+    model.run({"ids": np.array([PROMPT]), "start": np.array([0])}, entry="prefill", state=state)
+    logits = model.run({"ids": np.array([expected[0][:1]]), "start": np.array([len(PROMPT)])}, entry="decode", state=state)["logits"]
+    np.testing.assert_allclose(logits[0, 0], expected[1][len(PROMPT)], atol=1e-4)
+    cache = 4 * np.prod(gpt2.CACHE)
+    assert state.bytes_copied >= 2 * len(gpt2.STATES) * cache # out by the scatter, and in
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_artifact_holds_the_weights_once(files, tmp_path):
+    both, one = tmp_path / "both.kiln", tmp_path / "one.kiln"
+    compile_both(files).save(both)
+    kiln.compile(files["decode"], states=gpt2.STATES).save(one)
+    held = {path: json.loads(command("inspect", path, "--json").stdout)["memory"]["weights_bytes"] for path in (both, one)}
+    assert sum(w.nbytes for w in gpt2.weights().values()) <= held[one]
+    assert held[both] < held[one] * 1.02 # and tables of prefill alone
+
+
+def test_a_gpt2_decodes_from_c(files, expected, tmp_path):
+    program, lib = tmp_path / "gpt2", ROOT / "build" / "lib"
+    subprocess.run(["cc", "-Wall", "-Werror", ROOT / "test/e2e/gpt2.c", f"-I{ROOT}/runtime/include", f"-L{lib}", "-lkiln", f"-Wl,-rpath,{lib}",
+                    "-o", program], check=True)
+    for target in ("interpreter", "host"):
+        done = subprocess.run([program, files["prefill"], files["decode"], target, str(STEPS), *map(str, PROMPT)], capture_output=True, text=True)
+        assert done.stderr == "" and done.returncode == 0
+        assert list(map(int, done.stdout.split())) == expected[0]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_states_are_objects(files, expected):
+    model = compile_both(files)
+    assert [e.name for e in model.entries] == ["prefill", "decode"]
+    assert [p.name for p in model.entries[1].inputs] == ["ids", "start"] and [p.name for p in model.entries[1].outputs] == ["logits"]
+    assert set(model.entries[1].states) == set(gpt2.STATES) == {p.name for p in model.states}
+    state = model.new_state()
+    generate(model, state, 4)
+    # A copy goes its own way; two states of one model do not meet.
+    fork, fresh = state.copy(), model.new_state()
+    key = state["past_k0"]
+    assert key.shape == tuple(gpt2.CACHE) and np.any(key[:, :, len(PROMPT) + 3]) and not np.any(key[:, :, len(PROMPT) + 4:])
+    generate(model, fresh, 2, PROMPT[::-1])
+    np.testing.assert_array_equal(state["past_k0"], key)
+    step = {"ids": np.array([expected[0][4:5]]), "start": np.array([len(PROMPT) + 4])}
+    for one in (fork, state):
+        np.testing.assert_allclose(model.run(step, entry="decode", state=one)["logits"][0, 0], expected[1][len(PROMPT) + 4], atol=1e-4)
+    # Read out and put in elsewhere.
+    moved = kiln.compile(files, states=gpt2.STATES, target="interpreter")
+    other = moved.new_state()
+    for name in state.names:
+        other[name] = state[name]
+    step = {"ids": np.array([expected[0][5:6]]), "start": np.array([len(PROMPT) + 5])}
+    np.testing.assert_allclose(moved.run(step, entry="decode", state=other)["logits"][0, 0], expected[1][len(PROMPT) + 5], atol=1e-4)
+    state.reset("past_k0")
+    assert not state["past_k0"].any() and state["past_v0"].any()
+    state.reset()
+    assert not state["past_v0"].any()
+    assert repr(state).startswith("<kiln.State past_k0: float32[1, 4, 72, 16]")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_run_that_fails_makes_its_states_invalid(files):
+    model = compile_both(files)
+    state = model.new_state()
+    bad = {"ids": np.array([[1]]), "start": np.array([gpt2.CAPACITY])}
+    with pytest.raises(kiln.InputError, match="KILN-E0513"): # there is no such position; nothing is written yet
+        model.run(bad, entry="decode", state=state)
+    assert state.valid("past_k0")
+    # An id that is out of range of nothing, at a position that the cache has no room for.
+    small = kiln.compile(accumulator(3), states={"past": "present"}, target="interpreter")
+    sums = small.new_state()
+    with pytest.raises(kiln.InputError, match="KILN-E0513"):
+        small.run({"at": np.array([3]), "x": np.ones(1, np.float32)}, state=sums)
+    assert not sums.valid("past")
+    for use in (lambda: sums["past"], lambda: small.run({"at": np.array([0]), "x": np.ones(1, np.float32)}, state=sums)):
+        with pytest.raises(kiln.Error) as error:
+            use()
+        assert str(error.value) == 'state "past" is not valid: a run that wrote it failed; reset or set it [KILN-E0521]'
+        assert not isinstance(error.value, kiln.InputError)
+    sums["past"] = np.float32([1, 2, 3])
+    assert small.run({"at": np.array([0]), "x": np.ones(1, np.float32)}, state=sums)["sum"] == 2 + 2 + 3
+
+
+def accumulator(capacity, index=np.int64):
+    """past[at] += x, and the sum of what is there then."""
+    return graph([("ScatterElements", ["past", "at", "x"], ["present"], {"axis": 0, "reduction": "add"}),
+                  ("ReduceSum", ["present"], ["sum"], {"keepdims": 0})],
+                 {"past": (np.float32, [capacity]), "at": (index, [1]), "x": (np.float32, [1])},
+                 {"sum": (np.float32, []), "present": (np.float32, [capacity])})
+
+
+def test_a_state_may_have_open_sizes(tmp_path):
+    model = kiln.compile(accumulator("N"), states={"past": "present"}, target="interpreter")
+    assert model.states == (kiln.Port("past", np.dtype(np.float32), ("N",)),)
+    with pytest.raises(kiln.InputError) as error:
+        model.new_state()
+    assert str(error.value) == 'state "past" is f32[N]: no value is given for N [KILN-E0523]'
+    for n in (1, 5):
+        state = model.new_state({"N": n})
+        for i in range(3):
+            assert model.run({"at": np.array([n - 1]), "x": np.float32([2])}, state=state)["sum"] == 2 * (i + 1)
+        assert state["past"].tolist() == [0] * (n - 1) + [6]
+    model.save(tmp_path / "m.kiln")
+    shown = command("run", tmp_path / "m.kiln", "--shape", "past=4")
+    assert "present" not in shown.stdout and "past f32[4]" in shown.stdout
+    assert command("run", tmp_path / "m.kiln", "--entry", "x", code=2).stderr == (
+        'kiln: --entry: the model has no entry "x"; it has main [KILN-E0501]\n')
+
+
+def test_threads_share_a_state_or_are_refused():
+    model = kiln.compile(accumulator(4), states={"past": "present"}, target="interpreter")
+    state, counts = model.new_state(), {"done": 0, 522: 0}
+    lock = threading.Lock()
+
+    def work():
+        for _ in range(200):
+            try:
+                model.run({"at": np.array([1]), "x": np.float32([1])}, state=state)
+                outcome = "done"
+            except kiln.Error as error:
+                outcome = error.code
+            with lock:
+                counts[outcome] = counts.get(outcome, 0) + 1
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(counts.values()) == 8 * 200 == counts["done"] + counts[522]
+    assert state["past"].tolist() == [0, counts["done"], 0, 0]
+
+
+def endless():
+    """past[0] += 1, then a loop that ends when c is false, which it never is."""
+    body = h.make_graph([h.make_node("Identity", ["go"], ["next"]), h.make_node("Add", ["s", "x"], ["t"])], "body",
+                        [h.make_tensor_value_info("i", T.INT64, []), h.make_tensor_value_info("go", T.BOOL, []), h.make_tensor_value_info("s", T.FLOAT, [1])],
+                        [h.make_tensor_value_info("next", T.BOOL, []), h.make_tensor_value_info("t", T.FLOAT, [1])])
+    nodes = [h.make_node("ScatterElements", ["past", "at", "x"], ["present"], reduction="add"),
+             h.make_node("Gather", ["present", "at"], ["first"]),
+             h.make_node("Loop", ["", "c", "first"], ["y"], body=body)]
+
+    def info(name, dtype, dims):
+        return h.make_tensor_value_info(name, dtype, dims)
+    made = h.make_graph(nodes, "g", [info("past", T.FLOAT, [2]), info("at", T.INT64, [1]), info("x", T.FLOAT, [1]), info("c", T.BOOL, [])],
+                        [info("y", T.FLOAT, [1]), info("present", T.FLOAT, [2])])
+    return h.make_model(made, opset_imports=[h.make_opsetid("", 17)], ir_version=9).SerializeToString()
+
+
+def test_a_run_is_cancelled_from_another_thread():
+    model = kiln.compile(endless(), states={"past": "present"}, target="interpreter")
+    state = model.new_state()
+    inputs = {"at": np.array([0]), "x": np.float32([1])}
+    assert model.run({**inputs, "c": np.array(False)}, state=state)["y"] == 1
+    stop = threading.Event()
+
+    def cancel():
+        while not stop.wait(0.05):
+            model.cancel()
+    other = threading.Thread(target=cancel)
+    other.start()
+    with pytest.raises(kiln.Error) as error:
+        model.run({**inputs, "c": np.array(True)}, state=state)
+    stop.set()
+    other.join()
+    assert str(error.value).endswith("the run was cancelled [KILN-E0518]") and error.value.code == 518
+    assert not isinstance(error.value, ValueError)
+    assert not state.valid("past")
+    state.reset()
+    assert model.run({**inputs, "c": np.array(False)}, state=state)["y"] == 1
+
+
+def test_a_run_keeps_to_a_memory_limit(tmp_path):
+    made = graph([("Exp", ["x"], ["t"], {}), ("MatMul", ["t", "t"], ["y"], {})], {"x": (np.float32, [64, 64])}, {"y": (np.float32, [64, 64])})
+    x = np.zeros((64, 64), np.float32)
+    assert kiln.compile(made, memory_limit=1 << 24).run({"x": x})["y"][0, 0] == 64
+    model = kiln.compile(made, memory_limit=1000)
+    with pytest.raises(kiln.Error) as error:
+        model.run({"x": x})
+    assert str(error.value) == "out of memory: the run needs more than its limit of 1000 bytes [KILN-E0510]"
+    model.save(tmp_path / "m.kiln")
+    with pytest.raises(kiln.Error, match="its limit of 2000 bytes"):
+        kiln.load(tmp_path / "m.kiln", memory_limit=2000).run({"x": x})
+    for bad in (-1, 2**63):
+        with pytest.raises(ValueError, match="memory_limit must be"):
+            kiln.load(tmp_path / "m.kiln", memory_limit=bad)
+
+
+def test_the_command_line_makes_shows_and_runs_entries(files, tmp_path):
+    states = [text for past, present in gpt2.STATES.items() for text in ("--state", f"{past}={present}")]
+    artifact = tmp_path / "x.kiln"
+    command("compile", *(f"{entry}={path}" for entry, path in files.items()), *states, "-o", artifact, "--target", "interpreter")
+    shown = command("inspect", artifact).stdout
+    assert "state   past_k0 f32[1,4,72,16], read and written\n" in shown
+    assert "entry   decode: 2 inputs, 1 output, 4 states; --entry decode shows it\n" in shown
+    assert command("inspect", artifact, "--entry", "decode").stdout.startswith("decode, by kiln ")
+    entries = json.loads(command("inspect", artifact, "--json").stdout)["entries"]
+    assert [e["name"] for e in entries] == ["prefill", "decode"]
+    assert {"name": "past_v1", "type": "f32[1,4,72,16]", "reads": True, "writes": True} in entries[1]["states"]
+    np.save(tmp_path / "ids.npy", np.array([PROMPT]))
+    np.save(tmp_path / "start.npy", np.array([0]))
+    given = ["--input", f"ids=@{tmp_path}/ids.npy", "--input", f"start=@{tmp_path}/start.npy"]
+    ran = command("run", artifact, "--entry", "prefill", *given, "--output-dir", tmp_path / "out")
+    assert "past_k0 f32[1,4,72,16]" in ran.stdout
+    # The next step, with the cache from files.
+    np.save(tmp_path / "ids.npy", np.array([[7]]))
+    np.save(tmp_path / "start.npy", np.array([len(PROMPT)]))
+    given += [text for past in gpt2.STATES for text in ("--input", f"{past}=@{tmp_path}/out/{past}.npy")]
+    command("run", artifact, "--entry", "decode", *given, "--output-dir", tmp_path / "out")
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "logits.npy")[0, 0], gpt2.reference(gpt2.weights(), PROMPT + [7])[-1], atol=1e-4)
+    command("bench", artifact, "--entry", "decode", "--runs", "2", "--json", "--input", f"start=@{tmp_path}/start.npy")
+
+
+def test_entries_go_through_ir_text(files, tmp_path, expected):
+    texts = {}
+    for entry, path in files.items():
+        texts[entry] = str(tmp_path / f"{entry}.mlir")
+        command("compile", path, "--stop-after", "imported", "-o", texts[entry])
+    both = str(tmp_path / "both.mlir")
+    states = [text for past, present in gpt2.STATES.items() for text in ("--state", f"{past}={present}")]
+    command("compile", *(f"{entry}={path}" for entry, path in texts.items()), *states, "--stop-after", "canonical", "-o", both)
+    for source in (both, texts):
+        model = kiln.compile(source, target="interpreter", states=gpt2.STATES if source is texts else None)
+        tokens, logits = generate(model, model.new_state(), 3)
+        np.testing.assert_allclose(logits, expected[1][:len(logits)], atol=1e-4)
+
+
+def refused(*arguments):
+    done = command("compile", *arguments, "-o", "/dev/null/x", code=None)
+    return done.stderr.splitlines()[-1]
+
+
+def test_what_does_not_fit_together_is_refused(files, tmp_path):
+    a = tmp_path / "a.onnx"
+    a.write_bytes(accumulator(3))
+    b = tmp_path / "b.onnx"
+    b.write_bytes(accumulator(4))
+    assert refused(a, b) == f"kiln: {a}: of several models each needs a name, as in decode={a} [KILN-E0701]"
+    assert refused(f"x={a}", f"x={b}") == 'kiln: entry "x" is given twice [KILN-E0703]'
+    assert refused(f"1x={a}", f"y={b}") == 'kiln: entry "1x": a name begins with a letter and has letters, digits, _ and - only [KILN-E0701]'
+    assert refused(a, "--state", "past") == 'kiln: state "past" is not of the form INPUT=OUTPUT [KILN-E0701]'
+    assert refused(a, "--state", "pas=present") == 'kiln: a.onnx: state pas=present: no model has an input "pas" [KILN-E0501]'
+    assert refused(a, "--state", "past=sun") == 'kiln: a.onnx: state past=sun: no model has an output "sun" [KILN-E0501]'
+    assert refused(a, "--state", "past=present", "--state", "x=present") == (
+        'kiln: a.onnx: output "present" of entry main belongs to two states, "past" and "x" [KILN-E0703]')
+    assert refused(a, "--state", "at=present") == (
+        'kiln: a.onnx: state "at": input "at" of entry main is i64[1], output "present" of entry main is f32[3]; '
+        'a state keeps its element type [KILN-E0305]')
+    assert refused(a, "--state", "x=present") == (
+        'kiln: a.onnx: state "x": input "x" of entry main is f32[1], output "present" of entry main is f32[3]; '
+        f'{FIXED} [KILN-E0304]')
+    assert refused(f"x={a}", f"y={b}", "--state", "past=present") == (
+        'kiln: a.onnx, b.onnx: state "past": input "past" of entry x is f32[3], input "past" of entry y is f32[4]; '
+        f'{FIXED} [KILN-E0304]')
+    assert refused(f"x={a}", f"y={b}", "--shape", "z=3") == (
+        'kiln: a shape is given for "z", which is no input of any of the models [KILN-E0501]')
+    text = tmp_path / "a.mlir"
+    command("compile", a, "--stop-after", "canonical", "-o", text)
+    assert refused(text, "--state", "past=present") == (
+        f"kiln: {text}: states are given, but IR at stage canonical says its own; give them with the model, or with IR at stage imported [KILN-E0703]")
+    assert refused(f"x={text}", f"y={b}") == (
+        f"kiln: {text}: is at stage canonical; of several models each must be a model, or IR at stage imported [KILN-E0313]")
+
+
+def test_a_cache_that_grows_is_refused():
+    made = graph([("Concat", ["past", "x"], ["present"], {"axis": 0})], {"past": (np.float32, ["P"]), "x": (np.float32, [1])},
+                 {"present": (np.float32, ["P + 1"])})
+    with pytest.raises(kiln.Error) as error:
+        kiln.compile(made, states={"past": "present"})
+    assert str(error.value) == f'model: state "past": input "past" of entry main is f32[P], output "present" of entry main is f32[P+1]; {FIXED} [KILN-E0304]'
+
+
+def test_shapes_of_one_entry(tmp_path):
+    (tmp_path / "a.onnx").write_bytes(accumulator("N"))
+    (tmp_path / "b.onnx").write_bytes(accumulator("N"))
+    models = {"a": str(tmp_path / "a.onnx"), "b": str(tmp_path / "b.onnx")}
+    model = kiln.compile(models, shapes={"past": ["M"], "b:past": [7]}, target="interpreter")
+    assert [e.inputs[0].shape for e in model.entries] == [("M",), (7,)]
+    model = kiln.compile(models, shapes={"b:past": [7]}, states={"past": "present"}, target="interpreter")
+    assert model.states[0].shape == (7,) # who knows the size tells it
+    state = model.new_state()
+    for entry in models:
+        model.run({"at": np.array([6]), "x": np.float32([1])}, entry=entry, state=state)
+    assert state["past"][6] == 2
+
+
+def test_python_refuses_what_it_cannot_mean(files):
+    model = kiln.compile(accumulator(2), states={"past": "present"}, target="interpreter")
+    inputs = {"at": np.array([0]), "x": np.float32([1])}
+
+    def refusal(call, kind=kiln.InputError):
+        with pytest.raises(kind) as error:
+            call()
+        return str(error.value)
+    assert refusal(lambda: model.run(inputs)) == (
+        "entry 'main' has states ('past'); give the run some: state=model.new_state() [KILN-E0523]")
+    assert refusal(lambda: model.run(inputs, entry="x")) == "the model has no entry 'x'; it has 'main' [KILN-E0501]"
+    state = model.new_state()
+    assert refusal(lambda: state["x"]) == "the model has no state 'x'; it has 'past' [KILN-E0501]"
+    assert refusal(lambda: state.__setitem__("past", np.zeros(3, np.float32))) == 'state "past" is f32[2], the given tensor f32[3] [KILN-E0509]'
+    other = kiln.compile(accumulator(2), states={"past": "present"}, target="interpreter")
+    assert refusal(lambda: model.run(inputs, state=other.new_state()), kiln.Error) == "the states are those of another model [KILN-E0704]"
+    assert refusal(lambda: model.new_state({"N": 3}), kiln.Error) == 'no state has a size "N" [KILN-E0704]'
