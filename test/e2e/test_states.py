@@ -198,20 +198,57 @@ def test_threads_share_a_state_or_are_refused():
     assert state["past"].tolist() == [0, counts["done"], 0, 0]
 
 
+def info(name, dtype, dims):
+    return h.make_tensor_value_info(name, dtype, dims)
+
+
+def body(nodes, inputs, outputs):
+    return h.make_graph(nodes, "body", inputs, outputs)
+
+
 def endless():
     """past[0] += 1, then a loop that ends when c is false, which it never is."""
-    body = h.make_graph([h.make_node("Identity", ["go"], ["next"]), h.make_node("Add", ["s", "x"], ["t"])], "body",
-                        [h.make_tensor_value_info("i", T.INT64, []), h.make_tensor_value_info("go", T.BOOL, []), h.make_tensor_value_info("s", T.FLOAT, [1])],
-                        [h.make_tensor_value_info("next", T.BOOL, []), h.make_tensor_value_info("t", T.FLOAT, [1])])
+    loop = body([h.make_node("Identity", ["go"], ["next"]), h.make_node("Add", ["s", "x"], ["t"])],
+                [info("i", T.INT64, []), info("go", T.BOOL, []), info("s", T.FLOAT, [1])], [info("next", T.BOOL, []), info("t", T.FLOAT, [1])])
     nodes = [h.make_node("ScatterElements", ["past", "at", "x"], ["present"], reduction="add"),
              h.make_node("Gather", ["present", "at"], ["first"]),
-             h.make_node("Loop", ["", "c", "first"], ["y"], body=body)]
-
-    def info(name, dtype, dims):
-        return h.make_tensor_value_info(name, dtype, dims)
+             h.make_node("Loop", ["", "c", "first"], ["y"], body=loop)]
     made = h.make_graph(nodes, "g", [info("past", T.FLOAT, [2]), info("at", T.INT64, [1]), info("x", T.FLOAT, [1]), info("c", T.BOOL, [])],
                         [info("y", T.FLOAT, [1]), info("present", T.FLOAT, [2])])
     return h.make_model(made, opset_imports=[h.make_opsetid("", 17)], ir_version=9).SerializeToString()
+
+
+def through(kind):
+    """present = past with x added at `at`: in a branch, in a loop `n` times, or after a branch that decides sizes."""
+    add = h.make_node("ScatterElements", ["past", "at", "x"], ["t"], reduction="add")
+    keep = body([h.make_node("Identity", ["past"], ["e"])], [], [info("e", T.FLOAT, [4])])
+    ports = [info("past", T.FLOAT, [4]), info("at", T.INT64, [1]), info("x", T.FLOAT, [1]), info("c", T.BOOL, [])]
+    if kind == "if":
+        nodes = [h.make_node("If", ["c"], ["present"], then_branch=body([add], [], [info("t", T.FLOAT, [4])]), else_branch=keep)]
+    elif kind == "loop":
+        step = h.make_node("ScatterElements", ["s", "at", "x"], ["t"], reduction="add")
+        loop = body([h.make_node("Identity", ["go"], ["next"]), step], [info("i", T.INT64, []), info("go", T.BOOL, []), info("s", T.FLOAT, [4])],
+                    [info("next", T.BOOL, []), info("t", T.FLOAT, [4])])
+        nodes = [h.make_node("Cast", ["c"], ["n"], to=T.INT64), h.make_node("Loop", ["n", "", "past"], ["present"], body=loop)]
+    else: # two elements or one, of which the first is x
+        twice = body([h.make_node("Concat", ["x", "x"], ["tt"], axis=0)], [], [info("tt", T.FLOAT, [2])])
+        once = body([h.make_node("Sub", ["x", "x"], ["ee"])], [], [info("ee", T.FLOAT, [1])])
+        nodes = [h.make_node("If", ["c"], ["z"], then_branch=twice, else_branch=once), h.make_node("Exp", ["z"], ["y"]), h.make_node("Log", ["y"], ["w"]),
+                 h.make_node("ReduceMax", ["w"], ["m"]), h.make_node("ScatterElements", ["past", "at", "m"], ["present"], reduction="add")]
+    made = h.make_graph(nodes, "g", ports, [info("present", T.FLOAT, [4])])
+    return h.make_model(made, opset_imports=[h.make_opsetid("", 17)], ir_version=9).SerializeToString()
+
+
+@pytest.mark.parametrize("kind", ["if", "loop", "sizes"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_states_go_through_control_flow(kind):
+    for options in ({"target": "interpreter"}, {}, {"guard_pages": True}):
+        model = kiln.compile(through(kind), states={"past": "present"}, **options)
+        state, expected = model.new_state(), np.zeros(4, np.float32)
+        for i, c in enumerate([True, False, True, True]):
+            model.run({"at": np.array([i]), "x": np.float32([i + 1]), "c": np.array(c)}, state=state)
+            expected[i] += (i + 1) * c
+            np.testing.assert_allclose(state["past"], expected, rtol=1e-6)
 
 
 def test_a_run_is_cancelled_from_another_thread():
