@@ -44,12 +44,12 @@ def compiled(model, **options):
         return error_of(problem)
 
 
-def run(model, feeds):
+def run(model, feeds, state=None):
     """The Outcome for one set of inputs; feeds that the model does not take are left out."""
     if isinstance(model, Outcome):
         return model
     try:
-        return Outcome(model.run({p.name: feeds[p.name] for p in model.inputs}))
+        return Outcome(model.run({p.name: feeds[p.name] for p in model.inputs}, state=state))
     except kiln.Error as problem:
         return error_of(problem)
 

@@ -7,7 +7,7 @@ import random
 import tempfile
 import time
 
-from . import control, engine, identities, noise, peer
+from . import control, engine, identities, noise, peer, states
 from .compare import difference, identical
 
 
@@ -184,6 +184,36 @@ def control_flow(e):
     for target in ("interpreter", "host"):
         guard = e.random.random() < 0.3
         e.against_base("control", engine.run_all(engine.compiled(data, target=target, guard_pages=guard), e.case.feeds))
+
+
+@oracle("states")
+def with_states(e):
+    """A model that changes a part of an input, three times with the input as a state and three times with it passed in and out: the
+    same bits, in the interpreter and in generated code, and between guard pages."""
+    made = states.updated(e.case, e.random)
+    if made is None:
+        return e.skip("states: no input to change")
+    model, past, tuples = made
+    data = model.SerializeToString()
+    for target in ("interpreter", "host"):
+        alone = engine.compiled(data, target=target)
+        if isinstance(alone, engine.Outcome):
+            if not alone.unsupported:
+                e.report("states", "rejected", 0, alone.text)
+            continue
+        keeping = engine.compiled(data, target=target, states={past: states.PRESENT}, guard_pages=e.random.random() < 0.3)
+        if isinstance(keeping, engine.Outcome):
+            e.report("states", "rejected", 0, keeping.text)
+            continue
+        for at, feeds in enumerate(e.case.feeds):
+            given = list(states.steps(e.case, feeds, past, tuples, e.random))
+            for got, want in zip(states.kept(keeping, past, given), states.passed(alone, past, given)):
+                if got.ok != want.ok or got.code != want.code:
+                    e.report("states", "refused" if want.ok else "other error", at, got.text or f"no error; without states: {want.text}")
+                elif got.ok:
+                    for name in want.outputs:
+                        if text := identical(got.outputs[name], want.outputs[name]):
+                            e.report("states", "wrong", at, f"output {name} ({target}): {text}", name)
 
 
 @oracle("exposed")
