@@ -4,7 +4,6 @@
 #pragma once
 
 #include "codegen/CodegenOracle.h"
-#include "compiler/import/onnx/Importer.h"
 #include "compiler/session/BuildProgram.h"
 #include "compiler/session/Diagnostics.h"
 #include "compiler/session/Options.h"
@@ -15,6 +14,7 @@
 #include "mlir/IR/OwningOpRef.h"
 
 #include <mutex>
+#include <set>
 
 namespace mlir {
 class Pass;

@@ -1,6 +1,7 @@
 // What a compilation reads: the table of input formats, told apart by their bytes, and how several models become one
 // module.
 
+#include "compiler/import/onnx/Importer.h"
 #include "compiler/session/Compilation.h"
 #include "compiler/session/Entries.h"
 #include "compiler/session/States.h"

@@ -404,4 +404,5 @@ def test_python_refuses_what_it_cannot_mean(files):
     assert refusal(lambda: state.__setitem__("past", np.zeros(3, np.float32))) == 'state "past" is f32[2], the given tensor f32[3] [KILN-E0509]'
     other = kiln.compile(accumulator(2), states={"past": "present"}, target="interpreter")
     assert refusal(lambda: model.run(inputs, state=other.new_state()), kiln.Error) == "the states are those of another model [KILN-E0704]"
+    assert refusal(lambda: kiln.compile({}), kiln.Error) == "no model is given [KILN-E0701]"
     assert refusal(lambda: model.new_state({"N": 3}), kiln.Error) == 'no state has a size "N" [KILN-E0704]'

@@ -258,5 +258,7 @@ TEST_CASE("compiling wants exactly one place for the result") {
   CHECK(kiln_compile_file("x.onnx", nullptr, nullptr, nullptr, &status) == 704);
   CHECK(kiln_compile_file("x.onnx", nullptr, "out", &bytes, &status) == 704);
   CHECK(kiln_compile_file(nullptr, nullptr, "out", nullptr, &status) == 704);
+  CHECK(kiln_compile_models(nullptr, 1, nullptr, "out", nullptr, &status) == 704);
+  CHECK(std::string(status.message) == "argument 'models' is null [KILN-E0704]");
   kiln_status_clear(&status);
 }

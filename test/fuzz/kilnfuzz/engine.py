@@ -44,15 +44,16 @@ def compiled(model, **options):
         return error_of(problem)
 
 
-def run(model, feeds, state=None):
+def run(model, feeds, entry=None, state=None):
     """The Outcome for one set of inputs; feeds that the model does not take are left out."""
     if isinstance(model, Outcome):
         return model
     try:
-        return Outcome(model.run({p.name: feeds[p.name] for p in model.inputs}, state=state))
+        ports = next(e.inputs for e in model.entries if entry in (None, e.name))
+        return Outcome(model.run({p.name: feeds[p.name] for p in ports}, entry=entry, state=state))
     except kiln.Error as problem:
         return error_of(problem)
 
 
-def run_all(model, feeds):
-    return [run(model, f) for f in feeds]
+def run_all(model, feeds, entry=None):
+    return [run(model, f, entry) for f in feeds]

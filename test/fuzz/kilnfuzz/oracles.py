@@ -186,6 +186,16 @@ def control_flow(e):
         e.against_base("control", engine.run_all(engine.compiled(data, target=target, guard_pages=guard), e.case.feeds))
 
 
+@oracle("entries")
+def entries(e):
+    """The model and one with identities put in as two entries of one artifact, which share what they have in common."""
+    if isinstance(e.host(), engine.Outcome):
+        return
+    both = engine.compiled({"one": e.data, "other": identities.equivalent(e.case, e.random).SerializeToString()})
+    e.same_bits("entries", engine.run_all(both, e.case.feeds, "one"), engine.run_all(e.host(), e.case.feeds))
+    e.against_base("entries", engine.run_all(both, e.case.feeds, "other"))
+
+
 @oracle("states")
 def with_states(e):
     """A model that changes a part of an input, three times with the input as a state and three times with it passed in and out: the
