@@ -296,6 +296,7 @@ def test_the_command_line_makes_shows_and_runs_entries(files, tmp_path):
     command("compile", *(f"{entry}={path}" for entry, path in files.items()), *states, "-o", artifact, "--target", "interpreter")
     shown = command("inspect", artifact).stdout
     assert "state   past_k0 f32[1,4,72,16], read and written\n" in shown
+    assert f"  states     {4 * 4 * np.prod(gpt2.CACHE):12} bytes\n" in shown
     assert "entry   decode: 2 inputs, 1 output, 4 states; --entry decode shows it\n" in shown
     assert command("inspect", artifact, "--entry", "decode").stdout.startswith("decode, by kiln ")
     entries = json.loads(command("inspect", artifact, "--json").stdout)["entries"]
@@ -315,18 +316,25 @@ def test_the_command_line_makes_shows_and_runs_entries(files, tmp_path):
     command("bench", artifact, "--entry", "decode", "--runs", "2", "--json", "--input", f"start=@{tmp_path}/start.npy")
 
 
-def test_entries_go_through_ir_text(files, tmp_path, expected):
+@pytest.mark.parametrize("stage, target", [("imported", "interpreter"), ("canonical", "host"), ("kernels", "host"), ("planned", "interpreter"), ("planned", "host")])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_entries_go_through_ir_text(files, tmp_path, expected, stage, target):
+    text = str(tmp_path / "both.mlir")
+    states = [text for past, present in gpt2.STATES.items() for text in ("--state", f"{past}={present}")]
+    command("compile", *(f"{entry}={path}" for entry, path in files.items()), *states, "--stop-after", stage, "--target", target, "-o", text)
+    model = kiln.compile(text, target=target)
+    _, logits = generate(model, model.new_state(), 3)
+    np.testing.assert_allclose(logits, expected[1][:len(logits)], atol=1e-4)
+
+
+def test_texts_become_entries(files, tmp_path, expected):
     texts = {}
     for entry, path in files.items():
         texts[entry] = str(tmp_path / f"{entry}.mlir")
         command("compile", path, "--stop-after", "imported", "-o", texts[entry])
-    both = str(tmp_path / "both.mlir")
-    states = [text for past, present in gpt2.STATES.items() for text in ("--state", f"{past}={present}")]
-    command("compile", *(f"{entry}={path}" for entry, path in texts.items()), *states, "--stop-after", "canonical", "-o", both)
-    for source in (both, texts):
-        model = kiln.compile(source, target="interpreter", states=gpt2.STATES if source is texts else None)
-        tokens, logits = generate(model, model.new_state(), 3)
-        np.testing.assert_allclose(logits, expected[1][:len(logits)], atol=1e-4)
+    model = compile_both(texts, target="interpreter")
+    _, logits = generate(model, model.new_state(), 3)
+    np.testing.assert_allclose(logits, expected[1][:len(logits)], atol=1e-4)
 
 
 def refused(*arguments):
@@ -372,6 +380,25 @@ def test_a_cache_that_grows_is_refused():
     with pytest.raises(kiln.Error) as error:
         kiln.compile(made, states={"past": "present"})
     assert str(error.value) == f'model: state "past": input "past" of entry main is f32[P], output "present" of entry main is f32[P+1]; {FIXED} [KILN-E0304]'
+
+
+def test_a_state_gets_no_value_of_a_size_from_data():
+    made = graph([("Compress", ["past", "keep"], ["present"], {"axis": 0})], {"past": (np.float32, ["P"]), "keep": (bool, ["P"])},
+                 {"present": (np.float32, ["Q"])})
+    with pytest.raises(kiln.UnsupportedError) as error:
+        kiln.compile(made, states={"past": "present"})
+    assert str(error.value) == 'model: state "past" gets a value whose sizes only data tells [KILN-E0208]'
+
+
+def test_values_inside_one_entry_become_outputs():
+    made = graph([("Neg", ["x"], ["t"], {}), ("Exp", ["t"], ["y"], {})], {"x": (np.float32, [2])}, {"y": (np.float32, [2])})
+    models = {"a": made, "b": made}
+    with pytest.raises(kiln.Error) as error:
+        kiln.compile(models, dump=["t"])
+    assert str(error.value) == 'value "t": say of which entry it is, as in a:t [KILN-E0701]'
+    model = kiln.compile(models, dump=["b:t"], target="interpreter")
+    assert [[p.name for p in e.outputs] for e in model.entries] == [["y"], ["y", "t"]]
+    assert model.run({"x": np.float32([1, 2])}, entry="b")["t"].tolist() == [-1, -2]
 
 
 def test_shapes_of_one_entry(tmp_path):

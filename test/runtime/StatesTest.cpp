@@ -338,6 +338,50 @@ TEST_CASE("threads with contexts of their own take turns on a state, or are refu
   CHECK(sums[0] + sums[1] + sums[2] + sums[3] == float(done)); // every run that was not refused counts, once
 }
 
+TEST_CASE("runs end anyhow at random places, and what they leave is right or refused") {
+  Sums s(4);
+  constexpr int threads = 8, runs = 300;
+  std::vector<kiln_context *> contexts;
+  for (int t = 0; t < threads; ++t) {
+    kiln_context_options options = KILN_CONTEXT_OPTIONS_INIT;
+    options.threads = 1;
+    options.memory_limit = t == 0 ? 1 : 0; // out of memory, always
+    REQUIRE(kiln_context_create(s.model, &options, &contexts.emplace_back(), nullptr) == 0);
+  }
+  std::atomic<int> left{threads}, unexpected{0};
+  std::vector<std::thread> pool;
+  for (int t = 0; t < threads; ++t)
+    pool.emplace_back([&, t] {
+      uint32_t random = uint32_t(t) + 1;
+      for (int i = 0; i < runs; ++i) {
+        random = random * 1664525 + 1013904223;
+        int64_t at = random >> 29; // of eight, four are places; one more is in the table
+        float x = 1;
+        int code = s.run(contexts[t], (random >> 20) % 16 == 0 ? hang : add,
+                         {KILN_TENSOR_INIT(&at, Sums::one, 1, KILN_I64), KILN_TENSOR_INIT(&x, Sums::one, 1, KILN_F32)},
+                         nullptr, nullptr, s.state);
+        bool expected = code == 0 || code == 510 || code == 513 || code == 518 || code == 521 || code == 522;
+        unexpected += !expected || (code == 0 && (at > 3 || t == 0));
+        if (code == 521)
+          kiln_state_reset(s.state, nullptr, nullptr); // refused while a run goes on
+      }
+      --left;
+    });
+  while (left > 0) {
+    for (kiln_context *context : contexts)
+      kiln_context_cancel(context);
+    std::this_thread::yield();
+  }
+  for (std::thread &thread : pool)
+    thread.join();
+  for (kiln_context *context : contexts)
+    kiln_context_release(context);
+  CHECK(unexpected == 0);
+  REQUIRE(kiln_state_reset(s.state, nullptr, nullptr) == 0);
+  REQUIRE(s.doAdd(2, 1) == 0);
+  CHECK(s.values() == Floats{0, 0, 1, 0});
+}
+
 TEST_CASE("programs that misuse states are refused") {
   auto refuse = [](auto change) {
     Program program = sampleStates().finish();

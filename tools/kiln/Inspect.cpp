@@ -63,7 +63,7 @@ size_t referenceSteps(const Program &program) {
 }
 
 struct Memory {
-  int64_t arena = 0, lowerBound = 0, workspace = 0;
+  int64_t arena = 0, lowerBound = 0, workspace = 0, states = 0;
 };
 
 Memory memoryOf(const Program &all, const Function &program, const std::map<std::string, int64_t> &symbols) {
@@ -79,6 +79,8 @@ Memory memoryOf(const Program &all, const Function &program, const std::map<std:
     if (buffer.place == Buffer::Place::Workspace)
       memory.workspace = std::max(memory.workspace, bytes);
   }
+  for (const auto &port : program.states)
+    memory.states += take(program.views[port.view].bytes().evaluate(symbols));
   memory.arena = program.arenaBytes.value_or(packOffsets(intervals).total);
   memory.lowerBound = packingLowerBound(intervals);
   return memory;
@@ -172,9 +174,13 @@ Json toJson(const Artifact &artifact, size_t number, const std::map<std::string,
   for (const Entry &other : program.entries)
     json["entries"].push_back(signatureOf(program, other));
   json["at"] = symbols;
-  json["memory"] = {{"arena_bytes", memory.arena},          {"arena_lower_bound_bytes", memory.lowerBound},
-                    {"workspace_bytes", memory.workspace},  {"weights_bytes", artifact.weights().size()},
-                    {"code_bytes", artifact.code().size()}, {"artifact_bytes", artifact.bytes().size()}};
+  json["memory"] = {{"arena_bytes", memory.arena},
+                    {"arena_lower_bound_bytes", memory.lowerBound},
+                    {"workspace_bytes", memory.workspace},
+                    {"state_bytes", memory.states},
+                    {"weights_bytes", artifact.weights().size()},
+                    {"code_bytes", artifact.code().size()},
+                    {"artifact_bytes", artifact.bytes().size()}};
   json["flops"] = work.flops;
   json["generated_flops"] = work.generatedFlops;
   json["generated_share"] = work.flops > 0 ? Json(work.generatedShare()) : Json();
@@ -237,6 +243,8 @@ void printText(const Artifact &artifact, size_t number, const std::map<std::stri
   printf("\nmemory%s\n", at.c_str());
   printf("  arena      %12ld bytes, of which the largest kernel workspace: %ld; lower bound %ld\n",
          static_cast<long>(memory.arena), static_cast<long>(memory.workspace), static_cast<long>(memory.lowerBound));
+  if (!entry.states.empty())
+    printf("  states     %12ld bytes\n", static_cast<long>(memory.states));
   printf("  weights    %12zu bytes in %s\n", artifact.weights().size(),
          counted(program.constants.size(), "constant").c_str());
   printf("  code       %12zu bytes in %s\n", artifact.code().size(), counted(program.kernels.size(), "kernel").c_str());
