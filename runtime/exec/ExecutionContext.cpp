@@ -188,8 +188,11 @@ Status ExecutionContext::runWithStates(size_t entry, std::span<const TensorView>
                                        StateSet *given) {
   const Function &function = theModel->program().entry(entry);
   if (!given) {
-    KILN_ASSIGN(std::shared_ptr<StateSet> own, ownStates());
-    given = own.get();
+    std::string names;
+    for (const StatePort &port : function.states)
+      names += (names.empty() ? "\"" : ", \"") + theModel->program().states[port.state].name + "\"";
+    return makeError(ErrorCode::E0523, "entry \"", theModel->program().entries[entry].name, "\" works on states (",
+                     names, "), and the run is given none");
   }
   if (&given->model() != theModel.get())
     return makeError(ErrorCode::E0704, "the states are those of another model");
@@ -243,13 +246,6 @@ void ExecutionContext::countStateCopy(const void *data, int64_t bytes) {
       stateCopies += bytes;
       return;
     }
-}
-
-Result<std::shared_ptr<StateSet>> ExecutionContext::ownStates() {
-  if (!own) {
-    KILN_ASSIGN(own, StateSet::create(theModel, {}));
-  }
-  return own;
 }
 
 Result<std::vector<Tensor>> ExecutionContext::run(std::span<const TensorView> inputs, size_t entry, StateSet *given) {

@@ -39,15 +39,13 @@ public:
 
   /// Runs an entry of the model. Inputs in the signature's order, read in place: dense, row-major, aligned to
   /// their elements, unchanged during the run. Bound outputs must not overlap inputs or each other.
-  /// After an error the outputs are undefined. `states`: those of the run; null: the context's own.
+  /// After an error the outputs are undefined. `states`: those that it works on; null where the entry
+  /// has none.
   Status run(size_t entry, std::span<const TensorView> inputs, std::span<OutputSlot> outputs,
              StateSet *states = nullptr);
   Status run(std::span<const TensorView> inputs, std::span<OutputSlot> outputs) { return run(0, inputs, outputs); }
   /// The same with all outputs allocated.
   Result<std::vector<Tensor>> run(std::span<const TensorView> inputs, size_t entry = 0, StateSet *states = nullptr);
-
-  /// The states of runs that are given none; made when first asked for, which needs states of known sizes (E0523).
-  Result<std::shared_ptr<StateSet>> ownStates();
 
   /// Bytes that copies moved out of or into states in the last run: by copy steps, and by updates of a part that could
   /// not be done in place.
@@ -101,9 +99,8 @@ private:
   int threadCount = 1;
   bool profiling = false, guardPages = false;
   int64_t memoryLimit = 0;
-  int64_t valueBytes = 0; // that the run under way allocated
-  int loops = 0;          // under way
-  std::shared_ptr<StateSet> own;
+  int64_t valueBytes = 0;             // that the run under way allocated
+  int loops = 0;                      // under way
   std::span<const TensorView> states; // of the run under way
   int64_t stateCopies = 0;            // bytes, by the last run
   size_t stepsBegun = 0;              // in the function that failed, the entry's own last

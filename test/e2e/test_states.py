@@ -423,8 +423,7 @@ def test_python_refuses_what_it_cannot_mean(files):
         with pytest.raises(kind) as error:
             call()
         return str(error.value)
-    assert refusal(lambda: model.run(inputs)) == (
-        "entry 'main' has states ('past'); give the run some: state=model.new_state() [KILN-E0523]")
+    assert refusal(lambda: model.run(inputs)) == 'entry "main" works on states ("past"), and the run is given none [KILN-E0523]'
     assert refusal(lambda: model.run(inputs, entry="x")) == "the model has no entry 'x'; it has 'main' [KILN-E0501]"
     state = model.new_state()
     assert refusal(lambda: state["x"]) == "the model has no state 'x'; it has 'past' [KILN-E0501]"

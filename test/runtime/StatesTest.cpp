@@ -241,7 +241,8 @@ TEST_CASE("what does not fit a state is refused") {
   CHECK(s.message() == "state \"sums\": expected f32[N], got f32[4]: dim 0 is 4, but N is bound to 3 by dim 0 of input "
                        "\"v\" [KILN-E0506]");
   CHECK(s.valid());
-  CHECK(s.run(s.context, show, {}, &s.status, nullptr, nullptr) == 523); // the context cannot make one of its own
+  CHECK(s.run(s.context, show, {}, &s.status, nullptr, nullptr) == 523);
+  CHECK(s.message() == "entry \"show\" works on states (\"sums\"), and the run is given none [KILN-E0523]");
   Sums another(4);
   CHECK(s.run(s.context, show, {}, &s.status, nullptr, another.state) == 704);
   CHECK(s.message() == "the states are those of another model [KILN-E0704]");

@@ -311,7 +311,7 @@ typedef struct kiln_run_options {
   void *stream; /* null: reserved for the queue of a device; anything else is refused */
   /* Since API version 4. */
   size_t entry;      /* its number */
-  kiln_state *state; /* made for the context's model; null: one of the context's own, made by its first run */
+  kiln_state *state; /* made for the context's model; null where the entry has no states */
 } kiln_run_options;
 #define KILN_RUN_OPTIONS_INIT {sizeof(kiln_run_options), NULL, 0, NULL}
 

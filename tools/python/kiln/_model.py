@@ -171,9 +171,6 @@ class Model:
         if not isinstance(inputs, Mapping):
             raise TypeError(f"run takes one mapping of input names to arrays, such as {{{names[0] if names else 'name'!r}: array}}, "
                             f"not a {type(inputs).__name__}")
-        if state is None and self._entries[number].states:
-            raise input_error(523, f"entry {self._entries[number].name!r} has states ({', '.join(map(repr, self._entries[number].states))}); "
-                                   "give the run some: state=model.new_state()")
         if len(inputs) != len(names) or any(name not in inputs for name in names):
             _refuse_names(names, inputs)
         arrays = [np.asarray(inputs[name], order="C") for name in names]
