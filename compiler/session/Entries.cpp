@@ -10,7 +10,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
-#include <algorithm>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -81,7 +81,7 @@ Status kiln::shareWeights(ModuleOp module, const WeightStore &weights) {
       status = !own.ok() ? own.status() : others.status();
       if (!status.ok())
         return WalkResult::interrupt();
-      if (std::ranges::equal(*own, *others)) {
+      if (std::memcmp(own->data(), others->data(), own->size()) == 0) { // of one type, so as many
         constant.setValueAttr(other);
         return WalkResult::advance();
       }
