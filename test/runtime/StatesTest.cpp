@@ -286,23 +286,28 @@ TEST_CASE("a failed run poisons what it may have written") {
 TEST_CASE("a cancelled run poisons too, and a state works for one run at a time") {
   Sums s(4);
   kiln_context *second = s.makeContext();
+  int refused[4] = {};
+  std::string message;
   std::thread other([&] {
     while (kiln_context_current_step(s.context) < 4) // the loop's steps
       std::this_thread::yield();
     kiln_status status = KILN_STATUS_INIT;
-    CHECK(s.run(second, show, {}, &status, nullptr, s.state) == 522);
-    CHECK(std::string(status.message ? status.message : "") == "the states are in use by a run [KILN-E0522]");
-    kiln_value value = KILN_VALUE_INIT;
-    CHECK(kiln_state_get(s.state, "sums", &value, nullptr) == 522);
-    CHECK(kiln_state_reset(s.state, nullptr, nullptr) == 522);
-    kiln_state *copy = nullptr;
-    CHECK(kiln_state_copy(s.state, &copy, nullptr) == 522);
+    refused[0] = s.run(second, show, {}, &status, nullptr, s.state);
+    message = status.message ? status.message : "";
     kiln_status_clear(&status);
-    kiln_context_release(second);
+    kiln_value value = KILN_VALUE_INIT;
+    refused[1] = kiln_state_get(s.state, "sums", &value, nullptr);
+    refused[2] = kiln_state_reset(s.state, nullptr, nullptr);
+    kiln_state *copy = nullptr;
+    refused[3] = kiln_state_copy(s.state, &copy, nullptr);
     kiln_context_cancel(s.context);
   });
   CHECK(s.doAdd(1, 1, hang) == 518);
   other.join();
+  kiln_context_release(second);
+  for (int code : refused)
+    CHECK(code == 522);
+  CHECK(message == "the states are in use by a run [KILN-E0522]");
   CHECK(!s.valid());
   CHECK(s.doAdd(0, 1) == 521);
   REQUIRE(kiln_state_reset(s.state, nullptr, nullptr) == 0);
