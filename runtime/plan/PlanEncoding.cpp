@@ -175,7 +175,7 @@ private:
   struct Field {
     Key key;
     uint64_t number = 0;
-    std::span<const std::byte> bytes;
+    std::span<const std::byte> bytes = {};
     bool known = false;
   };
 

@@ -58,7 +58,7 @@ std::vector<SuspectKernel> kernelsOf(const Subject &subject, const CompileOption
       [&](const Say &say) {
         CompileOptions options = given;
         options.stopAfter = Stage::Configured;
-        auto c = Compilation::create(options, {"reduced.mlir", std::as_bytes(std::span(subject.text)), ""});
+        auto c = Compilation::create(options, {{"reduced.mlir", std::as_bytes(std::span(subject.text)), ""}});
         if (!c.ok() || !runPipeline(**c).ok())
           return;
         nlohmann::json list = nlohmann::json::array();

@@ -193,7 +193,7 @@ std::optional<std::string> Trials::inferShapes(const std::string &text) {
       [&](const Say &say) {
         CompileOptions options;
         options.target = "interpreter";
-        auto c = Compilation::create(options, {"reduced.mlir", std::as_bytes(std::span(text)), ""});
+        auto c = Compilation::create(options, {{"reduced.mlir", std::as_bytes(std::span(text)), ""}});
         if (c.ok() && (*c)->read().ok() && (*c)->run(createInferShapes()).ok())
           say((*c)->printModule() + "// end\n");
       },
