@@ -4,9 +4,11 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/Structure.h"
+#include "runtime/base/NominalSize.h"
 #include "runtime/base/PlantedBug.h"
 
 #include <algorithm>
+#include <set>
 
 namespace kiln {
 
@@ -39,10 +41,15 @@ std::optional<std::string> CodegenOracle::layoutPreference(mlir::Operation *op) 
 double CodegenOracle::flops(mlir::Operation *op) {
   if (mnemonicOf(op).empty() || op->getNumResults() == 0 || op->getNumOperands() == 0)
     return 0;
-  Result<RegionProblem> region = problemOfOne(op, precision);
-  if (!region.ok())
+  std::optional<OpWork> work = workOf(op);
+  if (!work)
     return 0;
-  Result<int64_t> count = kiln::flops(region->problem).evaluate(nominalSizes(region->problem));
+  std::set<std::string> symbols;
+  work->flops.collectSymbols(symbols);
+  SymbolValues sizes;
+  for (const std::string &symbol : symbols)
+    sizes[symbol] = nominalSize();
+  Result<int64_t> count = work->flops.evaluate(sizes);
   return count.ok() ? double(*count) : 0;
 }
 

@@ -226,6 +226,38 @@ Result<RegionProblem> problemOf(llvm::ArrayRef<Operation *> ops, llvm::ArrayRef<
   return converter.finish();
 }
 
+std::optional<OpWork> workOf(Operation *op) {
+  OpWork work{0, 0};
+  bool known = true;
+  std::set<void *> counted; // an operand moves once
+  auto describe = [&](Value value) {
+    auto type = llvm::dyn_cast<mlir::RankedTensorType>(value.getType());
+    std::optional<DType> dtype = type ? dtypeOf(type.getElementType()) : std::nullopt;
+    Problem::Value described;
+    described.dtype = dtype.value_or(DType::F32);
+    for (const SizeExpr &dim : getDims(value))
+      described.dims.push_back(dim);
+    known &= dtype && llvm::none_of(described.dims, [](const SizeExpr &dim) { return dim.isInvalid(); });
+    if (known && !isLiteralConstant(value) && counted.insert(value.getAsOpaquePointer()).second)
+      work.bytes = work.bytes + elementCount(described.dims) * dtypeBytes(described.dtype);
+    return described;
+  };
+  std::vector<Problem::Value> storage;
+  llvm::SmallVector<Value> places = operandsOf(op);
+  storage.reserve(places.size());
+  std::vector<const Problem::Value *> operands;
+  for (Value operand : places)
+    operands.push_back(operand ? &storage.emplace_back(describe(operand)) : nullptr);
+  std::vector<Problem::Value> results;
+  for (Value result : op->getResults())
+    results.push_back(describe(result));
+  if (!known || results.empty())
+    return std::nullopt;
+  llvm::StringRef name = mnemonicOf(op);
+  work.flops = opFlops({name.data(), name.size()}, toAttributes(op), operands, results.front());
+  return work;
+}
+
 Result<RegionProblem> problemOf(Operation *op, const SizeTable *table, Precision precision) {
   auto kernel = llvm::dyn_cast<KernelOp>(op);
   if (!kernel)

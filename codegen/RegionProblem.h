@@ -35,4 +35,11 @@ Result<RegionProblem> problemOf(llvm::ArrayRef<mlir::Operation *> ops, llvm::Arr
 Result<RegionProblem> problemOf(mlir::Operation *kernel, const SizeTable *table = nullptr,
                                 Precision precision = Precision::Default);
 
+/// How much work an op by itself is, over the symbols of its function: floating-point operations and bytes. Nothing
+/// where it has sizes without a symbol.
+struct OpWork {
+  SizeExpr flops, bytes;
+};
+std::optional<OpWork> workOf(mlir::Operation *op);
+
 } // namespace kiln

@@ -141,7 +141,9 @@ using SymbolValues = std::map<std::string, int64_t>;
 /// Number of elements of dims.
 SizeExpr elementCount(std::span<const SizeExpr> dims);
 /// Floating-point operations of one op: 2 for a multiply-add, 1 for every other elementwise step; data movement counts
-/// 0.
+/// 0. Of operands (null where absent) and results, types and dims count. The first result stands for all of them.
+SizeExpr opFlops(std::string_view mnemonic, const Attributes &attributes,
+                 std::span<const Problem::Value *const> operands, const Problem::Value &result);
 SizeExpr opFlops(const Problem &problem, const Problem::Op &op);
 /// Sum of opFlops.
 SizeExpr flops(const Problem &problem);

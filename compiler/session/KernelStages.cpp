@@ -51,21 +51,13 @@ Status Compilation::reportReferenceWork() {
   size_t count = 0;
   std::map<std::pair<std::string, std::string>, ReferenceOps> ops; // by name and element type
   module->walk([&](func::FuncOp function) {
-    Result<SizeTable> sizes = SizeTable::read(function);
     for (Operation &op : function.getBody().front()) {
       StringRef mnemonic = mnemonicOf(&op);
       if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op) || isControlFlow(&op) ||
           op.getNumOperands() == 0 || op.getNumResults() == 0)
         continue;
-      Result<RegionProblem> region =
-          problemOf(&op, llvm::SmallVector<Value>(op.getResults()), sizes.ok() ? &*sizes : nullptr, precision);
-      if (region.ok()) {
-        std::map<std::string, SizeExpr> symbols;
-        std::vector<std::string> names = region->problem.symbols();
-        for (size_t i = 0; i < names.size(); ++i)
-          symbols.emplace(names[i], region->sizes[i]);
-        writeWork(&op, flops(region->problem).substitute(symbols), bytes(region->problem).substitute(symbols));
-      }
+      if (std::optional<OpWork> own = workOf(&op))
+        writeWork(&op, own->flops, own->bytes);
       if (oracle && !isSizeArithmetic(op)) {
         if (llvm::any_of(op.getResultTypes(), [](Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }))
           work += oracle->flops(&op);

@@ -40,6 +40,22 @@ static bool takesReals(const OpInfo &op, std::string_view name) {
   return info && info->kind == AttributeInfo::Kind::Floats;
 }
 
+/// How many operands lie at each place of the op's definition, for ops that have several optional ones.
+static constexpr StringLiteral segmentsName = "operandSegmentSizes";
+
+SmallVector<Value> operandsOf(Operation *op) {
+  auto segments = op->getAttrOfType<DenseI32ArrayAttr>(segmentsName);
+  if (!segments)
+    return SmallVector<Value>(op->getOperands());
+  SmallVector<Value> result;
+  unsigned next = 0;
+  for (int32_t size : segments.asArrayRef())
+    result.push_back(size ? op->getOperand(next++) : Value());
+  while (!result.empty() && !result.back())
+    result.pop_back();
+  return result;
+}
+
 Result<SmallVector<NamedAttribute>> fromAttributes(MLIRContext *context, const OpInfo &op,
                                                    const Attributes &attributes) {
   KILN_ASSIGN(Attributes normal, normalizeAttributes(op, attributes));
@@ -70,31 +86,40 @@ static Result<OperationState> makeState(MLIRContext *context, Location loc, Stri
   const OpInfo *info = findOp(view(mnemonic));
   if (!info)
     return makeError(ErrorCode::E0901, "there is no op ", mnemonic.str());
-  SmallVector<Value> present(operands);
-  while (!present.empty() && !present.back())
-    present.pop_back();
-  int count = present.size();
+  SmallVector<Value> places(operands);
+  while (!places.empty() && !places.back())
+    places.pop_back();
+  int count = places.size();
   if (count < info->minOperands || (info->maxOperands >= 0 && count > info->maxOperands))
     return makeError(ErrorCode::E0306, mnemonic.str(), " takes ", info->minOperands,
                      info->maxOperands < 0                   ? " or more"
                      : info->maxOperands > info->minOperands ? ".." + std::to_string(info->maxOperands)
                                                              : "",
                      " operands, not ", count);
-  for (Value operand : present)
+  OperationState state(loc, ("kiln." + mnemonic).str());
+  const bool segmented = state.name.hasTrait<OpTrait::AttrSizedOperandSegments>();
+  SmallVector<int32_t> segments(size_t(segmented ? info->maxOperands : 0));
+  for (auto [i, operand] : llvm::enumerate(places)) {
+    if (!operand && segmented && int(i) >= info->minOperands)
+      continue;
     if (!operand || !isa<RankedTensorType>(operand.getType()))
       return makeError(ErrorCode::E0306, mnemonic.str(), ": an operand is absent or no tensor");
+    state.addOperands(operand);
+    if (segmented)
+      segments[i] = 1;
+  }
   Attributes normal = attributes;
   // Negative axes count from the end; the IR holds the canonical form.
   if (const kiln::Attribute *axis = attributes.find("axis"); axis && count) {
     auto *value = std::get_if<int64_t>(axis);
-    int64_t rank = getRank(present.front().getType());
+    int64_t rank = getRank(places.front().getType());
     if (value && *value < 0 && *value >= -rank)
       normal.set("axis", kiln::Attribute(*value + rank));
   }
   KILN_ASSIGN(auto named, fromAttributes(context, *info, normal));
-  OperationState state(loc, ("kiln." + mnemonic).str());
-  state.addOperands(present);
   state.addAttributes(named);
+  if (segmented)
+    state.addAttribute(segmentsName, DenseI32ArrayAttr::get(context, segments));
   return state;
 }
 

@@ -18,8 +18,12 @@ Result<llvm::SmallVector<mlir::NamedAttribute>> fromAttributes(mlir::MLIRContext
 /// The mnemonic of a kiln op ("conv"), empty for any other op.
 llvm::StringRef mnemonicOf(mlir::Operation *op);
 
+/// The op's operands by their places in its definition: null for an optional one that is absent, but those at the end
+/// are left out.
+llvm::SmallVector<mlir::Value> operandsOf(mlir::Operation *op);
+
 /// Makes an op whose result dims its shape rule finds; `sizes` is the table of the function that the op is made in and
-/// names them. Trailing null operands are dropped.
+/// names them. An optional operand that is absent is null, or left out at the end.
 Result<mlir::Operation *> makeOp(mlir::OpBuilder &builder, SizeTable &sizes, mlir::Location loc,
                                  llvm::StringRef mnemonic, mlir::ValueRange operands,
                                  const Attributes &attributes = {});

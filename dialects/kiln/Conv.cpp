@@ -163,6 +163,12 @@ Result<ResultShapes> LpPoolOp::inferShapes(ShapeContext &context) {
   return inferPool(getOperation(), context);
 }
 
+Result<ResultShapes> MaxPoolIndicesOp::inferShapes(ShapeContext &context) {
+  KILN_ASSIGN(ResultShapes shapes, inferPool(getOperation(), context));
+  shapes.push_back({shapes[0].dims, IntegerType::get(getContext(), 64), {}});
+  return shapes;
+}
+
 Result<ResultShapes> inferPool(Operation *op, ShapeContext &context) {
   Value x = op->getOperand(0);
   Dims dims = getDims(x);

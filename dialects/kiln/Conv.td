@@ -35,6 +35,14 @@ def Kiln_MaxPoolOp : Kiln_Pool<"max_pool"> {
                        DenseI64ArrayAttr:$dilations, Default<I64Attr, "0">:$ceil_mode, DefaultStr<"nchw">:$layout,
                        OptionalAttr<StrAttr>:$auto_pad);
 }
+def Kiln_MaxPoolIndicesOp : Kiln_Op<"max_pool_indices", Role_Window> {
+  let summary = "max_pool and where each maximum is: its i64 position in the whole of x, which of a channel counts the spatial dims backwards if "
+                "`column_major`; -1 for a window in the pads alone";
+  let arguments = (ins AnyRankedTensor:$x, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads,
+                       DenseI64ArrayAttr:$dilations, Default<I64Attr, "0">:$ceil_mode, Default<I64Attr, "0">:$column_major,
+                       OptionalAttr<StrAttr>:$auto_pad);
+  let results = (outs AnyRankedTensor:$result, AnyRankedTensor:$indices);
+}
 def Kiln_AvgPoolOp : Kiln_Pool<"avg_pool"> {
   let summary = "mean of each window; padding counts if `count_include_pad`";
   let arguments = (ins AnyRankedTensor:$x, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads,

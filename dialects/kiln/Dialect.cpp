@@ -59,6 +59,10 @@ void KilnDialect::initialize() {
       >();
   addOperations<
 #define GET_OP_LIST
+#include "dialects/kiln/Recurrent.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
 #include "dialects/kiln/Structure.cpp.inc"
       >();
 }

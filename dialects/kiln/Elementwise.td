@@ -60,6 +60,25 @@ def Kiln_CosOp : Kiln_Unary<"cos", Body<"cos(x)", Types_Floats, 40>, "Cos", "cos
 def Kiln_TanOp : Kiln_Unary<"tan", Body<"tan(x)", Types_Floats, 80>, "Tan", "tan"> { let summary = "tangent"; }
 def Kiln_TanhOp : Kiln_Unary<"tanh", Body<"tanh(x)", Types_Floats, 25>, "Tanh", "tanh"> { let summary = "hyperbolic tangent"; }
 def Kiln_AtanOp : Kiln_Unary<"atan", Body<"atan(x)", Types_Floats, 25>, "Atan", "atan"> { let summary = "arc tangent"; }
+def Kiln_AsinOp : Kiln_Unary<"asin", Body<"atan(x / sqrt((1 - x) * (1 + x)))", Types_Floats, 45>, "Asin", "asin"> { let summary = "arc sine"; }
+def Kiln_AcosOp : Kiln_Unary<"acos", Body<"2 * atan(sqrt((1 - x) / (1 + x)))", Types_Floats, 45>, "Acos", "acos"> { let summary = "arc cosine"; }
+def Kiln_SinhOp : Kiln_Unary<"sinh", Body<
+    "sign(x) * where(abs(x) > 22, exp(0.5 * abs(x)) * 0.5 * exp(0.5 * abs(x)), 0.5 * (expm1(abs(x)) + expm1(abs(x)) / (expm1(abs(x)) + 1)))",
+    Types_Floats, 60>, "Sinh", "sinh"> { let summary = "hyperbolic sine"; }
+def Kiln_CoshOp : Kiln_Unary<"cosh", Body<
+    "exp(0.5 * abs(x)) * 0.5 * exp(0.5 * abs(x)) + 0.5 / exp(0.5 * abs(x)) / exp(0.5 * abs(x))", Types_Floats, 45>, "Cosh", "cosh"> {
+  let summary = "hyperbolic cosine";
+}
+def Kiln_AsinhOp : Kiln_Unary<"asinh", Body<
+    "sign(x) * where(abs(x) > 1000000000.0, log(abs(x)) + 0.6931471805599453, log1p(abs(x) + x * x / (1 + sqrt(x * x + 1))))", Types_Floats, 75>,
+    "Asinh", "asinh"> { let summary = "inverse hyperbolic sine"; }
+def Kiln_AcoshOp : Kiln_Unary<"acosh", Body<
+    "where(x > 1000000000.0, log(x) + 0.6931471805599453, log1p(x - 1 + sqrt(x - 1) * sqrt(x + 1)))", Types_Floats, 75>, "Acosh", "acosh"> {
+  let summary = "inverse hyperbolic cosine";
+}
+def Kiln_AtanhOp : Kiln_Unary<"atanh", Body<"sign(x) * (0.5 * log1p(2 * abs(x) / (1 - abs(x))))", Types_Floats, 45>, "Atanh", "atanh"> {
+  let summary = "inverse hyperbolic tangent";
+}
 def Kiln_ErfOp : Kiln_Unary<"erf", Body<"erf(x)", Types_Floats, 25>, "Erf", "erf"> { let summary = "error function"; }
 def Kiln_SigmoidOp : Kiln_Unary<"sigmoid", Body<"sigmoid(x)", Types_Floats, 26>, "Sigmoid", "sigmoid"> { let summary = "1 / (1 + exp(-x))"; }
 def Kiln_SoftplusOp : Kiln_Unary<"softplus", Body<"maximum(x, 0) + log1p(exp(-abs(x)))", Types_Floats, 55>, "Softplus"> { let summary = "log(1 + exp(x))"; }

@@ -65,6 +65,8 @@ class Kiln_Op<string mnemonic, FusionRole role_, bit sizeValues = 0, list<Trait>
   // The importer and the reference kernels leave this op out: it exists between passes only.
   bit structural = 0;
 
+  // An op may have several results, always all of them; one that nobody wants is left unused. An op of more than one optional operand needs
+  // AttrSizedOperandSegments, and any of those may be absent (operandsOf in Build.h).
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;

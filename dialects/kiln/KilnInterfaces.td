@@ -15,7 +15,7 @@ def KilnOpInterface : OpInterface<"KilnOpInterface"> {
       shape operand).
     }], "::kiln::Result<::kiln::ResultShapes>", "inferShapes", (ins "::kiln::ShapeContext &":$context)>,
     InterfaceMethod<[{
-      The result's elements as size expressions, when the op computes a small i64 or bool tensor from sizes.
+      The result's elements as size expressions, when the op (of one result) computes a small i64 or bool tensor from sizes.
     }], "std::optional<::kiln::SizeValues>", "inferSizeValues", (ins "::kiln::ShapeContext &":$context), "", [{ return std::nullopt; }]>,
   ];
 }

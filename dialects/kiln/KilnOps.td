@@ -9,6 +9,7 @@ include "dialects/kiln/Conv.td"
 include "dialects/kiln/Movement.td"
 include "dialects/kiln/Selection.td"
 include "dialects/kiln/Sampling.td"
+include "dialects/kiln/Recurrent.td"
 include "dialects/kiln/Attention.td"
 include "dialects/kiln/Structure.td"
 #endif // KILN_OPS_TD

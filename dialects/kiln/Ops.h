@@ -7,6 +7,7 @@
 #include "dialects/kiln/MatMul.h"
 #include "dialects/kiln/Movement.h"
 #include "dialects/kiln/Norm.h"
+#include "dialects/kiln/Recurrent.h"
 #include "dialects/kiln/Reduce.h"
 #include "dialects/kiln/Sampling.h"
 #include "dialects/kiln/Selection.h"

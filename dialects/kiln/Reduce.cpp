@@ -85,6 +85,37 @@ Result<ResultShapes> CumsumOp::inferShapes(ShapeContext &) {
   return one(dims, elementTypeOf(getX()));
 }
 
+Result<ResultShapes> TopkOp::inferShapes(ShapeContext &context) {
+  Dims dims = getDims(getX()), upperBounds(dims.size(), SizeExpr::invalid());
+  KILN_ASSIGN(int64_t axis, normalizeAxis(getAxis(), dims.size()));
+  if (elementTypeOf(getX()).isInteger(1))
+    return makeError(ErrorCode::E0305, "the operand must hold numbers");
+  SizeExpr k{int64_t(getK())}, size = dims[axis];
+  if (Value count = getCount()) {
+    auto type = cast<RankedTensorType>(count.getType());
+    if (!type.getElementType().isInteger(32) && !type.getElementType().isInteger(64))
+      return makeError(ErrorCode::E0305, "k must be an integer");
+    if (type.getRank() > 1 || (type.hasStaticShape() && type.getNumElements() != 1))
+      return makeError(ErrorCode::E0304, "k must be one integer");
+    auto values = context.values(count);
+    k = values && values->size() == 1 ? values->front() : SizeExpr::invalid();
+  }
+  upperBounds[axis] = size;
+  dims[axis] = k;
+  if (!k.isInvalid() && !size.isInvalid()) {
+    if (k.isConstant() && (k.constant() < 0 || (size.isConstant() && k.constant() > size.constant())))
+      return makeError(ErrorCode::E0411, "k is ", k.constant(), ", but dim ", axis, " is ", size.print());
+    if (context.lowerBound(k).value_or(-1) < 0)
+      KILN_TRY(context.requireNotNegative(k));
+    if (k.isConstant())
+      KILN_TRY(context.requireAtLeast(size, k.constant()));
+    else if (context.lowerBound(size - k).value_or(-1) < 0)
+      KILN_TRY(context.requireNotNegative(size - k));
+  }
+  return ResultShapes{{dims, elementTypeOf(getX()), upperBounds},
+                      {dims, IntegerType::get(getContext(), 64), upperBounds}};
+}
+
 Result<ResultShapes> inferArgReduce(Operation *op, ShapeContext &context) {
   Dims dims = getDims(op->getOperand(0));
   auto attribute = op->getAttrOfType<IntegerAttr>("axis");

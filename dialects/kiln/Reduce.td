@@ -36,6 +36,17 @@ def Kiln_CumsumOp : Kiln_Op<"cumsum", Role_Reduction> {
                        Default<I64Attr, "0">:$exclusive, Default<I64Attr, "0">:$reverse);
 }
 
+def Kiln_TopkOp : Kiln_Op<"topk", Role_Reduction> {
+  let summary = "the k largest (smallest unless `largest`) elements along `axis`, in order, and their i64 positions";
+  let description = [{
+    `k` is an attribute or, where it is computed, the operand count (one integer). Equal elements come in the order of x; NaN is larger than every number.
+  }];
+  let flops = 0; // comparisons
+  let arguments = (ins AnyRankedTensor:$x, Optional<AnyRankedTensor>:$count, Default<I64Attr, "0">:$k,
+                       Default<I64Attr, "-1">:$axis, Default<I64Attr, "1">:$largest);
+  let results = (outs AnyRankedTensor:$values, AnyRankedTensor:$indices);
+}
+
 class Kiln_SoftmaxLike<string mnemonic> : Kiln_Op<mnemonic, Role_Reduction> {
   let flops = 5; // max, subtract, exp, sum, divide
   let rowwise = 1;

@@ -33,7 +33,7 @@ public:
     workLeft = maxWork;
     for (Block &block : getOperation().getBody())
       for (Operation &op : llvm::make_early_inc_range(block))
-        if (auto kilnOp = dyn_cast<KilnOpInterface>(op); kilnOp && op.getNumResults() == 1 && !isa<ConstantOp>(op) &&
+        if (auto kilnOp = dyn_cast<KilnOpInterface>(op); kilnOp && op.getNumResults() > 0 && !isa<ConstantOp>(op) &&
                                                          kilnOp.getFusionRole() != FusionRole::Structure)
           foldOp(&op, context);
   }
@@ -42,18 +42,26 @@ private:
   int64_t bytesLeft = 0, workLeft = 0;
 
   void foldOp(Operation *op, ShapeContext &context) {
-    Value result = op->getResult(0);
-    auto size = byteSizeOf(result.getType());
-    if (!size || *size > bytesLeft)
+    int64_t bytes = 0;
+    for (Type type : op->getResultTypes()) {
+      auto size = byteSizeOf(type);
+      if (!size || *size > bytesLeft - bytes)
+        return;
+      bytes += *size;
+    }
+    SmallVector<Value> replacements;
+    if (op->getNumResults() == 1) {
+      Value replacement = foldSizes(op, context);
+      if (!replacement)
+        replacement = foldReshapedWeight(op);
+      if (replacement)
+        replacements.push_back(replacement);
+    }
+    if (replacements.empty())
+      replacements = foldByReference(op, bytes);
+    if (replacements.empty())
       return;
-    Value replacement = foldSizes(op, context);
-    if (!replacement)
-      replacement = foldReshapedWeight(op);
-    if (!replacement)
-      replacement = foldByReference(op, *size);
-    if (!replacement)
-      return;
-    result.replaceAllUsesWith(replacement);
+    op->replaceAllUsesWith(replacements);
     op->erase();
   }
 
@@ -92,7 +100,8 @@ private:
         WeightAttr::get(&getContext(), weight.getFile(), weight.getOffset(), type, weight.getDigest()));
   }
 
-  Value foldByReference(Operation *op, int64_t resultBytes) {
+  /// A constant for each result, or nothing.
+  SmallVector<Value> foldByReference(Operation *op, int64_t resultBytes) {
     if (op->getNumOperands() == 0 || !llvm::all_of(op->getOperands(), [](Value v) { return isConstant(v); }))
       return {};
     StringRef name = mnemonicOf(op);
@@ -104,36 +113,49 @@ private:
     if (!kernel || work > workLeft || grows || !takeFuel(op, "ConstantFold"))
       return {};
 
-    size_t count = op->getNumOperands();
-    std::vector<Tensor> storage(count);
-    std::vector<SmallVector<int64_t>> dims(count);
-    std::vector<TensorView> inputs;
-    for (size_t i = 0; i < count; ++i) {
-      auto view = viewConstant(op->getOperand(i), storage[i], dims[i]);
+    SmallVector<Value> operands = operandsOf(op);
+    std::vector<Tensor> storage(operands.size());
+    std::vector<SmallVector<int64_t>> dims(operands.size());
+    std::vector<TensorView> inputs(operands.size());
+    for (size_t i = 0; i < operands.size(); ++i) {
+      if (!operands[i])
+        continue;
+      auto view = viewConstant(operands[i], storage[i], dims[i]);
       if (!view.ok())
         return {};
-      inputs.push_back(*view);
+      inputs[i] = *view;
     }
-    auto type = cast<RankedTensorType>(op->getResult(0).getType());
-    auto dtype = dtypeOf(type.getElementType());
-    auto output = Tensor::create(*dtype, std::span<const int64_t>(type.getShape().data(), type.getRank()));
-    if (!output.ok())
-      return {};
+    std::vector<Tensor> results;
+    std::vector<TensorView> outputs;
+    for (Type result : op->getResultTypes()) {
+      auto type = cast<RankedTensorType>(result);
+      auto output = Tensor::create(*dtypeOf(type.getElementType()),
+                                   std::span<const int64_t>(type.getShape().data(), type.getRank()));
+      if (!output.ok())
+        return {};
+      results.push_back(*std::move(output));
+    }
+    for (const Tensor &result : results)
+      outputs.push_back(result.view());
     Attributes attributes = toAttributes(op);
-    TensorView view = output->view();
     // An error (an index out of range, say) is the user's to see at run time, not ours to report here.
-    if (!kernel({attributes, inputs, {&view, 1}}).ok())
+    if (!kernel({attributes, inputs, outputs}).ok())
       return {};
     workLeft -= work;
     bytesLeft -= resultBytes;
     OpBuilder builder(op);
-    return makeConstant(builder, op->getLoc(), std::move(*output));
+    SmallVector<Value> constants;
+    for (Tensor &result : results)
+      constants.push_back(makeConstant(builder, op->getLoc(), std::move(result)));
+    return constants;
   }
 
   /// Element operations, roughly; saturates.
   static int64_t workOf(Operation *op) {
     auto elements = [](Value value) { return double(cast<RankedTensorType>(value.getType()).getNumElements()); };
-    double work = elements(op->getResult(0));
+    double work = 0;
+    for (Value result : op->getResults())
+      work += elements(result);
     for (Value operand : op->getOperands())
       work += elements(operand);
     if (isa<MatMulOp>(op)) {

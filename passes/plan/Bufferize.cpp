@@ -541,9 +541,12 @@ private:
 
   Status hostCall(Operation *op) {
     SmallVector<Value> inputs, results;
-    std::string present(op->getNumOperands(), '1');
-    for (Value tensor : op->getOperands())
-      inputs.push_back(operand(tensor));
+    std::string present;
+    for (Value tensor : operandsOf(op)) {
+      present += tensor ? '1' : '0';
+      if (tensor)
+        inputs.push_back(operand(tensor));
+    }
     auto place = op->getAttrOfType<StringAttr>(placeAttrName);
     for (OpResult result : op->getResults()) {
       StringRef where = isOpen(result) ? "returned" : place ? place.getValue() : "arena";

@@ -4,7 +4,7 @@
 
 namespace kiln::ref {
 
-Status checkCounts(std::string_view op, const OpCall &call, size_t required, size_t allowed) {
+Status checkCounts(std::string_view op, const OpCall &call, size_t required, size_t allowed, size_t results) {
   size_t present = 0;
   while (present < call.inputs.size() && call.inputs[present].present())
     ++present;
@@ -12,8 +12,9 @@ Status checkCounts(std::string_view op, const OpCall &call, size_t required, siz
     return makeError(ErrorCode::E0306, op, " takes ", required,
                      required == allowed ? "" : " to " + std::to_string(allowed), " operands, got ",
                      call.inputs.size());
-  if (call.outputs.size() != 1)
-    return makeError(ErrorCode::E0306, op, " has one result, got ", call.outputs.size());
+  if (call.outputs.size() != results)
+    return makeError(ErrorCode::E0306, op, " has ", results == 1 ? "one result" : std::to_string(results) + " results",
+                     ", got ", call.outputs.size());
   return {};
 }
 
@@ -36,12 +37,13 @@ Status checkDims(std::string_view op, std::string_view what, const TensorView &v
                    printDims(want));
 }
 
-Status checkOutput(std::string_view op, const OpCall &call, DType dtype, std::span<const int64_t> dims) {
-  TensorView &out = call.outputs[0];
-  KILN_TRY(checkType(op, "the result", out, dtype));
+Status checkOutput(std::string_view op, const OpCall &call, DType dtype, std::span<const int64_t> dims, size_t index) {
+  const std::string what = call.outputs.size() == 1 ? "the result" : "result " + std::to_string(index);
+  TensorView &out = call.outputs[index];
+  KILN_TRY(checkType(op, what, out, dtype));
   if (out.present() || !call.maker)
-    return checkDims(op, "the result", out, dims);
-  KILN_ASSIGN(out, call.maker->make(0, dims));
+    return checkDims(op, what, out, dims);
+  KILN_ASSIGN(out, call.maker->make(index, dims));
   return {};
 }
 

@@ -15,15 +15,16 @@ inline TensorView operand(const OpCall &call, size_t index) {
   return index < call.inputs.size() ? call.inputs[index] : TensorView{};
 }
 
-/// At least `required` present operands, at most `allowed` in all, and exactly one output.
-Status checkCounts(std::string_view op, const OpCall &call, size_t required, size_t allowed);
+/// At least `required` present operands, at most `allowed` in all, and exactly `results` outputs.
+Status checkCounts(std::string_view op, const OpCall &call, size_t required, size_t allowed, size_t results = 1);
 
 Status checkType(std::string_view op, std::string_view what, const TensorView &view, DType want);
 Status checkRank(std::string_view op, std::string_view what, const TensorView &view, int64_t want);
 Status checkDims(std::string_view op, std::string_view what, const TensorView &view, std::span<const int64_t> want);
 /// The output has this type and these dims; it gets them where the caller does not know its dims. To be called before
 /// the output is looked at.
-Status checkOutput(std::string_view op, const OpCall &call, DType dtype, std::span<const int64_t> dims);
+Status checkOutput(std::string_view op, const OpCall &call, DType dtype, std::span<const int64_t> dims,
+                   size_t index = 0);
 
 /// "[1,3,224,224]"
 std::string printDims(std::span<const int64_t> dims);

@@ -1,4 +1,4 @@
-// max_pool, avg_pool and lp_pool. Global pools are reductions.
+// max_pool, max_pool_indices, avg_pool and lp_pool. Global pools are reductions.
 #include "runtime/reference/Element.h"
 #include "runtime/reference/Kernels.h"
 #include "runtime/reference/Window.h"
@@ -6,8 +6,8 @@
 namespace kiln::ref {
 namespace {
 
-Result<Window> poolWindow(std::string_view op, const OpCall &call) {
-  KILN_TRY(checkCounts(op, call, 1, 1));
+Result<Window> poolWindow(std::string_view op, const OpCall &call, size_t results = 1) {
+  KILN_TRY(checkCounts(op, call, 1, 1, results));
   const TensorView &x = call.inputs[0];
   const Dims *kernel = call.attributes.findInts("kernel");
   if (!kernel)
@@ -74,6 +74,54 @@ Status op_max_pool(const OpCall &call) {
           top = plane[at];
       return top;
     });
+  });
+}
+
+Status op_max_pool_indices(const OpCall &call) {
+  KILN_ASSIGN(const Window window, poolWindow("max_pool_indices", call, 2));
+  const TensorView &x = call.inputs[0], &out = call.outputs[0], &indices = call.outputs[1];
+  if (window.channelsLast)
+    return makeError(ErrorCode::E0411, "max_pool_indices has no layout");
+  KILN_TRY(checkOutput("max_pool_indices", call, DType::I64, out.dims, 1));
+  if (out.size() == 0)
+    return {};
+  const bool columnMajor = call.attributes.getBool("column_major");
+  const int64_t positions = window.positions(), taps = window.taps(), channels = x.dims[0] * x.dims[1];
+  const int64_t plane = x.size() / channels;
+  // The position in a plane of an element that is `at` in memory.
+  const auto position = [&](int64_t at) {
+    if (!columnMajor)
+      return at;
+    int64_t result = 0, step = plane;
+    for (int64_t i = window.rank; i-- > 0;) {
+      step /= window.in[i];
+      result += at % window.in[i] * step;
+      at /= window.in[i];
+    }
+    return result;
+  };
+  return withCompute(x.dtype, call.accumulate, [&]<typename C>() {
+    std::vector<C> values(plane), tops(positions);
+    std::vector<int64_t> places(positions);
+    for (int64_t c = 0; c < channels; ++c) {
+      loadOf<C>(x.dtype)(x.data, c * plane, 1, plane, values.data());
+      for (int64_t p = 0; p < positions; ++p) {
+        int64_t best = -1;
+        for (int64_t t = 0; t < taps; ++t) {
+          const int64_t at = window.source(p, t);
+          if (at < 0)
+            continue;
+          const bool first = best < 0, isNan = !first && values[best] != values[best];
+          if (first || (!isNan && (values[at] > values[best] || values[at] != values[at]))) // the first NaN wins
+            best = at;
+        }
+        tops[p] = best < 0 ? lowest<C>(x.dtype) : values[best];
+        places[p] = best < 0 ? -1 : c * plane + position(best);
+      }
+      storeOf<C>(x.dtype)(tops.data(), positions, out.data, c * positions, 1);
+      storeOf<int64_t>(DType::I64)(places.data(), positions, indices.data, c * positions, 1);
+    }
+    return Status();
   });
 }
 

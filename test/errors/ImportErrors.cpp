@@ -109,28 +109,28 @@ TEST_CASE("everything that is not supported is listed at once") {
         "docs/onnx.md lists what is\n"
         "  Multinomial (opset 16): \"/roi/Multinomial\", \"/roi/Multinomial_1\"\n"
         "  com.acme.Magic (opset 2): \"/m\" [KILN-E0201]");
-  CHECK(errorOf(ModelBuilder(11)
+  CHECK(errorOf(ModelBuilder(12)
                     .input("x", {dim(1), dim(1), dim(4)})
-                    .node("MaxPool", {"x"}, {"a", "i"}, {{"kernel_shape", Ints{2}}}, "p")
+                    .node("Einsum", {"x"}, {"a"}, {{"equation", "iij->j"}}, "p")
                     .node("Relu", {"a"}, {"b"})
                     .node("BatchNormalization", {"x", "x", "x", "x", "x"}, {"c", "d"}, {}, "n")
                     .output("b")) ==
         "model.onnx: 2 nodes are not supported\n"
-        "  node \"p\" (MaxPool, opset 11): the output of indices is not supported\n"
-        "  node \"n\" (BatchNormalization, opset 11): training outputs are not supported before "
+        "  node \"p\" (Einsum, opset 12): term \"iij\" takes a diagonal, which is not supported\n"
+        "  node \"n\" (BatchNormalization, opset 12): training outputs are not supported before "
         "opset 14 [KILN-E0205]");
 }
 
 TEST_CASE("what is not supported is listed beside operators that are unknown, as far as it does not depend on them") {
-  CHECK(errorOf(ModelBuilder(11)
+  CHECK(errorOf(ModelBuilder(12)
                     .input("x", {dim(1), dim(1), dim(4)})
                     .node("Multinomial", {"x"}, {"z"}, {}, "z")
-                    .node("MaxPool", {"x"}, {"a", "i"}, {{"kernel_shape", Ints{2}}}, "p")
+                    .node("Einsum", {"x"}, {"a"}, {{"equation", "iij->j"}}, "p")
                     .node("Add", {"a", "z"}, {"b"})
                     .output("b")) ==
-        "model.onnx: 2 nodes are not supported: Multinomial (opset 11) x1; docs/onnx.md lists what is\n"
-        "  Multinomial (opset 11): \"z\"\n"
-        "  node \"p\" (MaxPool, opset 11): the output of indices is not supported [KILN-E0201]");
+        "model.onnx: 2 nodes are not supported: Multinomial (opset 12) x1; docs/onnx.md lists what is\n"
+        "  Multinomial (opset 12): \"z\"\n"
+        "  node \"p\" (Einsum, opset 12): term \"iij\" takes a diagonal, which is not supported [KILN-E0201]");
 }
 
 TEST_CASE("Gemm: C broadcasts to the product, and not the product to C") {

@@ -70,13 +70,15 @@ inline Message int64s(std::string_view name, const std::vector<int64_t> &dims, c
 /// An attribute: the value's type picks the payload.
 struct Attr {
   std::string name;
-  std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, Message> value;
+  std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, std::vector<std::string>, Message>
+      value;
   Attr(std::string name, int value) : name(std::move(name)), value(int64_t(value)) {}
   Attr(std::string name, int64_t value) : name(std::move(name)), value(value) {}
   Attr(std::string name, float value) : name(std::move(name)), value(value) {}
   Attr(std::string name, const char *value) : name(std::move(name)), value(std::string(value)) {}
   Attr(std::string name, std::vector<int64_t> value) : name(std::move(name)), value(std::move(value)) {}
   Attr(std::string name, std::vector<float> value) : name(std::move(name)), value(std::move(value)) {}
+  Attr(std::string name, std::vector<std::string> value) : name(std::move(name)), value(std::move(value)) {}
   Attr(std::string name, Message tensor) : name(std::move(name)), value(std::move(tensor)) {}
 
   Message message() const {
@@ -100,6 +102,10 @@ struct Attr {
       type = AttributeProto::Floats;
       for (float f : *fs)
         m.fixed32(field::AttributeFloats, f);
+    } else if (auto *strings = std::get_if<std::vector<std::string>>(&value)) {
+      type = AttributeProto::Strings;
+      for (const std::string &s : *strings)
+        m.text(field::AttributeStrings, s);
     } else {
       type = AttributeProto::TensorType;
       m.message(field::AttributeT, std::get<Message>(value));

@@ -224,6 +224,69 @@ TEST_CASE("CumSum: the axis may be computed") {
   CHECK_THAT(nodeOps(11, "CumSum", {{N, dim(3)}}, {}, {int64s("", {}, {-1})}).back(), Contains("axis = 1"));
 }
 
+TEST_CASE("TopK: k is an attribute, then an operand, which may be computed") {
+  std::vector<TestDim> x{N, dim(8)};
+  CHECK_THAT(nodeOps(1, "TopK", {x}, {{"k", 3}}, {}, 2)[0],
+             Contains("topk") && Contains("axis = 1") && Contains("k = 3") && Contains("[N, 3]"));
+  CHECK_THAT(nodeOps(10, "TopK", {x}, {{"axis", 0}}, {int64s("", {1}, {2})}, 2).back(), Contains("tensor<2x8xf32>"));
+  CHECK_THAT(nodeOps(11, "TopK", {x}, {{"largest", 0}, {"sorted", 0}}, {int64s("", {1}, {2})}, 2).back(),
+             Contains("largest = 0") && Contains("[N, 2]"));
+  Imported imported(ModelBuilder(13)
+                        .input("x", {N, dim(8)})
+                        .initializer(int64s("start", {1}, {0}))
+                        .initializer(int64s("end", {1}, {1}))
+                        .node("Shape", {"x"}, {"shape"})
+                        .node("Slice", {"shape", "start", "end"}, {"k"})
+                        .node("TopK", {"x", "k"}, {"v", "i"}, {{"axis", 0}})
+                        .output("i")
+                        .build());
+  CHECK_THAT(imported.text(), Contains("tensor<?x8xi64, #kiln.dims<[N, 8]>>"));
+}
+
+TEST_CASE("MaxPool gives positions from opset 8 on, MaxUnpool goes back") {
+  std::vector<TestDim> x{N, dim(3), dim(8)};
+  CHECK_THAT(nodeOps(8, "MaxPool", {x}, {{"kernel_shape", Ints{2}}, {"storage_order", 1}}, {}, 2)[0],
+             Contains("max_pool_indices") && Contains("column_major = 1") && Contains("[N, 3, 7]"));
+  CHECK_THAT(nodeOps(8, "MaxPool", {x}, {{"kernel_shape", Ints{2}}, {"storage_order", 1}})[0], Contains("max_pool {"));
+  Message indices = int64s("", {1, 1, 2}, {1, 2});
+  CHECK_THAT(nodeOps(9, "MaxUnpool", {{dim(1), dim(1), dim(2)}}, {{"kernel_shape", Ints{2}}, {"strides", Ints{2}}},
+                     {indices})
+                 .back(),
+             Contains("tensor<1x1x4xf32>"));
+  CHECK_THAT(nodeOps(11, "MaxUnpool", {{dim(1), dim(1), dim(2)}}, {{"kernel_shape", Ints{2}}, {"strides", Ints{2}}},
+                     {indices, int64s("", {3}, {1, 1, 5})})
+                 .back(),
+             Contains("pad") && Contains("tensor<1x1x5xf32>"));
+}
+
+TEST_CASE("Recurrent layers: activations with their parameters, layout, absent operands") {
+  std::vector<TestDim> x{dim("S"), N, dim(2)};
+  Message w = floats("", {1, 12, 2}, std::vector<float>(24)), r = floats("", {1, 12, 3}, std::vector<float>(36));
+  CHECK_THAT(nodeOps(1, "LSTM", {x}, {{"hidden_size", 3}, {"output_sequence", 1}}, {w, r}, 3).back(),
+             Contains("lstm") && Contains("array<i32: 1, 1, 1, 0, 0, 0, 0, 0>") && Contains("[S, 1, N, 3]"));
+  CHECK_THAT(nodeOps(7, "LSTM", {x},
+                     {{"activations", Strings{"HardSigmoid", "ScaledTanh", "tanh"}},
+                      {"activation_alpha", std::vector<float>{0.25f, 1.5f}},
+                      {"activation_beta", std::vector<float>{0.5f, 2}},
+                      {"clip", 3.0f},
+                      {"input_forget", 1}},
+                     {w, r}, 3)
+                 .back(),
+             Contains("activations = \"hard_sigmoid,scaled_tanh,tanh\"") &&
+                 Contains("alpha = array<f64: 2.500000e-01, 1.500000e+00, 0.000000e+00>") && Contains("clip = 3.0") &&
+                 Contains("input_forget = 1"));
+  Message gru = floats("", {2, 9, 2}, std::vector<float>(36)), gruR = floats("", {2, 9, 3}, std::vector<float>(54));
+  CHECK_THAT(
+      nodeOps(3, "GRU", {x}, {{"direction", "bidirectional"}, {"linear_before_reset", 1}}, {gru, gruR}, 2).back(),
+      Contains("linear_before_reset = 1") && Contains("[S, 2, N, 3]"));
+  Message rnn = floats("", {1, 3, 2}, std::vector<float>(6)), rnnR = floats("", {1, 3, 3}, std::vector<float>(9));
+  Strings ops = nodeOps(14, "RNN", {x}, {{"layout", 1}, {"activations", Strings{"LeakyRelu"}}}, {rnn, rnnR}, 2);
+  REQUIRE(ops.size() == 6);
+  CHECK_THAT(ops[2], Contains("transpose") && Contains("[N, S, 2]"));
+  CHECK_THAT(ops[3], Contains("leaky_relu") && Contains("alpha = array<f64: 0.00999"));
+  CHECK_THAT(ops[4], Contains("[S, N, 1, 3]"));
+}
+
 TEST_CASE("OneHot: the depth is a constant of any type of numbers") {
   CHECK_THAT(
       nodeOps(11, "OneHot", {}, {}, {int64s("", {2}, {0, 1}), floats("", {}, {5}), floats("", {2}, {0, 1})}).back(),

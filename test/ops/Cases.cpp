@@ -318,7 +318,7 @@ Result<Case> parseCase(std::string_view line) {
       KILN_ASSIGN(c.rounds, parseSizes(std::string_view(token).substr(6)));
     } else {
       KILN_ASSIGN(OperandSpec operand, parseOperand(token));
-      (operand.name == "out" ? c.result : c.operands.emplace_back()) = std::move(operand);
+      (operand.name == "out" ? c.results : c.operands).push_back(std::move(operand));
     }
   }
   if (c.rounds.empty())
@@ -417,7 +417,7 @@ std::string expectedKey(const Case &c, const Sizes &sizes) {
 }
 
 // case <text>[ | sizes]
-// <type>[dims] <checksum> <sample> <sample> ...
+// <type>[dims] <checksum> <sample> <sample> ...      for each result
 Result<ExpectedTable> readExpected(const std::string &path) {
   std::ifstream stream(path);
   if (!stream)
@@ -443,7 +443,7 @@ Result<ExpectedTable> readExpected(const std::string &path) {
     }
     expected.checksum = std::strtod(tokens[1].c_str(), nullptr);
     expected.samples.assign(tokens.begin() + 2, tokens.end());
-    table[key] = std::move(expected);
+    table[key].push_back(std::move(expected));
   }
   return table;
 }
@@ -511,6 +511,8 @@ Bound boundOf(std::string_view op, DType result, Runner runner) {
                                   "where",
                                   "cast",
                                   "max_pool",
+                                  "max_pool_indices",
+                                  "topk",
                                   "reshape",
                                   "transpose",
                                   "concat",
@@ -526,7 +528,8 @@ Bound boundOf(std::string_view op, DType result, Runner runner) {
       map[name] = Work::Exact;
     for (std::string_view name : {"reduce", "softmax", "log_softmax", "layer_norm", "rms_norm", "batch_norm",
                                   "group_norm", "matmul", "conv", "avg_pool", "attention", "conv_transpose", "lp_pool",
-                                  "cumsum", "scatter_elements", "scatter_nd", "resize", "grid_sample"})
+                                  "cumsum", "scatter_elements", "scatter_nd", "resize", "grid_sample",
+                                  "rnn", "gru", "lstm"})
       map[name] = Work::Sums;
     return map;
   }();

@@ -11,8 +11,8 @@
 //             representable.
 // attributes: as runtime/base/Attributes.h prints them.
 // seed=N      default 0.
-// error=E0513 the kernel must refuse the operands with this code when asked for a result out=type[dims];
-//             error=E0513/E0311 where the compiler finds it under another code.
+// error=E0513 the kernel must refuse the operands with this code when asked for a result out=type[dims], once for each
+//             result; error=E0513/E0311 where the compiler finds it under another code.
 // only=reference  the case is not for generated code; a comment says why.
 //
 // Text from `#` to the end of the line is a comment. What the results must be is stored in
@@ -52,7 +52,7 @@ struct Case {
   std::string error;        ///< "E0513", or empty
   std::string compileError; ///< the same, or what was given behind a slash
   bool referenceOnly = false;
-  OperandSpec result;        ///< type and dims of the result, given for error cases only
+  std::vector<OperandSpec> results; ///< types and dims of the results, given for error cases only
   std::vector<Sizes> rounds; ///< at least one; empty sizes where the case has no letters
 
   std::string where() const { return file + ":" + std::to_string(line); }
@@ -77,14 +77,14 @@ void flushSubnormals(const Tensor &tensor);
 /// Views of them as a kernel takes them.
 std::vector<TensorView> viewsOf(const std::vector<Tensor> &tensors);
 
-/// A stored result: type, dims, some elements and a weighted sum over all but huge ones.
+/// One stored result: type, dims, some elements and a weighted sum over all but huge ones.
 struct Expected {
   DType dtype = DType::F32;
   std::vector<int64_t> dims;
   std::vector<std::string> samples; ///< elements i * count / samples.size()
   double checksum = 0;
 };
-using ExpectedTable = std::map<std::string, Expected>; ///< by expectedKey
+using ExpectedTable = std::map<std::string, std::vector<Expected>>; ///< the op's results by expectedKey
 std::string expectedKey(const Case &c, const Sizes &sizes);
 Result<ExpectedTable> readExpected(const std::string &path);
 

@@ -107,29 +107,39 @@ std::string runCompiled(const Case &c, const Sizes &sizes, const OneOpModel &mod
     return refusal(c, results.status());
   if (!results.ok())
     return formatError(results.status());
-  const TensorView got = (*results)[0].view();
+  const std::vector<TensorView> got = viewsOf(*results);
 
   // The reference says what the dims must be too: it refuses others.
-  Tensor wanted = *Tensor::create(got.dtype, got.dims);
-  TensorView want = wanted.view();
+  std::vector<Tensor> wanted;
+  for (const TensorView &view : got)
+    wanted.push_back(*Tensor::create(view.dtype, view.dims));
   const Attributes attributes = c.attributes;
-  const Status status = ref::find(c.op)({attributes, views, std::span(&want, 1), ref::Accumulate::Wide});
+  std::vector<TensorView> want = viewsOf(wanted);
+  const Status status = ref::find(c.op)({attributes, views, want, ref::Accumulate::Wide});
   if (!status.ok())
-    return "the reference refuses the result " + printTensorType(got.dtype, got.dims) + ": " + formatError(status);
-  const Bound bound = boundOf(c.op, got.dtype, Runner::Compiled);
-  if (std::string problem = compare(got, want, bound); !problem.empty())
-    return problem;
+    return "the reference refuses the result " + printTensorType(got[0].dtype, got[0].dims) + ": " +
+           formatError(status);
+  for (size_t i = 0; i < got.size(); ++i) {
+    const Bound bound = boundOf(c.op, got[i].dtype, Runner::Compiled);
+    if (std::string problem = compare(got[i], want[i], bound); !problem.empty())
+      return (got.size() > 1 ? "result " + std::to_string(i) + ": " : "") + problem;
+  }
 
-  // Once more into a buffer of the caller's, guarded: the same bits.
-  GuardedBuffer buffer = guardedBuffer(got);
-  OutputSlot slot;
-  slot.bound = {buffer.data(), got.dtype, got.dims};
-  if (Status again = context.run(inputs, std::span(&slot, 1)); !again.ok())
+  // Once more into buffers of the caller's, guarded: the same bits.
+  std::vector<GuardedBuffer> outputs;
+  std::vector<OutputSlot> slots(got.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    outputs.push_back(guardedBuffer(got[i]));
+    slots[i].bound = {outputs[i].data(), got[i].dtype, got[i].dims};
+  }
+  if (Status again = context.run(inputs, slots); !again.ok())
     return "into a bound buffer: " + formatError(again);
-  if (got.bytes() && std::memcmp(slot.result().data, got.data, static_cast<size_t>(got.bytes())) != 0)
-    return "into a bound buffer: other bits than before";
-  if (!buffer.intact())
-    return "the kernel wrote outside its result";
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (got[i].bytes() && std::memcmp(slots[i].result().data, got[i].data, static_cast<size_t>(got[i].bytes())) != 0)
+      return "into a bound buffer: other bits than before";
+    if (!outputs[i].intact())
+      return "the kernel wrote outside its result";
+  }
   for (const GuardedBuffer &input : buffers)
     if (!input.intact())
       return "the kernel wrote outside an input";

@@ -17,7 +17,7 @@ namespace {
 } // namespace
 
 bool saysDims(const Case &c, size_t operand) {
-  static const std::set<std::string_view> shaped = {"reshape", "expand", "tile", "slice", "resize"};
+  static const std::set<std::string_view> shaped = {"reshape", "expand", "tile", "slice", "resize", "topk"};
   if (c.op == "range")
     return true;
   return (operand >= 1 && shaped.count(c.op)) || (operand == 1 && c.op == "pad");
@@ -49,7 +49,9 @@ public:
     OneOpModel model;
     llvm::SmallVector<mlir::Type> types;
     for (size_t k = 0; k < c.operands.size(); ++k) {
-      if (c.operands[k].absent && k + 1 < c.operands.size())
+      const mlir::OperationName name("kiln." + c.op, &context);
+      if (c.operands[k].absent && k + 1 < c.operands.size() &&
+          !name.hasTrait<mlir::OpTrait::AttrSizedOperandSegments>())
         return cannot("an operand is absent in the middle");
       if (!isInput(k))
         continue;
@@ -73,7 +75,8 @@ public:
     KILN_ASSIGN(mlir::Operation * op, makeOp(builder, table, loc, c.op, values, completed(c.attributes)));
     builder.create<mlir::func::ReturnOp>(loc, op->getResults());
     function.setFunctionType(builder.getFunctionType(types, op->getResultTypes()));
-    function.setResultAttr(0, "kiln.name", builder.getStringAttr("result"));
+    for (unsigned i = 0; i < op->getNumResults(); ++i)
+      function.setResultAttr(i, "kiln.name", builder.getStringAttr("result" + (i ? std::to_string(i) : "")));
     table.write(function);
     llvm::raw_string_ostream stream(model.text);
     module->print(stream, mlir::OpPrintingFlags().enableDebugInfo(true, false));
@@ -157,7 +160,8 @@ private:
       attributes.set("axes", attributes.getInts("axes", axes));
       attributes.set("steps", attributes.getInts("steps", std::vector<int64_t>(count, 1)));
     }
-    static const std::set<std::string_view> windowed = {"conv", "conv_transpose", "max_pool", "avg_pool", "lp_pool"};
+    static const std::set<std::string_view> windowed = {"conv",     "conv_transpose", "max_pool", "max_pool_indices",
+                                                        "avg_pool", "lp_pool"};
     if (!windowed.count(c.op))
       return attributes;
     const int64_t rank = static_cast<int64_t>(c.operands[0].dims.size()) - 2;

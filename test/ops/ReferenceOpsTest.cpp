@@ -17,47 +17,58 @@ const std::string folder = std::string(KILN_TEST_DATA) + "/ops";
 /// Runs a case that must be refused. Empty when it is, with the right code.
 std::string runError(const Case &c, ref::Kernel kernel, std::span<const TensorView> inputs,
                      ref::Accumulate accumulate) {
-  Result<std::vector<int64_t>> dims = dimsOf(c.result, c.rounds[0]);
-  if (!dims.ok())
-    return formatError(dims.status());
-  Result<Tensor> result = Tensor::create(c.result.dtype, *dims);
-  if (!result.ok())
-    return formatError(result.status());
-  TensorView output = result->view();
-  const Status status = kernel({c.attributes, inputs, std::span(&output, 1), accumulate});
+  std::vector<Tensor> results;
+  for (const OperandSpec &spec : c.results) {
+    Result<std::vector<int64_t>> dims = dimsOf(spec, c.rounds[0]);
+    if (!dims.ok())
+      return formatError(dims.status());
+    Result<Tensor> result = Tensor::create(spec.dtype, *dims);
+    if (!result.ok())
+      return formatError(result.status());
+    results.push_back(*std::move(result));
+  }
+  std::vector<TensorView> outputs = viewsOf(results);
+  const Status status = kernel({c.attributes, inputs, outputs, accumulate});
   if (!status.ok() && errorCodeName(status.code()) == c.error)
     return "";
   return "want " + c.error + ", got " + (status.ok() ? "no error" : formatError(status));
 }
 
-/// Makes one output.
+/// Makes outputs of these types.
 struct Maker final : ref::OutputMaker {
-  DType dtype;
-  Tensor made;
+  std::vector<DType> dtypes;
+  std::vector<Tensor> made;
 
-  explicit Maker(DType dtype) : dtype(dtype) {}
+  explicit Maker(std::span<const TensorView> like) : made(like.size()) {
+    for (const TensorView &view : like)
+      dtypes.push_back(view.dtype);
+  }
   Result<TensorView> make(size_t index, std::span<const int64_t> dims) override {
-    if (index != 0 || made.valid())
+    if (index >= made.size() || made[index].valid())
       return makeError(ErrorCode::E0901, "output ", index, " is made twice or does not exist");
-    KILN_ASSIGN(made, Tensor::create(dtype, dims));
-    return made.view();
+    KILN_ASSIGN(made[index], Tensor::create(dtypes[index], dims));
+    return made[index].view();
   }
 };
 
-/// Once more with the dims left to the kernel: the same result, to the bit.
-std::string runMaking(const Case &c, ref::Kernel kernel, std::span<const TensorView> inputs, const TensorView &want,
-                      ref::Accumulate accumulate) {
+/// Once more with the dims left to the kernel: the same results, to the bit.
+std::string runMaking(const Case &c, ref::Kernel kernel, std::span<const TensorView> inputs,
+                      std::span<const TensorView> wanted, ref::Accumulate accumulate) {
   if ((c.op == "reshape" || c.op == "expand" || c.op == "tile") && inputs.size() == 1)
     return ""; // only the result says its dims
-  Maker maker(want.dtype);
-  TensorView output{nullptr, want.dtype, {}};
-  const Status status = kernel({c.attributes, inputs, std::span(&output, 1), accumulate, &maker});
+  Maker maker(wanted);
+  std::vector<TensorView> outputs;
+  for (const TensorView &want : wanted)
+    outputs.push_back({nullptr, want.dtype, {}});
+  const Status status = kernel({c.attributes, inputs, outputs, accumulate, &maker});
   if (!status.ok())
     return "making its result: " + formatError(status);
-  const TensorView got = maker.made.view();
-  if (!std::ranges::equal(got.dims, want.dims) ||
-      std::memcmp(got.data, want.data, static_cast<size_t>(want.bytes())) != 0)
-    return "makes another result: " + printTensorType(got.dtype, got.dims);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const TensorView &want = wanted[i], got = maker.made[i].view();
+    if (!std::ranges::equal(got.dims, want.dims) ||
+        std::memcmp(got.data, want.data, static_cast<size_t>(want.bytes())) != 0)
+      return "makes another result: " + printTensorType(got.dtype, got.dims);
+  }
   return "";
 }
 
@@ -75,19 +86,28 @@ std::string runRound(const Case &c, const Sizes &sizes, ref::Accumulate accumula
   const auto expected = expectations.find(expectedKey(c, sizes));
   if (expected == expectations.end())
     return "no stored result; run test/ops/make_expected.py";
-  Result<Tensor> result = Tensor::create(expected->second.dtype, expected->second.dims);
-  if (!result.ok())
-    return formatError(result.status());
-  std::fill_n(result->as<char>(), result->bytes(), char(0xa5)); // so that what is not written shows
-  TensorView output = result->view();
-  const Status status = kernel({c.attributes, inputs, std::span(&output, 1), accumulate});
+  std::vector<Tensor> results;
+  for (const Expected &want : expected->second) {
+    Result<Tensor> result = Tensor::create(want.dtype, want.dims);
+    if (!result.ok())
+      return formatError(result.status());
+    std::fill_n(result->as<char>(), result->bytes(), char(0xa5)); // so that what is not written shows
+    results.push_back(*std::move(result));
+  }
+  std::vector<TensorView> outputs = viewsOf(results);
+  const Status status = kernel({c.attributes, inputs, outputs, accumulate});
   if (!status.ok())
     return formatError(status);
-  if (std::string problem = runMaking(c, kernel, inputs, output, accumulate); !problem.empty())
+  if (std::string problem = runMaking(c, kernel, inputs, outputs, accumulate); !problem.empty())
     return problem;
-  const bool wide = accumulate == ref::Accumulate::Wide;
-  return compare(output, expected->second,
-                 boundOf(c.op, output.dtype, wide ? Runner::ReferenceWide : Runner::ReferenceOwn));
+  const Runner runner = accumulate == ref::Accumulate::Wide ? Runner::ReferenceWide : Runner::ReferenceOwn;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const std::string problem =
+        compare(results[i].view(), expected->second[i], boundOf(c.op, results[i].dtype(), runner));
+    if (!problem.empty())
+      return (results.size() > 1 ? "result " + std::to_string(i) + ": " : "") + problem;
+  }
+  return "";
 }
 
 TEST_CASE("reference kernels agree with the stored results") {

@@ -78,7 +78,7 @@ void mutateValues(Random &random, const Tensor &tensor) {
   std::memcpy(tensor.as<char>() + random() % tensor.size() * width, &value, width);
 }
 
-int runMutants(const Case &c, const Expected *expected, Random &random, int count) {
+int runMutants(const Case &c, std::span<const Expected> expected, Random &random, int count) {
   int accepted = 0;
   const ref::Kernel kernel = ref::find(c.op);
   for (int trial = 0; trial < count; ++trial) {
@@ -88,7 +88,12 @@ int runMutants(const Case &c, const Expected *expected, Random &random, int coun
       REQUIRE(dims.ok());
       shapes.push_back({spec.dtype, spec.absent ? std::vector<int64_t>{} : *dims});
     }
-    Shape result = expected ? Shape{expected->dtype, expected->dims} : shapes.at(0);
+    std::vector<Shape> results;
+    for (const Expected &want : expected)
+      results.push_back({want.dtype, want.dims});
+    if (results.empty())
+      results.push_back(shapes.at(0));
+    Shape &result = results[random() % results.size()]; // the one that changes
     Attributes attributes = c.attributes;
     for (int changes = static_cast<int>(random() % 3) + 1; changes > 0; --changes)
       switch (random() % 6) {
@@ -126,13 +131,19 @@ int runMutants(const Case &c, const Expected *expected, Random &random, int coun
         tensors.back().as<uint8_t>()[i] = static_cast<uint8_t>(random() % 3);
       mutateValues(random, tensors.back());
     }
-    Result<Tensor> output = Tensor::zeros(result.dtype, result.dims);
-    if (tensors.size() != shapes.size() || !output.ok() || output->bytes() > (1 << 22))
+    std::vector<Tensor> outputs;
+    for (const Shape &shape : results)
+      if (Result<Tensor> output = Tensor::zeros(shape.dtype, shape.dims); output.ok() && output->bytes() <= 1 << 22)
+        outputs.push_back(*std::move(output));
+    if (tensors.size() != shapes.size() || outputs.size() != results.size())
       continue;
-    const std::vector<TensorView> inputs = viewsOf(tensors);
-    TensorView out = output->view();
+    std::vector<TensorView> inputs = viewsOf(tensors);
+    for (size_t i = 0; i < inputs.size() && i < c.operands.size(); ++i)
+      if (c.operands[i].absent && random() % 8)
+        inputs[i] = {};
+    std::vector<TensorView> views = viewsOf(outputs);
     const auto accumulate = random() % 2 ? ref::Accumulate::Wide : ref::Accumulate::Own;
-    const Status status = kernel({attributes, inputs, std::span(&out, 1), accumulate});
+    const Status status = kernel({attributes, inputs, views, accumulate});
     accepted += status.ok();
     if (!status.ok()) // errors name the op
       CHECK(status.message().find(c.op) != std::string::npos);
@@ -153,7 +164,7 @@ TEST_CASE("reference kernels survive changed cases") {
     for (const Case &c : *cases) {
       INFO(c.text);
       const auto it = expected->find(expectedKey(c, c.rounds.back()));
-      accepted += runMutants(c, it == expected->end() ? nullptr : &it->second, random, each);
+      accepted += runMutants(c, it == expected->end() ? std::vector<Expected>() : it->second, random, each);
       total += each;
     }
   }

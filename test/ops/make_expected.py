@@ -168,9 +168,10 @@ unary("abs", abs, abs)
 unary("neg", lambda x: -x, lambda x: -x)
 unary("sign", np1(np.sign), lambda x: (x > 0) - (x < 0))
 unary("relu", lambda x: 0.0 if x < 0 else x, lambda x: max(x, 0))
-for simple in ("ceil", "floor", "exp", "log", "sqrt", "sin", "cos", "tan", "tanh"):
+for simple in ("ceil", "floor", "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh"):
     unary(simple, np1(getattr(np, simple)))
-unary("atan", np1(np.arctan))
+for name in ("tan", "sin", "cos", "sinh", "cosh", "tanh"):
+    unary("a" + name, np1(getattr(np, "arc" + name)))
 unary("round", np1(np.rint))
 unary("rsqrt", np1(lambda x: 1 / np.sqrt(x)))
 unary("reciprocal", np1(lambda x: 1 / x))
@@ -513,6 +514,39 @@ def op_max_pool(attributes, x):
     for _, values, inside, _ in taps:
         out = np.maximum(out, np.where(inside, values, lowest))
     return Value(x.name, channels_back(attributes, out))
+
+
+@op
+def op_max_pool_indices(attributes, x):
+    """Each position of the result looks for the place of its maximum in a tensor of places."""
+    places = np.arange(x.size, dtype=object).reshape(x.shape)
+    if attributes.get("column_major", 0):
+        channels = np.arange(x.size, dtype=object).reshape(x.shape[:2] + x.shape[:1:-1])
+        places = channels.transpose(0, 1, *range(x.ndim - 1, 1, -1))
+    _, outs, taps = windows(attributes, x, attributes["kernel"])
+    where = windows(attributes, Value("i64", places), attributes["kernel"])[2]
+    lowest = -math.inf if x.is_float else (-2**(int(x.name[1:]) - 1) if x.name[0] == "i" else 0)
+    out = np.full(list(x.shape[:2]) + outs, lowest, x.a.dtype)
+    indices = np.full(out.shape, -1, object)
+    for at in np.ndindex(*out.shape):
+        for (_, values, inside, _), (_, place, _, _) in zip(taps, where):
+            if inside[at[2:]] and out[at] == out[at] and (indices[at] < 0 or not values[at] <= out[at]):
+                out[at], indices[at] = values[at], place[at]
+    return Value(x.name, out), Value("i64", indices)
+
+
+@op
+def op_topk(attributes, x, count=None):
+    axis = attributes.get("axis", -1)
+    k = int(count.a.ravel()[0]) if count is not None else attributes.get("k", 0)
+    lines = np.moveaxis(x.a, axis, -1)
+    indices = np.empty(lines.shape[:-1] + (k,), object)
+    for at in np.ndindex(*lines.shape[:-1]):
+        line = [(v != v, 0 if v != v else v) for v in lines[at]]
+        order = sorted(range(len(line)), key=lambda i: line[i], reverse=bool(attributes.get("largest", 1)))  # which is stable
+        indices[at] = order[:k]
+    values = np.take_along_axis(lines, indices.astype(np.int64), -1)
+    return Value(x.name, np.moveaxis(values, -1, axis)), Value("i64", np.moveaxis(indices, -1, axis))
 
 
 @op
@@ -895,6 +929,80 @@ def op_range(attributes, start, limit, delta):
     return Value(start.name, np.array([first + i * step for i in range(count)], float if start.is_float else object))
 
 
+# ---- recurrent layers: matrices times vectors, one sequence after the other
+
+ACTIVATIONS = {
+    "affine": lambda x, a, b: a * x + b, "relu": lambda x, a, b: np.maximum(x, 0), "leaky_relu": lambda x, a, b: np.where(x < 0, a * x, x),
+    "thresholded_relu": lambda x, a, b: np.where(x > a, x, 0), "tanh": lambda x, a, b: np.tanh(x),
+    "scaled_tanh": lambda x, a, b: a * np.tanh(b * x), "sigmoid": lambda x, a, b: 1 / (1 + np.exp(-x)),
+    "hard_sigmoid": lambda x, a, b: np.clip(a * x + b, 0, 1), "elu": lambda x, a, b: np.where(x < 0, a * np.expm1(x), x),
+    "softsign": lambda x, a, b: x / (1 + np.abs(x)), "softplus": lambda x, a, b: np.logaddexp(0, x),
+}
+
+
+def recurrent(attributes, defaults, states, step, x, w, r, bias, lengths, initial, peephole=None):
+    """step(wx, rh, wb, rb, state, f, p) -> state, where wx and rh are functions of a gate's number."""
+    steps, batch, _ = x.shape
+    hidden, direction = r.shape[2], attributes.get("direction", "forward")
+    directions, gates = (2 if direction == "bidirectional" else 1), w.shape[1] // max(hidden, 1)
+    names = attributes.get("activations", defaults).split(",")
+    alpha, beta = attributes.get("alpha") or [0.0] * len(names), attributes.get("beta") or [0.0] * len(names)
+    clip = attributes.get("clip", 0) or math.inf
+    own = len(defaults.split(","))
+    if len(names) < own * directions:
+        names, alpha, beta = names * 2, alpha * 2, beta * 2
+    y, last = np.zeros([steps, directions, batch, hidden]), [np.zeros([directions, batch, hidden]) for _ in range(states)]
+    for d, b in itertools.product(range(directions), range(batch)):
+        f = [lambda v, i=i: ACTIVATIONS[names[i]](np.clip(v, -clip, clip), alpha[i], beta[i]) for i in range(d * own, (d + 1) * own)]
+        plain = [lambda v, i=i: ACTIVATIONS[names[i]](v, alpha[i], beta[i]) for i in range(d * own, (d + 1) * own)]
+        wx, rh = w.a[d].reshape(gates, hidden, -1), r.a[d].reshape(gates, hidden, hidden)
+        wb, rb = (bias.a[d] if bias is not None else np.zeros(2 * gates * hidden)).reshape(2, gates, hidden)
+        p = (peephole.a[d] if peephole is not None else np.zeros((gates - 1) * hidden)).reshape(-1, hidden)
+        length = int(lengths.a[b]) if lengths is not None else steps
+        order = list(range(length))
+        if direction == "reverse" or d == 1:
+            order.reverse()
+        state = [s.a[d, b] if s is not None else np.zeros(hidden) for s in initial]
+        for t in order:
+            state = step(lambda g: wx[g] @ x.a[t, b], lambda g, v: rh[g] @ v, wb, rb, state, f, plain, p)
+            y[t, d, b] = state[0]
+        for i in range(states):
+            last[i][d, b] = state[i] if length else 0
+    return tuple(Value(x.name, a) for a in [y] + last)
+
+
+@op
+def op_rnn(attributes, x, w, r, bias=None, lengths=None, initial_h=None):
+    def step(wx, rh, wb, rb, state, f, plain, p):
+        return [f[0](wx(0) + rh(0, state[0]) + wb[0] + rb[0])]
+    return recurrent(attributes, "tanh", 1, step, x, w, r, bias, lengths, [initial_h])
+
+
+@op
+def op_gru(attributes, x, w, r, bias=None, lengths=None, initial_h=None):
+    def step(wx, rh, wb, rb, state, f, plain, p):
+        h = state[0]
+        update, reset = (f[0](wx(g) + rh(g, h) + wb[g] + rb[g]) for g in (0, 1))
+        if attributes.get("linear_before_reset", 0):
+            new = f[1](wx(2) + reset * (rh(2, h) + rb[2]) + wb[2])
+        else:
+            new = f[1](wx(2) + rh(2, reset * h) + rb[2] + wb[2])
+        return [(1 - update) * new + update * h]
+    return recurrent(attributes, "sigmoid,tanh", 1, step, x, w, r, bias, lengths, [initial_h])
+
+
+@op
+def op_lstm(attributes, x, w, r, bias=None, lengths=None, initial_h=None, initial_c=None, peephole=None):
+    def step(wx, rh, wb, rb, state, f, plain, p):
+        h, c = state
+        i, o, forget, new = (wx(g) + rh(g, h) + wb[g] + rb[g] for g in range(4))
+        i = f[0](i + p[0] * c)
+        forget = 1 - i if attributes.get("input_forget", 0) else f[0](forget + p[2] * c)
+        c = forget * c + i * f[1](new)
+        return [f[0](o + p[1] * c) * plain[2](c), c]
+    return recurrent(attributes, "sigmoid,tanh,tanh", 2, step, x, w, r, bias, lengths, [initial_h, initial_c], peephole)
+
+
 # ---- cases
 
 def split(text, separator):
@@ -916,7 +1024,7 @@ def parse_attributes(text):
 
 
 def run_case(text):
-    """(sizes text, result) for each round."""
+    """(sizes text, results) for each round."""
     tokens = split(text, " ")
     attributes, seed, rounds, operands = {}, 0, [{}], []
     for token in tokens[1:]:
@@ -943,7 +1051,7 @@ def run_case(text):
             flat = make_values(dtype, kind or "", math.prod(dims), seed, k, sizes)
             values.append(Value(dtype, (round_to(flat, dtype) if dtype in FLOATS else flat).reshape(dims)))
         result = OPS[tokens[0]](attributes, *values)
-        yield ",".join(f"{k}={v}" for k, v in sorted(sizes.items())), result
+        yield ",".join(f"{k}={v}" for k, v in sorted(sizes.items())), result if isinstance(result, tuple) else (result,)
 
 
 def show(value, name):
@@ -978,8 +1086,8 @@ def main():
             if not text:
                 continue
             try:
-                for sizes, result in run_case(text):
-                    lines += [f"case {text}" + (f" | {sizes}" if sizes else ""), format_result(result)]
+                for sizes, results in run_case(text):
+                    lines += [f"case {text}" + (f" | {sizes}" if sizes else ""), *map(format_result, results)]
             except Exception as problem:
                 raise SystemExit(f"{path.name}: {text}: {type(problem).__name__}: {problem}")
         (HERE / "expected" / f"{path.stem}.txt").write_text("\n".join(lines) + "\n")

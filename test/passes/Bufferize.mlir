@@ -278,3 +278,14 @@ func.func @dims(%a: tensor<?xf32, #kiln.dims<[N]>> {kiln.state = "a"}, %b: tenso
   %0 = kiln.neg %b : (tensor<?xf32, #kiln.dims<[M]>>) -> tensor<?xf32, #kiln.dims<[M]>>
   return %0 : tensor<?xf32, #kiln.dims<[M]>>
 }
+
+// -----
+
+// An op of several results; operands that are absent.
+// CHECK-LABEL: plan.program @several_results
+// CHECK: plan.host_call "lstm"(%{{.+}}, %{{.+}}, %{{.+}}, %{{.+}}) into(%{{.+}}, %{{.+}}, %{{.+}}) present "111001"
+func.func @several_results(%x: tensor<1x1x1xf32>, %w: tensor<1x4x1xf32>, %s: tensor<1x1x1xf32>) -> (tensor<1x1x1x1xf32>, tensor<1x1x1xf32>) {
+  %a, %b, %c = kiln.lstm %x, %w, %w, %s {operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 1, 0, 0>} :
+      (tensor<1x1x1xf32>, tensor<1x4x1xf32>, tensor<1x4x1xf32>, tensor<1x1x1xf32>) -> (tensor<1x1x1x1xf32>, tensor<1x1x1xf32>, tensor<1x1x1xf32>)
+  return %a, %c : tensor<1x1x1x1xf32>, tensor<1x1x1xf32>
+}

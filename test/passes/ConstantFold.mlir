@@ -48,3 +48,14 @@ func.func @stays(%x: tensor<?x3xf32, #kiln.dims<[N, 3]>>) -> (tensor<2xi64>, ten
   %e = kiln.expand %c : (tensor<f32>) -> tensor<1000x1000xf32>
   return %s, %e : tensor<2xi64>, tensor<1000x1000xf32>
 }
+
+// Every result of an op.
+// CHECK-LABEL: @several_results
+// CHECK-DAG: %[[V:.+]] = kiln.constant {value = dense<[3.000000e+00, 2.000000e+00]> : tensor<2xf32>}
+// CHECK-DAG: %[[I:.+]] = kiln.constant {value = dense<[2, 1]> : tensor<2xi64>}
+// CHECK: return %[[V]], %[[I]]
+func.func @several_results() -> (tensor<2xf32>, tensor<2xi64>) {
+  %x = kiln.constant {value = dense<[1.0, 2.0, 3.0]> : tensor<3xf32>} : () -> tensor<3xf32>
+  %v, %i = kiln.topk %x {axis = 0 : i64, k = 2 : i64} : (tensor<3xf32>) -> (tensor<2xf32>, tensor<2xi64>)
+  return %v, %i : tensor<2xf32>, tensor<2xi64>
+}

@@ -35,3 +35,15 @@ func.func @told(%x: tensor<?xf32, #kiln.dims<[N]>>, %z: tensor<?xf32, #kiln.dims
   %2 = kiln.expand %one : (tensor<1x1xf32>) -> tensor<1x?xf32, #kiln.dims<[1, u$_0]>>
   return %2 : tensor<1x?xf32, #kiln.dims<[1, u$_0]>>
 }
+
+// -----
+
+// An op of several results is needed where one of them is.
+// CHECK-LABEL: @one_of_two
+// CHECK-NEXT: %{{.+}}, %[[I:.+]] = kiln.topk
+// CHECK-NEXT: return %[[I]]
+func.func @one_of_two(%x: tensor<4xf32>) -> tensor<2xi64> {
+  %v, %i = kiln.topk %x {axis = 0 : i64, k = 2 : i64} : (tensor<4xf32>) -> (tensor<2xf32>, tensor<2xi64>)
+  %w, %j = kiln.topk %x {axis = 0 : i64, k = 3 : i64} : (tensor<4xf32>) -> (tensor<3xf32>, tensor<3xi64>)
+  return %i : tensor<2xi64>
+}

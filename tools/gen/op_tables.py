@@ -50,6 +50,10 @@ class Op:
             else:
                 self.operands.append((name, self.operand_kind(argument)))
         self.attributes.sort()
+        self.results = [name for _, name in record["results"]["args"]]
+        optional = sum(kind == "Optional" for _, kind in self.operands)
+        if not self.structural and optional > 1 and "AttrSizedOperandSegments" not in [t["def"] for t in record["traits"]]:
+            raise SystemExit(f"kiln.{self.name}: several optional operands need AttrSizedOperandSegments")
 
     @staticmethod
     def operand_kind(record):
@@ -218,12 +222,14 @@ def onnx_names(ops):
 
 def docs(ops):
     lines = ["# Ops of the kiln dialect", "", "Generated from the op definitions in `dialects/kiln`.", "",
-             "| op | meaning | operands | attributes | fusion role | ONNX | ATen |", "|---|---|---|---|---|---|---|"]
+             "| op | meaning | operands | results, if several | attributes | fusion role | ONNX | ATen |", "|---|---|---|---|---|---|---|---|"]
     suffix = {"Single": "", "Optional": "?", "Variadic": "..."}
     for op in ops:
         operands = ", ".join(name + suffix[kind] for name, kind in op.operands)
         attributes = ", ".join(name if default in (None, "{}", "") else f"{name}={default}" for name, _, default, _ in op.attributes)
-        lines.append(f"| {op.name} | {op.summary} | {operands} | {attributes} | {op.role.lower()} | {op.onnx} | {op.aten} |".replace("|x|", "abs(x)"))
+        results = ", ".join(op.results) if len(op.results) > 1 else ""
+        lines.append(f"| {op.name} | {op.summary} | {operands} | {results} | {attributes} | {op.role.lower()} | {op.onnx} | {op.aten} |"
+                     .replace("|x|", "abs(x)"))
     return "\n".join(lines) + "\n"
 
 

@@ -246,15 +246,18 @@ bool Graph::cutAfter(size_t end) {
 
 bool Graph::bypass(size_t index, size_t operand) {
   Operation *op = ops()[index];
-  if (op->getNumResults() != 1)
-    return false;
   std::vector<Value> others(op->operand_begin(), op->operand_end());
   for (Value argument : body().getArguments())
     others.push_back(argument);
-  if (operand >= others.size() || others[operand].getType() != op->getResult(0).getType())
+  if (operand >= others.size())
     return false;
-  op->getResult(0).replaceAllUsesWith(others[operand]);
-  return cleanUp();
+  bool any = false;
+  for (Value result : op->getResults())
+    if (result.getType() == others[operand].getType()) {
+      any |= !result.use_empty();
+      result.replaceAllUsesWith(others[operand]);
+    }
+  return any && cleanUp();
 }
 
 static mlir::Value makeInlineConstant(Operation *before, mlir::Location loc, const Tensor &data) {
@@ -265,16 +268,22 @@ static mlir::Value makeInlineConstant(Operation *before, mlir::Location loc, con
 
 bool Graph::replaceByConstant(size_t index, const Values &values) {
   Operation *op = ops()[index];
-  auto type = op->getNumResults() == 1 ? llvm::dyn_cast<mlir::RankedTensorType>(op->getResult(0).getType()) : nullptr;
-  std::optional<int64_t> number = numberOf(op->getNumResults() ? op->getResult(0) : Value());
-  std::shared_ptr<const Tensor> data = type && type.hasStaticShape() && number ? values(*number) : nullptr;
-  if (!data || data->bytes() > inlineConstantBytes)
-    return false;
-  Value constant = makeInlineConstant(op, op->getLoc(), *data);
-  if (!constant || constant.getType() != type)
-    return false;
-  op->getResult(0).replaceAllUsesWith(constant);
-  return cleanUp();
+  bool any = false;
+  for (Value result : op->getResults()) {
+    if (result.use_empty())
+      continue;
+    auto type = llvm::dyn_cast<mlir::RankedTensorType>(result.getType());
+    std::optional<int64_t> number = numberOf(result);
+    std::shared_ptr<const Tensor> data = type && type.hasStaticShape() && number ? values(*number) : nullptr;
+    if (!data || data->bytes() > inlineConstantBytes)
+      return false;
+    Value constant = makeInlineConstant(op, op->getLoc(), *data);
+    if (!constant || constant.getType() != type)
+      return false;
+    result.replaceAllUsesWith(constant);
+    any = true;
+  }
+  return any && cleanUp();
 }
 
 bool Graph::replaceInput(size_t index, size_t by) {

@@ -182,6 +182,13 @@ Result<Value> NodeImport::emit(std::string_view mnemonic, const std::vector<Valu
   return resultOf(makeOp(state.builder, state.sizes, state.location, mnemonic, operands, attributes));
 }
 
+Result<std::vector<Value>> NodeImport::emitAll(std::string_view mnemonic, const std::vector<Value> &operands,
+                                               const Attributes &attributes) const {
+  KILN_ASSIGN(mlir::Operation * op,
+              makeOp(state.builder, state.sizes, state.location, mnemonic, operands, attributes));
+  return std::vector<Value>(op->result_begin(), op->result_end());
+}
+
 Result<Value> NodeImport::reshape(Value value, const Dims &dims) const {
   auto from = llvm::cast<mlir::RankedTensorType>(value.getType());
   mlir::Type to = state.sizes.tensorType(dims, from.getElementType());

@@ -76,6 +76,9 @@ public:
   // --- emission
   Result<Value> emit(std::string_view mnemonic, const std::vector<Value> &operands,
                      const Attributes &attributes = {}) const;
+  /// All results of an op that has several. An operand that is absent is null.
+  Result<std::vector<Value>> emitAll(std::string_view mnemonic, const std::vector<Value> &operands,
+                                     const Attributes &attributes = {}) const;
   /// A reshape to known dims (over the function's symbols); the value itself where nothing changes.
   Result<Value> reshape(Value value, const Dims &dims) const;
   Result<Value> cast(Value value, DType to) const;

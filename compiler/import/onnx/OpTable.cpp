@@ -48,8 +48,8 @@ Status convertOneToOne(NodeImport &node) {
 }
 
 std::vector<std::span<const OpEntry>> lists() {
-  return {elementwiseOps(), movementOps(),  reduceOps(), normOps(),   matmulOps(),   windowOps(),
-          constantOps(),    attentionOps(), indexOps(),  einsumOps(), samplingOps(), quantizeOps()};
+  return {elementwiseOps(), movementOps(), reduceOps(),  normOps(),     matmulOps(),   windowOps(),   constantOps(),
+          attentionOps(),   indexOps(),    einsumOps(), samplingOps(), quantizeOps(), recurrentOps()};
 }
 
 } // namespace

@@ -28,6 +28,7 @@ std::span<const OpEntry> indexOps();
 std::span<const OpEntry> einsumOps();
 std::span<const OpEntry> samplingOps();
 std::span<const OpEntry> quantizeOps();
+std::span<const OpEntry> recurrentOps();
 
 /// The converter of an operator, null when it is not supported (at this version).
 Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset);

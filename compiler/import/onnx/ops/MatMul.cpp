@@ -1,31 +1,13 @@
 // Matrix products.
 #include "compiler/import/onnx/OpTable.h"
+#include "compiler/import/onnx/ops/Shared.h"
 
 namespace kiln::onnx {
 namespace {
 
-/// numpy's matmul: a vector on either side is a row or a column whose dim vanishes again.
 Status matmul(NodeImport &node) {
   KILN_TRY(node.expectOperands(2, 2));
-  Value a = node.operand(0), b = node.operand(1);
-  bool row = node.rank(a) == 1, column = node.rank(b) == 1;
-  if (node.rank(a) == 0 || node.rank(b) == 0)
-    return makeError(ErrorCode::E0304, "operands must have rank 1 or more");
-  if (row) {
-    KILN_ASSIGN(a, node.reshape(a, {SizeExpr(1), node.dims(a)[0]}));
-  }
-  if (column) {
-    KILN_ASSIGN(b, node.reshape(b, {node.dims(b)[0], SizeExpr(1)}));
-  }
-  KILN_ASSIGN(Value product, node.emit("matmul", {a, b}));
-  if (!row && !column)
-    return node.setResult(product);
-  Dims dims = node.dims(product);
-  if (column)
-    dims.pop_back();
-  if (row)
-    dims.erase(dims.end() - (column ? 1 : 2));
-  return node.setResult(node.reshape(product, dims));
+  return node.setResult(emitMatMul(node, node.operand(0), node.operand(1)));
 }
 
 /// alpha * A' * B' + beta * C
@@ -70,5 +52,26 @@ constexpr OpEntry table[] = {
 } // namespace
 
 std::span<const OpEntry> matmulOps() { return table; }
+
+Result<Value> emitMatMul(NodeImport &node, Value a, Value b) {
+  bool row = node.rank(a) == 1, column = node.rank(b) == 1;
+  if (node.rank(a) == 0 || node.rank(b) == 0)
+    return makeError(ErrorCode::E0304, "operands must have rank 1 or more");
+  if (row) {
+    KILN_ASSIGN(a, node.reshape(a, {SizeExpr(1), node.dims(a)[0]}));
+  }
+  if (column) {
+    KILN_ASSIGN(b, node.reshape(b, {node.dims(b)[0], SizeExpr(1)}));
+  }
+  KILN_ASSIGN(Value product, node.emit("matmul", {a, b}));
+  if (!row && !column)
+    return product;
+  Dims dims = node.dims(product);
+  if (column)
+    dims.pop_back();
+  if (row)
+    dims.erase(dims.end() - (column ? 1 : 2));
+  return node.reshape(product, dims);
+}
 
 } // namespace kiln::onnx

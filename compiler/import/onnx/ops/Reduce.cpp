@@ -188,6 +188,38 @@ Status cumSum(NodeImport &node) {
   return node.setResult(node.emit("cumsum", {x}, attributes));
 }
 
+/// k is an attribute, from opset 10 on an operand, which may be computed. What is not to be sorted may be.
+Status topK(NodeImport &node) {
+  const bool isOperand = node.opset() >= 10;
+  KILN_TRY(node.expectOperands(isOperand ? 2 : 1, isOperand ? 2 : 1));
+  Value x = node.operand(0);
+  std::vector<Value> operands{x};
+  Attributes attributes;
+  KILN_ASSIGN(int64_t axis, node.axisAttribute("axis", -1, x));
+  attributes.set("axis", axis);
+  KILN_ASSIGN(int64_t largest, node.intAttribute("largest", 1));
+  attributes.set("largest", largest != 0);
+  std::optional<Ints> k;
+  if (!isOperand) {
+    KILN_TRY(node.requireAttribute("k"));
+    KILN_ASSIGN(int64_t given, node.intAttribute("k", 0));
+    k = {given};
+  } else {
+    k = node.knownInts(node.operand(1));
+  }
+  if (k) {
+    if (k->size() != 1)
+      return makeError(ErrorCode::E0404, "k has ", k->size(), " entries; expected one");
+    attributes.set("k", k->front());
+  } else {
+    operands.push_back(node.operand(1));
+  }
+  KILN_ASSIGN(std::vector<Value> results, node.emitAll("topk", operands, attributes));
+  node.setResult(0, results[0]);
+  node.setResult(1, results[1]);
+  return Status();
+}
+
 constexpr OpEntry table[] = {
     {"ReduceSum", 1, reduceSum},
     {"ReduceMean", 1, reduceMean},
@@ -208,6 +240,7 @@ constexpr OpEntry table[] = {
     {"GlobalMaxPool", 1, globalMaxPool},
     {"GlobalLpPool", 1, globalLpPool},
     {"CumSum", 11, cumSum},
+    {"TopK", 1, topK},
 };
 
 } // namespace

@@ -1,5 +1,6 @@
 // Convolution and pooling.
 #include "compiler/import/onnx/OpTable.h"
+#include "compiler/import/onnx/ops/Shared.h"
 
 #include <algorithm>
 #include <tuple>
@@ -97,24 +98,7 @@ Result<Ints> kernelOf(NodeImport &node, const Dims &weightDims) {
 
 Status conv(NodeImport &node) {
   KILN_TRY(node.expectOperands(2, 3));
-  Value x = node.operand(0), w = node.operand(1);
-  if (node.rank(w) != node.rank(x))
-    return makeError(ErrorCode::E0304, "the input has rank ", node.rank(x), ", the weight ", node.rank(w),
-                     "; they must be equal");
-  if (node.rank(x) < 3)
-    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(x));
-  KILN_ASSIGN(Ints kernel, kernelOf(node, node.dims(w)));
-  KILN_ASSIGN(Window window, readWindow(node, x, kernel));
-  KILN_ASSIGN(int64_t groups, node.intAttribute("group", 1));
-  if (groups < 1)
-    return makeError(ErrorCode::E0411, "group is ", groups, "; expected at least 1");
-  Attributes attributes;
-  window.addTo(attributes);
-  attributes.set("groups", groups);
-  std::vector<Value> operands{x, w};
-  if (node.has(2))
-    operands.push_back(node.operand(2));
-  return node.setResult(node.emit("conv", operands, attributes));
+  return node.setResult(emitConv(node, node.operand(0), node.operand(1), node.operand(2)));
 }
 
 Result<Attributes> poolAttributes(NodeImport &node) {
@@ -132,11 +116,68 @@ Result<Attributes> poolAttributes(NodeImport &node) {
   return attributes;
 }
 
+/// Opset 8 adds the output of indices and `storage_order`, which says how these count.
 Status maxPool(NodeImport &node) {
-  if (node.wants(1))
-    return makeError(ErrorCode::E0205, "the output of indices is not supported");
   KILN_ASSIGN(Attributes attributes, poolAttributes(node));
-  return node.setResult(node.emit("max_pool", {node.operand(0)}, attributes));
+  if (!node.wants(1))
+    return node.setResult(node.emit("max_pool", {node.operand(0)}, attributes));
+  KILN_ASSIGN(int64_t columnMajor, node.intAttribute("storage_order", 0));
+  attributes.set("column_major", columnMajor != 0);
+  KILN_ASSIGN(std::vector<Value> results, node.emitAll("max_pool_indices", {node.operand(0)}, attributes));
+  node.setResult(0, results[0]);
+  node.setResult(1, results[1]);
+  return Status();
+}
+
+/// Elements at the positions that MaxPool gave, zeros between them. With `output_shape`, which is not smaller, there are
+/// more zeros at the end of each axis; positions are those without them.
+Status maxUnpool(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 3));
+  Value x = node.operand(0), indices = node.operand(1);
+  KILN_TRY(node.requireAttribute("kernel_shape"));
+  KILN_ASSIGN(Ints kernel, node.intsAttribute("kernel_shape"));
+  if (kernel.empty())
+    return makeError(ErrorCode::E0404, "kernel_shape is empty");
+  KILN_ASSIGN(Window window, readWindow(node, x, kernel));
+  if (node.rank(indices) != node.rank(x))
+    return makeError(ErrorCode::E0304, "the input has rank ", node.rank(x), ", the indices ", node.rank(indices),
+                     "; they must be equal");
+  const Dims from = node.dims(x);
+  Dims dims = from;
+  for (size_t i = 0; i < dims.size(); ++i)
+    KILN_TRY(node.requireEqual(from[i], node.dims(indices)[i]).withContext("indices: "));
+  for (size_t i = 2, spatial = dims.size() - 2; i < dims.size(); ++i) {
+    dims[i] = (dims[i] - 1) * window.strides[i - 2] + (kernel[i - 2] - window.pads[i - 2] - window.pads[i - 2 + spatial]);
+    if (dims[i].isConstant() && dims[i].constant() < 0)
+      return makeError(ErrorCode::E0304, "pads leave nothing of dim ", i);
+  }
+  const Dims flat{SizeExpr::product(dims)}, all{SizeExpr::product(from)};
+  KILN_ASSIGN(Value zeros, node.expand(node.scalar(0, node.dtype(x)), flat));
+  KILN_ASSIGN(indices, node.reshape(indices, all));
+  KILN_ASSIGN(Value elements, node.reshape(x, all));
+  KILN_ASSIGN(Value y, node.emit("scatter_elements", {zeros, indices, elements}));
+  KILN_ASSIGN(y, node.reshape(y, dims));
+  if (!node.has(2))
+    return node.setResult(y);
+  KILN_ASSIGN(Ints shape, node.constantInts(2, "output_shape"));
+  if (shape.size() != dims.size())
+    return makeError(ErrorCode::E0404, "output_shape has ", shape.size(), " entries; expected ", dims.size());
+  Ints pads(2 * dims.size(), 0);
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (i < 2) {
+      KILN_TRY(node.requireEqual(dims[i], shape[i]).withContext("output_shape: "));
+      continue;
+    }
+    if (!dims[i].isConstant())
+      return makeError(ErrorCode::E0208, "dim ", i, " must be known when compiling, for there is an output_shape");
+    pads[dims.size() + i] = shape[i] - dims[i].constant();
+    if (shape[i] < dims[i].constant())
+      return makeError(ErrorCode::E0304, "output_shape has ", shape[i], " for dim ", i, ", which has ",
+                       dims[i].print(), " elements");
+  }
+  Attributes attributes;
+  attributes.set("pads", pads);
+  return node.setResult(node.emit("pad", {y}, attributes));
 }
 
 Status averagePool(NodeImport &node) {
@@ -206,11 +247,28 @@ Status lpPool(NodeImport &node) {
 
 constexpr OpEntry table[] = {
     {"Conv", 1, conv},       {"ConvTranspose", 1, convTranspose}, {"LpPool", 1, lpPool},
-    {"MaxPool", 1, maxPool}, {"AveragePool", 1, averagePool},
+    {"MaxPool", 1, maxPool}, {"AveragePool", 1, averagePool},     {"MaxUnpool", 9, maxUnpool},
 };
 
 } // namespace
 
 std::span<const OpEntry> windowOps() { return table; }
+
+Result<Value> emitConv(NodeImport &node, Value x, Value w, Value bias) {
+  if (node.rank(w) != node.rank(x))
+    return makeError(ErrorCode::E0304, "the input has rank ", node.rank(x), ", the weight ", node.rank(w),
+                     "; they must be equal");
+  if (node.rank(x) < 3)
+    return makeError(ErrorCode::E0207, "expected at least one spatial dim, got rank ", node.rank(x));
+  KILN_ASSIGN(Ints kernel, kernelOf(node, node.dims(w)));
+  KILN_ASSIGN(Window window, readWindow(node, x, kernel));
+  KILN_ASSIGN(int64_t groups, node.intAttribute("group", 1));
+  if (groups < 1)
+    return makeError(ErrorCode::E0411, "group is ", groups, "; expected at least 1");
+  Attributes attributes;
+  window.addTo(attributes);
+  attributes.set("groups", groups);
+  return node.emit("conv", {x, w, bias}, attributes);
+}
 
 } // namespace kiln::onnx

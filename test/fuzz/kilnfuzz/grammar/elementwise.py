@@ -40,6 +40,10 @@ UNARY = {
     "Atan": (FLOATS, within(-1.6, 1.6), EVERYWHERE, 7), "Softplus": (FLOATS, lambda a, b: (0, max(b, 0) + 1), EVERYWHERE, 1),
     "Softsign": (FLOATS, within(-1, 1), EVERYWHERE, 1), "HardSwish": (FLOATS, lambda a, b: (-0.4, max(b, 1)), EVERYWHERE, 14),
     "Mish": (FLOATS, lambda a, b: (-0.4, max(b, 1)), EVERYWHERE, 18),
+    "Asin": (FLOATS, within(-1.6, 1.6), (-0.95, 0.95), 7), "Acos": (FLOATS, within(0, 3.2), (-0.95, 0.95), 7),
+    "Sinh": (FLOATS, monotone(math.sinh), (-6, 6), 9), "Cosh": (FLOATS, lambda a, b: (1, math.cosh(max(-a, b))), (-6, 6), 9),
+    "Asinh": (FLOATS, wide, EVERYWHERE, 9), "Acosh": (FLOATS, lambda a, b: (0, b), (1.1, math.inf), 9),
+    "Atanh": (FLOATS, within(-2, 2), (-0.95, 0.95), 9),
 }
 KEEPS_GRID = ("Relu", "Abs", "Neg")
 

@@ -6,6 +6,7 @@ from ..graph import freed, require, result
 from ..sizes import Dim
 from ..dtypes import FLOATS, INTS, NUMBERS
 from . import op
+from . import shapes
 from .elementwise import attribute, gridded
 
 
@@ -104,6 +105,26 @@ def position(name):
 
 for _name in ("ArgMax", "ArgMin"):
     position(_name)
+
+
+@op("TopK", 1.5)
+def topk(g):
+    x = gridded(g, NUMBERS if g.opset >= 11 else FLOATS)
+    require(x.rank >= 1)
+    axis = g.random.randrange(x.rank)
+    size = x.dims[axis]
+    k = Dim.of(g.random.randint(0 if g.chance(0.1) else min(1, size.least), size.least))
+    if g.opset >= 10 and g.chance(0.3):  # the whole axis
+        k = size
+    operands = [x] if g.opset < 10 else [x, shapes.shape_operand(g, [k])]
+    more = {"axis": None if axis == x.rank - 1 and g.chance(0.3) else axis if g.chance(0.7) else axis - x.rank}
+    if g.opset >= 11:
+        more.update(largest=attribute(g, 1, 0), sorted=attribute(g, 1))
+    if g.opset < 10:
+        more["k"] = k.fixed
+    dims = x.dims[:axis] + (k,) + x.dims[axis + 1:]
+    outcomes = [result(x.dtype, dims, x.low, x.high, x.grid), result("i64", dims, 0, max(size.most - 1, 0), 1)]
+    return g.node("TopK", operands, outcomes, **more)
 
 
 def softmax_like(name, weight, low, high):

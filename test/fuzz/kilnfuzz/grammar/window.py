@@ -109,7 +109,32 @@ def pool(g, x, name):
         outcome.low, outcome.high = min(x.low, 0), max(x.high, 0)
         if g.opset >= 7 and g.chance(0.4):
             more["count_include_pad"] = 1
+    if name == "MaxPool" and g.opset >= 8 and g.chance(0.25):
+        more["storage_order"] = attribute(g, 0, 1)
+        return g.node(name, [x], [outcome, result("i64", outcome.dims, 0, elements(x.dims), 1)], kernel_shape=kernel, **more)
     return g.emit(name, [x], outcome, kernel_shape=kernel, **more)
+
+
+@op("MaxUnpool", 0.8, since=9)
+def max_unpool(g):
+    """Back from a MaxPool that leaves nothing over."""
+    x = image(g)
+    require(all(d.fixed for d in x.dims[2:]) or g.chance(0.3))
+    kernel = [g.pick_one([1, 2, 2, 3]) for _ in x.dims[2:]]
+    strides = [g.random.randint(1, k) for k in kernel]
+    pads = [g.random.randint(0, k - 1) if g.chance(0.3) else 0 for k in kernel + kernel]
+    spatial = len(kernel)
+    for i, d in enumerate(x.dims[2:]):
+        require(all(s + pads[i] + pads[i + spatial] >= kernel[i] and (s + pads[i] + pads[i + spatial] - kernel[i]) % strides[i] == 0 for s in d.sizes))
+    outs = [derive(lambda s, i=i: (s + pads[i] + pads[i + spatial] - kernel[i]) // strides[i] + 1, d) for i, d in enumerate(x.dims[2:])]
+    more = {"kernel_shape": kernel, "strides": strides, "pads": pads}
+    dims = x.dims[:2] + tuple(outs)
+    pooled, indices = g.node("MaxPool", [x], [result(x.dtype, dims, x.low, x.high, x.grid), result("i64", dims, 0, elements(x.dims), 1)], **more)
+    sizes, shape = list(x.dims), None
+    if all(d.static for d in x.dims) and g.chance(0.3):
+        sizes[2:] = [Dim.of(d.fixed + g.pick_one([0, 1, 2])) for d in sizes[2:]]
+        shape = g.ints([d.fixed for d in sizes])
+    return g.emit("MaxUnpool", [pooled, indices, shape], result(x.dtype, sizes, min(x.low, 0), max(x.high, 0), x.grid), **more)
 
 
 @op("ConvTranspose", 2)
