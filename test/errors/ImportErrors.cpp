@@ -66,6 +66,50 @@ TEST_CASE("operands") {
         "[KILN-E0306]");
 }
 
+TEST_CASE("products of quantized operands") {
+  auto product = [](const std::string &a, const std::string &zeroOfA, const std::string &scaleOfB = "s") {
+    return errorOf(ModelBuilder(10)
+                       .input("f", {dim(2), dim(3)})
+                       .input("a", {dim(2), dim(3)}, OnnxType::Uint8)
+                       .input("b", {dim(3), dim(4)}, OnnxType::Int8)
+                       .input("z", {}, OnnxType::Uint8)
+                       .input("zb", {}, OnnxType::Int8)
+                       .input("z3", {dim(3)}, OnnxType::Uint8)
+                       .input("s", {})
+                       .input("s2", {dim(2)})
+                       .node("QLinearMatMul", {a, "s", zeroOfA, "b", scaleOfB, "zb", "s", "z"}, {"y"}, {}, "/fc")
+                       .output("y"));
+  };
+  const std::string node = "model.onnx: node \"/fc\" (QLinearMatMul, opset 10): ";
+  CHECK(product("f", "z") == node + "products of quantized f32 are not supported [KILN-E0203]");
+  CHECK(product("a", "zb") == node + "the zero point is i8, its operand u8 [KILN-E0305]");
+  CHECK(product("a", "z3") == node + "scale and zero point: sizes 3 and 2 differ [KILN-E0304]");
+  CHECK(product("a", "z", "s2") == node + "scale and zero point: sizes 2 and 4 differ [KILN-E0304]");
+}
+
+TEST_CASE("recurrent layers") {
+  auto lstm = [](const std::vector<Attr> &attributes) {
+    return errorOf(ModelBuilder(14)
+                       .input("x", {dim(5), dim(1), dim(2)})
+                       .initializer(floats("w", {1, 12, 2}, std::vector<float>(24)))
+                       .initializer(floats("r", {1, 12, 3}, std::vector<float>(36)))
+                       .node("LSTM", {"x", "w", "r"}, {"y"}, attributes, "/rnn")
+                       .output("y"));
+  };
+  const std::string node = "model.onnx: node \"/rnn\" (LSTM, opset 14): ";
+  using Strings = std::vector<std::string>;
+  CHECK(lstm({{"activations", Strings{"Sigmoid", "Tanh"}}}) == node + "activations has 2 entries; expected 3 [KILN-E0404]");
+  CHECK(lstm({{"activations", Strings{"Sigmoid", "Swish", "Tanh"}}}) ==
+        node + "activation \"Swish\" is unknown [KILN-E0411]");
+  CHECK(lstm({{"activations", Strings{"Sigmoid", "Affine", "Tanh"}}}) ==
+        node + "activation Affine needs a value in activation_alpha [KILN-E0401]");
+  CHECK(lstm({{"direction", "both"}}) ==
+        node + "direction is \"both\"; expected \"forward\", \"reverse\" or \"bidirectional\" [KILN-E0411]");
+  CHECK(lstm({{"clip", -1.0f}}) == node + "clip is -1; expected a positive number [KILN-E0411]");
+  CHECK(lstm({{"hidden_size", 4}}) == node + "hidden_size: sizes 3 and 4 differ [KILN-E0304]");
+  CHECK(lstm({{"layout", 2}}) == node + "layout is 2; expected 0 or 1 [KILN-E0411]");
+}
+
 TEST_CASE("a value that nothing defines") {
   CHECK(errorOf(ModelBuilder(13).input("x", {dim(2)}).node("Add", {"x", "bias"}, {"y"}).output("y")) ==
         "model.onnx: node \"Add_y\" (Add, opset 13): input \"bias\" is no output of a node, no "

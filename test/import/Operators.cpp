@@ -259,6 +259,36 @@ TEST_CASE("MaxPool gives positions from opset 8 on, MaxUnpool goes back") {
              Contains("pad") && Contains("tensor<1x1x5xf32>"));
 }
 
+TEST_CASE("DynamicQuantizeLinear gives a scale and a zero point") {
+  Strings ops = nodeOps(11, "DynamicQuantizeLinear", {{N, dim(3)}}, {}, {}, 3);
+  CHECK_THAT(ops.back(), Contains("cast") && Contains("tensor<ui8>"));
+}
+
+TEST_CASE("Products of quantized operands: zero points of rows, columns and filters, scales of columns and filters") {
+  auto u8 = [](const std::vector<int64_t> &dims, size_t count) {
+    return tensor("", OnnxType::Uint8, dims).text(field::TensorRawData, std::string(count, '\3'));
+  };
+  Strings integers =
+      nodeOps(10, "MatMulInteger", {}, {}, {u8({2, 3}, 6), u8({3, 4}, 12), u8({2}, 2), u8({4}, 4)});
+  CHECK_THAT(integers.back(), Contains("matmul") && Contains("tensor<2x4xi32>"));
+  CHECK(std::count_if(integers.begin(), integers.end(), [](auto &op) { return op.starts_with("sub "); }) == 2);
+  Message scale = floats("", {}, {2});
+  CHECK_THAT(nodeOps(10, "QLinearMatMul", {}, {},
+                     {u8({2, 3}, 6), scale, u8({}, 1), u8({3, 4}, 12), floats("", {4}, {1, 2, 3, 4}), u8({4}, 4), scale,
+                      u8({1}, 1)})
+                 .back(),
+             Contains("cast") && Contains("tensor<2x4xui8>"));
+  CHECK_THAT(nodeOps(10, "ConvInteger", {}, {{"pads", Ints{1, 1}}}, {u8({1, 2, 5}, 10), u8({3, 2, 3}, 18), u8({}, 1)})
+                 .back(),
+             Contains("conv") && Contains("tensor<1x3x5xi32>"));
+  Message bias = tensor("", OnnxType::Int32, {3}).text(field::TensorRawData, std::string(12, '\1'));
+  CHECK_THAT(nodeOps(10, "QLinearConv", {}, {},
+                     {u8({1, 2, 5}, 10), scale, u8({}, 1), u8({3, 2, 3}, 18), floats("", {3}, {1, 2, 3}), u8({3}, 3),
+                      scale, u8({}, 1), bias})
+                 .back(),
+             Contains("cast") && Contains("tensor<1x3x3xui8>"));
+}
+
 TEST_CASE("Recurrent layers: activations with their parameters, layout, absent operands") {
   std::vector<TestDim> x{dim("S"), N, dim(2)};
   Message w = floats("", {1, 12, 2}, std::vector<float>(24)), r = floats("", {1, 12, 3}, std::vector<float>(36));

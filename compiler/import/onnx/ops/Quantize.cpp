@@ -1,7 +1,9 @@
-// QuantizeLinear and DequantizeLinear, spelled with elementwise ops: so they are fused like any others.
+// Quantization, spelled with elementwise ops, which are fused like any others, and products of integers.
 #include "compiler/import/onnx/OpTable.h"
+#include "compiler/import/onnx/ops/Shared.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace kiln::onnx {
 namespace {
@@ -140,9 +142,172 @@ Status dequantizeLinear(NodeImport &node) {
   return node.setResult(node.cast(y, to));
 }
 
+/// Quantization to u8 by the range of x and 0. A range of nothing has the scale 1.
+Status dynamicQuantizeLinear(NodeImport &node) {
+  KILN_TRY(node.expectOperands(1, 1));
+  Value x = node.operand(0);
+  const DType dtype = node.dtype(x);
+  if (dtype != DType::F32)
+    return makeError(ErrorCode::E0203, "quantization of ", dtypeName(dtype), " is not supported");
+  Ints axes(size_t(node.rank(x)));
+  std::iota(axes.begin(), axes.end(), 0);
+  auto bound = [&](const char *kind) -> Result<Value> {
+    Attributes attributes;
+    attributes.set("kind", kind);
+    attributes.set("axes", axes);
+    attributes.set("keepdims", 0);
+    KILN_ASSIGN(Value of, node.emit("reduce", {x}, attributes));
+    return node.emit(kind, {of, node.scalar(0, dtype)});
+  };
+  KILN_ASSIGN(Value low, bound("min"));
+  KILN_ASSIGN(Value high, bound("max"));
+  KILN_ASSIGN(Value range, node.emit("sub", {high, low}));
+  KILN_ASSIGN(Value scale, node.emit("div", {range, node.scalar(255, dtype)}));
+  KILN_ASSIGN(Value nothing, node.emit("equal", {range, node.scalar(0, dtype)}));
+  KILN_ASSIGN(scale, node.emit("where", {nothing, node.scalar(1, dtype), scale}));
+  KILN_ASSIGN(Value zero, node.emit("div", {low, scale}));
+  KILN_ASSIGN(zero, node.emit("sub", {node.scalar(0, dtype), zero}));
+  KILN_ASSIGN(zero, node.emit("max", {zero, node.scalar(0, dtype)}));
+  KILN_ASSIGN(zero, node.emit("min", {zero, node.scalar(255, dtype)}));
+  KILN_ASSIGN(zero, node.emit("round", {zero}));
+  KILN_ASSIGN(Value y, node.emit("div", {x, scale}));
+  KILN_ASSIGN(y, node.emit("round", {y}));
+  KILN_ASSIGN(y, node.emit("add", {y, zero}));
+  KILN_ASSIGN(y, node.cast(y, DType::U8)); // saturates
+  KILN_ASSIGN(zero, node.cast(zero, DType::U8));
+  node.setResult(0, y);
+  node.setResult(1, scale);
+  node.setResult(2, zero);
+  return Status();
+}
+
+// --- products of quantized operands: of integers, exactly; the accumulator is an i32
+
+/// A scale or zero point as it broadcasts with a product or a convolution's operands of that rank: a scalar, or a vector
+/// along `axis`; what has more dims broadcasts as it is.
+Result<Value> along(NodeImport &node, Value parameter, int64_t rank, int64_t axis, const SizeExpr &size) {
+  Dims dims = node.dims(parameter);
+  if (dims.empty() || dims.size() > 1)
+    return parameter;
+  if (dims[0].isConstant(1))
+    return node.reshape(parameter, {});
+  if (axis < 0)
+    return makeError(ErrorCode::E0304, "a vector has no scales and zero points of its rows");
+  KILN_TRY(node.requireEqual(dims[0], size).withContext("scale and zero point: "));
+  Dims spread(size_t(rank), SizeExpr(1));
+  spread[size_t(axis)] = dims[0];
+  return node.reshape(parameter, spread);
+}
+
+/// x less its zero point (which may be null), as i32.
+Result<Value> centered(NodeImport &node, Value x, Value zero, int64_t axis) {
+  const DType dtype = node.dtype(x);
+  if (dtype != DType::U8 && dtype != DType::I8)
+    return makeError(ErrorCode::E0203, "products of quantized ", dtypeName(dtype), " are not supported");
+  if (zero && node.dtype(zero) != dtype)
+    return makeError(ErrorCode::E0305, "the zero point is ", dtypeName(node.dtype(zero)), ", its operand ",
+                     dtypeName(dtype));
+  KILN_ASSIGN(Value wide, node.cast(x, DType::I32));
+  if (!zero)
+    return wide;
+  const int64_t rank = node.rank(x);
+  const SizeExpr size = axis >= 0 && axis < rank ? node.dims(x)[size_t(axis)] : SizeExpr(1);
+  KILN_ASSIGN(zero, along(node, zero, rank, axis, size));
+  KILN_ASSIGN(zero, node.cast(zero, DType::I32));
+  KILN_ASSIGN(Value result, node.emit("sub", {wide, zero}));
+  if (node.rank(result) != rank)
+    return makeError(ErrorCode::E0304, "the zero point has rank ", node.rank(zero), ", its operand ", rank);
+  for (int64_t i = 0; i < rank; ++i)
+    KILN_TRY(node.requireEqual(node.dims(result)[size_t(i)], node.dims(x)[size_t(i)]).withContext("zero point: "));
+  return result;
+}
+
+/// saturate(round(product * (scales / scale of y)) + zero point), in f32; scales broadcast with the product.
+Result<Value> requantized(NodeImport &node, Value product, Value a, Value b, size_t y) {
+  Value zero = node.operand(y + 1);
+  Value scale = node.operand(y);
+  const DType to = node.dtype(zero);
+  if (to != DType::U8 && to != DType::I8)
+    return makeError(ErrorCode::E0203, "quantization to ", dtypeName(to), " is not supported");
+  for (Value *parameter : {&scale, &zero})
+    if (node.rank(*parameter) == 1) {
+      KILN_TRY(node.requireEqual(node.dims(*parameter)[0], 1).withContext("scale and zero point of the result: "));
+      KILN_ASSIGN(*parameter, node.reshape(*parameter, {}));
+    }
+  for (Value *parameter : {&a, &b, &scale})
+    if (!isFloat(node.dtype(*parameter)))
+      return makeError(ErrorCode::E0203, "a scale of ", dtypeName(node.dtype(*parameter)), " is not supported");
+  for (Value *parameter : {&a, &b, &scale}) {
+    KILN_ASSIGN(*parameter, node.cast(*parameter, DType::F32));
+  }
+  KILN_ASSIGN(Value factor, node.emit("mul", {a, b}));
+  KILN_ASSIGN(factor, node.emit("div", {factor, scale}));
+  KILN_ASSIGN(Value result, node.cast(product, DType::F32));
+  KILN_ASSIGN(result, node.emit("mul", {result, factor}));
+  KILN_ASSIGN(result, node.emit("round", {result}));
+  KILN_ASSIGN(zero, node.cast(zero, DType::F32));
+  KILN_ASSIGN(result, node.emit("add", {result, zero}));
+  if (node.rank(result) != node.rank(product))
+    return makeError(ErrorCode::E0304, "scales and zero points of rank ", node.rank(result), " for a product of rank ",
+                     node.rank(product));
+  return node.cast(result, to); // saturates
+}
+
+/// Zero points of A's rows and B's columns.
+Result<Value> integerProduct(NodeImport &node, size_t a, size_t zeroOfA, size_t b, size_t zeroOfB) {
+  KILN_ASSIGN(Value x, centered(node, node.operand(a), node.operand(zeroOfA), node.rank(node.operand(a)) - 2));
+  KILN_ASSIGN(Value y, centered(node, node.operand(b), node.operand(zeroOfB), node.rank(node.operand(b)) - 1));
+  return emitMatMul(node, x, y);
+}
+
+Status matMulInteger(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 4));
+  return node.setResult(integerProduct(node, 0, 2, 1, 3));
+}
+
+Status qLinearMatMul(NodeImport &node) {
+  KILN_TRY(node.expectOperands(8, 8));
+  KILN_ASSIGN(Value product, integerProduct(node, 0, 2, 3, 5));
+  const int64_t rank = node.rank(product);
+  const bool rows = node.rank(node.operand(0)) > 1, columns = node.rank(node.operand(3)) > 1;
+  // What is left of rows and columns is at the end of the product.
+  const int64_t row = rows ? rank - (columns ? 2 : 1) : -1, column = columns ? rank - 1 : -1;
+  const auto size = [&](int64_t axis) { return axis >= 0 ? node.dims(product)[size_t(axis)] : SizeExpr(1); };
+  KILN_ASSIGN(Value a, along(node, node.operand(1), rank, row, size(row)));
+  KILN_ASSIGN(Value b, along(node, node.operand(4), rank, column, size(column)));
+  return node.setResult(requantized(node, product, a, b, 6));
+}
+
+/// Padding holds the zero point, so it is 0 here.
+Status convInteger(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 4));
+  KILN_ASSIGN(Value x, centered(node, node.operand(0), node.operand(2), -1));
+  KILN_ASSIGN(Value w, centered(node, node.operand(1), node.operand(3), 0));
+  return node.setResult(emitConv(node, x, w, Value()));
+}
+
+Status qLinearConv(NodeImport &node) {
+  KILN_TRY(node.expectOperands(8, 9));
+  KILN_ASSIGN(Value x, centered(node, node.operand(0), node.operand(2), -1));
+  KILN_ASSIGN(Value w, centered(node, node.operand(3), node.operand(5), 0));
+  Value bias = node.operand(8);
+  if (bias && node.dtype(bias) != DType::I32)
+    return makeError(ErrorCode::E0305, "the bias is ", dtypeName(node.dtype(bias)), ", expected i32");
+  KILN_ASSIGN(Value product, emitConv(node, x, w, bias));
+  const int64_t rank = node.rank(product);
+  KILN_ASSIGN(Value a, along(node, node.operand(1), rank, -1, SizeExpr(1)));
+  KILN_ASSIGN(Value b, along(node, node.operand(4), rank, 1, node.dims(product)[1]));
+  return node.setResult(requantized(node, product, a, b, 6));
+}
+
 constexpr OpEntry table[] = {
     {"QuantizeLinear", 10, quantizeLinear},
     {"DequantizeLinear", 10, dequantizeLinear},
+    {"DynamicQuantizeLinear", 11, dynamicQuantizeLinear},
+    {"MatMulInteger", 10, matMulInteger},
+    {"QLinearMatMul", 10, qLinearMatMul},
+    {"ConvInteger", 10, convInteger},
+    {"QLinearConv", 10, qLinearConv},
 };
 
 } // namespace

@@ -1,9 +1,10 @@
 """Quantization."""
 from .. import dtypes
 from ..graph import require, result
-from ..sizes import derive
+from ..sizes import Dim, derive, elements
 from . import op
 from .elementwise import gridded
+from .window import window
 
 
 def scale_dims(g, x):
@@ -44,6 +45,14 @@ def quantize(g):
     return g.emit("QuantizeLinear", [x, scale, zero], result(to, x.dims, *dtypes.integer_range(to), 1), **more)
 
 
+@op("DynamicQuantizeLinear", 0.7, since=11)
+def dynamic_quantize(g):
+    x = g.pick(("f32",))
+    require(elements(x.dims) > 0)
+    outcomes = [result("u8", x.dims, 0, 255, 1), result("f32", [], 0, (x.high - x.low) / 255 + 1), result("u8", [], 0, 255, 1)]
+    return g.node("DynamicQuantizeLinear", [x], outcomes)
+
+
 @op("DequantizeLinear", 1, since=10)
 def dequantize(g):
     x = g.pick(("u8", "i8", "i32") + (("u16", "i16") if g.opset >= 21 else ()))
@@ -53,3 +62,84 @@ def dequantize(g):
     zero = g.source(x.dtype, dims, 0, 9, 1) if g.chance(0.5) and x.dtype != "i32" else None
     most = (x.most + 9) * scale.most
     return g.emit("DequantizeLinear", [x, scale, zero], result(to, x.dims, -most, most), **more)
+
+
+# --- products of quantized operands. Scales are powers of two, so that no rounding decides which integer is nearest.
+
+BYTES = ("u8", "i8")
+
+
+def small(dtype):
+    """Bounds of elements whose products stay exact in f32."""
+    return {"low": 0 if dtype == "u8" else -9, "high": 12, "grid": 1}
+
+
+def zero_point(g, dtype, dims):
+    return g.source(dtype, dims, 0, 9, 1)
+
+
+def quantized_result(g, name, operands, dims, **more):
+    """The result of a quantized product: its scale and zero point are put in."""
+    to = g.pick_one(BYTES)
+    y = [scales(g, "f32", []), zero_point(g, to, [])]
+    return g.emit(name, operands[:6] + y + operands[6:], result(to, dims, *dtypes.integer_range(to), 1), **more)
+
+
+def integer_operands(g):
+    """Operands of a product of matrices, and the dims of the result."""
+    x = g.source(g.pick_one(BYTES), g.new_dims(g.pick_one([2, 2, 3])), **small("u8"))
+    dtype = g.pick_one(BYTES)
+    w = g.source(dtype, [x.dims[-1], g.new_dim()], **small(dtype))
+    require(elements(x.dims) * w.dims[1].most <= g.work)
+    return x, w, x.dims[:-1] + w.dims[1:]
+
+
+@op("MatMulInteger", 0.7, since=10)
+def matmul_integer(g):
+    x, w, dims = integer_operands(g)
+    of_x = zero_point(g, x.dtype, g.pick_one([[], [x.dims[0]]]) if x.rank == 2 else []) if g.chance(0.6) else None
+    of_w = zero_point(g, w.dtype, g.pick_one([[], [w.dims[1]]])) if g.chance(0.6) else None
+    most = 21 * 21 * max(x.dims[-1].most, 1)
+    return g.emit("MatMulInteger", [x, w, of_x, of_w], result("i32", dims, -most, most, 1))
+
+
+@op("QLinearMatMul", 0.7, since=10)
+def qlinear_matmul(g):
+    x, w, dims = integer_operands(g)
+    columns = g.pick_one([[], [w.dims[1]]])
+    operands = [x, scales(g, "f32", []), zero_point(g, x.dtype, []), w, scales(g, "f32", columns), zero_point(g, w.dtype, columns)]
+    return quantized_result(g, "QLinearMatMul", operands, dims)
+
+
+def integer_conv(g):
+    """Operands of a convolution, its attributes, and the dims of the result."""
+    channels, filters = g.pick_one([1, 2, 3, 4]), g.pick_one([1, 2, 4, 6])
+    groups = channels if filters % channels == 0 and g.chance(0.2) else 1
+    dims = list(g.new_dims(3))
+    require(all(d.least > 0 for d in dims))
+    x = g.source(g.pick_one(BYTES), [Dim.of(1) if g.chance(0.5) else g.new_dim(), Dim.of(channels)] + dims[:g.pick_one([1, 2])], **small("u8"))
+    kernel, more, spatial = window(g, x.dims[2:])
+    dtype = g.pick_one(BYTES)
+    w = g.source(dtype, [Dim.of(filters), Dim.of(channels // groups)] + [Dim.of(k) for k in kernel], **small(dtype))
+    dims = [x.dims[0], Dim.of(filters)] + spatial
+    require(elements(dims) * elements(w.dims[1:]) <= g.work)
+    return x, w, dims, dict(more, group=groups if groups > 1 else None, kernel_shape=kernel if g.chance(0.5) else None)
+
+
+@op("ConvInteger", 0.7, since=10)
+def conv_integer(g):
+    x, w, dims, more = integer_conv(g)
+    of_x = zero_point(g, x.dtype, []) if g.chance(0.6) else None
+    of_w = zero_point(g, w.dtype, g.pick_one([[], [w.dims[0]]])) if g.chance(0.6) else None
+    most = 21 * 21 * elements(w.dims[1:])
+    return g.emit("ConvInteger", [x, w, of_x, of_w], result("i32", dims, -most, most, 1), **more)
+
+
+@op("QLinearConv", 0.7, since=10)
+def qlinear_conv(g):
+    x, w, dims, more = integer_conv(g)
+    filters = g.pick_one([[], [w.dims[0]]])
+    operands = [x, scales(g, "f32", []), zero_point(g, x.dtype, []), w, scales(g, "f32", filters), zero_point(g, w.dtype, filters)]
+    if g.chance(0.5):
+        operands.append(g.source("i32", [w.dims[0]], -50, 50, 1))
+    return quantized_result(g, "QLinearConv", operands, dims, **more)
