@@ -9,7 +9,8 @@ static constexpr double infinity = std::numeric_limits<double>::infinity();
 static constexpr double notANumber = std::numeric_limits<double>::quiet_NaN();
 
 bool ScalarEmitter::supports(std::string_view function, DType dtype) {
-  static constexpr std::string_view integersOnly[] = {"mod", "fmod", "bitwise_and", "bitwise_or", "bitwise_xor"};
+  static constexpr std::string_view integersOnly[] = {"mod",         "fmod",       "bitwise_and", "bitwise_or",
+                                                      "bitwise_xor", "shift_left", "shift_right"};
   static constexpr std::string_view singleOnly[] = {"erf", "normal_cdf", "sin", "cos", "tan", "atan"};
   static constexpr std::string_view floatOnly[] = {"exp", "expm1", "log",   "log1p", "tanh",  "sigmoid",
                                                    "pow", "sqrt",  "floor", "ceil",  "round", "isnan"};
@@ -54,6 +55,18 @@ Value ScalarEmitter::mod(Value x, Value y) {
   Value zero = constant(y, 0);
   Value signsDiffer = less(e.bitXor(r, y), zero);
   return where(e.bitAnd(notEqual(r, zero), e.bitAnd(signsDiffer, notEqual(y, zero))), e.add(r, y), r);
+}
+
+Value ScalarEmitter::shiftLeft(Value x, Value y) {
+  Value width = constant(y, Emitter::bitsOf(y.getType())), zero = constant(y, 0);
+  Value inside = e.bitAnd(e.cmp(Cmp::ge, y, zero), less(y, width)); // of signed types alone: see supports
+  return where(inside, e.shl(x, where(inside, y, zero)), zero);
+}
+
+Value ScalarEmitter::shiftRight(Value x, Value y) {
+  Value last = constant(y, Emitter::bitsOf(y.getType()) - 1), zero = constant(y, 0);
+  Value inside = e.bitAnd(e.cmp(Cmp::ge, y, zero), less(y, last));
+  return e.shrSigned(x, where(inside, y, last));
 }
 
 Value ScalarEmitter::sign(Value x) {

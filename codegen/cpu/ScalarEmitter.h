@@ -67,6 +67,8 @@ public:
   Value bitwiseAnd(Value x, Value y) { return e.bitAnd(x, y); }
   Value bitwiseOr(Value x, Value y) { return e.bitOr(x, y); }
   Value bitwiseXor(Value x, Value y) { return e.bitXor(x, y); }
+  Value shiftLeft(Value x, Value y);  // 0 unless 0 <= y < width
+  Value shiftRight(Value x, Value y); // nothing but the sign unless 0 <= y < width
 
   // --- Floating point
   Value fma(Value x, Value y, Value z) { return e.fma(x, y, z); }

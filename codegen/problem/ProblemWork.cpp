@@ -54,8 +54,28 @@ SizeExpr opFlops(std::string_view mnemonic, const Attributes &attributes,
     return elementCount(x.first(x.size() - 1)) * (elementCount(operand(1)->dims) + elementCount(operand(2)->dims)) * 2 +
            count * (3 * gates);
   }
-  if (mnemonic == "attention" && first && operand(1) && operand(2) && first->rank() >= 2 &&
-      operand(1)->rank() >= 2 && operand(2)->rank() >= 1) {
+  if (mnemonic == "deform_conv" && operand(1) && operand(1)->rank() >= 2) {
+    std::span<const SizeExpr> w(operand(1)->dims);
+    return count * (elementCount(w.subspan(1)) * 2 + (operand(3) ? 1 : 0));
+  }
+  if (mnemonic == "roi_align") { // where data says how many samples there are, as if there were one
+    const int64_t samples = std::max<int64_t>(attributes.getInt("sampling_ratio"), 1);
+    return count * (samples * samples * 8);
+  }
+  if (mnemonic == "linear_attention" && operand(1) && operand(2) && operand(2)->rank() >= 1)
+    // A product to read the state and one to write it; beta reads it once more, decay changes it.
+    return operand(2)->dims.back() *
+           (elementCount(first->dims) * 2 +
+            elementCount(operand(1)->dims) * (2 + (operand(4) ? 1 : 0) + (operand(5) ? 2 : 0)));
+  if (mnemonic == "det" && first && first->rank() >= 1)
+    return elementCount(first->dims) * first->dims.back();
+  if (mnemonic == "dft" && first && first->rank() >= 2 && !operand(2)) {
+    int64_t axis = attributes.getInt("axis", -2);
+    axis += axis < 0 ? first->rank() : 0;
+    return axis >= 0 && axis < first->rank() ? count * first->dims[size_t(axis)] * 4 : SizeExpr(0);
+  }
+  if (mnemonic == "attention" && first && operand(1) && operand(2) && first->rank() >= 2 && operand(1)->rank() >= 2 &&
+      operand(2)->rank() >= 1) {
     // Two products, and per score: scale, softmax (5), mask.
     std::span<const SizeExpr> q(first->dims);
     SizeExpr scores = elementCount(q.first(q.size() - 1)) * operand(1)->dims[operand(1)->dims.size() - 2];

@@ -154,6 +154,46 @@ Result<ResultShapes> ConvTransposeOp::inferShapes(ShapeContext &context) {
   return one(dims, elementTypeOf(getX()));
 }
 
+Result<ResultShapes> DeformConvOp::inferShapes(ShapeContext &context) {
+  Dims x = getDims(getX()), w = getDims(getW());
+  Windows windows{getStrides(), getPads(), getDilations(), "nchw", ""};
+  KILN_TRY(windows.check(x.size()));
+  if (x.size() != 4 || w.size() != 4)
+    return makeError(ErrorCode::E0304, "operand ", printDims(x), " and weights ", printDims(w), " must have rank 4");
+  Type element = elementTypeOf(getX());
+  if (!isa<FloatType>(element))
+    return makeError(ErrorCode::E0305, "the operand must be of a floating-point type");
+  const int64_t groups = getGroups(), offsets = getOffsetGroups();
+  for (auto [count, size, what] : {std::tuple(groups, w[0], "outputs"), std::tuple(offsets, x[1], "channels")})
+    if (count < 1 || count > INT32_MAX || (size.isConstant() && size.constant() % count != 0))
+      return makeError(ErrorCode::E0411, count, " groups do not divide ", size.print(), " ", what);
+  KILN_TRY(context.requireEqual(x[1], w[1].isInvalid() ? w[1] : w[1] * groups)
+               .withContext("channels of operand and weights: "));
+  Dims dims{x[0], w[0]};
+  for (size_t i = 0; i < 2; ++i) {
+    KILN_ASSIGN(SizeExpr size, windows.positions(context, i, x[2 + i], w[2 + i]));
+    dims.push_back(size);
+  }
+  const SizeExpr places = w[2].isInvalid() || w[3].isInvalid() ? SizeExpr::invalid() : w[2] * w[3] * offsets;
+  auto require = [&](Value operand, StringRef what, const Dims &want) -> Status {
+    if (!operand)
+      return Status();
+    Dims have = getDims(operand);
+    if (elementTypeOf(operand) != element)
+      return makeError(ErrorCode::E0305, what.str(), ": element type differs from the operand's");
+    if (have.size() != want.size())
+      return makeError(ErrorCode::E0304, what.str(), ": has rank ", have.size(), ", expected ", want.size());
+    for (size_t i = 0; i < want.size(); ++i)
+      KILN_TRY(context.requireEqual(have[i], want[i]).withContext(what.str() + ": "));
+    return Status();
+  };
+  KILN_TRY(require(getW(), "weights", w));
+  KILN_TRY(require(getOffset(), "offset", {x[0], places.isInvalid() ? places : places * 2, dims[2], dims[3]}));
+  KILN_TRY(require(getBias(), "bias", {w[0]}));
+  KILN_TRY(require(getMask(), "mask", {x[0], places, dims[2], dims[3]}));
+  return one(dims, element);
+}
+
 Result<ResultShapes> LpPoolOp::inferShapes(ShapeContext &context) {
   double p = getP().convertToDouble();
   if (!(p > 0 && std::isfinite(p)))

@@ -24,6 +24,17 @@ def Kiln_ConvTransposeOp : Kiln_Op<"conv_transpose", Role_Contraction> {
                        OptionalAttr<StrAttr>:$auto_pad);
 }
 
+def Kiln_DeformConvOp : Kiln_Op<"deform_conv", Role_Window, 0, [AttrSizedOperandSegments]> {
+  let summary = "convolution of images whose window reads between their elements: at its places plus offset, times mask";
+  let description = [{
+    x is [N, channels, H, W]. offset [N, offset_groups * places * 2, ...] holds a row and a column for each place of the window and each element of the
+    result, mask [N, offset_groups * places, ...] a factor; the channels are divided among the `offset_groups`. x is interpolated linearly, and 0 beyond.
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$w, AnyRankedTensor:$offset, Optional<AnyRankedTensor>:$bias,
+                       Optional<AnyRankedTensor>:$mask, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads,
+                       DenseI64ArrayAttr:$dilations, Default<I64Attr, "1">:$groups, Default<I64Attr, "1">:$offset_groups);
+}
+
 class Kiln_Pool<string mnemonic> : Kiln_Op<mnemonic, Role_Window> {
   let shapeCode = [{
     Result<ResultShapes> $cppClass::inferShapes(ShapeContext &context) { return inferPool(getOperation(), context); }

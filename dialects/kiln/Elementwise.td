@@ -152,6 +152,12 @@ def Kiln_GreaterEqualOp : Kiln_Compare<"greater_equal", Body<"x >= y", Types_Any
 
 def Kiln_BitwiseAndOp : Kiln_Binary<"bitwise_and", Body<"bitwise_and(x, y)", Types_Integers, 1>, "BitwiseAnd", "bitwise_and"> { let summary = "bits of both"; }
 def Kiln_BitwiseOrOp : Kiln_Binary<"bitwise_or", Body<"bitwise_or(x, y)", Types_Integers, 1>, "BitwiseOr", "bitwise_or"> { let summary = "bits of either"; }
+def Kiln_ShiftLeftOp : Kiln_Binary<"shift_left", Body<"shift_left(x, y)", Types_Integers, 3>> {
+  let summary = "bits moved up by y places, 0 for y of the width or more; y counts as unsigned";
+}
+def Kiln_ShiftRightOp : Kiln_Binary<"shift_right", Body<"shift_right(x, y)", Types_Integers, 3>> {
+  let summary = "bits moved down by y places, of signed types with copies of the sign; for y of the width or more nothing else is left; y counts as unsigned";
+}
 def Kiln_BitwiseXorOp : Kiln_Binary<"bitwise_xor", Body<"bitwise_xor(x, y)", Types_Integers, 1>, "BitwiseXor", "bitwise_xor"> { let summary = "bits of one"; }
 
 // --- three operands

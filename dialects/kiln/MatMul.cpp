@@ -27,6 +27,72 @@ Result<ResultShapes> MatMulOp::inferShapes(ShapeContext &context) {
   return one(dims, elementTypeOf(getA()));
 }
 
+Result<ResultShapes> DetOp::inferShapes(ShapeContext &context) {
+  Dims dims = getDims(getX());
+  if (dims.size() < 2)
+    return makeError(ErrorCode::E0304, "the operand must have rank 2 or more");
+  if (!isa<FloatType>(elementTypeOf(getX())))
+    return makeError(ErrorCode::E0305, "the operand must be of a floating-point type");
+  KILN_TRY(context.requireEqual(dims[dims.size() - 2], dims.back()).withContext("matrices must be square: "));
+  dims.pop_back_n(2);
+  return one(dims, elementTypeOf(getX()));
+}
+
+// --- dft
+
+/// One integer that steers the op: of an operand, invalid where only a run tells it.
+static Result<SizeExpr> steer(ShapeContext &context, Value operand, StringRef what) {
+  auto type = cast<RankedTensorType>(operand.getType());
+  if (!type.getElementType().isInteger(32) && !type.getElementType().isInteger(64))
+    return makeError(ErrorCode::E0305, what.str(), " must be an integer");
+  if (type.getRank() > 1 || (type.hasStaticShape() && type.getNumElements() != 1))
+    return makeError(ErrorCode::E0304, what.str(), " must be one integer");
+  auto values = context.values(operand);
+  return values && values->size() == 1 ? values->front() : SizeExpr::invalid();
+}
+
+Result<ResultShapes> DftOp::inferShapes(ShapeContext &context) {
+  Dims dims = getDims(getX());
+  if (!isa<FloatType>(elementTypeOf(getX())))
+    return makeError(ErrorCode::E0305, "the operand must be of a floating-point type");
+  if (dims.size() < 2)
+    return makeError(ErrorCode::E0304, "the operand must have rank 2 or more");
+  const int64_t rank = dims.size();
+  if (dims.back().isConstant() && !dims.back().isConstant(1) && !dims.back().isConstant(2))
+    return makeError(ErrorCode::E0304, "the last dim must be 1 or 2, not ", dims.back().print());
+  SizeExpr axis{int64_t(getAxis())}, length{int64_t(getLength())};
+  if (getAlong()) {
+    KILN_ASSIGN(axis, steer(context, getAlong(), "the axis"));
+  }
+  if (getCount()) {
+    KILN_ASSIGN(length, steer(context, getCount(), "the length"));
+  } else if (getLength() < 0) {
+    return makeError(ErrorCode::E0411, "length is ", int64_t(getLength()), ", expected 0 or more");
+  }
+  dims.back() = getInverse() && getOnesided() ? 1 : 2;
+  const bool sameSize = !getOnesided() && !getCount() && getLength() == 0;
+  if (!axis.isConstant()) {
+    for (SizeExpr &dim : llvm::drop_end(dims))
+      dim = sameSize ? dim : SizeExpr::invalid();
+    return one(dims, elementTypeOf(getX()));
+  }
+  KILN_ASSIGN(int64_t at, normalizeAxis(axis.constant(), rank));
+  if (at == rank - 1)
+    return makeError(ErrorCode::E0412, "axis ", at, " holds real and imaginary parts");
+  const SizeExpr signal = dims[at];
+  if (getCount() ? length.isInvalid() : signal.isInvalid() && length.isConstant(0)) {
+    dims[at] = SizeExpr::invalid();
+    return one(dims, elementTypeOf(getX()));
+  }
+  if (!getCount() && length.isConstant(0))
+    length = getInverse() && getOnesided() ? (signal - 1) * 2 : signal;
+  if (length.isConstant() && length.constant() < 1)
+    return makeError(ErrorCode::E0304, "the length of the transform is ", length.print(), ", expected 1 or more");
+  KILN_TRY(context.requireNotNegative(length - 1));
+  dims[at] = getOnesided() && !getInverse() ? SizeExpr::floorDiv(length, SizeExpr(2)) + 1 : length;
+  return one(dims, elementTypeOf(getX()));
+}
+
 } // namespace kiln
 
 #define GET_OP_CLASSES

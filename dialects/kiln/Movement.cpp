@@ -122,6 +122,17 @@ Result<ResultShapes> TransposeOp::inferShapes(ShapeContext &context) {
   return one(dims, elementTypeOf(getX()));
 }
 
+Result<ResultShapes> BitcastOp::inferShapes(ShapeContext &) {
+  auto from = dtypeOf(elementTypeOf(getX()));
+  auto to = dtypeFromName(std::string_view(getTo().data(), getTo().size()));
+  if (!to)
+    return makeError(ErrorCode::E0411, "'", getTo().str(), "' names no element type");
+  if (!from || dtypeBytes(*from) != dtypeBytes(*to))
+    return makeError(ErrorCode::E0305, "an element of ", from ? dtypeName(*from) : "that type",
+                     " has not the width of ", dtypeName(*to));
+  return one(getDims(getX()), elementTypeOf(getContext(), *to));
+}
+
 Result<ResultShapes> ConcatOp::inferShapes(ShapeContext &context) {
   if (getXs().empty())
     return makeError(ErrorCode::E0306, "needs an operand");
@@ -169,7 +180,9 @@ static Result<SizeExpr> clampPosition(ShapeContext &context, const SizeExpr &dim
     if (*constant < 0) {
       if (*constant <= -(int64_t(1) << 31))
         return SizeExpr(forward ? 0 : -1);
-      p = SizeExpr::max(size + p, SizeExpr(forward ? 0 : -1));
+      p = size + p;
+      if (context.lowerBound(p).value_or(-1) < 0)
+        p = SizeExpr::max(p, SizeExpr(forward ? 0 : -1));
       return forward ? p : SizeExpr::min(p, size - 1);
     }
   } else if (context.lowerBound(p).value_or(-1) < 0 && context.lowerBound(position).value_or(-1) < 0) {
@@ -181,7 +194,10 @@ static Result<SizeExpr> clampPosition(ShapeContext &context, const SizeExpr &dim
     if (*less > (!forward ? 1 : isStart ? 0 : 2))
       KILN_TRY(context.requireAtLeast(dim, *less));
   }
-  return SizeExpr::min(p, forward ? size : size - 1);
+  SizeExpr last = forward ? size : size - 1;
+  if (auto room = (last - p).asConstant(); room && *room >= 0)
+    return p;
+  return SizeExpr::min(p, last);
 }
 
 Result<SizeExpr> sliceSize(ShapeContext &context, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,

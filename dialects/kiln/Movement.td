@@ -66,6 +66,10 @@ def Kiln_ExpandOp : Kiln_Op<"expand", Role_Movement, 1> {
   let arguments = (ins AnyRankedTensor:$x, Optional<AnyRankedTensor>:$shape);
   let onnxName = "Expand";
 }
+def Kiln_BitcastOp : Kiln_Op<"bitcast", Role_Movement> {
+  let summary = "the same bits as elements of another type of the same width";
+  let arguments = (ins AnyRankedTensor:$x, StrAttr:$to);
+}
 def Kiln_PadOp : Kiln_Op<"pad", Role_Movement> {
   let summary = "x with margins of a constant value, or continued by mode edge, reflect or wrap";
   let description = [{

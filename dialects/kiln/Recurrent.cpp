@@ -50,8 +50,8 @@ static Result<ResultShapes> inferRecurrent(Operation *op, ShapeContext &context,
     Dims have = getDims(operands[place]);
     Type type = elementTypeOf(operands[place]);
     if (isElement ? type != element : !type.isInteger(32) && !type.isInteger(64))
-      return makeError(ErrorCode::E0305, what.str(), isElement ? ": element type differs from the operand's"
-                                                               : ": must be i32 or i64");
+      return makeError(ErrorCode::E0305, what.str(),
+                       isElement ? ": element type differs from the operand's" : ": must be i32 or i64");
     if (have.size() != want.size())
       return makeError(ErrorCode::E0304, what.str(), ": has rank ", have.size(), ", expected ", want.size());
     for (size_t i = 0; i < want.size(); ++i)
@@ -80,6 +80,45 @@ Result<ResultShapes> GruOp::inferShapes(ShapeContext &context) {
 }
 Result<ResultShapes> LstmOp::inferShapes(ShapeContext &context) {
   return inferRecurrent(getOperation(), context, {4, 2, 3});
+}
+
+Result<ResultShapes> LinearAttentionOp::inferShapes(ShapeContext &context) {
+  Dims q = getDims(getQ()), k = getDims(getK()), v = getDims(getV());
+  Type element = elementTypeOf(getQ());
+  if (!isa<FloatType>(element) || (getState() && !isa<FloatType>(elementTypeOf(getState()))))
+    return makeError(ErrorCode::E0305, "the operands must be of a floating-point type");
+  auto require = [&](Value operand, StringRef what, const Dims &want) -> Status {
+    if (!operand)
+      return Status();
+    Dims have = getDims(operand);
+    if (operand != getState() && elementTypeOf(operand) != element)
+      return makeError(ErrorCode::E0305, what.str(), ": element type differs from the queries'");
+    if (have.size() != want.size())
+      return makeError(ErrorCode::E0304, what.str(), ": has rank ", have.size(), ", expected ", want.size());
+    for (size_t i = 0; i < want.size(); ++i)
+      KILN_TRY(context.requireEqual(have[i], want[i]).withContext(what.str() + ": "));
+    return Status();
+  };
+  if (q.size() != 4 || k.size() != 4 || v.size() != 4)
+    return makeError(ErrorCode::E0304, "queries ", printDims(q), ", keys ", printDims(k), " and values ", printDims(v),
+                     " must have rank 4");
+  KILN_TRY(require(getK(), "keys", {q[0], k[1], q[2], q[3]}));
+  KILN_TRY(require(getV(), "values", {q[0], k[1], q[2], v[3]}));
+  if (k[1].isConstant(0))
+    return makeError(ErrorCode::E0304, "keys and values have no heads");
+  if (!q[1].isInvalid() && !k[1].isInvalid())
+    KILN_TRY(context.requireEqual(SizeExpr::floorDiv(q[1], k[1]) * k[1], q[1])
+                 .withContext("heads of queries that share those of keys and values: "));
+  Dims state{q[0], k[1], q[3], v[3]};
+  KILN_TRY(require(getState(), "state", state));
+  // One for all: a dim that is not 1 is the other.
+  auto oneOr = [&](Value operand, unsigned dim, const SizeExpr &size) {
+    return operand && getRank(operand.getType()) == 4 && getDims(operand)[dim].isConstant(1) ? SizeExpr(1) : size;
+  };
+  KILN_TRY(require(getDecay(), "decay", {q[0], k[1], q[2], oneOr(getDecay(), 3, q[3])}));
+  KILN_TRY(require(getBeta(), "beta", {q[0], oneOr(getBeta(), 1, k[1]), q[2], SizeExpr(1)}));
+  return ResultShapes{{{q[0], q[1], q[2], v[3]}, element, {}},
+                      {state, getState() ? elementTypeOf(getState()) : element, {}}};
 }
 
 } // namespace kiln

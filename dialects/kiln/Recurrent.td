@@ -44,3 +44,16 @@ def Kiln_LstmOp : Kiln_Recurrent<"lstm"> {
                        Default<F64Attr, "0.0">:$clip, DefaultStr<"forward">:$direction, Default<I64Attr, "0">:$input_forget);
   let results = (outs AnyRankedTensor:$y, AnyRankedTensor:$y_h, AnyRankedTensor:$y_c);
 }
+
+def Kiln_LinearAttentionOp : Kiln_Op<"linear_attention", Role_Contraction, 0, [AttrSizedOperandSegments]> {
+  let summary = "attention through a state S of each head: S = exp(decay) * S + k (x) v, y = scale * S q at each step";
+  let description = [{
+    q is [batch, heads, steps, K], k [batch, kv_heads, steps, K], v [batch, kv_heads, steps, V], S [batch, kv_heads, K, V]; each head of k and v serves
+    heads / kv_heads heads of q. decay [batch, kv_heads, steps, K or 1] is what exp is taken of, 0 where it is absent. With beta
+    [batch, kv_heads or 1, steps, 1] the step adds beta * (v - S k) in place of v, of the decayed S. Results are y [batch, heads, steps, V] and S after the
+    last step, in the type of `state` or else of q.
+  }];
+  let arguments = (ins AnyRankedTensor:$q, AnyRankedTensor:$k, AnyRankedTensor:$v, Optional<AnyRankedTensor>:$state,
+                       Optional<AnyRankedTensor>:$decay, Optional<AnyRankedTensor>:$beta, Default<F64Attr, "1.0">:$scale);
+  let results = (outs AnyRankedTensor:$y, AnyRankedTensor:$present);
+}

@@ -74,15 +74,17 @@ Result<ResultShapes> ReduceAlongOp::inferShapes(ShapeContext &) {
   return ResultShapes{{unknown, elementTypeOf(getX()), getKeepdims() ? dims : Dims()}};
 }
 
-Result<ResultShapes> CumsumOp::inferShapes(ShapeContext &) {
-  Dims dims = getDims(getX());
-  if (!getAlong())
-    KILN_TRY(normalizeAxis(getAxis(), dims.size()).status());
-  else if (!elementTypeOf(getAlong()).isInteger() || getRank(getAlong().getType()) > 1)
+Result<ResultShapes> inferCumulative(Operation *op, ShapeContext &) {
+  Value x = op->getOperand(0);
+  Dims dims = getDims(x);
+  auto axis = op->getAttrOfType<IntegerAttr>("axis");
+  if (op->getNumOperands() < 2)
+    KILN_TRY(normalizeAxis(axis ? axis.getInt() : 0, dims.size()).status());
+  else if (Value along = op->getOperand(1); !elementTypeOf(along).isInteger() || getRank(along.getType()) > 1)
     return makeError(ErrorCode::E0305, "the axis must be an integer");
-  if (elementTypeOf(getX()).isInteger(1))
+  if (elementTypeOf(x).isInteger(1))
     return makeError(ErrorCode::E0305, "the operand must hold numbers");
-  return one(dims, elementTypeOf(getX()));
+  return one(dims, elementTypeOf(x));
 }
 
 Result<ResultShapes> TopkOp::inferShapes(ShapeContext &context) {

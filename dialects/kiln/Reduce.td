@@ -28,13 +28,18 @@ class Kiln_ArgReduce<string mnemonic, string what> : Kiln_Op<mnemonic, Role_Redu
 def Kiln_ArgMaxOp : Kiln_ArgReduce<"argmax", "maximum">;
 def Kiln_ArgMinOp : Kiln_ArgReduce<"argmin", "minimum">;
 
-def Kiln_CumsumOp : Kiln_Op<"cumsum", Role_Reduction> {
-  let summary = "sum of the elements up to each along `axis`, without itself if `exclusive`; from the end if `reverse`";
+class Kiln_Cumulative<string mnemonic, string what> : Kiln_Op<mnemonic, Role_Reduction> {
+  let summary = what # " of the elements up to each along `axis`, without itself if `exclusive`; from the end if `reverse`";
   let description = [{`axis` is an attribute or, where only a run tells it, the operand along (one integer).}];
   let flops = 1;
   let arguments = (ins AnyRankedTensor:$x, Optional<AnyRankedTensor>:$along, Default<I64Attr, "0">:$axis,
                        Default<I64Attr, "0">:$exclusive, Default<I64Attr, "0">:$reverse);
+  let shapeCode = [{
+    Result<ResultShapes> $cppClass::inferShapes(ShapeContext &context) { return inferCumulative(getOperation(), context); }
+  }];
 }
+def Kiln_CumsumOp : Kiln_Cumulative<"cumsum", "sum">;
+def Kiln_CumprodOp : Kiln_Cumulative<"cumprod", "product">;
 
 def Kiln_TopkOp : Kiln_Op<"topk", Role_Reduction> {
   let summary = "the k largest (smallest unless `largest`) elements along `axis`, in order, and their i64 positions";

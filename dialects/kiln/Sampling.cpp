@@ -143,6 +143,29 @@ Result<ResultShapes> GridSampleOp::inferShapes(ShapeContext &context) {
   return one(dims, elementTypeOf(getX()));
 }
 
+// --- roi_align
+
+Result<ResultShapes> RoiAlignOp::inferShapes(ShapeContext &context) {
+  Dims x = getDims(getX()), rois = getDims(getRois()), indices = getDims(getIndices());
+  Type element = elementTypeOf(getX());
+  KILN_TRY(expectOneOf("mode", getMode(), {"avg", "max"}));
+  if (getHeight() < 1 || getWidth() < 1)
+    return makeError(ErrorCode::E0411, "height and width are ", int64_t(getHeight()), " and ", int64_t(getWidth()),
+                     ", expected 1 or more");
+  if (getSamplingRatio() < 0)
+    return makeError(ErrorCode::E0411, "sampling_ratio is ", int64_t(getSamplingRatio()), ", expected 0 or more");
+  if (x.size() != 4 || rois.size() != 2 || indices.size() != 1)
+    return makeError(ErrorCode::E0304, "operand ", printDims(x), ", regions ", printDims(rois), " and indices ",
+                     printDims(indices), " must have rank 4, 2 and 1");
+  if (!isa<FloatType>(element) || elementTypeOf(getRois()) != element)
+    return makeError(ErrorCode::E0305, "operand and regions must be of one floating-point type");
+  if (!elementTypeOf(getIndices()).isInteger(32) && !elementTypeOf(getIndices()).isInteger(64))
+    return makeError(ErrorCode::E0305, "the indices must be i32 or i64");
+  KILN_TRY(context.requireEqual(rois[1], SizeExpr(4)).withContext("a region: "));
+  KILN_TRY(context.requireEqual(rois[0], indices[0]).withContext("regions and indices: "));
+  return one({rois[0], x[1], SizeExpr(int64_t(getHeight())), SizeExpr(int64_t(getWidth()))}, element);
+}
+
 } // namespace kiln
 
 #define GET_OP_CLASSES

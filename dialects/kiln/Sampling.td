@@ -29,3 +29,15 @@ def Kiln_GridSampleOp : Kiln_Op<"grid_sample", Role_Window> {
   let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$grid, DefaultStr<"linear">:$mode, DefaultStr<"zeros">:$padding,
                        Default<I64Attr, "0">:$align_corners);
 }
+
+def Kiln_RoiAlignOp : Kiln_Op<"roi_align", Role_Window> {
+  let summary = "regions of the images x [N, C, H, W]: rois[i] (x, y, x, y) of image indices[i], each as `height` by `width` bins of samples";
+  let description = [{
+    A bin is the average of its samples, or with `mode` max the largest of their four weighted elements. `sampling_ratio` says how many there are along
+    each axis of a bin; 0: as many as its size, rounded up. Regions are multiplied by `spatial_scale`; with `half_pixel` they are moved by half an element,
+    without it each is at least 1 by 1. x is interpolated linearly, goes on by one element with its last ones, and is 0 beyond.
+  }];
+  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$rois, AnyRankedTensor:$indices, DefaultStr<"avg">:$mode,
+                       Default<I64Attr, "1">:$height, Default<I64Attr, "1">:$width, Default<I64Attr, "0">:$sampling_ratio,
+                       Default<F64Attr, "1.0">:$spatial_scale, Default<I64Attr, "1">:$half_pixel);
+}

@@ -12,6 +12,7 @@ enum class ElementRule { Same, Bool, Where, Cast };
 Result<ResultShapes> inferElementwise(mlir::Operation *op, ShapeContext &context, ElementRule rule);
 std::optional<SizeValues> elementwiseSizeValues(mlir::Operation *op, ShapeContext &context);
 Result<ResultShapes> inferArgReduce(mlir::Operation *op, ShapeContext &context);
+Result<ResultShapes> inferCumulative(mlir::Operation *op, ShapeContext &context);
 Result<ResultShapes> inferSoftmax(mlir::Operation *op, ShapeContext &context);
 Result<ResultShapes> inferNorm(mlir::Operation *op, ShapeContext &context);
 Result<ResultShapes> inferPool(mlir::Operation *op, ShapeContext &context);

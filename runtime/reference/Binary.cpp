@@ -158,6 +158,33 @@ KILN_BITWISE(bitwise_or, Bits::Integer, |)
 KILN_BITWISE(bitwise_xor, Bits::Integer, ^)
 #undef KILN_BITWISE
 
+template <typename F> static Status shift(std::string_view op, const OpCall &call, F f) {
+  const DType dtype = call.inputs.empty() ? DType::Bool : call.inputs[0].dtype;
+  if (call.inputs.size() == 2 && !isInteger(dtype))
+    return makeError(ErrorCode::E0203, op, " is not defined for ", dtypeName(dtype));
+  const uint64_t width = 8 * static_cast<uint64_t>(dtypeBytes(dtype));
+  // A negative count is a large one: unsigned, it is beyond every width.
+  return arithmetic(op, call, [=]<typename C>(C a, C b) -> C { return f(a, static_cast<uint64_t>(b), width); });
+}
+
+Status op_shift_left(const OpCall &call) {
+  return shift("shift_left", call, []<typename C>(C a, uint64_t count, uint64_t width) {
+    if constexpr (std::is_floating_point_v<C>)
+      return a; // refused above
+    else
+      return count < width ? static_cast<C>(static_cast<uint64_t>(a) << count) : C(0);
+  });
+}
+
+Status op_shift_right(const OpCall &call) {
+  return shift("shift_right", call, []<typename C>(C a, uint64_t count, uint64_t width) {
+    if constexpr (std::is_floating_point_v<C>)
+      return a; // refused above
+    else
+      return count < width ? static_cast<C>(a >> count) : static_cast<C>(a < 0 ? -1 : 0);
+  });
+}
+
 Status op_where(const OpCall &call) {
   KILN_TRY(checkCounts("where", call, 3, 3));
   const TensorView &condition = call.inputs[0], &x = call.inputs[1], &y = call.inputs[2];

@@ -272,4 +272,19 @@ Status op_range(const OpCall &call) {
   });
 }
 
+Status op_bitcast(const OpCall &call) {
+  KILN_TRY(checkCounts("bitcast", call, 1, 1));
+  const TensorView &x = call.inputs[0];
+  const std::string to = call.attributes.getString("to");
+  const std::optional<DType> dtype = dtypeFromName(to);
+  if (!dtype)
+    return makeError(ErrorCode::E0411, "bitcast: unknown element type \"", to, "\"");
+  if (dtypeBytes(*dtype) != dtypeBytes(x.dtype))
+    return makeError(ErrorCode::E0305, "bitcast: an element of ", dtypeName(x.dtype), " has not the width of ", to);
+  KILN_TRY(checkOutput("bitcast", call, *dtype, x.dims));
+  if (x.size() > 0)
+    std::memcpy(call.outputs[0].data, x.data, static_cast<size_t>(x.bytes()));
+  return {};
+}
+
 } // namespace kiln::ref

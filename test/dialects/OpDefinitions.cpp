@@ -64,6 +64,10 @@ struct Evaluator {
   double bitwiseAnd(double a, double b) { return double(int64_t(a) & int64_t(b)); }
   double bitwiseOr(double a, double b) { return double(int64_t(a) | int64_t(b)); }
   double bitwiseXor(double a, double b) { return double(int64_t(a) ^ int64_t(b)); }
+  double shiftLeft(double a, double b) {
+    return b < 0 || b >= 64 ? 0 : double(int64_t(uint64_t(int64_t(a)) << int(b)));
+  }
+  double shiftRight(double a, double b) { return double(int64_t(a) >> (b < 0 || b >= 64 ? 63 : int(b))); }
   double cast(double a, const std::string &) { return a; }
 };
 
@@ -79,7 +83,7 @@ double bodyOf(std::string_view op, std::span<const double> x, const Attributes &
 }
 
 bool isLogical(std::string_view op) { return op == "and" || op == "or" || op == "xor" || op == "not"; }
-bool isBitwise(std::string_view op) { return op.starts_with("bitwise"); }
+bool isBitwise(std::string_view op) { return op.starts_with("bitwise") || op.starts_with("shift"); }
 
 /// The operand type that the op is tried with.
 DType operandType(std::string_view op, size_t index) {

@@ -496,40 +496,28 @@ Bound boundOf(std::string_view op, DType result, Runner runner) {
   enum class Work { Exact, Pointwise, Sums };
   static const std::map<std::string_view, Work> works = [] {
     std::map<std::string_view, Work> map;
-    for (std::string_view name : {"abs",
-                                  "add",
-                                  "sub",
-                                  "mul",
-                                  "neg",
-                                  "sign",
-                                  "ceil",
-                                  "floor",
-                                  "round",
-                                  "relu",
-                                  "max",
-                                  "min",
-                                  "where",
-                                  "cast",
-                                  "max_pool",
-                                  "max_pool_indices",
-                                  "topk",
-                                  "reshape",
-                                  "transpose",
-                                  "concat",
-                                  "slice",
-                                  "gather",
-                                  "gather_elements",
-                                  "gather_nd",
-                                  "reverse_sequence",
-                                  "expand",
-                                  "pad",
-                                  "tile",
-                                  "thresholded_relu"})
+    for (std::string_view name : {"abs",       "add",
+                                  "sub",       "mul",
+                                  "neg",       "sign",
+                                  "ceil",      "floor",
+                                  "round",     "relu",
+                                  "max",       "min",
+                                  "where",     "cast",
+                                  "max_pool",  "max_pool_indices",
+                                  "bitcast",   "topk",
+                                  "reshape",   "transpose",
+                                  "concat",    "slice",
+                                  "gather",    "gather_elements",
+                                  "gather_nd", "reverse_sequence",
+                                  "expand",    "pad",
+                                  "tile",      "thresholded_relu"})
       map[name] = Work::Exact;
-    for (std::string_view name : {"reduce", "softmax", "log_softmax", "layer_norm", "rms_norm", "batch_norm",
-                                  "group_norm", "matmul", "conv", "avg_pool", "attention", "conv_transpose", "lp_pool",
-                                  "cumsum", "scatter_elements", "scatter_nd", "resize", "grid_sample",
-                                  "rnn", "gru", "lstm"})
+    for (std::string_view name : {"reduce",     "softmax",          "log_softmax", "layer_norm", "rms_norm",
+                                  "batch_norm", "group_norm",       "matmul",      "conv",       "avg_pool",
+                                  "attention",  "conv_transpose",   "lp_pool",     "cumsum",     "scatter_elements",
+                                  "scatter_nd", "resize",           "grid_sample", "rnn",        "gru",
+                                  "lstm",       "linear_attention", "cumprod",     "det",        "dft",
+                                  "roi_align",  "deform_conv"})
       map[name] = Work::Sums;
     return map;
   }();

@@ -17,7 +17,7 @@ namespace {
 } // namespace
 
 bool saysDims(const Case &c, size_t operand) {
-  static const std::set<std::string_view> shaped = {"reshape", "expand", "tile", "slice", "resize", "topk"};
+  static const std::set<std::string_view> shaped = {"reshape", "expand", "tile", "slice", "resize", "topk", "dft"};
   if (c.op == "range")
     return true;
   return (operand >= 1 && shaped.count(c.op)) || (operand == 1 && c.op == "pad");
@@ -160,8 +160,8 @@ private:
       attributes.set("axes", attributes.getInts("axes", axes));
       attributes.set("steps", attributes.getInts("steps", std::vector<int64_t>(count, 1)));
     }
-    static const std::set<std::string_view> windowed = {"conv",     "conv_transpose", "max_pool", "max_pool_indices",
-                                                        "avg_pool", "lp_pool"};
+    static const std::set<std::string_view> windowed = {"conv",     "conv_transpose", "max_pool",   "max_pool_indices",
+                                                        "avg_pool", "lp_pool",        "deform_conv"};
     if (!windowed.count(c.op))
       return attributes;
     const int64_t rank = static_cast<int64_t>(c.operands[0].dims.size()) - 2;

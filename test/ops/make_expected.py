@@ -253,6 +253,23 @@ for name_, function in {"and": lambda a, b: a & b, "or": lambda a, b: a | b, "xo
     binary("bitwise_" + name_, None, function)
 
 
+def shift(name, function):
+    def run(attributes, x, y):
+        bits = int(x.name[1:])
+        return Value(x.name, each(lambda a, b: wrap(function(a, min(b % 2**bits, bits)), x.name), x.a, y.a))
+    OPS[name] = run
+
+
+shift("shift_left", lambda a, b: a << b)
+shift("shift_right", lambda a, b: a >> b)
+
+
+@op
+def op_bitcast(attributes, x):
+    to = attributes["to"]
+    return Value(to, x.a.astype(DTYPES[x.name]).view(DTYPES[to]).astype(float if to in FLOATS else object))
+
+
 @op
 def op_mod(attributes, x, y):
     if x.is_float:
@@ -884,6 +901,18 @@ def op_cumsum(attributes, x, along=None):
 
 
 @op
+def op_cumprod(attributes, x, along=None):
+    axis, exclusive = (ints(along)[0] if along else attributes["axis"]) % x.ndim, attributes.get("exclusive", 0)
+    lines = np.moveaxis(x.a, axis, -1)
+    lines = lines[..., ::-1] if attributes.get("reverse", 0) else lines
+    out = np.empty(lines.shape, x.a.dtype)
+    for i in range(lines.shape[-1]):
+        out[..., i] = np.prod(lines[..., :i if exclusive else i + 1], axis=-1)
+    out = out[..., ::-1] if attributes.get("reverse", 0) else out
+    return Value(x.name, finish_ints(np.moveaxis(out, -1, axis), x.name))
+
+
+@op
 def op_expand(attributes, x, shape):
     return Value(x.name, np.broadcast_to(x.a, np.broadcast_shapes(x.shape, tuple(abs(n) for n in ints(shape)))))
 
@@ -927,6 +956,102 @@ def op_range(attributes, start, limit, delta):
     first, last, step = (v.a.ravel()[0] for v in (start, limit, delta))
     count = max(0, math.ceil((last - first) / step)) if start.is_float else len(range(first, last, step))
     return Value(start.name, np.array([first + i * step for i in range(count)], float if start.is_float else object))
+
+
+# ---- linear algebra
+
+@op
+def op_det(attributes, x):
+    """The sum over all permutations."""
+    n, out = x.shape[-1], np.zeros(x.shape[:-2])
+    for order in itertools.permutations(range(n)):
+        sign = (-1)**sum(a > b for a, b in itertools.combinations(order, 2))
+        out = out + sign * math.prod((x.a[..., i, j] for i, j in enumerate(order)), start=np.ones(x.shape[:-2]))
+    return Value(x.name, out)
+
+
+@op
+def op_dft(attributes, x, count=None, along=None):
+    """A product with the matrix of roots of unity; halves are completed to wholes before, or cut from them behind."""
+    axis = (ints(along)[0] if along else attributes.get("axis", -2)) % x.ndim
+    inverse, onesided = attributes.get("inverse", 0), attributes.get("onesided", 0)
+    signal = np.moveaxis(x.a[..., 0] + (1j * x.a[..., 1] if x.shape[-1] == 2 else 0), axis, -1)
+    n = ints(count)[0] if count else attributes.get("length", 0) or (2 * (x.shape[axis] - 1) if inverse and onesided else x.shape[axis])
+    have = signal.shape[-1]
+    whole = np.zeros(signal.shape[:-1] + (n,), complex)
+    used = min(have, n // 2 + 1 if inverse and onesided else n)
+    whole[..., :used] = signal[..., :used]
+    if inverse and onesided:
+        for k in range(1, (n + 1) // 2):
+            whole[..., n - k] = np.conj(whole[..., k])
+        whole[..., [0, n // 2] if n % 2 == 0 else [0]] = whole[..., [0, n // 2] if n % 2 == 0 else [0]].real
+    roots = np.exp((2j if inverse else -2j) * np.pi * (np.outer(np.arange(n), np.arange(n)) % n) / n)
+    out = np.moveaxis(whole @ roots / (n if inverse else 1), -1, axis)
+    if onesided and not inverse:
+        out = np.take(out, np.arange(n // 2 + 1), axis)
+    parts = [out.real] if inverse and onesided else [out.real, out.imag]
+    return Value(x.name, np.stack(parts, -1))
+
+
+# ---- between elements
+
+def interpolated(plane, y, x, beyond):
+    """(weight, element) of the four around a place. `beyond`: whether the last elements go on by one, or fall off to 0."""
+    h, w = plane.shape
+    if beyond:
+        if y < -1 or y > h or x < -1 or x > w:
+            return [(0.0, 0.0)] * 4
+        y, x = min(max(y, 0), h - 1), min(max(x, 0), w - 1)
+    y0, x0 = math.floor(y), math.floor(x)
+    parts = []
+    for i, j in itertools.product((0, 1), (0, 1)):
+        weight = (y - y0 if i else 1 - (y - y0)) * (x - x0 if j else 1 - (x - x0))
+        inside = 0 <= y0 + i < h and 0 <= x0 + j < w
+        parts.append((weight, plane[y0 + i, x0 + j] if inside else 0.0))
+    return parts
+
+
+@op
+def op_roi_align(attributes, x, rois, indices):
+    height, width = attributes.get("height", 1), attributes.get("width", 1)
+    ratio, half = attributes.get("sampling_ratio", 0), attributes.get("half_pixel", 1)
+    real = np.float64 if x.name == "f64" else np.float32  # positions are in f32
+    out = np.zeros((rois.shape[0], x.shape[1], height, width))
+    for n in range(rois.shape[0]):
+        x1, y1, x2, y2 = (real(v) * real(attributes.get("spatial_scale", 1.0)) - real(0.5 * half) for v in rois.a[n])
+        bin_h, bin_w = ((v if half else max(v, real(1))) / real(d) for v, d in ((y2 - y1, height), (x2 - x1, width)))
+        rows, columns = ratio or math.ceil(bin_h), ratio or math.ceil(bin_w)
+        for c, i, j in np.ndindex(x.shape[1], height, width):
+            parts = []
+            for a, b in np.ndindex(max(rows, 0), max(columns, 0)):
+                y = y1 + real(i) * bin_h + real(a + 0.5) * bin_h / real(rows)
+                z = x1 + real(j) * bin_w + real(b + 0.5) * bin_w / real(columns)
+                parts.append([w * v for w, v in interpolated(x.a[int(indices.a[n]), c], float(y), float(z), True)])
+            if attributes.get("mode", "avg") == "max":
+                out[n, c, i, j] = max(itertools.chain(*parts), default=0)
+            else:
+                out[n, c, i, j] = sum(map(sum, parts)) / max(len(parts), 1)
+    return Value(x.name, out)
+
+
+@op
+def op_deform_conv(attributes, x, w, offset, bias=None, mask=None):
+    groups, offsets = attributes.get("groups", 1), attributes.get("offset_groups", 1)
+    strides, dilations = attributes.get("strides") or [1, 1], attributes.get("dilations") or [1, 1]
+    pads = attributes.get("pads") or [0] * 4
+    (n, channels, _, _), (filters, depth, kh, kw) = x.shape, w.shape
+    out = np.zeros((n, filters) + offset.shape[2:])
+    for b, f, i, j in np.ndindex(*out.shape):
+        total = bias.a[f] if bias is not None else 0.0
+        for d, p, q in np.ndindex(depth, kh, kw):
+            c = f // (filters // groups) * depth + d
+            place = c // (channels // offsets) * kh * kw + p * kw + q
+            y = i * strides[0] - pads[0] + p * dilations[0] + offset.a[b, 2 * place, i, j]
+            z = j * strides[1] - pads[1] + q * dilations[1] + offset.a[b, 2 * place + 1, i, j]
+            value = sum(a * v for a, v in interpolated(x.a[b, c], y, z, False))
+            total += w.a[f, d, p, q] * value * (mask.a[b, place, i, j] if mask is not None else 1)
+        out[b, f, i, j] = total
+    return Value(x.name, out)
 
 
 # ---- recurrent layers: matrices times vectors, one sequence after the other
@@ -1001,6 +1126,23 @@ def op_lstm(attributes, x, w, r, bias=None, lengths=None, initial_h=None, initia
         c = forget * c + i * f[1](new)
         return [f[0](o + p[1] * c) * plain[2](c), c]
     return recurrent(attributes, "sigmoid,tanh,tanh", 2, step, x, w, r, bias, lengths, [initial_h, initial_c], peephole)
+
+
+@op
+def op_linear_attention(attributes, q, k, v, state=None, decay=None, beta=None):
+    """One product of matrices after the other, for all heads at once."""
+    group = q.shape[1] // k.shape[1]
+    s = state.a if state is not None else np.zeros(k.shape[:2] + (q.shape[3], v.shape[3]))
+    y = np.zeros(q.shape[:3] + v.shape[3:])
+    for t in range(q.shape[2]):
+        key, value = k.a[:, :, t, :, None], v.a[:, :, t, None, :]
+        if decay is not None:
+            s = s * np.exp(decay.a[:, :, t, :, None])
+        if beta is not None:
+            value = beta.a[:, :, t, :, None] * (value - np.swapaxes(key, 2, 3) @ s)
+        s = s + key @ value
+        y[:, :, t] = attributes.get("scale", 1.0) * (q.a[:, :, t, None, :] @ np.repeat(s, group, axis=1))[:, :, 0]
+    return Value(q.name, y), Value(state.name if state is not None else q.name, s)
 
 
 # ---- cases

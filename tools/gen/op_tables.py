@@ -16,7 +16,7 @@ FUNCTIONS = {
     "erf": ("erf", 1), "sigmoid": ("sigmoid", 1), "normal_cdf": ("normalCdf", 1), "isnan": ("isNan", 1),
     "logical_not": ("logicalNot", 1), "logical_and": ("logicalAnd", 2), "logical_or": ("logicalOr", 2),
     "logical_xor": ("logicalXor", 2), "bitwise_and": ("bitwiseAnd", 2), "bitwise_or": ("bitwiseOr", 2),
-    "bitwise_xor": ("bitwiseXor", 2), "pow": ("pow", 2), "mod": ("mod", 2), "fmod": ("fmod", 2),
+    "bitwise_xor": ("bitwiseXor", 2), "shift_left": ("shiftLeft", 2), "shift_right": ("shiftRight", 2), "pow": ("pow", 2), "mod": ("mod", 2), "fmod": ("fmod", 2),
     "maximum": ("maximum", 2), "minimum": ("minimum", 2), "where": ("where", 3), "cast": ("cast", 2),
 }
 OPERATORS = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}

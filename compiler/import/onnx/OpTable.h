@@ -29,6 +29,9 @@ std::span<const OpEntry> einsumOps();
 std::span<const OpEntry> samplingOps();
 std::span<const OpEntry> quantizeOps();
 std::span<const OpEntry> recurrentOps();
+std::span<const OpEntry> visionOps();
+std::span<const OpEntry> signalOps();
+std::span<const OpEntry> stateSpaceOps();
 
 /// The converter of an operator, null when it is not supported (at this version).
 Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset);

@@ -8,7 +8,7 @@ from . import grammar, patterns, dtypes
 from .graph import Graph, Reject, make_array, model_of
 from .sizes import SETS
 
-OPSETS = [21] * 6 + [18] * 4 + [17] * 4 + [13] * 4 + [23] * 4 + [24] * 2 + [11] * 2 + [12, 14, 15, 16, 19, 20, 22, 9, 10, 8, 7, 6, 25, 26]
+OPSETS = [21] * 6 + [18] * 4 + [17] * 4 + [13] * 4 + [23] * 4 + [24] * 2 + [11] * 2 + [12, 14, 15, 16, 19, 20, 22, 9, 10, 8, 7, 6, 25, 26, 27, 28, 28]
 
 
 class Known(typing.NamedTuple):

@@ -14,7 +14,7 @@ FACTOR = {"f32": 30, "f64": 30, "f16": 6, "bf16": 6}
 EXACT = set("""
     Abs Neg Relu Max Min Clip Where Identity Dropout Sign Floor Ceil Round ThresholdedRelu CastLike Not And Or Xor
     Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice DynamicSlice Gather GatherElements GatherND Pad Tile Expand
-    DepthToSpace SpaceToDepth MaxPool MaxUnpool TopK GlobalMaxPool ReduceMax ReduceMin ArgMax ArgMin Hardmax OneHot Trilu EyeLike ReverseSequence Scatter
+    DepthToSpace SpaceToDepth MaxPool MaxUnpool TopK CenterCropPad TensorScatter BitCast BitShift GlobalMaxPool ReduceMax ReduceMin ArgMax ArgMin Hardmax OneHot Trilu EyeLike ReverseSequence Scatter
     Constant ConstantOfShape Range Shape Size Equal Less LessOrEqual Greater GreaterOrEqual IsNaN IsInf""".split())
 
 

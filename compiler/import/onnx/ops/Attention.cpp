@@ -1,5 +1,6 @@
 // Attention and rotary embedding, operators of the default domain since opset 23.
 #include "compiler/import/onnx/OpTable.h"
+#include "compiler/import/onnx/ops/Shared.h"
 
 #include <cmath>
 #include <limits>
@@ -13,14 +14,6 @@ Attributes axisOf(int64_t axis) {
   return attributes;
 }
 
-/// [B, S, heads * D] to [B, heads, S, D].
-Result<Value> splitHeads(NodeImport &node, Value x, int64_t heads) {
-  Dims d = node.dims(x);
-  KILN_TRY(node.requireEqual(SizeExpr::floorDiv(d[2], heads) * heads, d[2]).withContext("heads: "));
-  KILN_ASSIGN(Value split, node.reshape(x, {d[0], d[1], heads, SizeExpr::floorDiv(d[2], heads)}));
-  return node.transpose(split, {0, 2, 1, 3});
-}
-
 /// Each head of k or v serves as many heads of q: `heads` in all.
 Result<Value> repeatHeads(NodeImport &node, Value x, const SizeExpr &heads) {
   Dims d = node.dims(x);
@@ -32,12 +25,9 @@ Result<Value> repeatHeads(NodeImport &node, Value x, const SizeExpr &heads) {
 }
 
 /// 0 .. size of that dim of x, in i64, as a vector or as a column.
-Result<Value> positions(NodeImport &node, Value x, int64_t axis, bool column) {
+Result<Value> positionsAlong(NodeImport &node, Value x, int64_t axis, bool column) {
   KILN_ASSIGN(Value size, node.sizeOf(x, axis));
-  KILN_ASSIGN(Value range, node.emit("range", {node.scalar(0, DType::I64), size, node.scalar(1, DType::I64)}));
-  if (!column)
-    return range;
-  return node.reshape(range, {node.dims(range)[0], SizeExpr(1)});
+  return positions(node, size, column ? 1 : 0);
 }
 
 struct AttentionImport {
@@ -102,8 +92,8 @@ struct AttentionImport {
   /// Position i may look at positions up to past + i. Where k and v are a cache of which `lengths`
   /// say how much is valid, the queries are the last of the valid positions.
   Status addCausal(Value lengths) {
-    KILN_ASSIGN(Value rows, positions(node, q, 2, true));
-    KILN_ASSIGN(Value columns, positions(node, k, 2, false));
+    KILN_ASSIGN(Value rows, positionsAlong(node, q, 2, true));
+    KILN_ASSIGN(Value columns, positionsAlong(node, k, 2, false));
     if (pastLength) {
       KILN_ASSIGN(rows, node.emit("add", {rows, pastLength}));
     }
@@ -118,7 +108,7 @@ struct AttentionImport {
 
   /// Only the first `lengths[b]` positions of k and v count.
   Status addLengths(Value lengths) {
-    KILN_ASSIGN(Value columns, positions(node, k, 2, false));
+    KILN_ASSIGN(Value columns, positionsAlong(node, k, 2, false));
     KILN_ASSIGN(Value allowed, node.emit("less", {columns, lengths}));
     return allow(allowed);
   }

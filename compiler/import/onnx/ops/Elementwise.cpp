@@ -1,5 +1,6 @@
 // Elementwise operators whose meaning changed between versions or that are spelled with other ops.
 #include "compiler/import/onnx/OpTable.h"
+#include "compiler/import/onnx/ops/Shared.h"
 
 #include <limits>
 
@@ -186,16 +187,16 @@ Status mish(NodeImport &node) {
   KILN_ASSIGN(Value gate, node.emit("tanh", {soft}));
   return node.setResult(node.emit("mul", {x, gate}));
 }
-/// x * sigmoid(alpha * x)
 Status swish(NodeImport &node) {
   KILN_TRY(node.expectOperands(1, 1));
-  Value x = node.operand(0);
   KILN_ASSIGN(double alpha, node.floatAttribute("alpha", 1.0));
-  if (alpha == 1.0)
-    return node.setResult(node.emit("silu", {x}));
-  KILN_ASSIGN(Value scaled, node.emit("mul", {x, node.scalar(alpha, node.dtype(x))}));
-  KILN_ASSIGN(Value gate, node.emit("sigmoid", {scaled}));
-  return node.setResult(node.emit("mul", {x, gate}));
+  return node.setResult(emitSwish(node, node.operand(0), alpha));
+}
+Status swiGlu(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 2));
+  KILN_ASSIGN(double alpha, node.floatAttribute("alpha", 1.0));
+  KILN_ASSIGN(Value gate, emitSwish(node, node.operand(0), alpha));
+  return node.setResult(node.emit("mul", {gate, node.operand(1)}));
 }
 /// x + bias below -lambd, x - bias above lambd, else 0
 Status shrink(NodeImport &node) {
@@ -235,6 +236,23 @@ Status bitwiseNot(NodeImport &node) {
   return node.setResult(node.emit("bitwise_xor", {x, ones}));
 }
 
+Status bitShift(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 2));
+  KILN_TRY(node.requireAttribute("direction"));
+  KILN_ASSIGN(std::string direction, node.textAttribute("direction", ""));
+  if (direction != "LEFT" && direction != "RIGHT")
+    return makeError(ErrorCode::E0411, "direction is \"", direction, "\"; expected \"LEFT\" or \"RIGHT\"");
+  return node.setResult(
+      node.emit(direction == "LEFT" ? "shift_left" : "shift_right", {node.operand(0), node.operand(1)}));
+}
+Status bitCast(NodeImport &node) {
+  KILN_TRY(node.expectOperands(1, 1));
+  KILN_ASSIGN(DType to, castTarget(node));
+  Attributes attributes;
+  attributes.set("to", Attribute(std::string(dtypeName(to))));
+  return node.setResult(node.emit("bitcast", {node.operand(0)}, attributes));
+}
+
 constexpr OpEntry table[] = {
     {"Add", 1, add},
     {"Sub", 1, sub},
@@ -264,6 +282,9 @@ constexpr OpEntry table[] = {
     {"HardSigmoid", 1, hardSigmoid},
     {"Mish", 18, mish},
     {"Swish", 24, swish},
+    {"SwiGLU", 28, swiGlu},
+    {"BitShift", 11, bitShift},
+    {"BitCast", 26, bitCast},
     {"Shrink", 9, shrink},
     {"IsInf", 10, isInf},
     {"BitwiseNot", 18, bitwiseNot},

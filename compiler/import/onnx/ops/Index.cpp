@@ -1,5 +1,6 @@
 // Operators that compare positions or write at them, and losses that pick by class.
 #include "compiler/import/onnx/OpTable.h"
+#include "compiler/import/onnx/ops/Shared.h"
 
 #include <cmath>
 #include <limits>
@@ -11,14 +12,6 @@ Attributes axisOf(int64_t axis) {
   Attributes attributes;
   attributes.set("axis", axis);
   return attributes;
-}
-
-/// 0, 1, ... below `size` (an i64 scalar), with `after` dims of 1 behind.
-Result<Value> positions(NodeImport &node, Value size, size_t after = 0) {
-  KILN_ASSIGN(Value range, node.emit("range", {node.scalar(0, DType::I64), size, node.scalar(1, DType::I64)}));
-  Dims dims{node.dims(range)[0]};
-  dims.append(after, SizeExpr(1));
-  return node.reshape(range, dims);
 }
 
 /// Where the column is at least (upper) or at most (lower) the row plus k.

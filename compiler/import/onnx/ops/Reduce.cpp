@@ -170,7 +170,7 @@ Status globalLpPool(NodeImport &node) {
 }
 
 /// The axis is an operand, which may be computed.
-Status cumSum(NodeImport &node) {
+Status cumulative(NodeImport &node, const char *mnemonic) {
   KILN_TRY(node.expectOperands(2, 2));
   Value x = node.operand(0);
   KILN_ASSIGN(int64_t exclusive, node.intAttribute("exclusive", 0));
@@ -180,13 +180,15 @@ Status cumSum(NodeImport &node) {
   attributes.set("reverse", reverse != 0);
   std::optional<Ints> axis = node.knownInts(node.operand(1));
   if (!axis)
-    return node.setResult(node.emit("cumsum", {x, node.operand(1)}, attributes));
+    return node.setResult(node.emit(mnemonic, {x, node.operand(1)}, attributes));
   if (axis->size() != 1)
     return makeError(ErrorCode::E0404, "axis has ", axis->size(), " entries; expected one");
   KILN_ASSIGN(int64_t at, node.normalizeAxis(axis->front(), node.rank(x)));
   attributes.set("axis", at);
-  return node.setResult(node.emit("cumsum", {x}, attributes));
+  return node.setResult(node.emit(mnemonic, {x}, attributes));
 }
+Status cumSum(NodeImport &node) { return cumulative(node, "cumsum"); }
+Status cumProd(NodeImport &node) { return cumulative(node, "cumprod"); }
 
 /// k is an attribute, from opset 10 on an operand, which may be computed. What is not to be sorted may be.
 Status topK(NodeImport &node) {
@@ -240,6 +242,7 @@ constexpr OpEntry table[] = {
     {"GlobalMaxPool", 1, globalMaxPool},
     {"GlobalLpPool", 1, globalLpPool},
     {"CumSum", 11, cumSum},
+    {"CumProd", 26, cumProd},
     {"TopK", 1, topK},
 };
 

@@ -11,4 +11,18 @@ Result<Value> emitMatMul(NodeImport &node, Value a, Value b);
 /// A convolution with the node's attributes (Conv's); `bias` may be null.
 Result<Value> emitConv(NodeImport &node, Value x, Value w, Value bias);
 
+/// [B, S, heads * D] to [B, heads, S, D].
+Result<Value> splitHeads(NodeImport &node, Value x, int64_t heads);
+
+// Arithmetic on sizes, which is followed symbolically.
+/// 0, 1, ... below `size` (an i64 scalar), with `after` dims of 1 behind.
+Result<Value> positions(NodeImport &node, Value size, size_t after = 0);
+/// One element of a vector of integers, as an i64 scalar.
+Result<Value> elementOf(NodeImport &node, Value vector, int64_t index);
+/// A vector of scalars.
+Result<Value> vectorOf(NodeImport &node, const std::vector<Value> &scalars);
+
+/// x * sigmoid(alpha * x)
+Result<Value> emitSwish(NodeImport &node, Value x, double alpha);
+
 } // namespace kiln::onnx

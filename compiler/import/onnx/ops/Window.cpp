@@ -129,8 +129,8 @@ Status maxPool(NodeImport &node) {
   return Status();
 }
 
-/// Elements at the positions that MaxPool gave, zeros between them. With `output_shape`, which is not smaller, there are
-/// more zeros at the end of each axis; positions are those without them.
+/// Elements at the positions that MaxPool gave, zeros between them. With `output_shape`, which is not smaller, there
+/// are more zeros at the end of each axis; positions are those without them.
 Status maxUnpool(NodeImport &node) {
   KILN_TRY(node.expectOperands(2, 3));
   Value x = node.operand(0), indices = node.operand(1);
@@ -147,7 +147,8 @@ Status maxUnpool(NodeImport &node) {
   for (size_t i = 0; i < dims.size(); ++i)
     KILN_TRY(node.requireEqual(from[i], node.dims(indices)[i]).withContext("indices: "));
   for (size_t i = 2, spatial = dims.size() - 2; i < dims.size(); ++i) {
-    dims[i] = (dims[i] - 1) * window.strides[i - 2] + (kernel[i - 2] - window.pads[i - 2] - window.pads[i - 2 + spatial]);
+    dims[i] =
+        (dims[i] - 1) * window.strides[i - 2] + (kernel[i - 2] - window.pads[i - 2] - window.pads[i - 2 + spatial]);
     if (dims[i].isConstant() && dims[i].constant() < 0)
       return makeError(ErrorCode::E0304, "pads leave nothing of dim ", i);
   }
@@ -172,8 +173,8 @@ Status maxUnpool(NodeImport &node) {
       return makeError(ErrorCode::E0208, "dim ", i, " must be known when compiling, for there is an output_shape");
     pads[dims.size() + i] = shape[i] - dims[i].constant();
     if (shape[i] < dims[i].constant())
-      return makeError(ErrorCode::E0304, "output_shape has ", shape[i], " for dim ", i, ", which has ",
-                       dims[i].print(), " elements");
+      return makeError(ErrorCode::E0304, "output_shape has ", shape[i], " for dim ", i, ", which has ", dims[i].print(),
+                       " elements");
   }
   Attributes attributes;
   attributes.set("pads", pads);
@@ -245,9 +246,34 @@ Status lpPool(NodeImport &node) {
   return node.setResult(node.emit("lp_pool", {node.operand(0)}, attributes));
 }
 
+/// x, weights, offset, then bias and mask, which may be absent.
+Status deformConv(NodeImport &node) {
+  KILN_TRY(node.expectOperands(3, 5));
+  Value x = node.operand(0), w = node.operand(1);
+  if (node.rank(x) != 4 || node.rank(w) != 4)
+    return makeError(ErrorCode::E0207, "expected rank 4, got ", node.rank(x), " and ", node.rank(w));
+  KILN_ASSIGN(Ints kernel, kernelOf(node, node.dims(w)));
+  KILN_ASSIGN(Window window, readWindow(node, x, kernel));
+  Attributes attributes;
+  window.addTo(attributes);
+  for (auto [name, mine] : {std::pair("group", "groups"), std::pair("offset_group", "offset_groups")}) {
+    KILN_ASSIGN(int64_t groups, node.intAttribute(name, 1));
+    if (groups < 1)
+      return makeError(ErrorCode::E0411, name, " is ", groups, "; expected at least 1");
+    attributes.set(mine, groups);
+  }
+  return node.setResult(
+      node.emit("deform_conv", {x, w, node.operand(2), node.operand(3), node.operand(4)}, attributes));
+}
+
 constexpr OpEntry table[] = {
-    {"Conv", 1, conv},       {"ConvTranspose", 1, convTranspose}, {"LpPool", 1, lpPool},
-    {"MaxPool", 1, maxPool}, {"AveragePool", 1, averagePool},     {"MaxUnpool", 9, maxUnpool},
+    {"Conv", 1, conv},
+    {"ConvTranspose", 1, convTranspose},
+    {"LpPool", 1, lpPool},
+    {"MaxPool", 1, maxPool},
+    {"AveragePool", 1, averagePool},
+    {"MaxUnpool", 9, maxUnpool},
+    {"DeformConv", 19, deformConv},
 };
 
 } // namespace

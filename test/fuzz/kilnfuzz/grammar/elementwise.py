@@ -407,6 +407,30 @@ for _name in ("BitwiseAnd", "BitwiseOr", "BitwiseXor"):
     bitwise(_name)
 
 
+@op("BitShift", 0.5, since=11)
+def bit_shift(g):
+    x = g.pick(dtypes.UNSIGNED)
+    y = g.partner(x, low=0, high=dtypes.NUMPY[x.dtype].itemsize * 8 + 1, grid=1)
+    return g.emit("BitShift", [x, y], result(x.dtype, sizes.broadcast(x.dims, y.dims), *dtypes.integer_range(x.dtype), 1), direction=g.pick_one(["LEFT", "RIGHT"]))
+
+
+@op("BitCast", 0.5, since=26)
+def bit_cast(g):
+    """To integers: the bits of a number without rounding in its past."""
+    x = gridded(g, dtypes.NUMBERS)
+    require(x.dtype in INTS or x.grid)
+    to = g.pick_one([t for t in INTS if dtypes.NUMPY[t].itemsize == dtypes.NUMPY[x.dtype].itemsize and t != x.dtype])
+    return g.emit("BitCast", [x], result(to, x.dims, *dtypes.integer_range(to), 1), to=dtypes.ONNX[to])
+
+
+@op("SwiGLU", 1, since=28)
+def swiglu(g):
+    x = g.pick()
+    y = g.partner(x)
+    most = x.most * y.most
+    return g.emit("SwiGLU", [x, y], result(x.dtype, sizes.broadcast(x.dims, y.dims), -most, most), alpha=attribute(g, 1.0, 0.5, 2.0))
+
+
 @op("BitwiseNot", 0.4, since=18)
 def bitwise_not(g):
     x = g.pick(INTS)

@@ -119,3 +119,12 @@ def einsum(g):
     if x.dtype in INTS:
         return g.emit("Einsum", operands, result(x.dtype, dims, *dtypes.integer_range(x.dtype), 1), equation=equation)
     return g.emit("Einsum", operands, result(x.dtype, dims, -most, most), equation=equation)
+
+
+@op("Det", 0.5, since=11)
+def det(g):
+    size = Dim.of(g.pick_one([1, 2, 3, 4])) if g.chance(0.7) else g.new_dim()
+    require(size.most <= 5)
+    x = g.source(g.pick_one(("f32",) * 6 + FLOATS), g.new_dims(g.pick_one([0, 1, 2])) + (size, size), -2, 2)
+    most = 32 * math.factorial(max(size.most, 1))
+    return g.emit("Det", [x], result(x.dtype, x.dims[:-2], -most, most))

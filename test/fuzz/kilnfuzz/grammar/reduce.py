@@ -85,6 +85,19 @@ def cumsum(g):
                   exclusive=attribute(g, 0, 1), reverse=attribute(g, 0, 1))
 
 
+@op("CumProd", 0.6, since=26)
+def cumprod(g):
+    x = g.pick(("f32",) * 4 + FLOATS + ("i32", "i64", "u32", "u64"), rank=(1, 4))
+    axis = g.random.randrange(x.rank)
+    count = x.dims[axis].most
+    require(x.dtype in INTS or count * math.log2(max(x.most, 1.001)) < 10)
+    at = axis - x.rank if g.chance(0.3) else axis
+    where = g.literal(at, g.pick_one(["i64", "i32"])) if g.chance(0.8) else g.source("i64", [], at, at, 1, constant=False)
+    bounds = dtypes.integer_range(x.dtype) if x.dtype in INTS else (-2**10, 2**10)
+    return g.emit("CumProd", [x, where], result(x.dtype, x.dims, *bounds, 1 if x.dtype in INTS else None),
+                  exclusive=attribute(g, 0, 1), reverse=attribute(g, 0, 1))
+
+
 WEIGHTS = {"Sum": 2, "Mean": 2, "Max": 1.5, "Min": 1, "Prod": 0.7, "L1": 0.7, "L2": 0.7, "SumSquare": 0.7, "LogSum": 0.5, "LogSumExp": 0.7}
 for _kind, _weight in WEIGHTS.items():
     reduction(_kind, _weight)

@@ -1,3 +1,4 @@
+// cumsum and cumprod.
 #include "runtime/reference/Element.h"
 #include "runtime/reference/Indices.h"
 #include "runtime/reference/Kernels.h"
@@ -5,26 +6,27 @@
 namespace kiln::ref {
 
 /// The axis, which may be data.
-static Result<int64_t> axisOf(const OpCall &call) {
+static Result<int64_t> axisOf(std::string_view op, const OpCall &call) {
   const int64_t rank = call.inputs[0].rank();
   const TensorView along = operand(call, 1);
   if (!along.present())
-    return normalizeAxis("cumsum", call.attributes.getInt("axis"), rank);
-  KILN_ASSIGN(const Dims given, readInts("cumsum", "the axis", along));
+    return normalizeAxis(op, call.attributes.getInt("axis"), rank);
+  KILN_ASSIGN(const Dims given, readInts(op, "the axis", along));
   if (given.size() != 1)
-    return makeError(ErrorCode::E0304, "cumsum: the axis has ", given.size(), " elements, expected one");
+    return makeError(ErrorCode::E0304, op, ": the axis has ", given.size(), " elements, expected one");
   if (given[0] < -rank || given[0] >= rank)
-    return makeError(ErrorCode::E0513, "cumsum: axis ", given[0], " is out of range for rank ", rank);
+    return makeError(ErrorCode::E0513, op, ": axis ", given[0], " is out of range for rank ", rank);
   return given[0] < 0 ? given[0] + rank : given[0];
 }
 
-Status op_cumsum(const OpCall &call) {
-  KILN_TRY(checkCounts("cumsum", call, 1, 2));
+/// Joins each element to those before it, beginning with `start`.
+template <typename F> static Status cumulate(std::string_view op, const OpCall &call, int64_t start, F join) {
+  KILN_TRY(checkCounts(op, call, 1, 2));
   const TensorView &x = call.inputs[0], &out = call.outputs[0];
   if (x.dtype == DType::Bool)
-    return makeError(ErrorCode::E0203, "cumsum is not defined for bool");
-  KILN_ASSIGN(const int64_t axis, axisOf(call));
-  KILN_TRY(checkOutput("cumsum", call, x.dtype, x.dims));
+    return makeError(ErrorCode::E0203, op, " is not defined for bool");
+  KILN_ASSIGN(const int64_t axis, axisOf(op, call));
+  KILN_TRY(checkOutput(op, call, x.dtype, x.dims));
   const bool exclusive = call.attributes.getBool("exclusive"), reverse = call.attributes.getBool("reverse");
   if (x.size() == 0)
     return {};
@@ -36,17 +38,24 @@ Status op_cumsum(const OpCall &call) {
       for (int64_t i = 0; i < inner; ++i) {
         const int64_t first = o * count * inner + i;
         loadOf<C>(x.dtype)(x.data, first, inner, count, line.data());
-        C sum = 0;
+        C joined = static_cast<C>(start);
         for (int64_t k = 0; k < count; ++k) {
           C &element = line[reverse ? count - 1 - k : k];
-          const C next = static_cast<C>(W(sum) + W(element));
-          element = exclusive ? sum : next;
-          sum = next;
+          const C next = static_cast<C>(join(W(joined), W(element)));
+          element = exclusive ? joined : next;
+          joined = next;
         }
         storeOf<C>(out.dtype)(line.data(), count, out.data, first, inner);
       }
     return Status();
   });
+}
+
+Status op_cumsum(const OpCall &call) {
+  return cumulate("cumsum", call, 0, [](auto a, auto b) { return a + b; });
+}
+Status op_cumprod(const OpCall &call) {
+  return cumulate("cumprod", call, 1, [](auto a, auto b) { return a * b; });
 }
 
 } // namespace kiln::ref
