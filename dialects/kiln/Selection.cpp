@@ -34,6 +34,17 @@ Result<ResultShapes> CompressOp::inferShapes(ShapeContext &) {
   return ResultShapes{{dims, elementTypeOf(getX()), upperBounds}};
 }
 
+Result<ResultShapes> UniqueOp::inferShapes(ShapeContext &) {
+  Dims dims = getDims(getX()), upperBounds(dims.size(), SizeExpr::invalid());
+  KILN_ASSIGN(int64_t axis, normalizeAxis(getAxis(), dims.size()));
+  Type index = IntegerType::get(getContext(), 64);
+  const SizeExpr size = dims[axis];
+  upperBounds[axis] = size;
+  dims[axis] = SizeExpr::invalid();
+  ResultShape some{{SizeExpr::invalid()}, index, {size}};
+  return ResultShapes{{dims, elementTypeOf(getX()), upperBounds}, some, {{size}, index, {}}, some};
+}
+
 Result<ResultShapes> NonMaxSuppressionOp::inferShapes(ShapeContext &context) {
   Dims boxes = getDims(getBoxes()), scores = getDims(getScores());
   if (boxes.size() != 3 || scores.size() != 3)

@@ -20,3 +20,11 @@ def Kiln_NonMaxSuppressionOp : Kiln_Op<"non_max_suppression", Role_Movement> {
   let arguments = (ins AnyRankedTensor:$boxes, AnyRankedTensor:$scores, AnyRankedTensor:$most, AnyRankedTensor:$overlap,
                        Optional<AnyRankedTensor>:$least, Default<I64Attr, "0">:$center);
 }
+def Kiln_UniqueOp : Kiln_Op<"unique", Role_Movement> {
+  let summary = "the different slices of x along `axis`; i64: the first position of each, which of them each slice of x is, and how many are like each";
+  let description = [{
+    In ascending order, compared element by element, with `sorted`; else in the order of x. NaN equals itself, and is larger than every number.
+  }];
+  let arguments = (ins AnyRankedTensor:$x, Default<I64Attr, "0">:$axis, Default<I64Attr, "1">:$sorted);
+  let results = (outs AnyRankedTensor:$slices, AnyRankedTensor:$first, AnyRankedTensor:$inverse, AnyRankedTensor:$counts);
+}

@@ -20,7 +20,7 @@ TEST_CASE("docs/onnx.md lists the operators that are imported") {
   from += begin.size();
   std::string table = "| operator | since |\n|---|---|\n";
   for (const OpEntry &entry : importedOps())
-    table += "| " + std::string(entry.opType) + " | " + std::to_string(entry.since) + " |\n";
+    table += "| " + entry.name() + " | " + std::to_string(entry.since) + " |\n";
   if (std::getenv("KILN_BLESS")) {
     text.replace(from, to - from, table);
     std::ofstream(path) << text;

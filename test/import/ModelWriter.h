@@ -67,10 +67,16 @@ inline Message int64s(std::string_view name, const std::vector<int64_t> &dims, c
   return tensor(name, OnnxType::Int64, dims).packedFixed(field::TensorRawData, values);
 }
 
+/// A graph as an attribute.
+struct GraphAttr {
+  Message graph;
+};
+
 /// An attribute: the value's type picks the payload.
 struct Attr {
   std::string name;
-  std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, std::vector<std::string>, Message>
+  std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, std::vector<std::string>, Message,
+               GraphAttr>
       value;
   Attr(std::string name, int value) : name(std::move(name)), value(int64_t(value)) {}
   Attr(std::string name, int64_t value) : name(std::move(name)), value(value) {}
@@ -80,6 +86,7 @@ struct Attr {
   Attr(std::string name, std::vector<float> value) : name(std::move(name)), value(std::move(value)) {}
   Attr(std::string name, std::vector<std::string> value) : name(std::move(name)), value(std::move(value)) {}
   Attr(std::string name, Message tensor) : name(std::move(name)), value(std::move(tensor)) {}
+  Attr(std::string name, GraphAttr graph) : name(std::move(name)), value(std::move(graph)) {}
 
   Message message() const {
     Message m;
@@ -106,6 +113,9 @@ struct Attr {
       type = AttributeProto::Strings;
       for (const std::string &s : *strings)
         m.text(field::AttributeStrings, s);
+    } else if (auto *graph = std::get_if<GraphAttr>(&value)) {
+      type = AttributeProto::Graph;
+      m.message(field::AttributeG, graph->graph);
     } else {
       type = AttributeProto::TensorType;
       m.message(field::AttributeT, std::get<Message>(value));

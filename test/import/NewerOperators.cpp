@@ -171,3 +171,76 @@ TEST_CASE("CumProd, Det, BitShift, BitCast, SwiGLU") {
   CHECK(errorOf(ModelBuilder(26).input("x", {N}).node("BitCast", {"x"}, {"y"}, {{"to", 7}}, "/b").output("y")) ==
         "model.onnx: node \"/b\" (BitCast, opset 26): an element of f32 has not the width of i64 [KILN-E0305]");
 }
+
+TEST_CASE("Unique and TopK: how many there are only a run tells") {
+  auto text = [](const char *op, const std::vector<Attr> &attributes) {
+    bool isTopK = std::string_view(op) == "TopK";
+    return Imported(ModelBuilder(13)
+                        .input("x", {N, dim(6)})
+                        .input("k", {dim(1)}, OnnxType::Int64)
+                        .node(op, isTopK ? Strings{"x", "k"} : Strings{"x"}, {"y", "i"}, attributes)
+                        .output("y")
+                        .output("i", {}, OnnxType::Int64)
+                        .build())
+        .text();
+  };
+  CHECK_THAT(text("Unique", {{"axis", 0}}), Contains("kiln.unique %arg0") && Contains("\"u$_0 <= N\"") &&
+                                                Contains("tensor<?x6xf32, #kiln.dims<[u$_0, 6]>>"));
+  CHECK_THAT(text("Unique", {{"sorted", 0}}),
+             Contains("reshape") && Contains("sorted = 0") && Contains("\"u$_1 <= N*6\""));
+  CHECK_THAT(text("TopK", {}), Contains("kiln.topk %arg0, %arg1") && Contains("u$_0"));
+}
+
+TEST_CASE("FlexAttention: its graphs become part of the function, with what they use from outside") {
+  std::vector<TestDim> q{N, dim(4), dim(3), dim(8)}, kv{N, dim(2), dim(5), dim(8)};
+  auto model = [&](const ModelBuilder &graph) {
+    return Imported(ModelBuilder(26)
+                        .imports("ai.onnx.preview", 1)
+                        .input("q", q)
+                        .input("k", kv)
+                        .input("v", kv)
+                        .input("mask", {dim(3), dim(5)})
+                        .node("FlexAttention", {"q", "k", "v"}, {"y"}, {{"score_mod", GraphAttr{graph.graph}}}, "/fa",
+                              "ai.onnx.preview")
+                        .output("y")
+                        .build());
+  };
+  ModelBuilder masked;
+  masked.input("s", {}).node("Add", {"s", "mask"}, {"t"}, {}, "add").output("t");
+  std::string text = model(masked).text(true);
+  CHECK_THAT(text,
+             Contains("kiln.add %") && Contains("%arg3") && Contains("loc(\"/fa/score_mod/add\")") && Contains("kiln.softmax"));
+  const std::string node = "model.onnx: node \"/fa\" (ai.onnx.preview.FlexAttention, opset 1): ";
+  ModelBuilder two;
+  two.input("s", {}).input("t", {}).output("s");
+  CHECK(model(two).error() == node + "graph 'score_mod' has 2 inputs, 1 are handed over [KILN-E0306]");
+  ModelBuilder narrow;
+  narrow.input("s", {}).node("Cast", {"s"}, {"t"}, {{"to", 10}}, "cast").output("t");
+  CHECK(model(narrow).error() == node + "graph 'score_mod' does not keep the type of what it changes [KILN-E0305]");
+}
+
+TEST_CASE("Steps of optimizers take lists of tensors, gradients and what is remembered of each") {
+  auto model = [](const char *op, const Strings &operands, const Strings &results,
+                  const std::vector<Attr> &attributes) {
+    ModelBuilder builder(17);
+    builder.imports("ai.onnx.preview.training", 1).input("r", {}).input("t", {}, OnnxType::Int64);
+    for (const char *name : {"x", "z", "g", "h", "v", "w"})
+      builder.input(name, {N, dim(2)});
+    for (const std::string &result : results)
+      builder.output(result);
+    builder.node(op, operands, results, attributes, "/step", "ai.onnx.preview.training");
+    return Imported(builder.build());
+  };
+  std::vector<Attr> attributes{{"alpha", 0.9f}, {"beta", 0.1f}, {"norm_coefficient", 0.001f}, {"mode", "nesterov"}};
+  CHECK_THAT(model("Momentum", {"r", "t", "x", "z", "g", "h", "v", "w"}, {"a", "b", "c", "d"}, attributes).text(),
+             Contains("kiln.where") && Contains("[N, 2]"));
+  CHECK_THAT(model("Adagrad", {"r", "t", "x", "g", "h"}, {"a", "b"}, {{"decay_factor", 0.1f}}).text(),
+             Contains("kiln.sqrt"));
+  CHECK_THAT(model("Adam", {"r", "t", "x", "g", "v", "h"}, {"a", "b", "c"}, {}).text(), Contains("kiln.pow"));
+  const std::string node = "model.onnx: node \"/step\" (ai.onnx.preview.training.Momentum, opset 1): ";
+  CHECK(model("Momentum", {"r", "t", "x", "z", "g", "h"}, {"a", "b"}, attributes).error() ==
+        node + "has 6 inputs; expected 2 and a multiple of 3 [KILN-E0306]");
+  attributes[3] = {"mode", "heavy"};
+  CHECK(model("Momentum", {"r", "t", "x", "g", "v"}, {"a", "b"}, attributes).error() ==
+        node + "mode is \"heavy\"; expected \"standard\" or \"nesterov\" [KILN-E0411]");
+}

@@ -504,7 +504,7 @@ Bound boundOf(std::string_view op, DType result, Runner runner) {
                                   "max",       "min",
                                   "where",     "cast",
                                   "max_pool",  "max_pool_indices",
-                                  "bitcast",   "topk",
+                                  "bitcast",     "unique",   "topk",
                                   "reshape",   "transpose",
                                   "concat",    "slice",
                                   "gather",    "gather_elements",

@@ -840,6 +840,20 @@ def op_compress(attributes, x, condition):
     return Value(x.name, np.compress(condition.a.astype(bool), x.a, axis=attributes.get("axis", 0)))
 
 
+@op
+def op_unique(attributes, x):
+    axis = attributes.get("axis", 0) % x.ndim
+    slices = np.moveaxis(x.a, axis, 0)
+    slices = slices.reshape(x.shape[axis], math.prod(slices.shape[1:]))
+    keys = [tuple((v != v, 0 if v != v else v) for v in line) for line in slices]
+    found = list(dict.fromkeys(keys))
+    if attributes.get("sorted", 1):
+        found.sort()
+    first = [keys.index(k) for k in found]
+    results = [first, [found.index(k) for k in keys], [keys.count(k) for k in found]]
+    return (Value(x.name, np.take(x.a, np.array(first, np.int64), axis)), *(Value("i64", np.array(r, object)) for r in results))
+
+
 def box_overlap(a, b):
     """Intersection over union, of corners."""
     height, width = (max(0.0, min(a[i + 2], b[i + 2]) - max(a[i], b[i])) for i in (0, 1))

@@ -285,7 +285,10 @@ Status ModelImport::importNode(const NodeProto &node, Scope &scope) {
 Status ModelImport::convert(Converter converter, const NodeProto &node, Scope &scope, std::vector<Value> operands) {
   state.location = mlir::NameLoc::get(state.builder.getStringAttr(labelOf(node, scope.prefix)));
   state.inFunction = scope.depth > 0;
-  NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), std::move(operands));
+  auto graphs = [&](std::string_view attribute, const std::vector<Value> &values) {
+    return applyGraph(node, attribute, scope, values);
+  };
+  NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), std::move(operands), graphs);
   KILN_TRY(converter(view));
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     if (node.outputs[i].empty())
@@ -295,6 +298,28 @@ Status ModelImport::convert(Converter converter, const NodeProto &node, Scope &s
     KILN_TRY(define(node.outputs[i], view.results()[i], scope));
   }
   return Status();
+}
+
+/// Of a graph of tensors.
+Result<std::vector<Value>> ModelImport::applyGraph(const NodeProto &node, std::string_view attribute, Scope &scope,
+                                                   const std::vector<Value> &operands) {
+  KILN_ASSIGN(GraphProto graph, graphOf(node, attribute, scope));
+  if (graph.inputs.size() != operands.size())
+    return makeError(ErrorCode::E0306, "graph '", attribute, "' has ", graph.inputs.size(), " inputs, ",
+                     operands.size(), " are handed over");
+  std::vector<GraphValue> inputs;
+  for (Value operand : operands)
+    inputs.push_back({operand, {}});
+  KILN_ASSIGN(auto outputs, inlineGraph(node, graph, scope, std::string(attribute), inputs));
+  if (!outputs)
+    return makeError(ErrorCode::E0205, "graph '", attribute, "' holds what is not supported");
+  std::vector<Value> results;
+  for (const GraphValue &output : *outputs) {
+    if (!output.tensor)
+      return makeError(ErrorCode::E0305, "graph '", attribute, "' does not give a tensor");
+    results.push_back(output.tensor);
+  }
+  return results;
 }
 
 Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope) {

@@ -131,6 +131,8 @@ private:
   Status importNode(const NodeProto &node, Scope &scope);
   Status convert(Converter converter, const NodeProto &node, Scope &scope, std::vector<Value> operands);
   Status inlineCall(const NodeProto &node, const FunctionProto &function, Scope &scope);
+  Result<std::vector<Value>> applyGraph(const NodeProto &node, std::string_view attribute, Scope &scope,
+                                        const std::vector<Value> &operands);
   Result<Value> lookup(std::string_view name, Scope &scope);
   Result<Value> capture(std::string_view name, Scope &scope);
   Result<Value> bringIn(Value outside, Frame &frame, unsigned depth);

@@ -7,8 +7,10 @@
 
 namespace kiln::onnx {
 
-NodeImport::NodeImport(ImportState &state, const NodeProto &node, int64_t opset, std::vector<Value> operands)
-    : state(state), node(node), version(opset), operands(std::move(operands)), resultValues(node.outputs.size()) {}
+NodeImport::NodeImport(ImportState &state, const NodeProto &node, int64_t opset, std::vector<Value> operands,
+                       Graphs graphs)
+    : state(state), node(node), version(opset), operands(std::move(operands)), resultValues(node.outputs.size()),
+      graphs(graphs) {}
 
 // --- operands
 
@@ -184,9 +186,15 @@ Result<Value> NodeImport::emit(std::string_view mnemonic, const std::vector<Valu
 
 Result<std::vector<Value>> NodeImport::emitAll(std::string_view mnemonic, const std::vector<Value> &operands,
                                                const Attributes &attributes) const {
-  KILN_ASSIGN(mlir::Operation * op,
-              makeOp(state.builder, state.sizes, state.location, mnemonic, operands, attributes));
+  KILN_ASSIGN(mlir::Operation * op, makeOp(state.builder, state.sizes, state.location, mnemonic, operands, attributes));
   return std::vector<Value>(op->result_begin(), op->result_end());
+}
+
+Result<std::vector<Value>> NodeImport::applyGraph(std::string_view attribute, const std::vector<Value> &values) const {
+  mlir::Location own = state.location; // the graph's nodes have their own
+  Result<std::vector<Value>> results = graphs(attribute, values);
+  state.location = own;
+  return results;
 }
 
 Result<Value> NodeImport::reshape(Value value, const Dims &dims) const {

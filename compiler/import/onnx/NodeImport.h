@@ -7,6 +7,7 @@
 #include "dialects/kiln/SizeTable.h"
 #include "mlir/IR/Builders.h"
 #include "runtime/base/Attributes.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace kiln::onnx {
 
@@ -17,8 +18,11 @@ using Ints = std::vector<int64_t>;
 
 class NodeImport {
 public:
-  /// `operands` holds a null value for an absent operand.
-  NodeImport(ImportState &state, const NodeProto &node, int64_t opset, std::vector<Value> operands);
+  /// What the nodes of a graph that the node holds as an attribute make of operands.
+  using Graphs = llvm::function_ref<Result<std::vector<Value>>(std::string_view attribute, const std::vector<Value> &)>;
+
+  /// `operands` holds a null value for an absent operand. Without `graphs` there is no applyGraph.
+  NodeImport(ImportState &state, const NodeProto &node, int64_t opset, std::vector<Value> operands, Graphs graphs = {});
 
   std::string_view opType() const { return node.opType; }
   /// The version of the node's domain that the model imports.
@@ -101,6 +105,9 @@ public:
   /// A constant from a tensor of the model.
   Result<Value> tensorConstant(const TensorProto &tensor) const;
 
+  /// The results of the graph in that attribute; its nodes are imported here, with what they use from outside.
+  Result<std::vector<Value>> applyGraph(std::string_view attribute, const std::vector<Value> &values) const;
+
   /// A vector whose length is known now; one that is not gets it, with a check when sizes are
   /// bound.
   Result<Value> withLength(Value vector, int64_t length) const;
@@ -121,6 +128,7 @@ private:
   int64_t version;
   std::vector<Value> operands;
   std::vector<Value> resultValues;
+  Graphs graphs;
 };
 
 /// Emits what a node means. E02xx: the node needs something that is not supported.

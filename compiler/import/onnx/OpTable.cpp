@@ -48,31 +48,29 @@ Status convertOneToOne(NodeImport &node) {
 }
 
 std::vector<std::span<const OpEntry>> lists() {
-  return {elementwiseOps(), movementOps(),  reduceOps(), normOps(),      matmulOps(),   windowOps(),
-          constantOps(),    attentionOps(), indexOps(),  einsumOps(),    samplingOps(), quantizeOps(),
-          recurrentOps(),   visionOps(),    signalOps(), stateSpaceOps()};
+  return {elementwiseOps(), movementOps(),  reduceOps(), normOps(),       matmulOps(),   windowOps(),
+          constantOps(),    attentionOps(), indexOps(),  einsumOps(),     samplingOps(), quantizeOps(),
+          recurrentOps(),   visionOps(),    signalOps(), stateSpaceOps(), trainingOps()};
 }
 
 } // namespace
 
 Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset) {
-  if (!domain.empty())
-    return nullptr;
   for (std::span<const OpEntry> entries : lists())
     for (const OpEntry &entry : entries)
-      if (entry.opType == opType)
+      if (entry.opType == opType && entry.domain == domain)
         return opset >= entry.since ? entry.convert : nullptr;
-  return findOpByOnnxName(opType) ? convertOneToOne : nullptr;
+  return domain.empty() && findOpByOnnxName(opType) ? convertOneToOne : nullptr;
 }
 
 std::vector<OpEntry> importedOps() {
-  std::map<std::string_view, OpEntry> byName;
+  std::map<std::string, OpEntry> byName;
   for (const OpInfo &op : allOps())
     if (!op.onnxName.empty())
-      byName[op.onnxName] = {op.onnxName, 1, convertOneToOne};
+      byName[std::string(op.onnxName)] = {op.onnxName, 1, convertOneToOne};
   for (std::span<const OpEntry> entries : lists())
     for (const OpEntry &entry : entries)
-      byName[entry.opType] = entry;
+      byName[entry.name()] = entry;
   std::vector<OpEntry> all;
   for (const auto &[name, entry] : byName)
     all.push_back(entry);

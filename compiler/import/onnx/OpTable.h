@@ -13,9 +13,15 @@ struct OpEntry {
   std::string_view opType;
   int64_t since; // first opset version of the operator that the converter understands
   Converter convert;
+  std::string_view domain = {};
+
+  /// "Add", "ai.onnx.preview.FlexAttention"
+  std::string name() const {
+    return domain.empty() ? std::string(opType) : std::string(domain) + "." + std::string(opType);
+  }
 };
 
-// One list per file of ops/; the default domain only.
+// One list per file of ops/.
 std::span<const OpEntry> elementwiseOps();
 std::span<const OpEntry> movementOps();
 std::span<const OpEntry> reduceOps();
@@ -32,6 +38,7 @@ std::span<const OpEntry> recurrentOps();
 std::span<const OpEntry> visionOps();
 std::span<const OpEntry> signalOps();
 std::span<const OpEntry> stateSpaceOps();
+std::span<const OpEntry> trainingOps();
 
 /// The converter of an operator, null when it is not supported (at this version).
 Converter findConverter(std::string_view domain, std::string_view opType, int64_t opset);

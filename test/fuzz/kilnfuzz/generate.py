@@ -3,8 +3,10 @@ import dataclasses
 import typing
 
 import numpy as np
+import onnx
 
 from . import grammar, patterns, dtypes
+from .control import captured
 from .graph import Graph, Reject, make_array, model_of
 from .sizes import SETS
 
@@ -73,6 +75,8 @@ def prune(graph, outputs):
     for node in reversed(graph.nodes):
         if needed & set(node.outputs) or graph.chance(0.02):
             needed |= set(node.inputs)
+            for graph_inside in (a for a in node.attributes.values() if isinstance(a, onnx.GraphProto)):
+                needed |= captured(graph_inside)
             kept.append(node)
     graph.nodes = kept[::-1]
     graph.inputs = [i for i in graph.inputs if i.value.name in needed or graph.chance(0.02)]

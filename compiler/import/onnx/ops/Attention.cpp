@@ -230,6 +230,63 @@ Status attention(NodeImport &node) {
   return Status();
 }
 
+/// The element type that a softmax is computed in.
+Result<DType> softmaxPrecision(NodeImport &node, DType fallback) {
+  KILN_ASSIGN(int64_t given, node.intAttribute("softmax_precision", dtypeOnnxId(fallback)));
+  std::optional<DType> dtype = dtypeFromOnnxId(given);
+  if (!dtype || !isFloat(*dtype))
+    return makeError(ErrorCode::E0203, "softmax_precision ", onnxTypeName(int32_t(given)), " is not supported");
+  return *dtype;
+}
+
+/// A graph of the node that changes a tensor and keeps its type.
+Result<Value> changed(NodeImport &node, const char *attribute, Value x) {
+  if (!node.hasAttribute(attribute))
+    return x;
+  KILN_ASSIGN(std::vector<Value> results, node.applyGraph(attribute, {x}));
+  if (results.size() != 1 || node.rank(results[0]) != node.rank(x) || node.dtype(results[0]) != node.dtype(x))
+    return makeError(ErrorCode::E0305, "graph '", attribute, "' does not keep the type of what it changes");
+  for (int64_t i = 0; i < node.rank(x); ++i)
+    KILN_TRY(node.requireEqual(node.dims(results[0])[size_t(i)], node.dims(x)[size_t(i)])
+                 .withContext(std::string("graph '") + attribute + "': "));
+  return results[0];
+}
+
+/// Attention whose scores and probabilities graphs may change.
+Status flexAttention(NodeImport &node) {
+  KILN_TRY(node.expectOperands(3, 3));
+  Value q = node.operand(0), k = node.operand(1), v = node.operand(2);
+  if (node.rank(q) != 4 || node.rank(k) != 4 || node.rank(v) != 4)
+    return makeError(ErrorCode::E0304, "Q, K and V must have rank 4");
+  const SizeExpr heads = node.dims(q)[1], width = node.dims(q)[3];
+  if (!(heads == node.dims(k)[1])) {
+    if (node.dims(k)[1].isConstant(0))
+      return makeError(ErrorCode::E0304, "K and V have no heads");
+    KILN_ASSIGN(k, repeatHeads(node, k, heads));
+    KILN_ASSIGN(v, repeatHeads(node, v, heads));
+  }
+  const DType dtype = node.dtype(q);
+  KILN_ASSIGN(DType precision, softmaxPrecision(node, dtype == DType::F64 ? DType::F64 : DType::F32));
+  if (!width.isConstant() && !node.hasAttribute("scale"))
+    return makeError(ErrorCode::E0208, "the head size must be known when compiling, for there is no scale");
+  KILN_ASSIGN(double scale,
+              node.floatAttribute("scale", width.isConstant() ? 1 / std::sqrt(double(width.constant())) : 1));
+  const DType wide = dtype == DType::F64 ? DType::F64 : DType::F32;
+  KILN_ASSIGN(q, node.cast(q, wide));
+  KILN_ASSIGN(k, node.cast(k, wide));
+  KILN_ASSIGN(v, node.cast(v, precision));
+  Attributes transposed;
+  transposed.set("transpose_b", 1);
+  KILN_ASSIGN(Value scores, node.emit("matmul", {q, k}, transposed));
+  KILN_ASSIGN(scores, node.emit("mul", {scores, node.scalar(scale, wide)}));
+  KILN_ASSIGN(scores, node.cast(scores, precision));
+  KILN_ASSIGN(scores, changed(node, "score_mod", scores));
+  KILN_ASSIGN(Value weights, node.emit("softmax", {scores}, axisOf(3)));
+  KILN_ASSIGN(weights, changed(node, "prob_mod", weights));
+  KILN_ASSIGN(Value y, node.emit("matmul", {weights, v}));
+  return node.setResult(node.cast(y, dtype));
+}
+
 /// Rows of a cache at the positions in `ids`, [B, 1, S, D / 2]; or the cache itself, already one
 /// row per position.
 Result<Value> rotation(NodeImport &node, Value cache, Value ids) {
@@ -309,6 +366,7 @@ Status rotaryEmbedding(NodeImport &node) {
 constexpr OpEntry table[] = {
     {"Attention", 23, attention},
     {"RotaryEmbedding", 23, rotaryEmbedding},
+    {"FlexAttention", 1, flexAttention, "ai.onnx.preview"},
 };
 
 } // namespace

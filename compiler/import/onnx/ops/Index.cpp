@@ -221,7 +221,29 @@ Status nonMaxSuppression(NodeImport &node) {
   return node.setResult(node.emit("non_max_suppression", operands, attributes));
 }
 
+/// Without an axis of all elements in row-major order.
+Status unique(NodeImport &node) {
+  KILN_TRY(node.expectOperands(1, 1));
+  Value x = node.operand(0);
+  int64_t axis = 0;
+  if (node.hasAttribute("axis")) {
+    KILN_ASSIGN(axis, node.axisAttribute("axis", 0, x));
+  } else {
+    Dims dims = node.dims(x);
+    KILN_ASSIGN(x, node.reshape(x, {SizeExpr::product(std::span<const SizeExpr>(dims.begin(), dims.end()))}));
+  }
+  KILN_ASSIGN(int64_t sorted, node.intAttribute("sorted", 1));
+  Attributes attributes = axisOf(axis);
+  attributes.set("sorted", sorted != 0);
+  KILN_ASSIGN(std::vector<Value> results, node.emitAll("unique", {x}, attributes));
+  for (size_t i = 0; i < results.size(); ++i)
+    if (node.wants(i))
+      node.setResult(i, results[i]);
+  return Status();
+}
+
 constexpr OpEntry table[] = {
+    {"Unique", 11, unique},
     {"Compress", 9, compress},
     {"NonMaxSuppression", 10, nonMaxSuppression},
     {"Trilu", 14, trilu},

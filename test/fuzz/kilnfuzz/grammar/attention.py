@@ -1,4 +1,6 @@
 """Attention and rotary embedding."""
+import onnx.helper as oh
+
 from .. import dtypes
 from ..graph import require, result
 from ..sizes import Dim, derive
@@ -87,3 +89,28 @@ def rotary(g):
     if flat or g.chance(0.2):
         more["num_heads"] = heads
     return g.emit("RotaryEmbedding", [x] + caches + [ids], result(dtype, dims, -4, 4), **more)
+
+
+@op("FlexAttention", 0.8, since=21)
+def flex_attention(g):
+    """With graphs that scale, mask with a value from outside, or do nothing."""
+    dtype = g.pick_one(TYPES)
+    batch, length, keys = sequence(g), sequence(g), sequence(g)
+    kv_heads = g.pick_one([1, 2, 3])
+    heads = Dim.of(kv_heads * g.pick_one([1, 1, 2]))
+    width, value_width = Dim.of(g.pick_one([2, 4, 8, 5])), Dim.of(g.pick_one([4, 8, 3]))
+    require(batch.most * heads.fixed * length.most * keys.most <= 20000)
+    q = g.source(dtype, (batch, heads, length, width), -2, 2)
+    k = g.source(dtype, (batch, Dim.of(kv_heads), keys, width), -2, 2)
+    v = g.source(dtype, (batch, Dim.of(kv_heads), keys, value_width), -3, 3)
+    inner = "f64" if dtype == "f64" else "f32"
+    more = {}
+    for name in ("score_mod", "prob_mod"):
+        if g.chance(0.5):
+            other = g.source(inner, (length, keys), 0.5, 1.5) if g.chance(0.5) else g.literal(0.5, inner)
+            x, y = g.name("s"), g.name("s")
+            ports = [[oh.make_tensor_value_info(n, dtypes.ONNX[inner], None)] for n in (x, y)]
+            more[name] = oh.make_graph([oh.make_node("Mul", [x, other.name], [y])], name, *ports)
+    if g.chance(0.5):
+        more["scale"] = g.pick_one([0.25, 1.0])
+    return g.node("FlexAttention", [q, k, v], [result(dtype, (batch, heads, length, value_width), -5, 5)], domain="ai.onnx.preview", **more)

@@ -135,7 +135,7 @@ def topk(g):
         more.update(largest=attribute(g, 1, 0), sorted=attribute(g, 1))
     if g.opset < 10:
         more["k"] = k.fixed
-    dims = x.dims[:axis] + (k,) + x.dims[axis + 1:]
+    dims = freed(operands, x.dims[:axis] + (k,) + x.dims[axis + 1:])
     outcomes = [result(x.dtype, dims, x.low, x.high, x.grid), result("i64", dims, 0, max(size.most - 1, 0), 1)]
     return g.node("TopK", operands, outcomes, **more)
 

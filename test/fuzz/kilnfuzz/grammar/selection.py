@@ -43,6 +43,34 @@ def elements_at(dims, at):
     return int(np.prod([d.sizes[at] for d in dims], dtype=np.int64))
 
 
+def different(array, axis):
+    """How many slices along an axis differ."""
+    lines = np.moveaxis(array, axis, 0)
+    return len({line.tobytes() for line in lines})
+
+
+@op("Unique", 2, since=11)
+def unique(g):
+    """Of few numbers, so that some are equal; all four results, or some."""
+    dims = g.new_dims(g.pick_one([1, 1, 2, 3]))
+    axis = g.pick_one([None, *range(len(dims))])
+    require(axis is None or elements([d for i, d in enumerate(dims) if i != axis]) > 0)
+    dtype = g.pick_one(["f32", "f32", "f64", "i32", "i64", "i8", "u8"])
+    rng, most = np.random.default_rng(g.random.getrandbits(32)), g.pick_one([0, 1, 3, 20])
+    arrays = [rng.integers(0, most, shape, endpoint=True).astype(dtypes.NUMPY[dtype]) for shape in shapes(dims)]
+    counts = Dim([different(a.ravel() if axis is None else a, axis or 0) for a in arrays])
+    total = Dim([a.size for a in arrays]) if axis is None else dims[axis]
+    kept = [counts] if axis is None else [counts if i == axis else d for i, d in enumerate(dims)]
+    outcomes = [result(dtype, kept, 0, most, 1)] + [result("i64", [d], 0, max(total.most, 1), 1) for d in (counts, total, counts)]
+    wanted = 1 + g.random.randrange(15)
+    outcomes = [o if wanted >> i & 1 else None for i, o in enumerate(outcomes)]
+    outcomes[0] = outcomes[0] or result(dtype, kept, 0, most, 1)
+    while outcomes[-1] is None:
+        outcomes.pop()
+    spelled = axis - len(dims) if axis is not None and g.chance(0.3) else axis
+    return g.node("Unique", [g.told(arrays, dims)], outcomes, axis=spelled, sorted=g.pick_one([None, 0, 1]))
+
+
 @op("NonMaxSuppression", 2, since=10)
 def non_max_suppression(g):
     """Corners on a grid, scores that differ, and a threshold that no quotient of areas hits."""

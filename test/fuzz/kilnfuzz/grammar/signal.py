@@ -1,17 +1,20 @@
 """Fourier transforms and the windows for them."""
+import numpy as np
+
 from .. import dtypes
-from ..graph import require, result
-from ..sizes import Dim, derive, elements
+from ..graph import freed, require, result
+from ..sizes import SETS, Dim, derive, elements
 from . import op
 from .elementwise import attribute
 from .shapes import shape_operand
 
 
-def scalar(g, number, computed=0.0):
+def scalar(g, number, types=("i64", "i64", "i32")):
     """An integer that steers: mostly a constant."""
-    if g.chance(computed):
-        return g.source("i64", [], number, number, 1, constant=False)
-    return g.literal(number, g.pick_one(["i64", "i64", "i32"]))
+    dtype = g.pick_one(types)
+    if g.chance(g.data):
+        return g.told([np.array(number, dtypes.NUMPY[dtype])] * SETS)
+    return g.literal(number, dtype)
 
 
 @op("DFT", 1, since=17)
@@ -27,7 +30,7 @@ def dft(g):
     n = derive(lambda s: 2 * (s - 1), signal) if kind == "back" else signal
     if g.chance(0.3):
         n = Dim.of(max(1, g.pick_one([1, 2, 3, 4, 7, 8, 16, signal.sizes[0]])))
-        length = g.literal(n.fixed, "i64")
+        length = scalar(g, n.fixed)
     require(elements(x.dims) * n.most <= g.work)
     out = list(x.dims)
     out[axis] = derive(lambda s: s // 2 + 1, n) if kind == "half" else n
@@ -36,12 +39,11 @@ def dft(g):
     operands, more = [x, length], {"axis": spelled}
     if g.opset >= 20:
         more = {}
-        at_least = kind in ("plain", "inverse") and length is None  # elsewhere the axis decides sizes
-        operands.append(None if axis == x.rank - 2 and g.chance(0.3) else scalar(g, spelled, 0.2 if at_least else 0))
+        operands.append(None if axis == x.rank - 2 and g.chance(0.3) else scalar(g, spelled, ("i64",)))
     elif axis == 1 and g.chance(0.3):
         more = {}
     most = x.most * 2 * max(n.most, signal.most)
-    return g.emit("DFT", operands, result(x.dtype, out, -most, most), inverse=1 if kind in ("inverse", "back") else attribute(g, 0),
+    return g.emit("DFT", operands, result(x.dtype, freed(operands, out[:-1]) + out[-1:], -most, most), inverse=1 if kind in ("inverse", "back") else attribute(g, 0),
                   onesided=1 if kind in ("half", "back") else attribute(g, 0), **more)
 
 
@@ -58,7 +60,8 @@ def stft(g):
     require(elements(dims) * n <= g.work)
     length = scalar(g, n) if window is None or g.chance(0.3) else None
     most = x.most * 2 * n
-    return g.emit("STFT", [x, scalar(g, step), window, length], result(x.dtype, dims, -most, most), onesided=attribute(g, 1) if onesided else 0)
+    operands = [x, scalar(g, step), window, length]
+    return g.emit("STFT", operands, result(x.dtype, freed(operands, dims), -most, most), onesided=attribute(g, 1) if onesided else 0)
 
 
 def window(name):
@@ -71,7 +74,8 @@ def window(name):
             operand = scalar(g, size.fixed)
         else:
             operand = g.node("Squeeze", [shape_operand(g, [size])], [result("i64", [], size.least, size.most, 1)])
-        return g.emit(name, [operand], result(dtype, [size], -0.1, 1.1), periodic=attribute(g, 1, 0), output_datatype=None if dtype == "f32" and g.chance(0.5) else dtypes.ONNX[dtype])
+            size = Dim(size.sizes)
+        return g.emit(name, [operand], result(dtype, freed([operand], [size]), -0.1, 1.1), periodic=attribute(g, 1, 0), output_datatype=None if dtype == "f32" and g.chance(0.5) else dtypes.ONNX[dtype])
     op(name, 0.4, since=17)(make)
 
 

@@ -1,5 +1,5 @@
 """Operators on images that are spelled with others, or read between elements."""
-from ..graph import require, result
+from ..graph import freed, require, result
 from ..sizes import Dim, derive, elements
 from . import op
 from .elementwise import attribute, gridded
@@ -30,7 +30,8 @@ def affine_grid(g):
     image_dims = list(g.new_dims(spatial))
     require(all(d.least > 0 for d in image_dims))
     size = shape_operand(g, [theta.dims[0], Dim.of(3)] + image_dims)
-    return g.emit("AffineGrid", [theta, size], result(theta.dtype, [theta.dims[0]] + image_dims + [Dim.of(spatial)], -4, 4), align_corners=attribute(g, 0, 1))
+    dims = theta.dims[:1] + tuple(freed([size], image_dims)) + (Dim.of(spatial),)
+    return g.emit("AffineGrid", [theta, size], result(theta.dtype, dims, -4, 4), align_corners=attribute(g, 0, 1))
 
 
 @op("CenterCropPad", 0.8, since=18)
@@ -44,8 +45,9 @@ def center_crop_pad(g):
         dims[a] = g.new_dim()
     require(elements(dims) <= g.elements)
     more = {"axes": [a - x.rank if g.chance(0.3) else a for a in axes]} if listed else {}
-    outcome = result(x.dtype, dims, min(x.low, 0), max(x.high, 0), x.grid)
-    return g.emit("CenterCropPad", [x, shape_operand(g, [dims[a] for a in axes])], outcome, **more)
+    shape = shape_operand(g, [dims[a] for a in axes])
+    outcome = result(x.dtype, freed([shape], dims), min(x.low, 0), max(x.high, 0), x.grid)
+    return g.emit("CenterCropPad", [x, shape], outcome, **more)
 
 
 @op("Col2Im", 0.8, since=18)
@@ -67,7 +69,8 @@ def col2im(g):
     most = x.most * taps
     more = {"strides": strides, "dilations": dilations, "pads": pads}
     more = {k: v for k, v in more.items() if len(set(v)) > 1 or v[0] != (0 if k == "pads" else 1) or g.chance(0.3)}
-    return g.emit("Col2Im", [x, shape_operand(g, sizes), g.ints(block)], result(x.dtype, dims, -most, most, x.grid), **more)
+    operands = [x, shape_operand(g, sizes), g.steer(block)]
+    return g.emit("Col2Im", operands, result(x.dtype, freed(operands, dims), -most, most, x.grid), **more)
 
 
 @op("DeformConv", 0.8, since=19)
