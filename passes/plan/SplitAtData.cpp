@@ -51,8 +51,11 @@ public:
     for (auto [i, returned] : llvm::enumerate(end->getOperands()))
       if (later.count(returned.getDefiningOp()) || isRepeated(end, unsigned(i)))
         results.push_back(unsigned(i));
-    if (later.empty() && results.empty())
+    if (later.empty() && results.empty()) {
+      sizes.dropChecksOfData(); // of what is gone: nothing waits for them
+      sizes.write(function);
       return {};
+    }
     return split();
   }
 

@@ -108,3 +108,14 @@ func.func @view(%x: tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1x?xf32, #kiln.dim
   %1 = kiln.neg %0 : (tensor<1x?xf32, #kiln.dims<[1, N]>>) -> tensor<1x?xf32, #kiln.dims<[1, N]>>
   return %1 : tensor<1x?xf32, #kiln.dims<[1, N]>>
 }
+
+// -----
+
+// A relation of a size that nothing needs any more is not checked.
+// CHECK-LABEL: func.func @gone
+// CHECK-NOT: check
+// CHECK: kiln.unique
+func.func @gone(%x: tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xi64, #kiln.dims<[N]>> attributes {kiln.sizes = ["N", "u$_0 <= N", "u$_1 <= N", "u$_2 <= N", "check u$_0 ~ N"]} {
+  %s, %f, %i, %c = kiln.unique %x : (tensor<?xf32, #kiln.dims<[N]>>) -> (tensor<?xf32, #kiln.dims<[u$_0]>>, tensor<?xi64, #kiln.dims<[u$_1]>>, tensor<?xi64, #kiln.dims<[N]>>, tensor<?xi64, #kiln.dims<[u$_2]>>)
+  return %i : tensor<?xi64, #kiln.dims<[N]>>
+}
