@@ -20,6 +20,7 @@
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallPtrSet.h"
 
 #include <map>
 
@@ -35,17 +36,22 @@ namespace {
 class SpecializePass : public impl::SpecializeBase<SpecializePass> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
+    inlined.clear();
     // Callers come before what they call, so one walk in order takes a constant all the way in.
-    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
-      for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (inlined.count(function)) // its ops are those of its caller now, and so are the functions that they call
+        continue;
+      for (Operation *op = &function.getBody().front().front(); op;) {
         if (auto branch = dyn_cast<IfOp>(op);
-            branch && isConstant(branch.getCondition()) && takeFuel(&op, "Specialize")) {
-          inlineBranch(branch, symbols);
+            branch && isConstant(branch.getCondition()) && takeFuel(op, "Specialize")) {
+          op = inlineBranch(branch, symbols);
           continue;
         }
-        for (size_t i = 0; i < calleesOf(&op).size(); ++i)
-          specialize(&op, i, symbols);
+        for (size_t i = 0; i < calleesOf(op).size(); ++i)
+          specialize(op, i, symbols);
+        op = op->getNextNode();
       }
+    }
     removeUncalled(symbols);
     // Values that came from a branch may be known better than it was.
     for (auto function : getOperation().getOps<func::FuncOp>())
@@ -84,19 +90,21 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
     return cast<LoopOp>(op).getInputsMutable();
   }
 
-  void inlineBranch(IfOp op, SymbolTable &symbols) {
+  /// Returns the op to go on with.
+  Operation *inlineBranch(IfOp op, SymbolTable &symbols) {
+    Operation *next = op->getNextNode();
     Result<Tensor> condition = readConstant(op.getCondition());
     if (!condition.ok())
-      return;
+      return next;
     Callee callee = calleesOf(op)[*condition->as<uint8_t>() ? 0 : 1];
     auto function = symbols.lookup<func::FuncOp>(callee.symbol.getValue());
     if (!function)
-      return;
+      return next;
     // Its sizes are its own: in the types of its values they become those of the function around them.
     Operation *caller = functionOf(op);
     Result<SizeTable> outer = SizeTable::read(caller), inner = SizeTable::read(function);
     if (!outer.ok() || !inner.ok())
-      return;
+      return next;
     SizeBridge bridge(*outer, *inner);
     bridgeArguments(op, callee, function.getArgumentTypes(), bridge);
     std::map<std::string, SizeExpr> fromData; // inside -> a new one outside
@@ -117,9 +125,13 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
     IRMapping mapping;
     mapping.map(function.getArguments(), callee.inputs);
     OpBuilder b(op);
-    for (Operation &copied : function.getBody().front().without_terminator())
-      for (Value result : b.clone(copied, mapping)->getResults())
+    Operation *first = nullptr;
+    for (Operation &original : function.getBody().front().without_terminator()) {
+      Operation *copy = b.clone(original, mapping);
+      first = first ? first : copy;
+      for (Value result : copy->getResults())
         result.setType(outside(cast<RankedTensorType>(result.getType())));
+    }
     for (auto [result, returned] :
          llvm::zip(op.getResults(), function.getBody().front().getTerminator()->getOperands())) {
       Value value = mapping.lookup(returned);
@@ -128,12 +140,15 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
         if (auto name = told.asSymbol(); name && SizeTable::isFromData(*name) && !dim.isInvalid() && !(told == dim))
           if (Status status = outer->resolve(*name, dim); !status.ok()) {
             emitError(op.getLoc(), status);
-            return signalPassFailure();
+            signalPassFailure();
+            return next;
           }
       result.replaceAllUsesWith(value);
     }
     op.erase();
     outer->write(caller);
+    inlined.insert(function);
+    return first ? first : next;
   }
 
   void removeUncalled(SymbolTable &symbols) {
@@ -151,6 +166,8 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
       if (!called.count(function))
         symbols.erase(function);
   }
+
+  llvm::SmallPtrSet<Operation *, 8> inlined; // functions that were the branch of an if: nobody else calls them
 };
 
 } // namespace

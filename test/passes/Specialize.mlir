@@ -58,3 +58,30 @@ func.func private @g(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = kiln.neg %x : (tensor<4xf32>) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// -----
+
+// A loop in the branch that is left hands over no constants either.
+// CHECK-LABEL: func.func @nested
+// CHECK: kiln.loop @b count %{{.+}} carry(%arg0) :
+// CHECK-LABEL: func.func private @b
+// CHECK-SAME: %arg2: tensor<4xf32>{{[^,]*}})
+// CHECK-NOT: func.func
+func.func @nested(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %c = kiln.constant {value = dense<true> : tensor<i1>} : () -> tensor<i1>
+  %0 = kiln.if %c then @f(%x) else @g(%x) : (tensor<i1>, tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+func.func private @f(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %n = kiln.constant {value = dense<3> : tensor<i64>} : () -> tensor<i64>
+  %w = kiln.constant {value = dense<1.0> : tensor<f32>} : () -> tensor<f32>
+  %0 = kiln.loop @b count %n carry(%x) with(%w) {counted} : (tensor<i64>, tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+func.func private @b(%i: tensor<i64>, %c: tensor<i1>, %s: tensor<4xf32>, %w: tensor<f32>) -> (tensor<i1>, tensor<4xf32>) {
+  %0 = kiln.add %s, %w : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %c, %0 : tensor<i1>, tensor<4xf32>
+}
+func.func private @g(%x: tensor<4xf32>) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
