@@ -218,6 +218,11 @@ Status nonMaxSuppression(NodeImport &node) {
                               node.has(3) ? node.operand(3) : node.scalar(0, DType::F32)};
   if (node.has(4))
     operands.push_back(node.operand(4));
+  for (size_t i = 2; i < operands.size(); ++i) { // vectors of one element too
+    for (const SizeExpr &dim : node.dims(operands[i]))
+      KILN_TRY(node.requireEqual(dim, 1).withContext("input " + std::to_string(i) + ": "));
+    KILN_ASSIGN(operands[i], node.reshape(operands[i], {}));
+  }
   return node.setResult(node.emit("non_max_suppression", operands, attributes));
 }
 

@@ -184,16 +184,21 @@ Status dynamicQuantizeLinear(NodeImport &node) {
 // --- products of quantized operands: of integers, exactly; the accumulator is an i32
 
 /// A scale or zero point as it broadcasts with a product or a convolution's operands of that rank: a scalar, or a vector
-/// along `axis`; what has more dims broadcasts as it is.
+/// along `axis`, of which only a run may tell whether it has one element; what has more dims broadcasts as it is.
 Result<Value> along(NodeImport &node, Value parameter, int64_t rank, int64_t axis, const SizeExpr &size) {
   Dims dims = node.dims(parameter);
   if (dims.empty() || dims.size() > 1)
     return parameter;
   if (dims[0].isConstant(1))
     return node.reshape(parameter, {});
-  if (axis < 0)
-    return makeError(ErrorCode::E0304, "a vector has no scales and zero points of its rows");
-  KILN_TRY(node.requireEqual(dims[0], size).withContext("scale and zero point: "));
+  if (axis < 0) {
+    if (dims[0].isConstant())
+      return makeError(ErrorCode::E0304, "a vector has no scales and zero points of its rows");
+    KILN_TRY(node.requireEqual(dims[0], 1).withContext("scale and zero point: "));
+    return node.reshape(parameter, {});
+  }
+  if (dims[0].isConstant() && size.isConstant())
+    KILN_TRY(node.requireEqual(dims[0], size).withContext("scale and zero point: "));
   Dims spread(size_t(rank), SizeExpr(1));
   spread[size_t(axis)] = dims[0];
   return node.reshape(parameter, spread);
@@ -250,6 +255,9 @@ Result<Value> requantized(NodeImport &node, Value product, Value a, Value b, siz
   if (node.rank(result) != node.rank(product))
     return makeError(ErrorCode::E0304, "scales and zero points of rank ", node.rank(result), " for a product of rank ",
                      node.rank(product));
+  for (int64_t i = 0; i < node.rank(product); ++i)
+    KILN_TRY(node.requireEqual(node.dims(result)[size_t(i)], node.dims(product)[size_t(i)])
+                 .withContext("scales and zero points: "));
   return node.cast(result, to); // saturates
 }
 

@@ -40,6 +40,8 @@ Status affineGrid(NodeImport &node) {
   if (node.rank(theta) != 3)
     return makeError(ErrorCode::E0304, "theta has rank ", node.rank(theta), "; expected 3");
   const Dims dims = node.dims(theta);
+  if (!dims[1].isConstant())
+    return makeError(ErrorCode::E0208, "dim 1 of theta must be known when compiling");
   if (!dims[1].isConstant(2) && !dims[1].isConstant(3))
     return makeError(ErrorCode::E0304, "dim 1 of theta is ", dims[1].print(), "; expected 2 or 3");
   const int64_t spatial = dims[1].constant();
