@@ -63,7 +63,7 @@ func.func private @g(%x: tensor<4xf32>) -> tensor<4xf32> {
 
 // A loop in the branch that is left hands over no constants either.
 // CHECK-LABEL: func.func @nested
-// CHECK: kiln.loop @b count %{{.+}} carry(%arg0) :
+// CHECK: kiln.loop @b count %{{.+}} carry(%arg0) with() 
 // CHECK-LABEL: func.func private @b
 // CHECK-SAME: %arg2: tensor<4xf32>{{[^,]*}})
 // CHECK-NOT: func.func
