@@ -4,6 +4,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/Structure.h"
+#include "runtime/base/Convert.h"
 #include "runtime/base/Recipe.h"
 
 #include "llvm/ADT/DenseMap.h"

@@ -15,8 +15,6 @@ using namespace mlir;
 namespace kiln {
 namespace {
 
-constexpr StringLiteral stageAttrName = "kiln.stage";
-
 constexpr StageInfo stages[] = {
     {Stage::Imported, "imported",
      "kiln ops only; every op carries its model node's name; weights are references into the "

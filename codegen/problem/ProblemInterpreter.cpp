@@ -1,5 +1,6 @@
 #include "codegen/problem/ProblemInterpreter.h"
 
+#include "runtime/base/Convert.h"
 #include "runtime/base/Float16.h"
 #include "runtime/base/Recipe.h"
 #include "runtime/reference/Reference.h"

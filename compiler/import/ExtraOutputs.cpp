@@ -1,5 +1,6 @@
 #include "compiler/import/ExtraOutputs.h"
 
+#include "dialects/kiln/AttributeNames.h"
 #include "dialects/kiln/NodeName.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
@@ -28,7 +29,7 @@ Status addExtraOutputs(mlir::ModuleOp module, std::span<const std::string> names
     llvm::MapVector<mlir::StringAttr, mlir::Value> values;
     mlir::Builder builder(module.getContext());
     for (mlir::BlockArgument argument : function.getArguments())
-      if (auto name = function.getArgAttrOfType<mlir::StringAttr>(argument.getArgNumber(), "kiln.name"))
+      if (auto name = function.getArgAttrOfType<mlir::StringAttr>(argument.getArgNumber(), nameAttrName))
         values[name] = argument;
     for (mlir::Operation &op : function.front())
       for (mlir::OpResult result : op.getResults())
@@ -38,7 +39,7 @@ Status addExtraOutputs(mlir::ModuleOp module, std::span<const std::string> names
 
     std::set<std::string> present;
     for (unsigned i = 0; i < function.getNumResults(); ++i)
-      if (auto name = function.getResultAttrOfType<mlir::StringAttr>(i, "kiln.name"))
+      if (auto name = function.getResultAttrOfType<mlir::StringAttr>(i, nameAttrName))
         present.insert(name.getValue().str());
     mlir::Operation *terminator = function.front().getTerminator();
     for (const std::string &name : names) {
@@ -52,7 +53,7 @@ Status addExtraOutputs(mlir::ModuleOp module, std::span<const std::string> names
         return unknownValue(name, known);
       }
       function.insertResult(function.getNumResults(), found->second.getType(), {});
-      function.setResultAttr(function.getNumResults() - 1, "kiln.name", builder.getStringAttr(name));
+      function.setResultAttr(function.getNumResults() - 1, nameAttrName, builder.getStringAttr(name));
       terminator->insertOperands(terminator->getNumOperands(), found->second);
     }
   }

@@ -1,5 +1,6 @@
 #include "compiler/import/ShapeOverrides.h"
 
+#include "dialects/kiln/AttributeNames.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 #include <algorithm>
@@ -166,7 +167,7 @@ Status applyShapes(const ShapeOverrides &shapes, mlir::ModuleOp module) {
     KILN_ASSIGN(SizeTable sizes, SizeTable::read(function));
     std::vector<DeclaredInput> inputs;
     for (mlir::BlockArgument argument : function.getArguments()) {
-      auto name = function.getArgAttrOfType<mlir::StringAttr>(argument.getArgNumber(), "kiln.name");
+      auto name = function.getArgAttrOfType<mlir::StringAttr>(argument.getArgNumber(), nameAttrName);
       inputs.push_back({name ? name.getValue().str() : "", getDims(argument)});
       for (const SizeExpr &dim : inputs.back().dims)
         if (auto symbol = dim.asSymbol())

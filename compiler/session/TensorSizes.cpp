@@ -62,7 +62,7 @@ Status kiln::checkTensorSizes(ModuleOp module) {
     KILN_ASSIGN(sizes, SizeTable::read(function));
     for (BlockArgument argument : function.getArguments())
       if (!check(argument.getType(), [&] {
-            auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "kiln.name");
+            auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), nameAttrName);
             return "input \"" + (name ? name.getValue().str() : std::to_string(argument.getArgNumber())) + "\": ";
           }))
         return status;

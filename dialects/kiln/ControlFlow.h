@@ -1,14 +1,12 @@
 // What control-flow ops call, and the sizes of a caller and of the function that it calls in terms of each other.
 #pragma once
 
+#include "dialects/kiln/AttributeNames.h"
 #include "dialects/kiln/ShapeContext.h"
 #include "dialects/kiln/Structure.h"
 #include "mlir/IR/SymbolTable.h"
 
 namespace kiln {
-
-/// Size parameters of a function: symbols that no argument shows.
-inline constexpr llvm::StringLiteral parametersAttrName = "kiln.parameters";
 
 /// A function that a control-flow op calls, and the operands of the op that it hands over. A loop's body takes the
 /// iteration's number, the condition and the carried values before them.

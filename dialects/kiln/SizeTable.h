@@ -16,6 +16,7 @@
 // once it is stored, so that neither can mean the other.
 #pragma once
 
+#include "dialects/kiln/AttributeNames.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "runtime/base/SizeExpr.h"
 
@@ -24,9 +25,6 @@
 namespace kiln {
 
 using Dims = llvm::SmallVector<SizeExpr, 4>;
-
-/// The name of the function attribute.
-inline constexpr llvm::StringLiteral sizesAttrName = "kiln.sizes";
 
 /// The dims of a ranked tensor; a `?` that has no symbol is SizeExpr::invalid().
 Dims getDims(mlir::Type type);

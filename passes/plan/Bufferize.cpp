@@ -555,7 +555,7 @@ private:
       results.push_back(views[result]);
     }
     b.create<plan_ir::HostCallOp>(op->getLoc(), mnemonicOf(op), inputs, results, present, toAttributes(op).print(),
-                                  knownWork(op, "kiln.flops").print(), knownWork(op, "kiln.bytes").print());
+                                  knownWork(op, flopsAttrName).print(), knownWork(op, bytesAttrName).print());
     return Status::success();
   }
 

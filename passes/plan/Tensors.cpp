@@ -27,8 +27,8 @@ bool isView(mlir::Operation *op) { return mlir::isa<ReshapeOp>(op) && op->getNum
 
 void writeWork(mlir::Operation *op, const SizeExpr &flops, const SizeExpr &bytes) {
   mlir::Builder b(op->getContext());
-  op->setAttr("kiln.flops", b.getStringAttr(flops.print()));
-  op->setAttr("kiln.bytes", b.getStringAttr(bytes.print()));
+  op->setAttr(flopsAttrName, b.getStringAttr(flops.print()));
+  op->setAttr(bytesAttrName, b.getStringAttr(bytes.print()));
 }
 
 SizeExpr readWork(mlir::Operation *op, llvm::StringRef name) {

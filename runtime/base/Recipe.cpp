@@ -1,5 +1,6 @@
 #include "runtime/base/Recipe.h"
 
+#include "runtime/base/Convert.h"
 #include "runtime/base/TextScanner.h"
 #include "runtime/base/Winograd.h"
 

@@ -44,8 +44,4 @@ struct RecipeType {
 };
 Result<RecipeType> recipeType(DType dtype, std::span<const int64_t> dims, const Recipe &recipe);
 
-/// Converts elements between types: integers to integers saturate, floats to integers round to zero
-/// and saturate with NaN as 0, anything to bool is "not zero". `from` and `to` have the same dims.
-Status convertElements(const TensorView &from, const TensorView &to);
-
 } // namespace kiln

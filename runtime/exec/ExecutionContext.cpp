@@ -57,7 +57,7 @@ Status ExecutionContext::checkData(const Function &p, std::span<const TensorView
     const TensorView &v = inputs[i];
     if (!v.data && !(elementCount(v.dims) == 0))
       return makeError(ErrorCode::E0502, "input \"", p.inputs[i].name, "\" is missing");
-    if (reinterpret_cast<uintptr_t>(v.data) % uintptr_t(dtypeBytes(v.dtype)) != 0)
+    if (v.size() > 0 && reinterpret_cast<uintptr_t>(v.data) % uintptr_t(dtypeBytes(v.dtype)) != 0)
       return makeError(ErrorCode::E0515, "input \"", p.inputs[i].name, "\": its data is not aligned to ",
                        dtypeBytes(v.dtype), " bytes");
   }
@@ -139,7 +139,7 @@ Status ExecutionContext::placeOutput(const Port &port, DType dtype, std::span<co
   if (slot.bound.dtype != dtype || !std::ranges::equal(slot.bound.dims, dims))
     return makeError(ErrorCode::E0509, "output \"", port.name, "\": the result is ", printTensorType(dtype, dims),
                      ", the given buffer ", printTensorType(slot.bound.dtype, slot.bound.dims));
-  if (reinterpret_cast<uintptr_t>(slot.bound.data) % uintptr_t(dtypeBytes(dtype)) != 0)
+  if (slot.bound.size() > 0 && reinterpret_cast<uintptr_t>(slot.bound.data) % uintptr_t(dtypeBytes(dtype)) != 0)
     return makeError(ErrorCode::E0515, "output \"", port.name, "\": its data is not aligned to ", dtypeBytes(dtype),
                      " bytes");
   return Status();

@@ -94,3 +94,35 @@ def test_inspect_shows_what_waits(tmp_path):
                  [value("y", T.INT64, [1, "K"])])
     steps = json.loads(command("inspect", path, "--json").stdout)["steps"]
     assert [step["function"] for step in steps] == ["main", "main", "main..1"]
+
+
+def test_split_into_sizes_from_data(tmp_path):
+    """Sizes that do not sum up, or are negative, are refused: no part may be another one than was asked for."""
+    path = model(tmp_path / "m.onnx", [h.make_node("Split", ["x", "s"], ["a", "b"], axis=1, name="split"), h.make_node("Neg", ["a"], ["y"]),
+                                       h.make_node("Neg", ["b"], ["z"])],
+                 [value("x", T.FLOAT, ["N", 3]), value("s", T.INT64, [2])], [value("y", T.FLOAT, ["N", "K"]), value("z", T.FLOAT, ["N", "L"])])
+    x = np.arange(6, dtype=F).reshape(2, 3)
+    for left in range(4):
+        feeds = {"x": x, "s": I([left, 3 - left])}
+        np.testing.assert_array_equal(run_everywhere(path, feeds), -x[:, :left])
+        np.testing.assert_array_equal(run_everywhere(path, feeds, "z"), -x[:, left:])
+    for options in ({}, {"target": "interpreter"}):
+        compiled = kiln.compile(path, **options)
+        for sizes in ([1, 1], [1, 3], [0, 2**62], [0, -1], [-1, 4], [4, -1], [2, 2], [2**63 - 1, 2]):
+            with pytest.raises(kiln.Error, match='node "split"'):
+                compiled.run({"x": x, "s": I(sizes)})
+
+
+def test_split_into_sizes_from_shapes(tmp_path):
+    nodes = [h.make_node("Shape", ["t"], ["s"]), h.make_node("Split", ["x", "s"], ["y", "z"], axis=0, name="split")]
+    path = model(tmp_path / "m.onnx", nodes, [value("x", T.FLOAT, ["N"]), value("t", T.FLOAT, ["A", "B"])], [value("y", T.FLOAT, ["A"]), value("z", T.FLOAT, ["B"])])
+    x = np.arange(5, dtype=F)
+    np.testing.assert_array_equal(run_everywhere(path, {"x": x, "t": np.zeros((2, 3), F)}, "z"), x[2:])
+    with pytest.raises(kiln.Error, match="E050"):
+        kiln.compile(path).run({"x": x, "t": np.zeros((2, 2), F)})
+
+
+def test_an_empty_result_is_an_input_again(tmp_path):
+    path = model(tmp_path / "m.onnx", [h.make_node("Neg", ["x"], ["y"])], [value("x", T.FLOAT, ["N"])], [value("y", T.FLOAT, ["N"])])
+    compiled = kiln.compile(path)
+    assert compiled.run({"x": compiled.run({"x": np.zeros(0, F)})["y"]})["y"].shape == (0,)

@@ -419,7 +419,7 @@ static llvm::SmallVector<mlir::DictionaryAttr> nameAttributes(mlir::Builder &bui
   llvm::SmallVector<mlir::DictionaryAttr> all;
   for (std::string_view name : names)
     all.push_back(builder.getDictionaryAttr(
-        builder.getNamedAttr("kiln.name", builder.getStringAttr(llvm::StringRef(name.data(), name.size())))));
+        builder.getNamedAttr(nameAttrName, builder.getStringAttr(llvm::StringRef(name.data(), name.size())))));
   return all;
 }
 

@@ -3,6 +3,7 @@
 #include "compiler/import/onnx/GraphImport.h"
 #include "compiler/import/onnx/ImportState.h"
 
+#include "dialects/kiln/AttributeNames.h"
 #include "dialects/kiln/Dialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -25,7 +26,7 @@ Result<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context,
     return status.withContext(label + ": ");
   auto loc = mlir::FileLineColLoc::get(&context, label, 0, 0);
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(loc);
-  (*module)->setAttr("kiln.stage", state.builder.getStringAttr("imported"));
+  (*module)->setAttr(stageAttrName, state.builder.getStringAttr("imported"));
   state.builder.setInsertionPointToEnd(module->getBody());
   if (Status status = onnx::importModel(state, *model, options, label); !status.ok())
     return status;

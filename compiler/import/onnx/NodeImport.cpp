@@ -1,6 +1,7 @@
 #include "compiler/import/onnx/NodeImport.h"
 
 #include "compiler/import/onnx/ImportState.h"
+#include "runtime/base/Convert.h"
 #include "runtime/base/Recipe.h"
 
 #include <algorithm>
@@ -93,6 +94,15 @@ std::optional<double> NodeImport::knownScalar(Value value) const { return splatV
 Result<SizeExpr> NodeImport::broadcast(const SizeExpr &a, const SizeExpr &b) const {
   return state.sizes.broadcast(a, b);
 }
+
+std::optional<std::vector<SizeExpr>> NodeImport::knownSizes(Value value) const {
+  auto values = state.shapes.values(value);
+  if (!values)
+    return std::nullopt;
+  return std::vector<SizeExpr>(values->begin(), values->end());
+}
+
+Status NodeImport::requireNotNegative(const SizeExpr &size) const { return state.shapes.requireNotNegative(size); }
 
 Status NodeImport::requireEqual(const SizeExpr &a, const SizeExpr &b) const { return state.sizes.requireEqual(a, b); }
 

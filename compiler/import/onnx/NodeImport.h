@@ -47,6 +47,10 @@ public:
   DType dtype(Value value) const;
   /// The elements of an integer value if all are known now: of a constant, or of a small one that is computed.
   std::optional<Ints> knownInts(Value value) const;
+  /// The elements of a small integer value that is computed from sizes, if all are known so.
+  std::optional<std::vector<SizeExpr>> knownSizes(Value value) const;
+  /// Requires that a size is not negative: an error where it surely is, a check when sizes are bound where it may be.
+  Status requireNotNegative(const SizeExpr &size) const;
   /// Requires equal sizes: an error where they never are, a check when sizes are bound where they
   /// may be.
   Status requireEqual(const SizeExpr &a, const SizeExpr &b) const;

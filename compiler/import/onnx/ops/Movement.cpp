@@ -240,15 +240,46 @@ Result<Value> sliceBetween(NodeImport &node, Value x, int64_t axis, Value start,
   return node.emit("slice", {x, start, end, node.intsConstant({axis})});
 }
 
-/// Parts of sizes that only run time knows.
+/// A slice does not mind what it is asked for: where only data tells `size`, a reshape refuses a part of another one.
+Result<Value> checkedPart(NodeImport &node, Value part, int64_t axis, Value size) {
+  KILN_ASSIGN(Value isNegative, node.emit("less", {size, node.intsConstant({0})}));
+  Value none = node.intsConstant({std::numeric_limits<int64_t>::max()}); // in a shape -1 has a meaning
+  KILN_ASSIGN(Value asked, node.emit("where", {isNegative, none, size}));
+  KILN_ASSIGN(Value dims, node.emit("shape", {part}));
+  KILN_ASSIGN(Value before, node.slice(dims, 0, 0, axis));
+  KILN_ASSIGN(Value after, node.slice(dims, 0, axis + 1, node.rank(part)));
+  Attributes along, literal;
+  along.set("axis", 0);
+  literal.set("allow_zero", true);
+  KILN_ASSIGN(Value shape, node.emit("concat", {before, asked, after}, along));
+  return node.emit("reshape", {part, shape}, literal);
+}
+
+/// Parts of sizes that only run time knows: as functions of the sizes of inputs, or from data.
 Status splitDynamic(NodeImport &node, Value x, int64_t axis, Value sizes) {
-  KILN_ASSIGN(sizes, node.withLength(sizes, int64_t(node.resultCount())));
+  size_t parts = node.resultCount();
+  KILN_ASSIGN(sizes, node.withLength(sizes, int64_t(parts)));
+  std::optional<std::vector<SizeExpr>> known = node.knownSizes(sizes);
+  if (known) {
+    SizeExpr total(0);
+    for (const SizeExpr &size : *known) {
+      KILN_TRY(node.requireNotNegative(size).withContext("split: "));
+      total = total + size;
+    }
+    KILN_TRY(node.requireEqual(total, node.dims(x)[size_t(axis)]).withContext("split: "));
+  }
   Value start = node.intsConstant({0});
-  for (size_t i = 0; i < node.resultCount(); ++i) {
+  for (size_t i = 0; i < parts; ++i) {
     KILN_ASSIGN(Value size, node.slice(sizes, 0, int64_t(i), int64_t(i) + 1));
     KILN_ASSIGN(Value end, node.emit("add", {start, size}));
-    if (node.wants(i)) {
+    if (known && node.wants(i)) {
       KILN_ASSIGN(Value part, sliceBetween(node, x, axis, start, end));
+      node.setResult(i, part);
+    } else if (!known) {
+      // The last part is what is left, so it is of its size only if all sizes sum up to that of x.
+      Value last = node.intsConstant({std::numeric_limits<int64_t>::max()});
+      KILN_ASSIGN(Value part, sliceBetween(node, x, axis, start, i + 1 < parts ? end : last));
+      KILN_ASSIGN(part, checkedPart(node, part, axis, size));
       node.setResult(i, part);
     }
     start = end;

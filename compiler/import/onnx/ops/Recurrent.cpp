@@ -10,7 +10,7 @@ namespace {
 struct Activation {
   std::string_view name, mine;
   bool takesAlpha = false, takesBeta = false;
-  std::optional<double> alpha, beta;
+  std::optional<double> alpha = {}, beta = {};
 };
 
 constexpr Activation known[] = {

@@ -95,7 +95,7 @@ Status centerCropPad(NodeImport &node) {
   KILN_ASSIGN(shape, node.cast(shape, DType::I64));
   // Of each axis: where x begins, what is taken of it, and the zeros before and behind.
   std::vector<Value> begins, ends, before, behind;
-  Value zero = node.scalar(0, DType::I64), two = node.scalar(2, DType::I64);
+  Value two = node.scalar(2, DType::I64);
   for (int64_t axis = 0; axis < rank; ++axis) {
     KILN_ASSIGN(Value size, node.sizeOf(x, axis));
     Value wanted = size;
