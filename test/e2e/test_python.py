@@ -78,10 +78,10 @@ def test_inputs_that_do_not_fit(inputs):
 
 
 def test_unsupported_lists_everything():
-    nodes = [("Relu", ["x"], ["a"], {}), ("StringNormalizer", ["a"], ["b"], {}), ("Unique", ["b"], ["z"], {})]
+    nodes = [("Relu", ["x"], ["a"], {}), ("StringNormalizer", ["a"], ["b"], {}), ("TfIdfVectorizer", ["b"], ["z"], {})]
     with pytest.raises(kiln.UnsupportedError) as caught:
         kiln.compile(graph(nodes, {"x": (F, [2])}, {"z": (F, [2])}))
-    for part in ("/stringnormalizer1", "StringNormalizer", "/unique2", "Unique", "opset 18", "KILN-E02"):
+    for part in ("/stringnormalizer1", "StringNormalizer", "/tfidfvectorizer2", "TfIdfVectorizer", "opset 18", "KILN-E02"):
         assert part in str(caught.value)
 
 
@@ -258,7 +258,8 @@ def test_ctrl_c_stops_a_compilation():
         timer = threading.Timer(delay, interrupt)
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            kiln.compile(model, threads=2)
+            while True:  # however fast one of them is
+                kiln.compile(model, threads=2)
         assert time.monotonic() - sent[0] < 2
         timer.join()
     assert kiln.compile(add()).inputs[0].name == "x"  # and the next one is as ever
