@@ -31,7 +31,8 @@ def chain(seed):
     for _ in range(60):
         before = len(graph.nodes), len(graph.values), len(graph.inputs), set(graph.initializers), set(graph.symbols)
         try:
-            x = graph.pick_one([WINDOWS["Conv"]] * 2 + list(WINDOWS.values()))(graph, x)
+            results = graph.pick_one([WINDOWS["Conv"]] * 2 + list(WINDOWS.values()))(graph, x)
+            x = results[0] if isinstance(results, list) else results  # positions lead nowhere
             length -= 1
         except Reject:
             undo(graph, *before)
