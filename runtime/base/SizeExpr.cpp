@@ -12,7 +12,7 @@ namespace {
 enum class AtomKind : uint8_t { Symbol, FloorDiv, CeilDiv, Mod, Min, Max, Product };
 
 /// Past these an expression becomes invalid: sizes of real models stay far below.
-constexpr size_t maxTerms = 64, maxText = 16384;
+constexpr size_t maxTerms = 256, maxText = 16384;
 
 } // namespace
 

@@ -126,3 +126,14 @@ def test_an_empty_result_is_an_input_again(tmp_path):
     path = model(tmp_path / "m.onnx", [h.make_node("Neg", ["x"], ["y"])], [value("x", T.FLOAT, ["N"])], [value("y", T.FLOAT, ["N"])])
     compiled = kiln.compile(path)
     assert compiled.run({"x": compiled.run({"x": np.zeros(0, F)})["y"]})["y"].shape == (0,)
+
+
+def test_many_parts_of_sizes_from_data(tmp_path):
+    """As detectors select for each class and join what they found: the size of the result is a sum of many."""
+    parts = 100
+    nodes = [h.make_node("Compress", ["x", f"c{i}"], [f"p{i}"], axis=0) for i in range(parts)]
+    nodes += [h.make_node("Concat", [f"p{i}" for i in range(parts)], ["all"], axis=0), h.make_node("Neg", ["all"], ["y"])]
+    path = model(tmp_path / "m.onnx", nodes, [value("x", T.FLOAT, [3]), *(value(f"c{i}", T.BOOL, [3]) for i in range(parts))], [value("y", T.FLOAT, ["K"])])
+    rng = np.random.default_rng(0)
+    x, c = F([1, 2, 3]), {f"c{i}": rng.random(3) < 0.4 for i in range(parts)}
+    np.testing.assert_array_equal(run_everywhere(path, {"x": x, **c}), -np.concatenate([x[c[f"c{i}"]] for i in range(parts)]))
