@@ -247,7 +247,15 @@ def many_kernels(count):
     return graph(nodes, {"x0": (F, [4, sizes[0]])}, {f"x{count}": (F, [4, sizes[-1]])}, weights)
 
 
-def test_ctrl_c_stops_a_compilation():
+@pytest.fixture
+def ctrl_c_interrupts():
+    """As in a shell, also where the tests were started with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stops_a_compilation(ctrl_c_interrupts):
     model = many_kernels(200)
     for delay in (0.05, 0.4, 0.8):
         sent = []
