@@ -149,10 +149,10 @@ Result<ResultShapes> RoiAlignOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX()), rois = getDims(getRois()), indices = getDims(getIndices());
   Type element = elementTypeOf(getX());
   KILN_TRY(expectOneOf("mode", getMode(), {"avg", "max"}));
-  if (getHeight() < 1 || getWidth() < 1)
+  if (int64_t(getHeight()) < 1 || int64_t(getWidth()) < 1)
     return makeError(ErrorCode::E0411, "height and width are ", int64_t(getHeight()), " and ", int64_t(getWidth()),
                      ", expected 1 or more");
-  if (getSamplingRatio() < 0)
+  if (int64_t(getSamplingRatio()) < 0)
     return makeError(ErrorCode::E0411, "sampling_ratio is ", int64_t(getSamplingRatio()), ", expected 0 or more");
   if (x.size() != 4 || rois.size() != 2 || indices.size() != 1)
     return makeError(ErrorCode::E0304, "operand ", printDims(x), ", regions ", printDims(rois), " and indices ",

@@ -99,6 +99,10 @@ TEST_CASE("AffineGrid, RoiAlign, DeformConv") {
   CHECK(align(16, {{"coordinate_transformation_mode", "asymmetric"}}).error() ==
         "model.onnx: node \"/roi\" (RoiAlign, opset 16): coordinate_transformation_mode is \"asymmetric\"; expected "
         "\"half_pixel\" or \"output_half_pixel\" [KILN-E0411]");
+  CHECK(align(16, {{"output_height", -2}}).error() ==
+        "model.onnx: node \"/roi\" (RoiAlign, opset 16): height and width are -2 and 1, expected 1 or more [KILN-E0411]");
+  CHECK(align(16, {{"sampling_ratio", -1}}).error() ==
+        "model.onnx: node \"/roi\" (RoiAlign, opset 16): sampling_ratio is -1, expected 0 or more [KILN-E0411]");
   CHECK(align(16, {{"mode", "sum"}}).error() ==
         "model.onnx: node \"/roi\" (RoiAlign, opset 16): mode is \"sum\"; expected \"avg\" or \"max\" [KILN-E0411]");
   CHECK_THAT(nodeOps(19, "DeformConv",
