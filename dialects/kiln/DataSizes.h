@@ -14,6 +14,9 @@ std::set<std::string> sizesFromData(const SizeExpr &size, const SizeTable &sizes
 std::set<std::string> sizesFromData(mlir::Type type, const SizeTable &sizes);
 std::set<std::string> sizesFromData(mlir::Operation *op, const SizeTable &sizes);
 
+/// Whether there are any.
+inline bool dependsOnData(const SizeExpr &size, const SizeTable &sizes) { return !sizesFromData(size, sizes).empty(); }
+
 /// Whether running `op` tells a size: a result has a size from data that no operand has, and the op's operands say what
 /// it is. Such an op is control flow, or a call of its reference kernel, which returns its results.
 bool tellsSize(mlir::Operation *op, const SizeTable &sizes);

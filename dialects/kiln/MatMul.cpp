@@ -40,17 +40,6 @@ Result<ResultShapes> DetOp::inferShapes(ShapeContext &context) {
 
 // --- dft
 
-/// One integer that steers the op: of an operand, invalid where only a run tells it.
-static Result<SizeExpr> steer(ShapeContext &context, Value operand, StringRef what) {
-  auto type = cast<RankedTensorType>(operand.getType());
-  if (!type.getElementType().isInteger(32) && !type.getElementType().isInteger(64))
-    return makeError(ErrorCode::E0305, what.str(), " must be an integer");
-  if (type.getRank() > 1 || (type.hasStaticShape() && type.getNumElements() != 1))
-    return makeError(ErrorCode::E0304, what.str(), " must be one integer");
-  auto values = context.values(operand);
-  return values && values->size() == 1 ? values->front() : SizeExpr::invalid();
-}
-
 Result<ResultShapes> DftOp::inferShapes(ShapeContext &context) {
   Dims dims = getDims(getX());
   if (!isa<FloatType>(elementTypeOf(getX())))
@@ -62,11 +51,11 @@ Result<ResultShapes> DftOp::inferShapes(ShapeContext &context) {
     return makeError(ErrorCode::E0304, "the last dim must be 1 or 2, not ", dims.back().print());
   SizeExpr axis{int64_t(getAxis())}, length{int64_t(getLength())};
   if (getAlong()) {
-    KILN_ASSIGN(axis, steer(context, getAlong(), "the axis"));
+    KILN_ASSIGN(axis, oneInteger(context, getAlong(), "the axis"));
   }
   if (getCount()) {
-    KILN_ASSIGN(length, steer(context, getCount(), "the length"));
-  } else if (getLength() < 0) {
+    KILN_ASSIGN(length, oneInteger(context, getCount(), "the length"));
+  } else if (int64_t(getLength()) < 0) {
     return makeError(ErrorCode::E0411, "length is ", int64_t(getLength()), ", expected 0 or more");
   }
   dims.back() = getInverse() && getOnesided() ? 1 : 2;

@@ -28,6 +28,16 @@ Result<int64_t> staticLength(Value list, StringRef what) {
   return listLength(list, what);
 }
 
+Result<SizeExpr> oneInteger(ShapeContext &context, Value operand, StringRef what) {
+  auto type = cast<RankedTensorType>(operand.getType());
+  if (!type.getElementType().isInteger(32) && !type.getElementType().isInteger(64))
+    return makeError(ErrorCode::E0305, what.str(), " must be an integer");
+  if (type.getRank() > 1 || (type.hasStaticShape() && type.getNumElements() != 1))
+    return makeError(ErrorCode::E0304, what.str(), " must be one integer");
+  auto values = context.values(operand);
+  return values && values->size() == 1 ? values->front() : SizeExpr::invalid();
+}
+
 Result<int64_t> listLength(Value list, StringRef what) {
   Dims dims = getDims(list);
   if (dims.size() > 1)

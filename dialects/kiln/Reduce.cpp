@@ -94,13 +94,7 @@ Result<ResultShapes> TopkOp::inferShapes(ShapeContext &context) {
     return makeError(ErrorCode::E0305, "the operand must hold numbers");
   SizeExpr k{int64_t(getK())}, size = dims[axis];
   if (Value count = getCount()) {
-    auto type = cast<RankedTensorType>(count.getType());
-    if (!type.getElementType().isInteger(32) && !type.getElementType().isInteger(64))
-      return makeError(ErrorCode::E0305, "k must be an integer");
-    if (type.getRank() > 1 || (type.hasStaticShape() && type.getNumElements() != 1))
-      return makeError(ErrorCode::E0304, "k must be one integer");
-    auto values = context.values(count);
-    k = values && values->size() == 1 ? values->front() : SizeExpr::invalid();
+    KILN_ASSIGN(k, oneInteger(context, count, "k"));
   }
   upperBounds[axis] = size;
   dims[axis] = k;

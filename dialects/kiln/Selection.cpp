@@ -7,18 +7,11 @@ using namespace mlir;
 
 namespace kiln {
 
-static SizeExpr productOf(ArrayRef<SizeExpr> dims) {
-  SizeExpr product(1);
-  for (const SizeExpr &dim : dims)
-    product = dim.isInvalid() ? dim : product * dim;
-  return product;
-}
-
 Result<ResultShapes> NonzeroOp::inferShapes(ShapeContext &) {
   Dims x = getDims(getX());
   return ResultShapes{{{SizeExpr(int64_t(x.size())), SizeExpr::invalid()},
                        IntegerType::get(getContext(), 64),
-                       {SizeExpr::invalid(), productOf(x)}}};
+                       {SizeExpr::invalid(), SizeExpr::product(x)}}};
 }
 
 Result<ResultShapes> CompressOp::inferShapes(ShapeContext &) {
@@ -61,7 +54,7 @@ Result<ResultShapes> NonMaxSuppressionOp::inferShapes(ShapeContext &context) {
     return makeError(ErrorCode::E0305, "the number of boxes must be an integer");
   return ResultShapes{{{SizeExpr::invalid(), SizeExpr(3)},
                        IntegerType::get(getContext(), 64),
-                       {productOf(scores), SizeExpr::invalid()}}};
+                       {SizeExpr::product(scores), SizeExpr::invalid()}}};
 }
 
 } // namespace kiln

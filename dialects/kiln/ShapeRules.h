@@ -29,6 +29,9 @@ Result<int64_t> staticLength(mlir::Value list, llvm::StringRef what);
 /// The same of a vector of any numbers.
 Result<int64_t> listLength(mlir::Value list, llvm::StringRef what);
 
+/// The one integer that an operand steers an op by: invalid where only a run tells it.
+Result<SizeExpr> oneInteger(ShapeContext &context, mlir::Value operand, llvm::StringRef what);
+
 /// Size of one dim after slicing [start, end) by `step` with numpy's clamping.
 Result<SizeExpr> sliceSize(ShapeContext &context, const SizeExpr &dim, const SizeExpr &start, const SizeExpr &end,
                            int64_t step);

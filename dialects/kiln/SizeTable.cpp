@@ -1,5 +1,6 @@
 #include "dialects/kiln/SizeTable.h"
 
+#include "dialects/kiln/DataSizes.h"
 #include "dialects/kiln/Dialect.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Operation.h"
@@ -300,12 +301,7 @@ Status SizeTable::requireEqual(const SizeExpr &a, const SizeExpr &b) {
     e.collectSymbols(used);
     return used.count(name) > 0;
   };
-  auto dependsOnData = [&](const SizeExpr &e) {
-    std::set<std::string> used;
-    e.collectSymbols(used);
-    return llvm::any_of(used, [&](const std::string &name) { return find(name) && find(name)->dataDependent; });
-  };
-  if (dependsOnData(left) || dependsOnData(right)) {
+  if (dependsOnData(left, *this) || dependsOnData(right, *this)) {
     addCheck({Check::Equal, left, right});
     return Status();
   }
@@ -352,15 +348,8 @@ Status SizeTable::merge(const SizeExpr &a, const SizeExpr &b) {
 }
 
 void SizeTable::dropChecksOfData() {
-  llvm::erase_if(checkList, [&](const Check &check) {
-    std::set<std::string> names;
-    expand(check.a).collectSymbols(names);
-    expand(check.b).collectSymbols(names);
-    return llvm::any_of(names, [&](const std::string &name) {
-      const Symbol *symbol = find(name);
-      return symbol && symbol->dataDependent;
-    });
-  });
+  llvm::erase_if(checkList,
+                 [&](const Check &check) { return dependsOnData(check.a, *this) || dependsOnData(check.b, *this); });
 }
 
 void SizeTable::dropUnused(Operation *function) {

@@ -245,11 +245,11 @@ private:
     for (Operation &op : block)
       for (Value result : op.getResults())
         for (const SizeExpr &dim : getDims(result)) {
-          std::set<std::string> used;
-          sizes.expand(dim).collectSymbols(used);
-          if (used.count(name) && !isControlFlow(&op) && !tellsSize(&op, sizes))
+          if (!sizesFromData(dim, sizes).count(name))
+            continue;
+          if (!isControlFlow(&op) && !tellsSize(&op, sizes))
             return false;
-          told |= used.count(name) > 0;
+          told = true;
         }
     return told;
   }

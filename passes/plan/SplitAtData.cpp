@@ -184,14 +184,7 @@ private:
     }
     // A relation is checked once its sizes are known.
     for (const SizeTable::Check &check : sizes.checks()) {
-      std::set<std::string> used;
-      sizes.expand(check.a).collectSymbols(used);
-      sizes.expand(check.b).collectSymbols(used);
-      bool waits = llvm::any_of(used, [&](const std::string &name) {
-        const SizeTable::Symbol *symbol = sizes.find(name);
-        return symbol && symbol->dataDependent;
-      });
-      if (waits)
+      if (dependsOnData(check.a, sizes) || dependsOnData(check.b, sizes))
         lines.push_back(b.getStringAttr(check.print()));
     }
     rest->setAttr(sizesAttrName, b.getArrayAttr(lines));

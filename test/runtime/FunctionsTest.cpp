@@ -32,8 +32,6 @@ Tensor integers(std::vector<int64_t> dims, std::vector<int64_t> values) {
 }
 Tensor boolean(bool value) { return *Tensor::of<uint8_t>(DType::Bool, {}, std::vector<uint8_t>{value}); }
 
-std::vector<float> valuesOf(const Tensor &t) { return {t.as<float>(), t.as<float>() + t.size()}; }
-
 std::vector<TensorView> viewsOf(const std::vector<Tensor> &tensors) {
   std::vector<TensorView> views;
   for (const Tensor &t : tensors)

@@ -58,6 +58,33 @@ Result<GraphProto> ModelImport::graphOf(const NodeProto &node, std::string_view 
   return makeError(ErrorCode::E0401, "has no graph '", attribute, "'");
 }
 
+/// Of the nodes of a graph inside `node`.
+Result<Scope> ModelImport::innerScope(const NodeProto &node, const std::string &prefix, Scope &scope, Frame *frame) {
+  if (scope.depth >= kMaxNesting)
+    return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting, " levels");
+  Scope body;
+  body.opsets = scope.opsets;
+  body.prefix = labelOf(node, scope.prefix) + "/" + prefix;
+  body.depth = scope.depth + 1;
+  body.frame = frame;
+  body.outer = &scope;
+  return body;
+}
+
+Status ModelImport::addInitializers(const GraphProto &graph, Scope &body) {
+  for (const TensorProto &tensor : graph.initializers)
+    if (!body.initializers.emplace(tensor.name, &tensor).second)
+      KILN_TRY(repeatInitializer(tensor, body));
+  return Status();
+}
+
+std::optional<bool> knownBool(Value value) {
+  Result<Tensor> constant = kiln::isConstant(value) ? readConstant(value) : Result<Tensor>(Tensor());
+  if (!constant.ok() || !constant->valid())
+    return std::nullopt;
+  return *constant->as<uint8_t>() != 0;
+}
+
 /// An input that must be there.
 Result<Value> ModelImport::operandOf(const NodeProto &node, size_t index, Scope &scope) {
   if (index >= node.inputs.size() || node.inputs[index].empty())
@@ -68,8 +95,7 @@ Result<Value> ModelImport::operandOf(const NodeProto &node, size_t index, Scope 
 /// A loop's body hands the condition on and slices what it goes through, where it is that of a Scan.
 Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphProto &graph, std::string_view role,
                                              Scope &scope, const GraphArguments &arguments, const LoopParts *loop) {
-  if (scope.depth >= kMaxNesting)
-    return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting, " levels");
+  KILN_ASSIGN(Scope body, innerScope(node, "", scope, nullptr));
   bool isScan = loop && loop->isScan;
   size_t handed = arguments.types.size() - arguments.unnamed + (isScan ? loop->scanned.size() : 0);
   if (graph.inputs.size() != handed)
@@ -89,12 +115,7 @@ Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphP
   mlir::Block *block = result.function.addEntryBlock();
   state.builder.setInsertionPointToEnd(block);
   Frame frame{result.function, scope.frame, &bridge, &outer};
-  Scope body;
-  body.opsets = scope.opsets;
-  body.prefix = labelOf(node, scope.prefix) + "/";
-  body.depth = scope.depth + 1;
   body.frame = &frame;
-  body.outer = &scope;
   auto run = [&]() -> Status {
     for (auto [i, type] : llvm::enumerate(arguments.types)) {
       mlir::Type own = bridge.addArgument(type, {}, [&](unsigned dim) { return arguments.varies(unsigned(i), dim); });
@@ -107,9 +128,7 @@ Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphP
     }
     if (isScan)
       KILN_TRY(bindSlices(node, graph, *loop, body));
-    for (const TensorProto &tensor : graph.initializers)
-      if (!body.initializers.emplace(tensor.name, &tensor).second)
-        KILN_TRY(repeatInitializer(tensor, body));
+    KILN_TRY(addInitializers(graph, body));
     KILN_TRY(importNodes(graph.nodes, body));
     std::vector<Value> results;
     if (isScan)
@@ -384,10 +403,7 @@ Status ModelImport::emitLoop(const NodeProto &node, Scope &scope, const LoopPart
   }
   // Nothing but the count ends a loop whose condition is true and handed on as it is.
   Value next = body.function.getBody().front().getTerminator()->getOperand(0);
-  auto isTrue = [](Value value) {
-    Result<Tensor> constant = kiln::isConstant(value) ? readConstant(value) : Result<Tensor>(Tensor());
-    return constant.ok() && constant->valid() && *constant->as<uint8_t>() != 0;
-  };
+  auto isTrue = [](Value value) { return knownBool(value) == true; };
   bool counted =
       (!parts.condition || isTrue(parts.condition)) && (next == body.function.getArgument(1) || isTrue(next));
   auto op = state.builder.create<kiln::LoopOp>(

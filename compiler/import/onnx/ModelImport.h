@@ -91,6 +91,9 @@ struct LoopParts {
   std::vector<Along> scanned, results;
 };
 
+/// The bool that a value holds, if it is known.
+std::optional<bool> knownBool(Value value);
+
 /// Whether SequenceImport.cpp knows the operator.
 bool isSequenceOperator(const NodeProto &node);
 
@@ -150,6 +153,8 @@ private:
   Result<GraphProto> graphOf(const NodeProto &node, std::string_view attribute, const Scope &scope) const;
   Result<Subgraph> importSubgraph(const NodeProto &node, const GraphProto &graph, std::string_view role, Scope &scope,
                                   const GraphArguments &arguments, const LoopParts *loop = nullptr);
+  Result<Scope> innerScope(const NodeProto &node, const std::string &prefix, Scope &scope, Frame *frame);
+  Status addInitializers(const GraphProto &graph, Scope &body);
   Status bindSlices(const NodeProto &node, const GraphProto &graph, const LoopParts &loop, Scope &body);
   Result<Value> operandOf(const NodeProto &node, size_t index, Scope &scope);
   Result<Value> scalarOf(Value value, unsigned bits, std::string_view what);

@@ -309,6 +309,11 @@ void NodeImport::setResult(size_t index, Value value) {
     resultValues[index] = value;
 }
 
+void NodeImport::setResults(const std::vector<Value> &values) {
+  for (size_t i = 0; i < values.size(); ++i)
+    setResult(i, values[i]);
+}
+
 Status NodeImport::setResult(Result<Value> value) {
   if (!value.ok())
     return value.status();

@@ -122,6 +122,8 @@ public:
   size_t resultCount() const { return node.outputs.size(); }
   bool wants(size_t index) const { return index < node.outputs.size() && !node.outputs[index].empty(); }
   void setResult(size_t index, Value value);
+  /// Sets all results, from the first on; what the node does not want is left out.
+  void setResults(const std::vector<Value> &values);
   /// Sets result 0 from an emission.
   Status setResult(Result<Value> value);
   const std::vector<Value> &results() const { return resultValues; }

@@ -16,14 +16,6 @@ constexpr std::array<std::string_view, 12> operatorNames = {
     "ConcatFromSequence", "Optional",      "OptionalGetElement", "OptionalHasElement", "SequenceAt",  "SequenceConstruct",
     "SequenceEmpty",      "SequenceErase", "SequenceInsert",     "SequenceLength",     "SequenceMap", "SplitToSequence"};
 
-/// The bool that a value holds, if it is known.
-std::optional<bool> knownBool(Value value) {
-  Result<Tensor> constant = kiln::isConstant(value) ? readConstant(value) : Result<Tensor>(Tensor());
-  if (!constant.ok() || !constant->valid())
-    return std::nullopt;
-  return *constant->as<uint8_t>() != 0;
-}
-
 Status checkItem(const NodeImport &view, const NonTensor &sequence, Value item) {
   if (!sequence.items.empty() && view.dtype(sequence.items[0]) != view.dtype(item))
     return makeError(ErrorCode::E0305, "the tensors of a sequence must be of one type, not ",
@@ -287,22 +279,13 @@ Status ModelImport::importSequence(const NodeProto &node, Scope &scope) {
 Result<std::optional<std::vector<GraphValue>>> ModelImport::inlineGraph(const NodeProto &node, const GraphProto &graph,
                                                                         Scope &scope, const std::string &label,
                                                                         const std::vector<GraphValue> &inputs) {
-  if (scope.depth >= kMaxNesting)
-    return makeError(ErrorCode::E0107, "functions and graphs nest deeper than ", kMaxNesting, " levels");
+  KILN_ASSIGN(Scope body, innerScope(node, label + "/", scope, scope.frame));
   if (graph.inputs.size() != inputs.size())
     return makeError(ErrorCode::E0306, "graph 'body' has ", graph.inputs.size(), " inputs, ", inputs.size(),
                      " are handed over");
-  Scope body;
-  body.opsets = scope.opsets;
-  body.prefix = labelOf(node, scope.prefix) + "/" + label + "/";
-  body.depth = scope.depth + 1;
-  body.frame = scope.frame;
-  body.outer = &scope;
   for (size_t i = 0; i < inputs.size(); ++i)
     KILN_TRY(defineInput(graph.inputs[i].name, inputs[i], body));
-  for (const TensorProto &tensor : graph.initializers)
-    if (!body.initializers.emplace(tensor.name, &tensor).second)
-      KILN_TRY(repeatInitializer(tensor, body));
+  KILN_TRY(addInitializers(graph, body));
   KILN_TRY(importNodes(graph.nodes, body));
   std::vector<GraphValue> results;
   for (const ValueInfoProto &output : graph.outputs) {

@@ -8,12 +8,6 @@
 namespace kiln::onnx {
 namespace {
 
-Attributes axisOf(int64_t axis) {
-  Attributes attributes;
-  attributes.set("axis", axis);
-  return attributes;
-}
-
 /// Each head of k or v serves as many heads of q: `heads` in all.
 Result<Value> repeatHeads(NodeImport &node, Value x, const SizeExpr &heads) {
   Dims d = node.dims(x);

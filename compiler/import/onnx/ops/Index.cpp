@@ -8,12 +8,6 @@
 namespace kiln::onnx {
 namespace {
 
-Attributes axisOf(int64_t axis) {
-  Attributes attributes;
-  attributes.set("axis", axis);
-  return attributes;
-}
-
 /// Where the column is at least (upper) or at most (lower) the row plus k.
 Status trilu(NodeImport &node) {
   KILN_TRY(node.expectOperands(1, 2));
@@ -193,17 +187,10 @@ Status reverseSequence(NodeImport &node) {
   return node.setResult(node.emit("reverse_sequence", {x, node.operand(1)}, attributes));
 }
 
-/// Without an axis of all elements in row-major order.
 Status compress(NodeImport &node) {
   KILN_TRY(node.expectOperands(2, 2));
   Value x = node.operand(0);
-  int64_t axis = 0;
-  if (node.hasAttribute("axis")) {
-    KILN_ASSIGN(axis, node.axisAttribute("axis", 0, x));
-  } else {
-    Dims dims = node.dims(x);
-    KILN_ASSIGN(x, node.reshape(x, {SizeExpr::product(std::span<const SizeExpr>(dims.begin(), dims.end()))}));
-  }
+  KILN_ASSIGN(int64_t axis, axisOrAll(node, x));
   return node.setResult(node.emit("compress", {x, node.operand(1)}, axisOf(axis)));
 }
 
@@ -226,24 +213,15 @@ Status nonMaxSuppression(NodeImport &node) {
   return node.setResult(node.emit("non_max_suppression", operands, attributes));
 }
 
-/// Without an axis of all elements in row-major order.
 Status unique(NodeImport &node) {
   KILN_TRY(node.expectOperands(1, 1));
   Value x = node.operand(0);
-  int64_t axis = 0;
-  if (node.hasAttribute("axis")) {
-    KILN_ASSIGN(axis, node.axisAttribute("axis", 0, x));
-  } else {
-    Dims dims = node.dims(x);
-    KILN_ASSIGN(x, node.reshape(x, {SizeExpr::product(std::span<const SizeExpr>(dims.begin(), dims.end()))}));
-  }
+  KILN_ASSIGN(int64_t axis, axisOrAll(node, x));
   KILN_ASSIGN(int64_t sorted, node.intAttribute("sorted", 1));
   Attributes attributes = axisOf(axis);
   attributes.set("sorted", sorted != 0);
   KILN_ASSIGN(std::vector<Value> results, node.emitAll("unique", {x}, attributes));
-  for (size_t i = 0; i < results.size(); ++i)
-    if (node.wants(i))
-      node.setResult(i, results[i]);
+  node.setResults(results);
   return Status();
 }
 

@@ -1,5 +1,6 @@
 // Operators that move, select, repeat or regroup elements, and those that compute shapes.
 #include "compiler/import/onnx/OpTable.h"
+#include "compiler/import/onnx/ops/Shared.h"
 #include "runtime/base/Tensor.h"
 
 #include <algorithm>
@@ -84,24 +85,20 @@ Status unsqueezeAtRunTime(NodeImport &node) {
   if (std::optional<int64_t> rank = node.declaredRank(0)) {
     KILN_ASSIGN(axes, node.withLength(axes, *rank - node.rank(x)));
   }
-  Dims length = node.dims(axes);
-  if (length.size() != 1 || !length[0].isConstant())
-    return makeError(ErrorCode::E0208, "the number of axes must be known when compiling");
-  size_t count = size_t(length[0].constant()), rank = size_t(node.rank(x)) + count;
+  KILN_ASSIGN(int64_t count, axisCount(node, axes));
+  size_t rank = size_t(node.rank(x) + count);
   if (rank > 64)
     return makeError(ErrorCode::E0207, "the result has rank ", rank, "; ranks above 64 are not supported");
   KILN_ASSIGN(axes, node.cast(axes, DType::I64));
   KILN_ASSIGN(Value isNew, node.emit("scatter_elements", {node.intsConstant(Ints(rank, 0)), axes,
-                                                          node.intsConstant(Ints(count, 1))}));
+                                                          node.intsConstant(Ints(size_t(count), 1))}));
   // The i-th dim that is not new is dim i of x: how many of them come before it. An axis given twice leaves one too many.
   KILN_ASSIGN(Value isOld, node.emit("sub", {node.intsConstant(Ints(rank, 1)), isNew}));
   Attributes before;
   before.set("exclusive", true);
   KILN_ASSIGN(Value source, node.emit("cumsum", {isOld}, before));
-  Attributes along;
-  along.set("axis", 0);
   KILN_ASSIGN(Value dims, node.emit("shape", {x}));
-  KILN_ASSIGN(Value padded, node.emit("concat", {dims, node.intsConstant({-1})}, along));
+  KILN_ASSIGN(Value padded, node.emit("concat", {dims, node.intsConstant({-1})}, axisOf(0)));
   KILN_ASSIGN(Value chosen, node.emit("gather", {padded, source}));
   KILN_ASSIGN(Value isOne, node.cast(isNew, DType::Bool));
   KILN_ASSIGN(Value shape, node.emit("where", {isOne, node.intsConstant(Ints(rank, 1)), chosen}));
@@ -248,10 +245,9 @@ Result<Value> checkedPart(NodeImport &node, Value part, int64_t axis, Value size
   KILN_ASSIGN(Value dims, node.emit("shape", {part}));
   KILN_ASSIGN(Value before, node.slice(dims, 0, 0, axis));
   KILN_ASSIGN(Value after, node.slice(dims, 0, axis + 1, node.rank(part)));
-  Attributes along, literal;
-  along.set("axis", 0);
+  Attributes literal;
   literal.set("allow_zero", true);
-  KILN_ASSIGN(Value shape, node.emit("concat", {before, asked, after}, along));
+  KILN_ASSIGN(Value shape, node.emit("concat", {before, asked, after}, axisOf(0)));
   return node.emit("reshape", {part, shape}, literal);
 }
 
@@ -406,9 +402,7 @@ Status padAxesDynamic(NodeImport &node, const Ints &axes, const Attributes &attr
     KILN_ASSIGN(pieces[size_t(axis)], node.slice(pads, 0, int64_t(i), int64_t(i) + 1));
     KILN_ASSIGN(pieces[rank + size_t(axis)], node.slice(pads, 0, int64_t(count + i), int64_t(count + i) + 1));
   }
-  Attributes along;
-  along.set("axis", 0);
-  KILN_ASSIGN(Value full, node.emit("concat", pieces, along));
+  KILN_ASSIGN(Value full, node.emit("concat", pieces, axisOf(0)));
   std::vector<Value> operands{x, full};
   if (node.has(2) && attributes.getString("mode") == "constant")
     operands.push_back(node.operand(2));
@@ -418,10 +412,7 @@ Status padAxesDynamic(NodeImport &node, const Ints &axes, const Attributes &attr
 /// Axes that only a run tells: amounts are laid out for all of them.
 Status padAtRunTime(NodeImport &node, const Attributes &attributes) {
   Value x = node.operand(0), pads = node.operand(1), axes = node.operand(3);
-  Dims length = node.dims(axes);
-  if (length.size() != 1 || !length[0].isConstant())
-    return makeError(ErrorCode::E0208, "the number of axes must be known when compiling");
-  int64_t count = length[0].constant();
+  KILN_ASSIGN(int64_t count, axisCount(node, axes));
   KILN_ASSIGN(pads, node.withLength(pads, 2 * count));
   std::vector<Value> halves;
   for (int64_t half : {0, 1}) {
@@ -429,9 +420,7 @@ Status padAtRunTime(NodeImport &node, const Attributes &attributes) {
     KILN_ASSIGN(halves.emplace_back(),
                 node.emit("scatter_elements", {node.intsConstant(Ints(size_t(node.rank(x)), 0)), axes, amounts}));
   }
-  Attributes along;
-  along.set("axis", 0);
-  KILN_ASSIGN(Value full, node.emit("concat", halves, along));
+  KILN_ASSIGN(Value full, node.emit("concat", halves, axisOf(0)));
   std::vector<Value> operands{x, full};
   if (node.has(2) && attributes.getString("mode") == "constant")
     operands.push_back(node.operand(2));
@@ -493,9 +482,7 @@ Status pad(NodeImport &node) {
 /// The last `rank` entries of ones before `shape`: a shape of unknown length for an operand of at
 /// least its rank.
 Result<Value> shapeOfRank(NodeImport &node, Value shape, int64_t rank) {
-  Attributes along;
-  along.set("axis", 0);
-  KILN_ASSIGN(Value padded, node.emit("concat", {node.intsConstant(Ints(size_t(rank), 1)), shape}, along));
+  KILN_ASSIGN(Value padded, node.emit("concat", {node.intsConstant(Ints(size_t(rank), 1)), shape}, axisOf(0)));
   KILN_ASSIGN(Value last, node.slice(padded, 0, -rank, kToTheEnd));
   return node.reshape(last, {SizeExpr(rank)});
 }

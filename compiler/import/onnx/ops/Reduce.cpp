@@ -1,5 +1,6 @@
 // Reductions, softmax and its relatives.
 #include "compiler/import/onnx/OpTable.h"
+#include "compiler/import/onnx/ops/Shared.h"
 
 #include <cmath>
 #include <numeric>
@@ -21,9 +22,7 @@ Status reduceAlong(NodeImport &node, const char *kind, bool keepDims) {
   if (std::optional<int64_t> rank = node.declaredRank(0); rank && !keepDims) {
     KILN_ASSIGN(axes, node.withLength(axes, node.rank(x) - *rank));
   }
-  Dims length = node.dims(axes);
-  if (length.size() != 1 || !length[0].isConstant())
-    return makeError(ErrorCode::E0208, "the number of axes must be known when compiling");
+  KILN_TRY(axisCount(node, axes).status());
   Attributes attributes;
   attributes.set("kind", kind);
   attributes.set("keepdims", keepDims);
@@ -217,8 +216,7 @@ Status topK(NodeImport &node) {
     operands.push_back(node.operand(1));
   }
   KILN_ASSIGN(std::vector<Value> results, node.emitAll("topk", operands, attributes));
-  node.setResult(0, results[0]);
-  node.setResult(1, results[1]);
+  node.setResults(results);
   return Status();
 }
 

@@ -2,6 +2,27 @@
 
 namespace kiln::onnx {
 
+Attributes axisOf(int64_t axis) {
+  Attributes attributes;
+  attributes.set("axis", axis);
+  return attributes;
+}
+
+Result<int64_t> axisOrAll(NodeImport &node, Value &x) {
+  if (node.hasAttribute("axis"))
+    return node.axisAttribute("axis", 0, x);
+  Dims dims = node.dims(x);
+  KILN_ASSIGN(x, node.reshape(x, {SizeExpr::product(std::span<const SizeExpr>(dims.begin(), dims.end()))}));
+  return 0;
+}
+
+Result<int64_t> axisCount(NodeImport &node, Value axes) {
+  Dims length = node.dims(axes);
+  if (length.size() != 1 || !length[0].isConstant())
+    return makeError(ErrorCode::E0208, "the number of axes must be known when compiling");
+  return length[0].constant();
+}
+
 Result<Value> splitHeads(NodeImport &node, Value x, int64_t heads) {
   Dims d = node.dims(x);
   KILN_TRY(node.requireEqual(SizeExpr::floorDiv(d[2], heads) * heads, d[2]).withContext("heads: "));

@@ -5,6 +5,9 @@
 
 namespace kiln::onnx {
 
+/// The attribute `axis` alone.
+Attributes axisOf(int64_t axis);
+
 /// numpy's matmul: a vector on either side is a row or a column whose dim vanishes again.
 Result<Value> emitMatMul(NodeImport &node, Value a, Value b);
 
@@ -13,6 +16,12 @@ Result<Value> emitConv(NodeImport &node, Value x, Value w, Value bias);
 
 /// [B, S, heads * D] to [B, heads, S, D].
 Result<Value> splitHeads(NodeImport &node, Value x, int64_t heads);
+
+/// The axis that the node says, or 0 of all elements in row-major order, which `x` becomes.
+Result<int64_t> axisOrAll(NodeImport &node, Value &x);
+
+/// The number of axes that an operand lists: E0208 unless it is known.
+Result<int64_t> axisCount(NodeImport &node, Value axes);
 
 // Arithmetic on sizes, which is followed symbolically.
 /// 0, 1, ... below `size` (an i64 scalar), with `after` dims of 1 behind.

@@ -76,16 +76,13 @@ Status stft(NodeImport &node) {
   KILN_ASSIGN(Value inside, positions(node, length));
   const SizeExpr width = node.dims(inside)[0];
   KILN_ASSIGN(Value places, node.emit("add", {starts, inside}));
-  Attributes attributes;
-  attributes.set("axis", 1);
-  KILN_ASSIGN(Value frames, node.emit("gather", {signal, places}, attributes));
+  KILN_ASSIGN(Value frames, node.emit("gather", {signal, places}, axisOf(1)));
   if (window) {
     KILN_TRY(node.requireEqual(node.dims(window)[0], width).withContext("window and frame_length: "));
     KILN_ASSIGN(window, node.reshape(window, {width, SizeExpr(1)}));
     KILN_ASSIGN(frames, node.emit("mul", {frames, window}));
   }
-  Attributes transform;
-  transform.set("axis", 2);
+  Attributes transform = axisOf(2);
   transform.set("onesided", onesided != 0);
   return node.setResult(node.emit("dft", {frames}, transform));
 }

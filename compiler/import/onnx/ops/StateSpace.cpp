@@ -74,9 +74,7 @@ Status causalConv(NodeImport &node) {
   const int64_t before = dims[2].constant() - 1;
   if (state) {
     KILN_TRY(node.requireEqual(node.dims(state)[2], before).withContext("past_state: "));
-    Attributes along;
-    along.set("axis", 2);
-    KILN_ASSIGN(x, node.emit("concat", {state, x}, along));
+    KILN_ASSIGN(x, node.emit("concat", {state, x}, axisOf(2)));
   } else {
     Attributes pads;
     pads.set("pads", Ints{0, 0, before, 0, 0, 0});
@@ -141,9 +139,7 @@ Status tensorScatter(NodeImport &node) {
     KILN_ASSIGN(at, node.expand(at, places));
     parts.push_back(at);
   }
-  Attributes along;
-  along.set("axis", axis + 1);
-  KILN_ASSIGN(Value indices, node.emit("concat", parts, along));
+  KILN_ASSIGN(Value indices, node.emit("concat", parts, axisOf(axis + 1)));
   return node.setResult(node.emit("scatter_nd", {cache, indices, update}));
 }
 

@@ -124,8 +124,7 @@ Status maxPool(NodeImport &node) {
   KILN_ASSIGN(int64_t columnMajor, node.intAttribute("storage_order", 0));
   attributes.set("column_major", columnMajor != 0);
   KILN_ASSIGN(std::vector<Value> results, node.emitAll("max_pool_indices", {node.operand(0)}, attributes));
-  node.setResult(0, results[0]);
-  node.setResult(1, results[1]);
+  node.setResults(results);
   return Status();
 }
 
