@@ -3,6 +3,7 @@
 
 #include "compiler/session/Compilation.h"
 #include "compiler/session/PackConstants.h"
+#include "runtime/plan/Transfers.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -37,6 +38,9 @@ Status Compilation::writeArtifact(ByteSink &sink) {
   program.producer = "kiln " KILN_VERSION;
   program.target = target ? target->print() : "interpreter";
   program.precision = precisionName(precision);
+
+  if (!options.device.empty())
+    moveToDevice(program, options.device);
 
   bool dump = !options.dumpDirectory.empty();
   std::vector<CompiledKernel> kernels;

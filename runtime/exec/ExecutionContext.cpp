@@ -35,7 +35,9 @@ struct RunScope {
 
 } // namespace
 
-ExecutionContext::ExecutionContext(std::shared_ptr<const LoadedModel> model, int threads) : theModel(std::move(model)) {
+ExecutionContext::ExecutionContext(std::shared_ptr<const LoadedModel> model, int threads)
+    : theModel(std::move(model)), frames(cpu()), deviceFrames(theModel->device()), scratch(theModel->device()),
+      queue(theModel->device().makeQueue()) {
   setThreads(threads);
   const Program &p = theModel->program();
   recent.resize(p.functions.size());
@@ -91,19 +93,33 @@ Result<std::shared_ptr<const Instance>> ExecutionContext::bind(FunctionId functi
 }
 
 Status ExecutionContext::prepareScratch(const Instance &instance) {
-  // A line between workers' scratch, so that they do not share one. It only grows: functions below go on using theirs.
-  int64_t stride = std::max(instance.scratchBytes + bufferAlignment, scratchStride);
-  std::optional<int64_t> total = checkedMul(stride, threadCount);
-  if (!total)
-    return makeError(ErrorCode::E0510, "out of memory for the kernels' scratch");
-  if (instance.scratchBytes > 0)
-    KILN_TRY(scratch.reserve(*total));
-  scratchStride = stride;
+  if (instance.scratchBytes > 0) {
+    // A line between workers' scratch, so that they do not share one. It only grows: functions below go on using
+    // theirs.
+    auto workers = size_t(theModel->device().workers(threadCount));
+    int64_t stride = std::max(instance.scratchBytes + bufferAlignment, scratchStride);
+    std::optional<int64_t> total = checkedMul(stride, int64_t(workers));
+    if (!total)
+      return makeError(ErrorCode::E0510, "out of memory for the kernels' scratch");
+    if (stride != scratchStride || workers != workerScratch.size()) {
+      KILN_TRY(wait()); // for launches that use it as it is
+      KILN_TRY(scratch.reserve(*total));
+      scratchStride = stride;
+      workerScratch.clear();
+      for (size_t i = 0; i < workers; ++i)
+        workerScratch.push_back(scratch.data() + int64_t(i) * stride);
+    }
+  }
   return checkMemory();
 }
 
+Status ExecutionContext::wait() {
+  crossing = false;
+  return queue->wait();
+}
+
 Status ExecutionContext::checkMemory() const {
-  int64_t held = frames.size() + scratch.size() + valueBytes;
+  int64_t held = arenaBytes() + scratch.size() + valueBytes;
   if (memoryLimit > 0 && held > memoryLimit)
     return makeError(ErrorCode::E0510, "out of memory: the run needs more than its limit of ", memoryLimit, " bytes");
   return Status();
@@ -146,14 +162,14 @@ Status ExecutionContext::placeOutput(const Port &port, DType dtype, std::span<co
 }
 
 Status ExecutionContext::call(FunctionId function, std::span<const TensorView> inputs, std::span<const int64_t> sizes,
-                              std::span<OutputSlot> outputs, FrameStack::Place place) {
+                              std::span<OutputSlot> outputs, const Places &places) {
   KILN_ASSIGN(std::shared_ptr<const Instance> instance, bind(function, inputs, sizes));
-  if (place.segment == 0 && place.offset == 0)
+  if (places.host.segment == 0 && places.host.offset == 0)
     last = instance;
   int64_t before = valueBytes;
   KILN_TRY(bindOutputs(*instance, outputs));
   KILN_TRY(prepareScratch(*instance));
-  KILN_TRY(FunctionCall(*this, *instance, inputs, outputs).run(place));
+  KILN_TRY(FunctionCall(*this, *instance, inputs, outputs).run(places));
   // What the function made for itself is gone with its frame.
   valueBytes = before;
   for (const OutputSlot &output : outputs)
@@ -171,11 +187,14 @@ Status ExecutionContext::run(size_t entry, std::span<const TensorView> inputs, s
     return makeError(ErrorCode::E0704, "the model has ", function.outputs.size(), " outputs, ", outputs.size(),
                      " were given");
   KILN_TRY(checkData(function, inputs));
+  if (guardPages && !theModel->device().isHost())
+    return makeError(ErrorCode::E0704, "guard pages are for the CPU, not for device \"", p.device, "\"");
   cancelled.store(false, std::memory_order_relaxed);
   valueBytes = 0;
-  stateCopies = 0;
+  stateCopies = toDevice = toHost = 0;
   loops = 0;
   KILN_TRY(frames.reset());
+  KILN_TRY(deviceFrames.reset());
   if (profiling)
     profiles.assign(firstSteps.back() + p.functions.back().steps.size(), {});
   RunScope scope(threadCount > 1 ? &ThreadPool::process() : nullptr, threadCount, stepUnderWay);

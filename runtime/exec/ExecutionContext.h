@@ -2,10 +2,10 @@
 // several threads at once. Runs in different contexts of one model may overlap.
 #pragma once
 
+#include "runtime/device/ThreadPool.h"
 #include "runtime/exec/FrameStack.h"
 #include "runtime/exec/LoadedModel.h"
 #include "runtime/exec/StateSet.h"
-#include "runtime/exec/ThreadPool.h"
 
 #include <atomic>
 #include <memory>
@@ -50,9 +50,13 @@ public:
   /// Bytes that copies moved out of or into states in the last run: by copy steps, and by updates of a part that could
   /// not be done in place.
   int64_t stateBytesCopied() const { return stateCopies; }
+  /// Bytes that the last run copied to and from a device with memory of its own.
+  int64_t bytesToDevice() const { return toDevice; }
+  int64_t bytesToHost() const { return toHost; }
 
   /// Whether every buffer of a run gets memory of its own between inaccessible pages, filled with NaN: what steps
-  /// touch outside their buffers is a fault or an error that names the step, and what nobody wrote shows. Slow.
+  /// touch outside their buffers is a fault or an error that names the step, and what nobody wrote shows. Slow. Of the
+  /// CPU only (E0704).
   void setGuardPages(bool on) { guardPages = on; }
   /// The most bytes that a run may hold: arena, scratch, and values that it allocates. 0: no limit.
   void setMemoryLimit(int64_t bytes) { memoryLimit = bytes; }
@@ -70,15 +74,19 @@ public:
   /// The sizes of the last run; null before.
   std::shared_ptr<const Instance> lastInstance() const { return last; }
   /// Bytes held now.
-  int64_t arenaBytes() const { return frames.size(); }
+  int64_t arenaBytes() const { return frames.size() + deviceFrames.size(); }
   int64_t scratchBytes() const { return scratch.size(); }
 
 private:
   friend class FunctionCall;
 
-  /// A function with what it is called with. `place`: of the stack, above what its caller uses.
+  /// Where the frames of a function begin: in the host's stack, and in the device's.
+  struct Places {
+    FrameStack::Place host, device;
+  };
+  /// A function with what it is called with. `places`: above what its caller uses.
   Status call(FunctionId function, std::span<const TensorView> inputs, std::span<const int64_t> sizes,
-              std::span<OutputSlot> outputs, FrameStack::Place place);
+              std::span<OutputSlot> outputs, const Places &places);
   Status runWithStates(size_t entry, std::span<const TensorView> inputs, std::span<OutputSlot> outputs,
                        StateSet *states);
   bool mayHaveWritten(const Function &function, size_t state) const;
@@ -94,6 +102,8 @@ private:
   /// A tensor that counts towards the memory limit.
   Result<Tensor> allocate(DType dtype, std::span<const int64_t> dims);
   Status checkMemory() const;
+  /// Until the device has done all that it was given. The error names the node of a launch that failed.
+  Status wait();
 
   std::shared_ptr<const LoadedModel> theModel;
   int threadCount = 1;
@@ -106,10 +116,14 @@ private:
   size_t stepsBegun = 0;              // in the function that failed, the entry's own last
   std::atomic<int64_t> stepUnderWay{-1};
   std::atomic<bool> cancelled{false};
-  std::vector<size_t> firstSteps; // of each function
-  FrameStack frames;
-  GrowingMemory scratch;
+  std::vector<size_t> firstSteps;  // of each function
+  FrameStack frames, deviceFrames; // the device's stays empty where its memory is the host's
+  GrowingMemory scratch;           // the device's
   int64_t scratchStride = 0;
+  std::vector<void *> workerScratch; // parts of it
+  std::unique_ptr<Queue> queue;
+  bool crossing = false;            // whether the queue may be reading or writing host memory
+  int64_t toDevice = 0, toHost = 0; // bytes, by the last run
   std::vector<StepProfile> profiles;
   std::vector<std::vector<std::shared_ptr<const Instance>>> recent; // by function; most recently used last
   std::shared_ptr<const Instance> last;

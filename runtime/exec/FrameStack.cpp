@@ -22,7 +22,7 @@ Result<FrameStack::Frame> FrameStack::push(Place place, int64_t bytes) {
       place = {place.segment + 1, 0, false};
     segments.resize(std::max(segments.size(), place.segment + 1));
     if (!segments[place.segment])
-      segments[place.segment] = std::make_unique<GrowingMemory>();
+      segments[place.segment] = std::make_unique<GrowingMemory>(device);
     KILN_TRY(segments[place.segment]->reserve(bytes));
   }
   return Frame{segments[place.segment]->data() + place.offset,

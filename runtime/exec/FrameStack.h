@@ -1,4 +1,5 @@
-// The arena of a context: a stack of frames, one for each function under way, in segments that never move during a run.
+// The arena of a context in one memory: a stack of frames, one for each function under way, in segments that never move
+// during a run.
 #pragma once
 
 #include "runtime/exec/GrowingMemory.h"
@@ -11,6 +12,8 @@ namespace kiln {
 
 class FrameStack {
 public:
+  explicit FrameStack(Device &device) : device(device) {}
+
   /// A place in the stack: what lies below it is in use.
   struct Place {
     size_t segment = 0;
@@ -30,6 +33,7 @@ public:
   int64_t size() const;
 
 private:
+  Device &device;
   std::vector<std::unique_ptr<GrowingMemory>> segments;
 };
 

@@ -1,6 +1,5 @@
 #include "runtime/exec/FunctionCall.h"
 
-#include "runtime/device/FloatMode.h"
 #include "runtime/exec/ScanBuffer.h"
 
 #include <algorithm>
@@ -37,19 +36,23 @@ FunctionCall::FunctionCall(ExecutionContext &context, const Instance &instance, 
     : context(context), instance(instance), function(context.model().program().functions[instance.function]),
       inputs(inputs), outputs(outputs) {}
 
-Status FunctionCall::prepare(FrameStack::Place place) {
+Status FunctionCall::prepare(const ExecutionContext::Places &places) {
   if (context.guardPages) {
     KILN_ASSIGN(guarded, GuardedMemory::create(context.model(), instance, inputs));
   }
-  KILN_ASSIGN(frame, context.frames.push(place, guarded ? 0 : instance.arenaBytes));
+  KILN_ASSIGN(frame, context.frames.push(places.host, guarded ? 0 : instance.arenaBytes));
+  if (!context.model().device().isHost()) {
+    KILN_ASSIGN(deviceFrame, context.deviceFrames.push(places.device, instance.deviceArenaBytes));
+  }
   KILN_TRY(context.checkMemory());
   size_t values = 0;
   for (const Buffer &buffer : function.buffers)
     values += buffer.place == Buffer::Place::Returned;
   returned.resize(values);
   bases.reserve(Address::FirstPort + inputs.size() + outputs.size() + values);
-  bases = {nullptr, frame.data,
-           reinterpret_cast<char *>(const_cast<std::byte *>(context.model().artifact().weights().data()))};
+  bases = {nullptr, frame.data, deviceFrame.data,
+           reinterpret_cast<char *>(const_cast<std::byte *>(context.model().artifact().weights().data())),
+           context.model().deviceConstants()};
   for (const TensorView &input : inputs)
     bases.push_back(dataOf(input));
   for (const OutputSlot &output : outputs)
@@ -58,8 +61,20 @@ Status FunctionCall::prepare(FrameStack::Place place) {
   return Status();
 }
 
-Status FunctionCall::run(FrameStack::Place place) {
-  KILN_TRY(prepare(place));
+Status FunctionCall::run(const ExecutionContext::Places &places) {
+  KILN_TRY(prepare(places));
+  Status status = runSteps();
+  if (context.model().device().isHost())
+    return status;
+  // What is under way uses the function's memory. A launch that failed came before a step that did.
+  Status late = context.wait();
+  if (late.ok())
+    return status;
+  context.stepsBegun = instance.steps.size();
+  return late;
+}
+
+Status FunctionCall::runSteps() {
   using Clock = std::chrono::steady_clock;
   Clock::time_point last;
   if (context.profiling)
@@ -74,10 +89,16 @@ Status FunctionCall::run(FrameStack::Place place) {
       context.stepsBegun = i;
       return makeError(ErrorCode::E0518, "the run was cancelled");
     }
+    if (context.crossing && step.isHosts()) {
+      context.stepsBegun = i;
+      KILN_TRY(context.wait());
+    }
     Status status = execute(step);
     if (guarded && status.ok())
       status = guarded->check(instance, step);
     if (context.profiling) {
+      if (status.ok())
+        status = context.wait();
       Clock::time_point now = Clock::now();
       StepProfile &profile = context.profiles[first + i];
       profile.nanoseconds += std::chrono::duration_cast<std::chrono::nanoseconds>(now - last).count();
@@ -103,7 +124,7 @@ Status FunctionCall::execute(const ResolvedStep &step) {
   switch (step.kind) {
   case ResolvedStep::Kind::Launch: return launch(step);
   case ResolvedStep::Kind::HostCall: return hostCall(step);
-  case ResolvedStep::Kind::Copy: copy(step); return Status();
+  case ResolvedStep::Kind::Copy: return copy(step);
   case ResolvedStep::Kind::Call: return callStep(step);
   case ResolvedStep::Kind::If: return branch(step);
   case ResolvedStep::Kind::Loop: return loop(step);
@@ -116,52 +137,47 @@ Status FunctionCall::launch(const ResolvedStep &step) {
   pointers.resize(step.operandCount);
   for (uint32_t i = 0; i < step.operandCount; ++i)
     pointers[i] = address(operand(step, i));
+  KernelLaunch launch;
+  launch.sizes = instance.sizes.data() + step.firstSize;
+  launch.node = &function.steps[size_t(&step - instance.steps.data())].node;
   for (uint32_t i = 0; i < step.launchCount; ++i) {
     const ResolvedLaunch &own = instance.launches[step.first + i];
-    kiln_kernel_args_v1 args = {};
-    args.buffers = pointers.data() + (own.firstOperand - step.firstOperand);
-    args.sizes = instance.sizes.data() + step.firstSize;
-    args.workspace = own.workspace == ResolvedLaunch::none ? nullptr : pointers[own.workspace - step.firstOperand];
-    KILN_TRY(launch(own, args));
+    launch.kernel = own.kernel;
+    launch.buffers = std::span(pointers).subspan(own.firstOperand - step.firstOperand);
+    launch.workspace = own.workspace == ResolvedLaunch::none ? nullptr : pointers[own.workspace - step.firstOperand];
+    launch.grid = own.grid;
+    launch.threads = own.parallel ? context.threadCount : 1;
+    launch.scratch = own.scratch > 0 ? std::span<void *const>(context.workerScratch) : std::span<void *const>();
+    if (guarded) {
+      KILN_TRY(guarded->makeScratch(own.scratch, context.threadCount));
+      launch.scratch = guarded->scratch();
+    }
+    KILN_TRY(context.queue->launch(launch));
   }
   return Status();
 }
 
-Status FunctionCall::launch(const ResolvedLaunch &launch, kiln_kernel_args_v1 args) {
-  alignas(64) int32_t status = KILN_KERNEL_OK;
-  args.status = &status;
-  char *scratch = instance.scratchBytes > 0 ? context.scratch.data() : nullptr;
-  if (guarded)
-    KILN_TRY(guarded->makeScratch(launch.scratch, context.threadCount));
-
-  auto body = [&](int64_t begin, int64_t end, int worker) {
-    kiln_kernel_args_v1 own = args;
-    own.scratch = guarded ? guarded->scratch(worker) : scratch ? scratch + worker * context.scratchStride : nullptr;
-    KernelFloatMode mode;
-    for (int64_t i = begin; i < end; ++i)
-      launch.kernel(&own, i, launch.grid);
-  };
-  if (launch.parallel && context.threadCount > 1)
-    ThreadPool::process().parallelFor(launch.grid, context.threadCount, body);
-  else
-    body(0, launch.grid, 0);
-
-  if (status == KILN_KERNEL_OK)
-    return Status();
-  if (status == KILN_KERNEL_INDEX_OUT_OF_RANGE)
-    return makeError(ErrorCode::E0513, "an index is out of range");
-  return makeError(ErrorCode::E0512, "the kernel reported error ", status);
-}
-
-void FunctionCall::copy(const ResolvedStep &step) {
+Status FunctionCall::copy(const ResolvedStep &step) {
   if (step.bytes == 0)
-    return;
+    return Status();
   void *from = address(operand(step, 0)), *to = address(operand(step, 1));
-  std::memmove(to, from, size_t(step.bytes));
   if (!context.states.empty()) {
     context.countStateCopy(from, step.bytes);
     context.countStateCopy(to, step.bytes);
   }
+  switch (step.direction) {
+  case Direction::OnHost: std::memmove(to, from, size_t(step.bytes)); break;
+  case Direction::ToDevice:
+    context.crossing = true;
+    context.toDevice += step.bytes;
+    return context.queue->copyToDevice(to, from, step.bytes);
+  case Direction::ToHost:
+    context.crossing = true;
+    context.toHost += step.bytes;
+    return context.queue->copyToHost(to, from, step.bytes);
+  case Direction::OnDevice: return context.queue->copyOnDevice(to, from, step.bytes);
+  }
+  return Status();
 }
 
 /// Makes the open outputs of a host call.
@@ -246,10 +262,11 @@ Status FunctionCall::call(const ResolvedStep &step, const ResolvedCall &called, 
                        " was to be a size");
     sizes.push_back(integer(view, size.element));
   }
-  FrameStack::Place place = guarded ? frame.end : frame.begin;
+  ExecutionContext::Places places{guarded ? frame.end : frame.begin, deviceFrame.begin};
   if (!guarded)
-    place.offset += step.frameTop;
-  return context.call(called.function, values, sizes, slots, place);
+    places.host.offset += step.frameTop;
+  places.device.offset += step.deviceFrameTop;
+  return context.call(called.function, values, sizes, slots, places);
 }
 
 std::vector<OutputSlot> FunctionCall::slotsOf(const ResolvedStep &step) {

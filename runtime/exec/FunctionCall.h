@@ -12,17 +12,17 @@ public:
   FunctionCall(ExecutionContext &context, const Instance &instance, std::span<const TensorView> inputs,
                std::span<OutputSlot> outputs);
 
-  /// Runs it in a frame above `place`.
-  Status run(FrameStack::Place place);
+  /// Runs it in frames above `places`. When it returns, the device has done all that it was given.
+  Status run(const ExecutionContext::Places &places);
 
 private:
   class Maker;
 
-  Status prepare(FrameStack::Place place);
+  Status prepare(const ExecutionContext::Places &places);
+  Status runSteps();
   Status execute(const ResolvedStep &step);
   Status launch(const ResolvedStep &step);
-  Status launch(const ResolvedLaunch &launch, kiln_kernel_args_v1 args);
-  void copy(const ResolvedStep &step);
+  Status copy(const ResolvedStep &step);
   Status hostCall(const ResolvedStep &step);
   Status callStep(const ResolvedStep &step);
   Status branch(const ResolvedStep &step);
@@ -52,7 +52,7 @@ private:
   const Function &function;
   std::span<const TensorView> inputs;
   std::span<OutputSlot> outputs;
-  FrameStack::Frame frame;
+  FrameStack::Frame frame, deviceFrame;
   std::vector<char *> bases;    // Address::base
   std::vector<Tensor> returned; // values of Returned buffers
   std::unique_ptr<GuardedMemory> guarded;

@@ -39,8 +39,10 @@ void *GuardedMemory::address(const ResolvedOperand &operand, std::span<char *con
 
 Status GuardedMemory::makeScratch(int64_t bytes, int workers) {
   scratches.clear();
+  scratchPointers.clear();
   for (int i = 0; i < workers; ++i) {
     KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(bytes, BufferPlacement::AtEnd, bufferAlignment));
+    scratchPointers.push_back(buffer.data());
     scratches.push_back(std::move(buffer));
   }
   return Status();

@@ -19,7 +19,8 @@ public:
   void *address(const ResolvedOperand &operand, std::span<char *const> bases) const;
   /// Fresh scratch for each of `workers`.
   Status makeScratch(int64_t bytes, int workers);
-  void *scratch(int worker) const { return scratches[size_t(worker)].data(); }
+  /// Of each worker.
+  std::span<void *const> scratch() const { return scratchPointers; }
   /// An error if the step wrote into the slack around its buffers or its scratch.
   Status check(const Instance &instance, const ResolvedStep &step) const;
   /// Copies the results to where the caller wants them; one view per output. Open outputs are there already.
@@ -32,6 +33,7 @@ private:
   const Function &function;
   std::vector<GuardedBuffer> buffers; // one per buffer of the function
   std::vector<GuardedBuffer> scratches;
+  std::vector<void *> scratchPointers;
 };
 
 } // namespace kiln

@@ -102,7 +102,6 @@ private:
   }
 
   Status placeBuffers() {
-    std::vector<PackInterval> intervals;
     out.bufferBytes.assign(p.buffers.size(), 0);
     bufferOffsets.assign(p.buffers.size(), 0);
     for (size_t i = 0; i < p.buffers.size(); ++i) {
@@ -111,10 +110,6 @@ private:
         if (usedBuffers[i]) {
           KILN_ASSIGN(out.bufferBytes[i], size(c.bufferBytes[i], "a buffer's size"));
         }
-        intervals.push_back({out.bufferBytes[i], c.live[i].first, c.live[i].last});
-        bool early = c.live[i].first < c.live[i].last && size_t(c.live[i].last) + 1 < p.steps.size();
-        if (early && plantedBug("packing-lifetime", out.bufferBytes[i], 256, 164))
-          --intervals.back().last;
       } else if (b.place == Buffer::Place::Constant) {
         out.bufferBytes[i] = int64_t(artifact.constant(b.index).size());
       } else if (b.place != Buffer::Place::Returned) {
@@ -124,20 +119,39 @@ private:
         out.bufferBytes[i] = viewBytes[whole];
       }
     }
-    Packing packing;
     if (p.arenaBytes) {
       out.arenaBytes = *p.arenaBytes;
-    } else {
-      packing = packOffsets(intervals, bufferAlignment, packQuickly);
-      if (packing.total < 0)
-        return makeError(ErrorCode::E0308, "the arena is too large for the bound inputs", printSymbols());
-      out.arenaBytes = packing.total;
+      out.deviceArenaBytes = p.deviceArenaBytes;
+      for (size_t i = 0; i < p.buffers.size(); ++i)
+        bufferOffsets[i] = p.buffers[i].offset.value_or(0);
+      return Status();
     }
-    size_t next = 0;
-    for (size_t i = 0; i < p.buffers.size(); ++i)
-      if (p.buffers[i].inArena())
-        bufferOffsets[i] = p.arenaBytes ? *p.buffers[i].offset : packing.offsets[next++];
+    KILN_ASSIGN(out.arenaBytes, pack(Buffer::Space::Host));
+    if (!program.device.empty()) {
+      KILN_ASSIGN(out.deviceArenaBytes, pack(Buffer::Space::Device));
+    }
     return Status();
+  }
+
+  /// Offsets for the buffers of the arena in one memory, and its bytes.
+  Result<int64_t> pack(Buffer::Space space) {
+    std::vector<PackInterval> intervals;
+    std::vector<size_t> packed;
+    for (size_t i = 0; i < p.buffers.size(); ++i) {
+      if (!p.buffers[i].inArena() || p.buffers[i].space != space)
+        continue;
+      packed.push_back(i);
+      intervals.push_back({out.bufferBytes[i], c.live[i].first, c.live[i].last});
+      bool early = c.live[i].first < c.live[i].last && size_t(c.live[i].last) + 1 < p.steps.size();
+      if (early && plantedBug("packing-lifetime", out.bufferBytes[i], 256, 164))
+        --intervals.back().last;
+    }
+    Packing packing = packOffsets(intervals, bufferAlignment, packQuickly);
+    if (packing.total < 0)
+      return makeError(ErrorCode::E0308, "the arena is too large for the bound inputs", printSymbols());
+    for (size_t k = 0; k < packed.size(); ++k)
+      bufferOffsets[packed[k]] = packing.offsets[k];
+    return packing.total;
   }
 
   Status checkViewsFit() {
@@ -159,6 +173,7 @@ private:
       const View &v = p.views[id];
       const Buffer &b = p.buffers[v.buffer];
       int64_t offset = viewOffsets[id];
+      bool onDevice = b.space == Buffer::Space::Device;
       auto inputs = uint32_t(p.inputs.size()), taken = uint32_t(p.takenCount()), outputs = uint32_t(p.outputs.size());
       switch (b.place) {
       case Buffer::Place::Input: operand.address = {Address::FirstPort + b.index, offset}; break;
@@ -166,10 +181,14 @@ private:
       case Buffer::Place::Output: operand.address = {Address::FirstPort + taken + b.index, offset}; break;
       case Buffer::Place::Returned: operand.address = {Address::FirstPort + taken + outputs + b.index, 0}; break;
       case Buffer::Place::Constant:
-        operand.address = {Address::Constants, int64_t(program.constants[b.index].offset) + offset};
+        operand.address = onDevice
+                              ? Address{Address::DeviceConstants, compiled.deviceConstants.offsets[b.index] + offset}
+                              : Address{Address::Constants, int64_t(program.constants[b.index].offset) + offset};
         break;
       case Buffer::Place::Arena:
-      case Buffer::Place::Workspace: operand.address = {Address::Arena, bufferOffsets[v.buffer] + offset}; break;
+      case Buffer::Place::Workspace:
+        operand.address = {onDevice ? Address::DeviceArena : Address::Arena, bufferOffsets[v.buffer] + offset};
+        break;
       }
       operand.open = v.open;
       operand.buffer = v.buffer;
@@ -221,6 +240,7 @@ private:
       operand(copy->source);
       operand(copy->target);
       r.bytes = viewBytes[copy->source];
+      r.direction = directionOf(p, *copy);
       bytes = 2 * double(r.bytes);
       if (viewBytes[copy->target] != r.bytes)
         return makeError(ErrorCode::E0517, "a copy's source and target differ in size", printSymbols());
@@ -284,8 +304,10 @@ private:
       operand(id);
     for (size_t b = 0; b < p.buffers.size(); ++b)
       if (int64_t moment = c.steps[index].moment;
-          p.buffers[b].inArena() && c.live[b].first <= moment && moment <= c.live[b].last)
-        r.frameTop = std::max(r.frameTop, alignUp(bufferOffsets[b] + out.bufferBytes[b], bufferAlignment));
+          p.buffers[b].inArena() && c.live[b].first <= moment && moment <= c.live[b].last) {
+        int64_t &top = p.buffers[b].space == Buffer::Space::Device ? r.deviceFrameTop : r.frameTop;
+        top = std::max(top, alignUp(bufferOffsets[b] + out.bufferBytes[b], bufferAlignment));
+      }
     return Status();
   }
 
@@ -458,6 +480,7 @@ Result<CompiledFunction> compileFunction(const Program &program, const Function 
 
 Result<CompiledProgram> CompiledProgram::compile(const Program &program) {
   CompiledProgram compiled;
+  compiled.deviceConstants = kiln::deviceConstants(program);
   for (const Kernel &kernel : program.kernels) {
     KILN_ASSIGN(std::vector<CompiledLaunch> launches, compileLaunches(kernel.interface));
     compiled.kernels.push_back(std::move(launches));

@@ -6,6 +6,7 @@
 #include "runtime/include/kiln/kernel_abi.h"
 #include "runtime/plan/Arena.h"
 #include "runtime/plan/Artifact.h"
+#include "runtime/plan/Transfers.h"
 #include "runtime/reference/Reference.h"
 
 #include <cstdint>
@@ -47,6 +48,7 @@ struct CompiledLaunch {
 struct CompiledProgram {
   std::vector<std::vector<CompiledLaunch>> kernels; ///< the launches of each kernel
   std::vector<CompiledFunction> functions;
+  DeviceConstants deviceConstants;
 
   /// Every host operation must exist (E0606).
   static Result<CompiledProgram> compile(const Program &program);
@@ -55,7 +57,7 @@ struct CompiledProgram {
 /// Where the address of a view comes from: a base that a frame knows, and an offset.
 struct Address {
   /// Numbers of the bases: these, then the inputs, the states, the outputs and the returned values of the function.
-  enum Base : uint32_t { Null, Arena, Constants, FirstPort };
+  enum Base : uint32_t { Null, Arena, DeviceArena, Constants, DeviceConstants, FirstPort };
   uint32_t base = Null;
   int64_t offset = 0;
 };
@@ -80,11 +82,15 @@ struct ResolvedStep {
   uint32_t firstSize = 0;    ///< Launch: into Instance::sizes
   uint32_t first = 0;        ///< Launch: into Instance::launches; Call, If, Loop: into Instance::calls
   uint32_t launchCount = 0;
-  int64_t bytes = 0;    ///< Copy
-  int64_t frameTop = 0; ///< Call, If, Loop: bytes of the arena that are in use beside them
+  int64_t bytes = 0;                        ///< Copy
+  Direction direction = Direction::OnHost;  ///< Copy
+  int64_t frameTop = 0, deviceFrameTop = 0; ///< Call, If, Loop: bytes of the arenas that are in use beside them
   ref::Kernel hostKernel = nullptr;
   bool updates = false;                   ///< HostCall: of an op that may work in place (ref::updatesInPlace)
   const Attributes *attributes = nullptr; ///< HostCall
+
+  /// Whether the host does it, in its own memory.
+  bool isHosts() const { return kind != Kind::Launch && (kind != Kind::Copy || direction == Direction::OnHost); }
 };
 
 /// A plain size for a function: a value, or an element of an operand.
@@ -117,7 +123,7 @@ struct Instance {
   std::vector<int64_t> symbols;
   std::vector<std::vector<int64_t>> takenDims, outputDims; ///< Function::takenView; of an open output: none
   std::vector<int64_t> parameters;                         ///< the plain sizes it was called with
-  int64_t arenaBytes = 0;
+  int64_t arenaBytes = 0, deviceArenaBytes = 0;
   int64_t scratchBytes = 0;        ///< the most that any launch wants per worker; a multiple of 64
   std::vector<ResolvedStep> steps; ///< one per step of the function
   std::vector<ResolvedLaunch> launches;

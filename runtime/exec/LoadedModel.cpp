@@ -1,7 +1,5 @@
 #include "runtime/exec/LoadedModel.h"
 
-#include "runtime/device/HostCpu.h"
-
 #include <algorithm>
 
 namespace kiln {
@@ -136,15 +134,37 @@ private:
 
 } // namespace
 
-Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(std::shared_ptr<const Artifact> artifact) {
+/// In words.
+static std::string nameDevice(std::string_view name) {
+  return name.empty() ? "the CPU" : "device \"" + std::string(name) + "\"";
+}
+
+Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(std::shared_ptr<const Artifact> artifact,
+                                                               Device &device) {
   const Program &p = artifact->program();
+  if (p.device != device.name())
+    return makeError(ErrorCode::E0604, "the artifact is compiled for ", nameDevice(p.device), ", not for ",
+                     nameDevice(device.name()));
   if (!p.kernels.empty() || p.target != "interpreter")
-    KILN_TRY(checkHostRuns(p.target));
-  std::shared_ptr<LoadedModel> model(new LoadedModel);
+    KILN_TRY(device.checkRuns(p.target));
+  std::shared_ptr<LoadedModel> model(new LoadedModel(device));
   KILN_ASSIGN(model->compiled, CompiledProgram::compile(p));
   model->caches.resize(p.functions.size());
   model->theArtifact = std::move(artifact);
+  KILN_TRY(model->placeConstants());
   return std::shared_ptr<const LoadedModel>(std::move(model));
+}
+
+Status LoadedModel::placeConstants() {
+  const DeviceConstants &placed = compiled.deviceConstants;
+  if (placed.bytes == 0)
+    return Status();
+  KILN_TRY(constants.reserve(placed.bytes));
+  std::unique_ptr<Queue> queue = theDevice.makeQueue();
+  for (size_t i = 0; i < placed.offsets.size(); ++i)
+    if (std::span<const std::byte> bytes = theArtifact->constant(i); placed.offsets[i] >= 0 && !bytes.empty())
+      KILN_TRY(queue->copyToDevice(constants.data() + placed.offsets[i], bytes.data(), int64_t(bytes.size())));
+  return queue->wait();
 }
 
 std::string LoadedModel::describe(const Function &function, ViewId id) {

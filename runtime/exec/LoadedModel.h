@@ -3,6 +3,8 @@
 // that a warm run computes none.
 #pragma once
 
+#include "runtime/device/Cpu.h"
+#include "runtime/exec/GrowingMemory.h"
 #include "runtime/exec/Instance.h"
 #include "runtime/plan/Artifact.h"
 
@@ -23,12 +25,17 @@ struct InputShape {
 
 class LoadedModel {
 public:
-  /// Checks the artifact's target against this machine (E0604) and that every host operation exists
-  /// (E0606).
-  static Result<std::shared_ptr<const LoadedModel>> create(std::shared_ptr<const Artifact> artifact);
+  /// Checks the artifact's target against the device (E0604) and that every host operation exists (E0606), and puts
+  /// the constants there that launches read. `device` outlives the model.
+  static Result<std::shared_ptr<const LoadedModel>> create(std::shared_ptr<const Artifact> artifact,
+                                                           Device &device = cpu());
 
   const Artifact &artifact() const { return *theArtifact; }
   const Program &program() const { return theArtifact->program(); }
+  /// What launches run on.
+  Device &device() const { return theDevice; }
+  /// Base of Address::DeviceConstants.
+  char *deviceConstants() const { return constants.data(); }
 
   /// Checks inputs against the function's signature (E0502 ... E0508, naming the input and what was expected) and gives
   /// the function for their sizes. `inputs` in the signature's order, then the states;
@@ -41,8 +48,11 @@ public:
   static std::string describe(const Function &function, ViewId view);
 
 private:
-  LoadedModel() = default;
+  explicit LoadedModel(Device &device) : theDevice(device), constants(device) {}
+  Status placeConstants();
 
+  Device &theDevice;
+  GrowingMemory constants; // in the device's memory
   std::shared_ptr<const Artifact> theArtifact;
   CompiledProgram compiled;
 

@@ -49,21 +49,29 @@ std::vector<LiveInterval> liveIntervals(const Program &program, const Function &
 
 static void assignArena(const Program &program, Function &function) {
   std::vector<LiveInterval> live = liveIntervals(program, function);
-  std::vector<PackInterval> intervals;
   bool known = true;
-  for (size_t i = 0; i < function.buffers.size(); ++i)
-    if (const Buffer &buffer = function.buffers[i]; buffer.inArena()) {
-      known &= buffer.bytes.isConstant();
-      intervals.push_back({buffer.bytes.asConstant().value_or(0), live[i].first, live[i].last});
-      if (live[i].last > live[i].first && plantedBug("arena-lifetime", intervals.back().bytes, 256, 84))
-        --intervals.back().last;
-    }
-  Packing packing = known ? packOffsets(intervals) : Packing();
-  function.arenaBytes = known && packing.total >= 0 ? std::optional(packing.total) : std::nullopt;
-  size_t next = 0;
+  for (const Buffer &buffer : function.buffers)
+    known &= !buffer.inArena() || buffer.bytes.isConstant();
+  auto pack = [&](Buffer::Space space) {
+    std::vector<PackInterval> intervals;
+    for (size_t i = 0; i < function.buffers.size(); ++i)
+      if (const Buffer &buffer = function.buffers[i]; buffer.inArena() && buffer.space == space) {
+        intervals.push_back({buffer.bytes.asConstant().value_or(0), live[i].first, live[i].last});
+        if (live[i].last > live[i].first && plantedBug("arena-lifetime", intervals.back().bytes, 256, 84))
+          --intervals.back().last;
+      }
+    return known ? packOffsets(intervals) : Packing();
+  };
+  Packing host = pack(Buffer::Space::Host), device = pack(Buffer::Space::Device);
+  known &= host.total >= 0 && device.total >= 0;
+  function.arenaBytes = known ? std::optional(host.total) : std::nullopt;
+  function.deviceArenaBytes = known ? device.total : 0;
+  size_t nextHost = 0, nextDevice = 0;
   for (Buffer &buffer : function.buffers)
     if (buffer.inArena())
-      buffer.offset = function.arenaBytes ? std::optional(packing.offsets[next++]) : std::nullopt;
+      buffer.offset = !known                                ? std::nullopt
+                      : buffer.space == Buffer::Space::Host ? std::optional(host.offsets[nextHost++])
+                                                            : std::optional(device.offsets[nextDevice++]);
 }
 
 void assignArenas(Program &program) {

@@ -18,7 +18,7 @@ struct LiveInterval {
 std::vector<LiveInterval> liveIntervals(const Program &program, const Function &function);
 
 /// For every function: sets arenaBytes and the offsets of its buffers where all of their sizes are known, and removes
-/// them else.
+/// them else. Each memory has an arena of its own.
 void assignArenas(Program &program);
 
 } // namespace kiln

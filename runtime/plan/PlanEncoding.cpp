@@ -266,6 +266,7 @@ private:
     v = dtype.value_or(DType::F32);
   }
   void decode(uint64_t n, Buffer::Place &v) { enumerator(n, v, Buffer::Place::State); }
+  void decode(uint64_t n, Buffer::Space &v) { enumerator(n, v, Buffer::Space::Device); }
   void decode(uint64_t n, Condition::Relation &v) { enumerator(n, v, Condition::Relation::MultipleOf); }
   template <typename T> void enumerator(uint64_t n, T &v, T last) {
     if (n > uint64_t(last))
@@ -341,7 +342,7 @@ template <typename A, typename V> void transfer(A &a, V &v) {
   } else if constexpr (std::same_as<T, Condition>) {
     FIELD(1, lhs), FIELD(2, rhs), FIELD(3, relation);
   } else if constexpr (std::same_as<T, Buffer>) {
-    FIELD(1, place), FIELD(2, index), FIELD(3, bytes), FIELD(4, offset);
+    FIELD(1, place), FIELD(2, index), FIELD(3, bytes), FIELD(4, offset), FIELD(5, space);
   } else if constexpr (std::same_as<T, View>) {
     FIELD(1, buffer), FIELD(2, offset), FIELD(3, dtype), FIELD(4, dims), FIELD(5, open);
   } else if constexpr (std::same_as<T, Port>) {
@@ -375,13 +376,14 @@ template <typename A, typename V> void transfer(A &a, V &v) {
     NOTE(1, node), FIELD(2, guards), FIELD(3, action);
   } else if constexpr (std::same_as<T, Function>) {
     NOTE(1, name), FIELD(2, symbols), FIELD(3, checks), FIELD(4, buffers), FIELD(5, views), FIELD(6, inputs),
-        FIELD(7, outputs), FIELD(8, steps), FIELD(9, sharesMemory), FIELD(10, arenaBytes), FIELD(11, states);
+        FIELD(7, outputs), FIELD(8, steps), FIELD(9, sharesMemory), FIELD(10, arenaBytes), FIELD(11, states),
+        FIELD(12, deviceArenaBytes);
   } else if constexpr (std::same_as<T, Entry>) {
     FIELD(1, name), FIELD(2, function);
   } else {
     static_assert(std::same_as<T, Program>);
     NOTE(1, producer), FIELD(2, target), FIELD(3, precision), FIELD(4, constants), FIELD(5, kernels),
-        FIELD(6, functions), FIELD(7, entries), FIELD(8, states);
+        FIELD(6, functions), FIELD(7, entries), FIELD(8, states), FIELD(9, device);
   }
 }
 

@@ -52,8 +52,10 @@ public:
     KILN_TRY(checkPorts(p.inputs, Buffer::Place::Input, "input"));
     KILN_TRY(checkPorts(p.outputs, Buffer::Place::Output, "output"));
     KILN_TRY(checkStates());
-    for (size_t i = 0; i < p.steps.size(); ++i)
+    for (size_t i = 0; i < p.steps.size(); ++i) {
       KILN_TRY(checkStep(uint32_t(i)));
+      KILN_TRY(checkSpaces(uint32_t(i)));
+    }
     return Status();
   }
 
@@ -128,6 +130,9 @@ private:
 
   Status checkBuffers() {
     for (const Buffer &b : p.buffers) {
+      if (b.space == Buffer::Space::Device &&
+          (program.device.empty() || !(b.inArena() || b.place == Buffer::Place::Constant)))
+        return inconsistent("a buffer cannot lie in device memory");
       if (!b.inArena())
         continue;
       KILN_TRY(checkCount(b.bytes));
@@ -135,8 +140,9 @@ private:
         return inconsistent("arena offsets are incomplete");
       if (!b.offset)
         continue;
-      if (!b.bytes.isConstant() || *b.offset < 0 || *b.offset % bufferAlignment != 0 || *b.offset > *p.arenaBytes ||
-          b.bytes.constant() > *p.arenaBytes - *b.offset)
+      int64_t limit = b.space == Buffer::Space::Device ? p.deviceArenaBytes : *p.arenaBytes;
+      if (!b.bytes.isConstant() || *b.offset < 0 || *b.offset % bufferAlignment != 0 || *b.offset > limit ||
+          b.bytes.constant() > limit - *b.offset)
         return inconsistent("buffer lies outside the arena");
     }
     if (p.arenaBytes && *p.arenaBytes < 0)
@@ -300,6 +306,21 @@ private:
       KILN_TRY(checkPassed(index, loop.initial[i], body, body.outputs[1 + i]));
     }
     return checkOutputs(index, loop.body, loop.outputs, 1, carried);
+  }
+
+  /// Copies aside, a step's operands lie in the memory that it works in.
+  Status checkSpaces(uint32_t index) {
+    const Step &step = p.steps[index];
+    if (std::holds_alternative<CopyStep>(step.action))
+      return Status();
+    bool onDevice = std::holds_alternative<LaunchStep>(step.action) && !program.device.empty(), fits = true;
+    step.forEachView([&](ViewId id, bool) {
+      if (id != noView)
+        fits &= (p.buffers[p.views[id].buffer].space == Buffer::Space::Device) == onDevice;
+    });
+    return fits ? Status()
+                : inconsistent("step ", index, " ('", step.node, "') works in ", onDevice ? "device" : "host",
+                               " memory and has an operand elsewhere");
   }
 
   Status checkStep(uint32_t index) {

@@ -92,6 +92,11 @@ struct Buffer {
     Returned,  ///< made by the step that computes it, of dims that only the step knows
     State      ///< outlives the run; `index` into Function::states, which says whether it is written
   };
+  /// Which memory it lies in. Inputs, outputs, states and values that steps return are the host's.
+  enum class Space : uint8_t {
+    Host,
+    Device ///< of Program::device
+  };
   Place place = Place::Arena;
   uint32_t index = 0;
   /// Bytes; of Arena and Workspace only (the others follow from their types).
@@ -99,6 +104,7 @@ struct Buffer {
   /// Byte offset in the arena when it was packed at compile time; else the runtime packs once per
   /// distinct sizes. All arena buffers have one, or none has. A multiple of 64.
   std::optional<int64_t> offset;
+  Space space = Space::Host;
 
   bool inArena() const { return place == Place::Arena || place == Place::Workspace; }
 };
@@ -228,7 +234,12 @@ struct Step {
 
   /// Calls `use(view, written)` with every view that the step reads or writes; noView for absent operands. Operands of
   /// a launch count as written; which of them are, the kernel's interface says.
-  template <typename Use> void forEachView(Use use) const;
+  template <typename Use> void forEachView(Use use) const { visitViews(*this, use); }
+  /// The same; `use` may replace the views.
+  template <typename Use> void forEachView(Use use) { visitViews(*this, use); }
+
+private:
+  template <typename Self, typename Use> static void visitViews(Self &step, Use use);
 };
 
 /// A part of the program with symbols, buffers and steps of its own.
@@ -243,8 +254,9 @@ struct Function {
   std::vector<Step> steps;
   /// Whether buffers that are never in use together may share bytes of the arena.
   bool sharesMemory = true;
-  /// Bytes of the arena when its buffers carry offsets.
+  /// Bytes of the arena when its buffers carry offsets; of the host's part, and of the device's.
   std::optional<int64_t> arenaBytes;
+  int64_t deviceArenaBytes = 0;
 
   std::vector<std::string> symbolNames() const;
   /// What a call of the function is given, in its order: the inputs, then the states.
@@ -262,6 +274,9 @@ struct Program {
   std::string producer;  ///< compiler and its version, for people
   std::string target;    ///< "x86-64-v3" ..., or "interpreter" for programs without code
   std::string precision; ///< "default", "strict", "fast"
+  /// What launches run on: a device with memory of its own; empty: the CPU, in the host's memory. On a device launches
+  /// work in device memory and all other steps in host memory; copy steps lead from one to the other.
+  std::string device;
 
   std::vector<Constant> constants;
   std::vector<State> states;
@@ -302,16 +317,17 @@ Result<WorkCount> countWork(const Program &program, const Function &function,
 /// The program as text, for people (kiln inspect).
 std::string printProgram(const Program &program);
 
-template <typename Use> void Step::forEachView(Use use) const {
-  auto all = [&](const std::vector<ViewId> &views, bool written) {
-    for (ViewId id : views)
+template <typename Self, typename Use> void Step::visitViews(Self &step, Use use) {
+  auto all = [&](auto &views, bool written) {
+    for (auto &id : views)
       use(id, written);
   };
-  auto call = [&](const Call &c) {
+  auto call = [&](auto &c) {
     all(c.inputs, false);
-    for (const SizeArgument &size : c.sizes)
+    for (auto &size : c.sizes)
       use(size.view, false);
   };
+  auto &action = step.action;
   if (auto *launch = std::get_if<LaunchStep>(&action)) {
     all(launch->operands, true);
   } else if (auto *host = std::get_if<HostCallStep>(&action)) {
@@ -320,16 +336,16 @@ template <typename Use> void Step::forEachView(Use use) const {
   } else if (auto *copy = std::get_if<CopyStep>(&action)) {
     use(copy->source, false);
     use(copy->target, true);
-  } else if (auto *step = std::get_if<CallStep>(&action)) {
-    call(step->callee);
-    all(step->outputs, true);
+  } else if (auto *plain = std::get_if<CallStep>(&action)) {
+    call(plain->callee);
+    all(plain->outputs, true);
   } else if (auto *branch = std::get_if<IfStep>(&action)) {
     use(branch->condition, false);
     call(branch->then);
     call(branch->otherwise);
     all(branch->outputs, true);
   } else {
-    const LoopStep &loop = std::get<LoopStep>(action);
+    auto &loop = std::get<LoopStep>(action);
     use(loop.count, false);
     use(loop.condition, false);
     all(loop.initial, false);

@@ -1,6 +1,7 @@
 #include "runtime/base/Hash.h"
 #include "runtime/plan/Arena.h"
 #include "runtime/plan/Program.h"
+#include "runtime/plan/Transfers.h"
 
 namespace kiln {
 namespace {
@@ -50,15 +51,23 @@ private:
   void printMemory() {
     if (p.arenaBytes)
       os << "arena " << *p.arenaBytes << " bytes\n";
-    else
+    if (p.arenaBytes && !program.device.empty())
+      os << "device arena " << p.deviceArenaBytes << " bytes\n";
+    if (!program.device.empty()) {
+      TransferBytes bytes = transfersOf(p);
+      os << "transfers " << bytes.toDevice.print() << " bytes to the device, " << bytes.toHost.print()
+         << " to the host\n";
+    }
+    if (!p.arenaBytes)
       os << "arena packed when inputs are bound\n";
     std::vector<LiveInterval> live = liveIntervals(program, p);
     for (size_t i = 0; i < p.buffers.size(); ++i) {
       const Buffer &b = p.buffers[i];
       if (!b.inArena())
         continue;
-      os << "buffer %" << i << (b.place == Buffer::Place::Workspace ? " workspace " : " ") << b.bytes.print()
-         << " bytes, moments " << live[i].first << ".." << live[i].last;
+      os << "buffer %" << i << (b.space == Buffer::Space::Device ? " device" : "")
+         << (b.place == Buffer::Place::Workspace ? " workspace " : " ") << b.bytes.print() << " bytes, moments "
+         << live[i].first << ".." << live[i].last;
       if (b.offset)
         os << ", at " << *b.offset;
       os << "\n";
@@ -90,6 +99,8 @@ private:
     }
     if (!v.offset.isConstant(0))
       out += "+" + v.offset.print();
+    if (b.space == Buffer::Space::Device)
+      out += "@device";
     return out + " " + type(id);
   }
 
@@ -138,7 +149,8 @@ private:
       os << ") " << host->attributes.print();
       printOutputs(host->outputs);
     } else if (auto *copy = std::get_if<CopyStep>(&step.action)) {
-      os << "copy " << view(copy->source) << " -> " << view(copy->target);
+      static constexpr const char *ways[] = {"copy ", "copy to device ", "copy to host ", "copy on device "};
+      os << ways[size_t(directionOf(p, *copy))] << view(copy->source) << " -> " << view(copy->target);
     } else if (auto *call = std::get_if<CallStep>(&step.action)) {
       printCall(call->callee);
       printOutputs(call->outputs);
@@ -167,7 +179,8 @@ private:
 };
 
 void printHead(std::ostream &os, const Program &p) {
-  os << "program for " << p.target << ", precision " << p.precision;
+  os << "program for " << p.target << (p.device.empty() ? "" : ", on device " + p.device) << ", precision "
+     << p.precision;
   if (!p.producer.empty())
     os << ", by " << p.producer;
   os << "\n";

@@ -72,7 +72,7 @@ Memory memoryOf(const Program &all, const Function &program, const std::map<std:
   std::vector<LiveInterval> live = liveIntervals(all, program);
   for (size_t i = 0; i < program.buffers.size(); ++i) {
     const Buffer &buffer = program.buffers[i];
-    if (!buffer.inArena())
+    if (!buffer.inArena() || buffer.space == Buffer::Space::Device)
       continue;
     int64_t bytes = take(buffer.bytes.evaluate(symbols));
     intervals.push_back({bytes, live[i].first, live[i].last});

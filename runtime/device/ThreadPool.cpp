@@ -1,4 +1,4 @@
-#include "runtime/exec/ThreadPool.h"
+#include "runtime/device/ThreadPool.h"
 
 #include <algorithm>
 #include <atomic>
