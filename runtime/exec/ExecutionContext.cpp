@@ -164,7 +164,7 @@ Status ExecutionContext::placeOutput(const Port &port, DType dtype, std::span<co
 Status ExecutionContext::call(FunctionId function, std::span<const TensorView> inputs, std::span<const int64_t> sizes,
                               std::span<OutputSlot> outputs, const Places &places) {
   KILN_ASSIGN(std::shared_ptr<const Instance> instance, bind(function, inputs, sizes));
-  if (places.host.segment == 0 && places.host.offset == 0)
+  if (!places.host.occupied) // the entry
     last = instance;
   int64_t before = valueBytes;
   KILN_TRY(bindOutputs(*instance, outputs));

@@ -1,0 +1,294 @@
+#include "test/device/TestDevice.h"
+#include "test/runtime/TestProgram.h"
+
+#include "runtime/exec/ExecutionContext.h"
+#include "runtime/plan/Transfers.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <csignal>
+#include <fstream>
+#include <numeric>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace kiln;
+using namespace kiln::test;
+
+namespace {
+
+std::vector<std::byte> kernelCode(const char *name) {
+  std::ifstream file(std::string(KILN_TEST_KERNELS "/") + name + ".bin", std::ios::binary);
+  REQUIRE(file);
+  std::vector<char> chars((std::istreambuf_iterator<char>(file)), {});
+  auto bytes = std::as_bytes(std::span(chars));
+  return {bytes.begin(), bytes.end()};
+}
+
+const char *const addition =
+    "sizes [n]; in f32[n]; in f32[n]; out f32[n]; launch add(in0,in1,out0) grid [4] scratch [0] "
+    "flops [n] bytes [12*n]";
+const char *const rowSum = "sizes [n,r]; in f32[r,n]; out f32[r]; workspace [4*r]; launch sum(in0,out0) grid "
+                           "[r] scratch [64] flops [n] bytes [4*n]";
+
+/// x[N] + x -> a, on the device; -a -> h, on the host; a + h + w -> y, on the device: w.
+struct Sample : ProgramBuilder {
+  KernelId add;
+  Sample() {
+    program.target = "x86-64-v3";
+    add = kernel(kernelCode("AddF32"), addition);
+  }
+  void body() {
+    symbol("N", 0, 0);
+    ViewId x = input("x", DType::F32, {"N"}), y = output("y", DType::F32, {"N"});
+    ViewId a = temp(DType::F32, {"N"}), h = temp(DType::F32, {"N"}), b = temp(DType::F32, {"N"});
+    launch(add, {x, x, a}, {"N"});
+    call("neg", {a}, {h});
+    launch(add, {h, a, b}, {"N"});
+    launch(add, {b, x, y}, {"N"});
+  }
+};
+
+Result<std::shared_ptr<const LoadedModel>> tryLoad(ProgramBuilder &b, Device &device, bool move = true) {
+  Program program = b.finish();
+  if (move)
+    moveToDevice(program, "test");
+  MemorySink sink;
+  KILN_TRY(writeArtifact(
+      program, b.code,
+      [&](size_t i) -> Result<std::span<const std::byte>> { return std::span<const std::byte>(b.constants[i]); },
+      sink));
+  KILN_ASSIGN(std::shared_ptr<const Artifact> artifact, Artifact::fromBytes(sink.bytes));
+  return LoadedModel::create(artifact, device);
+}
+
+std::shared_ptr<const LoadedModel> load(ProgramBuilder &b, Device &device) {
+  auto model = tryLoad(b, device);
+  INFO(formatError(model.status()));
+  REQUIRE(model.ok());
+  return *model;
+}
+
+Tensor iota(std::vector<int64_t> dims, float start = 0) {
+  Tensor t = *Tensor::create(DType::F32, dims);
+  std::iota(t.as<float>(), t.as<float>() + t.size(), start);
+  return t;
+}
+
+/// The signal that a child dies of that does `action`.
+template <typename F> int signalOf(F action) {
+  pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGSEGV, SIG_DFL);
+    action();
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+} // namespace
+
+TEST_CASE("the host cannot touch device memory, and nothing happens before somebody waits") {
+  TestDevice device;
+  Device::Memory memory = *device.allocate(16);
+  CHECK(signalOf([&] { *static_cast<volatile char *>(memory.data) = 1; }) == SIGSEGV);
+  CHECK(signalOf([&] { (void)*static_cast<volatile char *>(memory.data); }) == SIGSEGV);
+
+  std::unique_ptr<Queue> queue = device.makeQueue();
+  float source[4] = {1, 2, 3, 4}, result[4] = {};
+  CHECK(queue->copyToDevice(memory.data, source, 16).ok());
+  CHECK(queue->copyToHost(result, memory.data, 16).ok());
+  CHECK(std::isnan(result[0])); // too early
+  CHECK(queue->wait().ok());
+  CHECK(result[3] == 4);
+  CHECK(signalOf([&] { (void)*static_cast<volatile char *>(memory.data); }) == SIGSEGV);
+
+  CHECK(queue->copyToDevice(memory.data, source, 16).ok());
+  source[0] = 5; // too early
+  CHECK(formatError(queue->wait()) == "host memory was written before the device had read it [KILN-E0905]");
+  CHECK(queue->wait().ok());
+  device.free(memory);
+}
+
+TEST_CASE("launches work in device memory, host calls in the host's, and copies lie between them") {
+  TestDevice device;
+  Sample s;
+  s.body();
+  ExecutionContext context(load(s, device), 4);
+  TransferBytes planned = transfersOf(context.model().program().functions[0]);
+  CHECK(planned.toDevice.print() == "N*8"); // x and -a
+  CHECK(planned.toHost.print() == "N*8");   // a and y
+  for (int64_t n : {1000, 7, 5000, 0, 7}) {
+    int64_t toDevice = device.counts.bytesToDevice, toHost = device.counts.bytesToHost;
+    Tensor x = iota({n}, 1);
+    std::vector<TensorView> in{x.view()};
+    auto out = context.run(in);
+    INFO(formatError(out.status()));
+    REQUIRE(out.ok());
+    for (int64_t i = 0; i < n; ++i)
+      REQUIRE((*out)[0].as<float>()[i] == float(i + 1));
+    CHECK(context.bytesToDevice() == 8 * n);
+    CHECK(context.bytesToHost() == 8 * n);
+    CHECK(device.counts.bytesToDevice - toDevice == 8 * n);
+    CHECK(device.counts.bytesToHost - toHost == 8 * n);
+  }
+}
+
+TEST_CASE("scratch and workspaces are the device's") {
+  TestDevice device;
+  ProgramBuilder b;
+  b.program.target = "x86-64-v3";
+  KernelId sum = b.kernel(kernelCode("RowSum"), rowSum);
+  b.symbol("N", 0, 0);
+  ViewId x = b.input("x", DType::F32, {"N", "100"}), y = b.output("y", DType::F32, {"N"});
+  b.launch(sum, {x, y, b.temp(DType::U8, {"N*4"}, Buffer::Place::Workspace)}, {"100", "N"});
+  ExecutionContext context(load(b, device), 2);
+  for (int64_t n : {3, 300}) {
+    Tensor in = iota({n, 100});
+    std::vector<TensorView> inputs{in.view()};
+    auto out = context.run(inputs);
+    INFO(formatError(out.status()));
+    REQUIRE(out.ok());
+    for (int64_t i = 0; i < n; ++i)
+      REQUIRE((*out)[0].as<float>()[i] == float(100 * 100 * i + 4950));
+  }
+}
+
+TEST_CASE("constants are put on a device once for each loaded model, and given back with it") {
+  TestDevice device;
+  {
+    Sample s;
+    s.symbol("N", 0, 0, 3, 3);
+    ViewId x = s.input("x", DType::F32, {"N"}), y = s.output("y", DType::F32, {"N"}),
+           z = s.output("z", DType::F32, {"3"});
+    ViewId w = s.constant<float>("w", DType::F32, {3}, {1, 2, 3}),
+           v = s.constant<float>("v", DType::F32, {3}, {4, 5, 6});
+    s.launch(s.add, {x, w, y}, {"3"});
+    s.call("add", {w, v}, {z});
+    auto model = load(s, device);
+    CHECK(device.counts.bytesToDevice == 12); // w
+    Tensor in = iota({3});
+    std::vector<TensorView> inputs{in.view()};
+    for (int i = 1; i <= 2; ++i) {
+      ExecutionContext context(model, 1);
+      auto out = context.run(inputs);
+      REQUIRE(out.ok());
+      CHECK((*out)[0].as<float>()[2] == 5);
+      CHECK((*out)[1].as<float>()[2] == 9);
+      CHECK(device.counts.bytesToDevice == 12 + 12 * i);
+    }
+    CHECK(device.bytesHeld() > 0);
+  }
+  CHECK(device.bytesHeld() == 0);
+}
+
+TEST_CASE("a launch that fails later is reported by its own node, once") {
+  TestDevice device;
+  Sample s;
+  KernelId fail = s.kernel(kernelCode("Fail"), "sizes [status]; in f32[4]; out f32[4]; launch fail(in0,out0) grid [2] "
+                                               "scratch [0] flops [0] bytes [0]");
+  s.symbol("N", 0, 0);
+  ViewId x = s.input("x", DType::F32, {"N"}), y = s.output("y", DType::F32, {"4"}), n = s.input("n", DType::F32, {"4"});
+  ViewId a = s.temp(DType::F32, {"4"}), h = s.temp(DType::F32, {"4"});
+  (void)x;
+  s.launch(fail, {n, a}, {"N"});
+  s.launch(s.add, {n, n, a}, {"4"});
+  s.call("neg", {a}, {h});
+  s.launch(s.add, {h, h, y}, {"4"});
+  ExecutionContext context(load(s, device), 1);
+  auto run = [&](int64_t status) {
+    Tensor first = iota({status}), second = iota({4});
+    std::vector<TensorView> inputs{first.view(), second.view()};
+    return formatError(context.run(inputs).status());
+  };
+  CHECK(run(0) == "");
+  CHECK(run(1) == "node \"node_launch_0\": an index is out of range [KILN-E0513]");
+  CHECK(run(7) == "node \"node_launch_0\": the kernel reported error 7 [KILN-E0512]");
+  CHECK(run(0) == "");
+}
+
+TEST_CASE("functions that launch, called again and again, use the frames above their callers'") {
+  TestDevice device;
+  Sample s;
+  s.symbol("N", 0, 0);
+  ViewId x = s.input("x", DType::F32, {"N"}), count = s.input("count", DType::I64, {}),
+         y = s.output("y", DType::F32, {"N"});
+  ViewId kept = s.temp(DType::F32, {"N"}), end = s.temp(DType::F32, {"N"});
+  s.launch(s.add, {x, x, kept}, {"N"});
+  LoopStep loop;
+  loop.body.function = 1;
+  loop.count = count;
+  loop.initial = {x};
+  loop.outputs = {end};
+  Step step;
+  step.action = loop;
+  s.step(step);
+  s.launch(s.add, {kept, end, y}, {"N"});
+  s.function("body");
+  s.symbol("M", 2, 0);
+  s.input("i", DType::I64, {});
+  ViewId condition = s.input("c", DType::Bool, {});
+  ViewId v = s.input("v", DType::F32, {"M"}), next = s.output("next", DType::Bool, {}),
+         w = s.output("w", DType::F32, {"M"});
+  ViewId t = s.temp(DType::F32, {"M"});
+  s.step({CopyStep{condition, next}, "", {}});
+  s.launch(s.add, {v, v, t}, {"M"});
+  s.call("neg", {t}, {w});
+  ExecutionContext context(load(s, device), 1);
+  for (int64_t trips : {3, 0, 12}) {
+    Tensor in = iota({100}), n = *Tensor::of<int64_t>(DType::I64, {}, std::array{trips});
+    std::vector<TensorView> inputs{in.view(), n.view()};
+    auto out = context.run(inputs);
+    INFO(formatError(out.status()));
+    REQUIRE(out.ok());
+    for (int i = 0; i < 100; ++i)
+      REQUIRE((*out)[0].as<float>()[i] == float(i) * float(2 + std::pow(-2, double(trips))));
+    CHECK(context.bytesToDevice() == 400 * (2 + trips));
+    CHECK(context.bytesToHost() == 400 * (1 + trips));
+  }
+}
+
+TEST_CASE("contexts on several threads share a device") {
+  TestDevice device;
+  Sample s;
+  s.body();
+  auto model = load(s, device);
+  std::atomic<int> right{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      ExecutionContext context(model, 1);
+      for (int64_t n = 1; n <= 50; ++n) {
+        Tensor x = iota({n * 37 + t}, 1);
+        std::vector<TensorView> in{x.view()};
+        auto out = context.run(in);
+        right += out.ok() && std::equal(x.as<float>(), x.as<float>() + x.size(), (*out)[0].as<float>());
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  CHECK(right == 200);
+}
+
+TEST_CASE("a program runs on the device that it was compiled for, without guard pages, within a memory limit") {
+  TestDevice device;
+  Sample s;
+  s.body();
+  CHECK(formatError(tryLoad(s, cpu()).status()) ==
+        "the artifact is compiled for device \"test\", not for the CPU [KILN-E0604]");
+  CHECK(formatError(tryLoad(s, device, false).status()) ==
+        "the artifact is compiled for the CPU, not for device \"test\" [KILN-E0604]");
+  ExecutionContext context(load(s, device), 1);
+  Tensor x = iota({5000});
+  std::vector<TensorView> in{x.view()};
+  context.setMemoryLimit(30000);
+  CHECK(formatError(context.run(in).status()) ==
+        "out of memory: the run needs more than its limit of 30000 bytes [KILN-E0510]");
+  context.setMemoryLimit(0);
+  CHECK(context.run(in).ok());
+  context.setGuardPages(true);
+  CHECK(formatError(context.run(in).status()) == "guard pages are for the CPU, not for device \"test\" [KILN-E0704]");
+}
