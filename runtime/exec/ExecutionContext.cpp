@@ -103,9 +103,9 @@ Status ExecutionContext::prepareScratch(const Instance &instance) {
       return makeError(ErrorCode::E0510, "out of memory for the kernels' scratch");
     if (stride != scratchStride || workers != workerScratch.size()) {
       KILN_TRY(wait()); // for launches that use it as it is
+      workerScratch.clear();
       KILN_TRY(scratch.reserve(*total));
       scratchStride = stride;
-      workerScratch.clear();
       for (size_t i = 0; i < workers; ++i)
         workerScratch.push_back(scratch.data() + int64_t(i) * stride);
     }
