@@ -75,7 +75,7 @@ public:
 
 } // namespace
 
-Device &cpu() {
+Device &cpuDevice() {
   static Cpu device;
   return device;
 }

@@ -5,6 +5,6 @@
 
 namespace kiln {
 
-Device &cpu();
+Device &cpuDevice();
 
 } // namespace kiln

@@ -36,7 +36,7 @@ struct RunScope {
 } // namespace
 
 ExecutionContext::ExecutionContext(std::shared_ptr<const LoadedModel> model, int threads)
-    : theModel(std::move(model)), frames(cpu()), deviceFrames(theModel->device()), scratch(theModel->device()),
+    : theModel(std::move(model)), frames(cpuDevice()), deviceFrames(theModel->device()), scratch(theModel->device()),
       queue(theModel->device().makeQueue()) {
   setThreads(threads);
   const Program &p = theModel->program();

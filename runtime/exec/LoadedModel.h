@@ -28,7 +28,7 @@ public:
   /// Checks the artifact's target against the device (E0604) and that every host operation exists (E0606), and puts
   /// the constants there that launches read. `device` outlives the model.
   static Result<std::shared_ptr<const LoadedModel>> create(std::shared_ptr<const Artifact> artifact,
-                                                           Device &device = cpu());
+                                                           Device &device = cpuDevice());
 
   const Artifact &artifact() const { return *theArtifact; }
   const Program &program() const { return theArtifact->program(); }

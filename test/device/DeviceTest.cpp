@@ -277,7 +277,7 @@ TEST_CASE("a program runs on the device that it was compiled for, without guard 
   TestDevice device;
   Sample s;
   s.body();
-  CHECK(formatError(tryLoad(s, cpu()).status()) ==
+  CHECK(formatError(tryLoad(s, cpuDevice()).status()) ==
         "the artifact is compiled for device \"test\", not for the CPU [KILN-E0604]");
   CHECK(formatError(tryLoad(s, device, false).status()) ==
         "the artifact is compiled for the CPU, not for device \"test\" [KILN-E0604]");

@@ -70,7 +70,7 @@ struct OnDevice {
   int64_t constants; // bytes
 
   explicit OnDevice(const CompileInput &input)
-      : model(load(compile(input, "host", "test"), device)), reference(load(compile(input, "interpreter", ""), cpu())),
+      : model(load(compile(input, "host", "test"), device)), reference(load(compile(input, "interpreter", ""), cpuDevice())),
         context(model, 1), other(reference, 1), constants(device.counts.bytesToDevice) {
     INFO(printProgram(model->program()));
     CHECK(count(model->program(), LaunchStep()) > 0);
