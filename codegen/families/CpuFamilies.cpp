@@ -1,14 +1,5 @@
 // The one list of CPU families, in order of preference: of several that claim a problem the first one gets it.
-#include "codegen/KernelFamily.h"
-#include "codegen/families/attention/AttentionFamily.h"
-#include "codegen/families/conv/ConvFamily.h"
-#include "codegen/families/depthwise/DepthwiseFamily.h"
-#include "codegen/families/elementwise/Elementwise.h"
-#include "codegen/families/matmul/MatMulFamily.h"
-#include "codegen/families/movement/Movement.h"
-#include "codegen/families/norm/Norm.h"
-#include "codegen/families/pooling/Pooling.h"
-#include "codegen/families/reduction/Reduction.h"
+#include "codegen/families/CpuFamilies.h"
 
 namespace kiln {
 

@@ -1,12 +1,14 @@
-#include "codegen/families/attention/AttentionFamily.h"
+// softmax(q * scale @ k^T + mask) @ v in one sweep: the scores of a tile of rows never leave the cache. q, k, v and the
+// result may be read and written through transposes (heads split from and joined to the model's width without copies).
+#include "codegen/families/CpuFamilies.h"
 
-#include "codegen/Emission.h"
 #include "codegen/cpu/ScalarEmitter.h"
 #include "codegen/families/common/Access.h"
+#include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/StridedView.h"
 #include "codegen/families/gemm/Panels.h"
-#include "codegen/families/gemm/TilePlan.h"
+#include "codegen/families/gemm/Tiling.h"
 
 #include <algorithm>
 #include <limits>
@@ -80,22 +82,15 @@ std::optional<Attention> Attention::of(const Problem &problem) {
 }
 
 /// A configuration: the tile of rows, and tiles per workgroup.
-struct AttentionPlan {
+struct AttentionTiling {
   TileShape tile;
   int blockTiles = 1, unroll = 4;
 
-  Config config() const {
-    Config c;
-    c.set("rows", tile.rows);
-    c.set("panels", tile.panels);
-    c.set("tiles", blockTiles);
-    c.set("unroll", unroll);
-    return c;
-  }
-  static AttentionPlan fromConfig(const Config &c) {
-    return {{static_cast<int>(c.getInt("rows")), static_cast<int>(c.getInt("panels"))},
-            static_cast<int>(c.getInt("tiles")),
-            static_cast<int>(c.getInt("unroll"))};
+  void eachField(auto use) {
+    use("rows", tile.rows);
+    use("panels", tile.panels);
+    use("tiles", blockTiles);
+    use("unroll", unroll);
   }
 };
 
@@ -107,72 +102,32 @@ ProductShape scoresShape(const Attention &a) {
   return shape;
 }
 
-AttentionPlan planOf(const Attention &a, const TilePlan &product) {
+AttentionTiling tilingOf(const Attention &a, const Tiling &product) {
   int64_t columns = a.columns.asConstant().value_or(256), depth = a.depth.asConstant().value_or(64);
   int64_t flopsPerTile = 4 * product.tile.rows * std::max<int64_t>(columns, 1) * std::max<int64_t>(depth, 1);
   int tiles = static_cast<int>(std::clamp<int64_t>(2000000 / flopsPerTile, 1, 32));
   return {product.tile, tiles, product.unroll};
 }
 
-class AttentionFamily final : public KernelFamily {
-public:
-  std::string_view name() const override { return "attention"; }
-  int version() const override { return 3; }
-  bool claims(const Problem &problem) const override { return Attention::of(problem).has_value(); }
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
-    Attention a = *Attention::of(problem);
-    return planOf(a, defaultPlan(scoresShape(a), target)).config();
-  }
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
-    Attention a = *Attention::of(problem);
-    std::vector<Config> configs;
-    auto consider = [&](const AttentionPlan &plan) {
-      if (std::find(configs.begin(), configs.end(), plan.config()) == configs.end())
-        configs.push_back(plan.config());
-    };
-    for (const TilePlan &product : candidatePlans(scoresShape(a), target)) {
-      AttentionPlan plan = planOf(a, product);
-      consider(plan);
-      plan.blockTiles = 1;
-      consider(plan);
-    }
-    return configs;
-  }
-  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
-    AttentionPlan plan = AttentionPlan::fromConfig(config);
-    TilePlan product;
-    product.tile = plan.tile;
-    product.blockTiles = plan.blockTiles;
-    product.unroll = plan.unroll;
-    return Attention::of(problem) && isLegalPlan(product, target) && config == plan.config();
-  }
-  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
-                                           const TargetInfo &target) const override;
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
-                                                         const TargetInfo &target, const KernelInterface &interface,
-                                                         mlir::MLIRContext &context) const override;
-  Exactness exactness(const Problem &, const Config &) const override { return {2e-5, 2e-5}; }
-};
-
-/// What a plan makes of a problem. Launch 1 packs k^T and v into panels, launch 2 takes tiles of rows through scores,
+/// What a tiling makes of a problem. Launch 1 packs k^T and v into panels, launch 2 takes tiles of rows through scores,
 /// softmax and values.
 struct AttentionShape {
   const Problem &problem;
   Attention a;
-  AttentionPlan plan;
+  AttentionTiling tiling;
 
-  AttentionShape(const Problem &problem, const AttentionPlan &plan)
-      : problem(problem), a(*Attention::of(problem)), plan(plan) {}
+  AttentionShape(const Problem &problem, const Config &config, const TargetInfo &)
+      : problem(problem), a(*Attention::of(problem)), tiling(fromConfig<AttentionTiling>(config)) {}
 
-  SizeExpr tiles() const { return SizeExpr::ceilDiv(a.rows, plan.tile.rows); }
-  SizeExpr blocks() const { return SizeExpr::ceilDiv(tiles(), plan.blockTiles); }
+  SizeExpr tiles() const { return SizeExpr::ceilDiv(a.rows, tiling.tile.rows); }
+  SizeExpr blocks() const { return SizeExpr::ceilDiv(tiles(), tiling.blockTiles); }
   SizeExpr keyPanels() const { return SizeExpr::ceilDiv(a.columns, panelColumns); }
   SizeExpr valuePanels() const { return SizeExpr::ceilDiv(a.width, panelColumns); }
   SizeExpr keyBytes() const { return keyPanels() * a.depth * (panelColumns * 4); }
   SizeExpr valueBytes() const { return valuePanels() * a.columns * (panelColumns * 4); }
   /// Of a row of scores: whole panels, and one more so that rows do not fall on each other in the cache.
   SizeExpr scoreRowBytes() const { return (keyPanels() + 1) * (panelColumns * 4); }
-  int64_t tileBytes() const { return int64_t(plan.tile.rows) * plan.tile.panels * panelColumns * 4; }
+  int64_t tileBytes() const { return int64_t(tiling.tile.rows) * tiling.tile.panels * panelColumns * 4; }
   static constexpr int64_t tableBytes = 16 * 8;
   KernelInterface describe() const;
 };
@@ -192,7 +147,7 @@ KernelInterface AttentionShape::describe() const {
   if (a.mask != Problem::absent)
     operands.push_back(input(a.mask));
   operands.push_back(KernelOperand::output(0));
-  SizeExpr scratch = SizeExpr(tileBytes() + 2 * tableBytes + 64) + scoreRowBytes() * plan.tile.rows;
+  SizeExpr scratch = SizeExpr(tileBytes() + 2 * tableBytes + 64) + scoreRowBytes() * tiling.tile.rows;
   interface.launches.push_back(mainLaunch(problem, "attention", a.batches() * blocks(), scratch, operands));
   return interface;
 }
@@ -200,14 +155,12 @@ KernelInterface AttentionShape::describe() const {
 /// Emission of one problem.
 class AttentionEmission : AttentionShape {
 public:
-  AttentionEmission(const Problem &problem, const AttentionPlan &plan, const KernelInterface &interface,
-                    const TargetInfo &target, mlir::MLIRContext &context)
-      : AttentionShape(problem, plan), interface(interface), e(context, target), scalars(e), lanes(e.lanes()) {}
+  AttentionEmission(const AttentionShape &shape, Emitter &e, const KernelInterface &interface)
+      : AttentionShape(shape), interface(interface), e(e), scalars(e), lanes(e.lanes()) {}
 
-  mlir::OwningOpRef<mlir::ModuleOp> run() {
+  void run() {
     emitPacking();
     emitAttention();
-    return e.take();
   }
 
 private:
@@ -228,7 +181,7 @@ private:
   void callTile(int panels, Value table, Value b, Value inner, Value result, Value resultBytes);
 
   const KernelInterface &interface;
-  Emitter e;
+  Emitter &e;
   ScalarEmitter scalars;
   int64_t lanes;
   LocalFunction tile, tail;
@@ -282,14 +235,14 @@ Value AttentionEmission::batchBytes(const std::vector<SizeExpr> &strides, Value 
 
 void AttentionEmission::emitAttention() {
   TileOptions options;
-  options.unroll = plan.unroll;
+  options.unroll = tiling.unroll;
   int64_t depth = a.depth.knownDivisor(), columns = a.columns.knownDivisor();
-  if (depth % plan.unroll == 0 && columns % plan.unroll == 0)
-    options.innerDivisor = plan.unroll;
+  if (depth % tiling.unroll == 0 && columns % tiling.unroll == 0)
+    options.innerDivisor = tiling.unroll;
   options.tableRowBytes = tableBytes;
-  tile = emitRegisterTile(e, "tile", plan.tile, options);
-  if (plan.tile.panels > 1)
-    tail = emitRegisterTile(e, "tail", {plan.tile.rows, 1}, options);
+  tile = emitRegisterTile(e, "tile", tiling.tile, options);
+  if (tiling.tile.panels > 1)
+    tail = emitRegisterTile(e, "tail", {tiling.tile.rows, 1}, options);
 
   beginLaunch(e, interface, 1);
   q = e.buffer(0);
@@ -301,31 +254,31 @@ void AttentionEmission::emitAttention() {
   rowScales = e.offset(scoreTable, tableBytes);
   scores = e.offset(rowScales, 64);
   Value scoreBytes = e.size(scoreRowBytes()), one = e.index(1), zero = e.index(0);
-  e.loop(zero, e.index(plan.tile.rows), one,
+  e.loop(zero, e.index(tiling.tile.rows), one,
          [&](Value i) { e.store(e.offset(scores, e.mul(i, scoreBytes), 1), e.offset(scoreTable, i, 8)); });
   Value blockCount = e.size(blocks());
   Value batch = e.div(e.workgroup(), blockCount), block = e.rem(e.workgroup(), blockCount);
-  Value tile0 = e.mul(block, e.index(plan.blockTiles));
-  Value tileEnd = e.min(e.size(tiles()), e.add(tile0, e.index(plan.blockTiles)));
+  Value tile0 = e.mul(block, e.index(tiling.blockTiles));
+  Value tileEnd = e.min(e.size(tiles()), e.add(tile0, e.index(tiling.blockTiles)));
   e.loop(tile0, tileEnd, one, [&](Value t) {
-    Value row0 = e.mul(t, e.index(plan.tile.rows));
-    emitTile(batch, row0, e.min(e.index(plan.tile.rows), e.sub(e.size(a.rows), row0)));
+    Value row0 = e.mul(t, e.index(tiling.tile.rows));
+    emitTile(batch, row0, e.min(e.index(tiling.tile.rows), e.sub(e.size(a.rows), row0)));
   });
   e.endKernel();
 }
 
 void AttentionEmission::forGroups(Value panels, llvm::function_ref<void(Value panel, int count)> body) {
-  Value width = e.index(plan.tile.panels), one = e.index(1);
+  Value width = e.index(tiling.tile.panels), one = e.index(1);
   Value whole = e.sub(panels, e.rem(panels, width));
-  e.loop(e.index(0), whole, width, [&](Value panel) { body(panel, plan.tile.panels); });
-  if (plan.tile.panels > 1)
+  e.loop(e.index(0), whole, width, [&](Value panel) { body(panel, tiling.tile.panels); });
+  if (tiling.tile.panels > 1)
     e.loop(whole, panels, one, [&](Value panel) { body(panel, 1); });
 }
 
 void AttentionEmission::callTile(int panels, Value table, Value b, Value inner, Value result, Value resultBytes) {
   Value zero = e.index(0);
   Value panelBytes = e.mul(inner, e.index(panelColumns * 4));
-  e.call(panels == plan.tile.panels ? tile : tail,
+  e.call(panels == tiling.tile.panels ? tile : tail,
          Values{table, b, panelBytes, zero, zero, e.index(1), inner, result, resultBytes});
 }
 
@@ -333,7 +286,7 @@ void AttentionEmission::emitTile(Value batch, Value row0, Value rows) {
   size_t rank = a.batch.size();
   Value base = viewStart(q, a.q, batch), last = e.sub(e.size(a.rows), e.index(1));
   Value rowBytes = e.size(a.q.strides[rank] * 4);
-  e.loop(0, e.index(plan.tile.rows), 1, [&](Value i) {
+  e.loop(0, e.index(tiling.tile.rows), 1, [&](Value i) {
     Value row = e.min(e.add(row0, i), last);
     e.store(e.offset(base, e.mul(row, rowBytes), 1), e.offset(rowTable, i, 8));
   });
@@ -434,17 +387,45 @@ void AttentionEmission::emitResult(Value batch, Value row0, Value rows) {
   });
 }
 
-Result<KernelInterface> AttentionFamily::describeLaunches(const Problem &problem, const Config &config,
-                                                          const TargetInfo &) const {
-  return AttentionShape(problem, AttentionPlan::fromConfig(config)).describe();
-}
+struct AttentionKernel : AttentionShape {
+  using AttentionShape::AttentionShape;
+  void emit(Emitter &e, const KernelInterface &interface) const { AttentionEmission(*this, e, interface).run(); }
+};
 
-Result<mlir::OwningOpRef<mlir::ModuleOp>> AttentionFamily::emitLaunches(const Problem &problem, const Config &config,
-                                                                        const TargetInfo &target,
-                                                                        const KernelInterface &interface,
-                                                                        mlir::MLIRContext &context) const {
-  return AttentionEmission(problem, AttentionPlan::fromConfig(config), interface, target, context).run();
-}
+class AttentionFamily final : public FamilyOf<AttentionKernel> {
+public:
+  std::string_view name() const override { return "attention"; }
+  int version() const override { return 3; }
+  bool claims(const Problem &problem) const override { return Attention::of(problem).has_value(); }
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
+    Attention a = *Attention::of(problem);
+    return toConfig(tilingOf(a, defaultTiling(scoresShape(a), target)));
+  }
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
+    Attention a = *Attention::of(problem);
+    std::vector<Config> configs;
+    auto consider = [&](const AttentionTiling &tiling) {
+      if (std::find(configs.begin(), configs.end(), toConfig(tiling)) == configs.end())
+        configs.push_back(toConfig(tiling));
+    };
+    for (const Tiling &product : candidateTilings(scoresShape(a), target)) {
+      AttentionTiling tiling = tilingOf(a, product);
+      consider(tiling);
+      tiling.blockTiles = 1;
+      consider(tiling);
+    }
+    return configs;
+  }
+  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
+    AttentionTiling tiling = fromConfig<AttentionTiling>(config);
+    Tiling product;
+    product.tile = tiling.tile;
+    product.blockTiles = tiling.blockTiles;
+    product.unroll = tiling.unroll;
+    return Attention::of(problem) && isLegalTiling(product, target) && config == toConfig(tiling);
+  }
+  Exactness exactness(const Problem &, const Config &) const override { return {2e-5, 2e-5}; }
+};
 
 } // namespace
 

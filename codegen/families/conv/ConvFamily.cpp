@@ -1,6 +1,9 @@
-#include "codegen/families/conv/ConvFamily.h"
+// Convolutions in channels-last layout as implicit matrix products: a row of the product is an output pixel, whose
+// operands are read in place through one pointer per kernel tap (or from a row of zeros where the tap lies in the
+// padding). No unfolded copy of the input is made. Any spatial rank from 1 to 3, strides, dilations, pads and groups.
+#include "codegen/families/CpuFamilies.h"
 
-#include "codegen/Emission.h"
+#include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/conv/PixelRows.h"
 #include "codegen/families/conv/WinogradEmission.h"
@@ -39,60 +42,14 @@ Problem channelsLast(Problem problem) {
   return problem;
 }
 
-class ConvFamily final : public KernelFamily {
-public:
-  std::string_view name() const override { return "conv"; }
-  int version() const override { return 3; }
-  bool claims(const Problem &problem) const override {
-    auto conv = Convolution::of(problem);
-    return conv && isEpilogueOf(problem, conv->result);
-  }
-  std::optional<std::string> layoutPreference(const Problem &problem) const override {
-    return claims(channelsLast(problem)) ? std::optional<std::string>("nhwc") : std::nullopt;
-  }
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
-    Convolution conv = *Convolution::of(problem);
-    if (auto winograd = defaultWinograd(problem, conv, target))
-      return winograd->config();
-    return defaultPlan(shapeOf(conv), target).config();
-  }
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
-    Convolution conv = *Convolution::of(problem);
-    std::vector<Config> configs;
-    for (const TilePlan &plan : candidatePlans(shapeOf(conv), target))
-      configs.push_back(plan.config());
-    for (const WinogradPlan &plan : candidateWinograds(problem, conv, target))
-      configs.push_back(plan.config());
-    return configs;
-  }
-  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
-    auto conv = Convolution::of(problem);
-    if (conv && config.contains("winograd")) {
-      WinogradPlan plan = WinogradPlan::fromConfig(config);
-      return mayUseWinograd(problem, *conv, target) && isLegalPlan(plan, target) && config == plan.config();
-    }
-    TilePlan plan = TilePlan::fromConfig(config);
-    return conv && isLegalPlan(plan, target) && config == plan.config();
-  }
-  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
-                                           const TargetInfo &target) const override;
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
-                                                         const TargetInfo &target, const KernelInterface &interface,
-                                                         mlir::MLIRContext &context) const override;
-  /// Minimal filtering combines all inputs of a tile: an infinity becomes NaN there (docs/semantics.md).
-  Exactness exactness(const Problem &, const Config &config) const override {
-    return {1e-5, 1e-5, !config.contains("winograd")};
-  }
-};
-
-/// What a plan makes of a problem: pixels are rows, taps times channels the depth.
+/// What a tiling makes of a problem: pixels are rows, taps times channels the depth.
 struct ConvShape {
   const Problem &problem;
   Convolution c;
   NestShape nest;
 
-  ConvShape(const Problem &problem, const TilePlan &plan) : problem(problem), c(*Convolution::of(problem)) {
-    nest.plan = plan;
+  ConvShape(const Problem &problem, const Tiling &tiling) : problem(problem), c(*Convolution::of(problem)) {
+    nest.tiling = tiling;
     nest.sizes.rows = c.pixels();
     nest.sizes.columns = groupOutputs();
     nest.sizes.taps = c.taps();
@@ -135,15 +92,13 @@ KernelInterface ConvShape::describe() const {
 /// Emission of one problem.
 class ConvEmission : ConvShape {
 public:
-  ConvEmission(const Problem &problem, const TilePlan &plan, const KernelInterface &interface, const TargetInfo &target,
-               mlir::MLIRContext &context)
-      : ConvShape(problem, plan), interface(interface), e(context, target) {}
+  ConvEmission(const ConvShape &shape, Emitter &e, const KernelInterface &interface)
+      : ConvShape(shape), interface(interface), e(e) {}
 
-  mlir::OwningOpRef<mlir::ModuleOp> run() {
+  void run() {
     if (!c.constantFilter)
       emitPacking();
     emitProduct();
-    return e.take();
   }
 
 private:
@@ -151,7 +106,7 @@ private:
   void emitProduct();
 
   const KernelInterface &interface;
-  Emitter e;
+  Emitter &e;
 };
 
 void ConvEmission::emitPacking() {
@@ -171,7 +126,7 @@ void ConvEmission::emitPacking() {
 
 void ConvEmission::emitProduct() {
   Nest kernels(e, nest, {});
-  PixelRows pixels(e, c, nest.plan.tile.rows, nest.tableRowBytes());
+  PixelRows pixels(e, c, nest.tiling.tile.rows, nest.tableRowBytes());
 
   beginLaunch(e, interface, c.constantFilter ? 0 : 1);
   BasePointers pointers = basePointers(e, problem);
@@ -184,7 +139,7 @@ void ConvEmission::emitProduct() {
     operands.fillTable = [&](Value group, Value row0, Value table) {
       Value base = e.offset(x, e.mul(group, e.size(c.groupChannels)), 4);
       Value last = e.sub(e.size(nest.sizes.rows), e.index(1)), stride = e.size(c.channels * 4);
-      e.loop(0, e.index(nest.plan.tile.rows), 1, [&](Value i) {
+      e.loop(0, e.index(nest.tiling.tile.rows), 1, [&](Value i) {
         Value row = e.min(e.add(row0, i), last);
         e.store(e.offset(base, e.mul(row, stride), 1), e.offset(table, i, 8));
       });
@@ -201,21 +156,71 @@ void ConvEmission::emitProduct() {
   e.endKernel();
 }
 
-Result<KernelInterface> ConvFamily::describeLaunches(const Problem &problem, const Config &config,
-                                                     const TargetInfo &target) const {
-  if (config.contains("winograd"))
-    return describeWinograd(problem, WinogradPlan::fromConfig(config), target);
-  return ConvShape(problem, TilePlan::fromConfig(config)).describe();
-}
+class ConvKernel {
+public:
+  ConvKernel(const Problem &problem, const Config &config, const TargetInfo &target)
+      : problem(problem), config(config), target(target) {}
 
-Result<mlir::OwningOpRef<mlir::ModuleOp>> ConvFamily::emitLaunches(const Problem &problem, const Config &config,
-                                                                   const TargetInfo &target,
-                                                                   const KernelInterface &interface,
-                                                                   mlir::MLIRContext &context) const {
-  if (config.contains("winograd"))
-    return emitWinograd(problem, WinogradPlan::fromConfig(config), interface, target, context);
-  return ConvEmission(problem, TilePlan::fromConfig(config), interface, target, context).run();
-}
+  KernelInterface describe() const {
+    return usesWinograd() ? describeWinograd(problem, winograd(), target) : direct().describe();
+  }
+  void emit(Emitter &e, const KernelInterface &interface) const {
+    if (usesWinograd())
+      emitWinograd(e, problem, winograd(), interface, target);
+    else
+      ConvEmission(direct(), e, interface).run();
+  }
+
+private:
+  bool usesWinograd() const { return config.contains("winograd"); }
+  WinogradTiling winograd() const { return fromConfig<WinogradTiling>(config); }
+  ConvShape direct() const { return {problem, fromConfig<Tiling>(config)}; }
+
+  const Problem &problem;
+  const Config &config;
+  const TargetInfo &target;
+};
+
+class ConvFamily final : public FamilyOf<ConvKernel> {
+public:
+  std::string_view name() const override { return "conv"; }
+  int version() const override { return 3; }
+  bool claims(const Problem &problem) const override {
+    auto conv = Convolution::of(problem);
+    return conv && isEpilogueOf(problem, conv->result);
+  }
+  std::optional<std::string> layoutPreference(const Problem &problem) const override {
+    return claims(channelsLast(problem)) ? std::optional<std::string>("nhwc") : std::nullopt;
+  }
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
+    Convolution conv = *Convolution::of(problem);
+    if (auto winograd = defaultWinograd(problem, conv, target))
+      return toConfig(*winograd);
+    return toConfig(defaultTiling(shapeOf(conv), target));
+  }
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
+    Convolution conv = *Convolution::of(problem);
+    std::vector<Config> configs;
+    for (const Tiling &tiling : candidateTilings(shapeOf(conv), target))
+      configs.push_back(toConfig(tiling));
+    for (const WinogradTiling &tiling : candidateWinograds(problem, conv, target))
+      configs.push_back(toConfig(tiling));
+    return configs;
+  }
+  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
+    auto conv = Convolution::of(problem);
+    if (conv && config.contains("winograd")) {
+      WinogradTiling tiling = fromConfig<WinogradTiling>(config);
+      return mayUseWinograd(problem, *conv, target) && isLegalTiling(tiling, target) && config == toConfig(tiling);
+    }
+    Tiling tiling = fromConfig<Tiling>(config);
+    return conv && isLegalTiling(tiling, target) && config == toConfig(tiling);
+  }
+  /// Minimal filtering combines all inputs of a tile: an infinity becomes NaN there (docs/semantics.md).
+  Exactness exactness(const Problem &, const Config &config) const override {
+    return {1e-5, 1e-5, !config.contains("winograd")};
+  }
+};
 
 } // namespace
 

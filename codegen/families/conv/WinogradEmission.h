@@ -1,15 +1,15 @@
 // Interface and emission of a convolution by Winograd's minimal filtering.
 #pragma once
 
-#include "codegen/Emission.h"
-#include "codegen/families/conv/WinogradPlan.h"
+#include "codegen/cpu/Emitter.h"
+#include "codegen/families/conv/WinogradTiling.h"
+#include "runtime/base/KernelInterface.h"
 
 namespace kiln {
 
-/// Wants mayUseWinograd and isLegalPlan.
-KernelInterface describeWinograd(const Problem &problem, const WinogradPlan &plan, const TargetInfo &target);
-mlir::OwningOpRef<mlir::ModuleOp> emitWinograd(const Problem &problem, const WinogradPlan &plan,
-                                               const KernelInterface &interface, const TargetInfo &target,
-                                               mlir::MLIRContext &context);
+/// Wants mayUseWinograd and isLegalTiling.
+KernelInterface describeWinograd(const Problem &problem, const WinogradTiling &tiling, const TargetInfo &target);
+void emitWinograd(cpu::Emitter &e, const Problem &problem, const WinogradTiling &tiling,
+                  const KernelInterface &interface, const TargetInfo &target);
 
 } // namespace kiln

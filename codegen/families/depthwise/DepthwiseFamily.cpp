@@ -1,8 +1,11 @@
-#include "codegen/families/depthwise/DepthwiseFamily.h"
+// Depthwise convolutions (one filter per channel) in channels-last layout: vectors over channels, a block of
+// neighbouring output pixels in registers, so that each input element is loaded once per kernel row. One or two spatial
+// dims, any kernel, strides, pads, dilations.
+#include "codegen/families/CpuFamilies.h"
 
-#include "codegen/Emission.h"
+#include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
-#include "codegen/families/depthwise/DepthwisePlan.h"
+#include "codegen/families/depthwise/DepthwiseTiling.h"
 #include "codegen/families/gemm/Epilogue.h"
 
 #include <algorithm>
@@ -13,58 +16,27 @@ using namespace cpu;
 
 namespace {
 
-class DepthwiseFamily final : public KernelFamily {
-public:
-  std::string_view name() const override { return "depthwise"; }
-  int version() const override { return 1; }
-  bool claims(const Problem &problem) const override {
-    auto conv = Convolution::of(problem);
-    return conv && depthwiseShape(*conv) && gemm::isEpilogueOf(problem, conv->result);
-  }
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
-    return defaultPlan(*Convolution::of(problem), target).config();
-  }
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
-    std::vector<Config> configs;
-    for (const DepthwisePlan &plan : candidatePlans(*Convolution::of(problem), target))
-      configs.push_back(plan.config());
-    return configs;
-  }
-  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
-    auto conv = Convolution::of(problem);
-    auto shape = conv ? depthwiseShape(*conv) : std::nullopt;
-    DepthwisePlan plan = DepthwisePlan::fromConfig(config);
-    return shape && isLegalPlan(plan, *shape, target) && config == plan.config();
-  }
-  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
-                                           const TargetInfo &target) const override;
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
-                                                         const TargetInfo &target, const KernelInterface &interface,
-                                                         mlir::MLIRContext &context) const override;
-  Exactness exactness(const Problem &, const Config &) const override { return {1e-5, 1e-5}; }
-};
-
-/// What a plan makes of a problem. The filter is read as [tap][channel].
-struct DepthwiseKernel {
+/// What a tiling makes of a problem. The filter is read as [tap][channel].
+struct DepthwiseLoops {
   const Problem &problem;
   Convolution c;
   DepthwiseShape shape;
-  DepthwisePlan plan;
+  DepthwiseTiling tiling;
   int64_t lanes;
 
-  DepthwiseKernel(const Problem &problem, const DepthwisePlan &plan, const TargetInfo &target)
-      : problem(problem), c(*Convolution::of(problem)), shape(*depthwiseShape(c)), plan(plan), lanes(target.lanes(32)) {
-  }
+  DepthwiseLoops(const Problem &problem, const Config &config, const TargetInfo &target)
+      : problem(problem), c(*Convolution::of(problem)), shape(*depthwiseShape(c)),
+        tiling(fromConfig<DepthwiseTiling>(config)), lanes(target.lanes(32)) {}
 
-  SizeExpr channelBlock() const { return plan.vectors ? SizeExpr(plan.vectors * lanes) : c.channels; }
+  SizeExpr channelBlock() const { return tiling.vectors ? SizeExpr(tiling.vectors * lanes) : c.channels; }
   SizeExpr channelBlocks() const {
-    return SizeExpr::ceilDiv(c.channels, plan.vectors ? channelBlock() : SizeExpr::max(c.channels, 1));
+    return SizeExpr::ceilDiv(c.channels, tiling.vectors ? channelBlock() : SizeExpr::max(c.channels, 1));
   }
-  SizeExpr rowBlocks() const { return SizeExpr::ceilDiv(shape.height.out, plan.rows); }
+  SizeExpr rowBlocks() const { return SizeExpr::ceilDiv(shape.height.out, tiling.rows); }
   KernelInterface describe() const;
 };
 
-KernelInterface DepthwiseKernel::describe() const {
+KernelInterface DepthwiseLoops::describe() const {
   KernelInterface interface;
   if (c.constantFilter) {
     Recipe recipe;
@@ -80,13 +52,12 @@ KernelInterface DepthwiseKernel::describe() const {
 }
 
 /// Emission of one problem.
-class DepthwiseEmission : DepthwiseKernel {
+class DepthwiseEmission : DepthwiseLoops {
 public:
-  DepthwiseEmission(const Problem &problem, const DepthwisePlan &plan, const KernelInterface &interface,
-                    const TargetInfo &target, mlir::MLIRContext &context)
-      : DepthwiseKernel(problem, plan, target), interface(interface), e(context, target) {}
+  DepthwiseEmission(const DepthwiseLoops &loops, Emitter &e, const KernelInterface &interface)
+      : DepthwiseLoops(loops), interface(interface), e(e) {}
 
-  mlir::OwningOpRef<mlir::ModuleOp> run();
+  void run();
 
 private:
   void emitTransposedFilter();
@@ -101,7 +72,7 @@ private:
   }
 
   const KernelInterface &interface;
-  Emitter e;
+  Emitter &e;
   // Of the kernel:
   std::unique_ptr<gemm::Epilogue> epilogue;
   Value input, filter, channels, pixelBytes, channelBegin, channelEnd;
@@ -117,11 +88,10 @@ std::pair<Value, Value> tapsInside(Emitter &e, const WindowDim &dim, Value start
   return {begin, end};
 }
 
-mlir::OwningOpRef<mlir::ModuleOp> DepthwiseEmission::run() {
+void DepthwiseEmission::run() {
   if (!c.constantFilter)
     emitTransposedFilter();
   emitConvolution();
-  return e.take();
 }
 
 void DepthwiseEmission::emitTransposedFilter() {
@@ -150,8 +120,8 @@ void DepthwiseEmission::emitConvolution() {
   channelEnd = e.min(channels, e.add(channelBegin, block));
   Value rest = e.div(e.workgroup(), e.size(channelBlocks()));
   Value image = e.div(rest, e.size(rowBlocks()));
-  Value y0 = e.mul(e.rem(rest, e.size(rowBlocks())), e.index(plan.rows));
-  Value y1 = e.min(e.size(shape.height.out), e.add(y0, e.index(plan.rows)));
+  Value y0 = e.mul(e.rem(rest, e.size(rowBlocks())), e.index(tiling.rows));
+  Value y1 = e.min(e.size(shape.height.out), e.add(y0, e.index(tiling.rows)));
   e.loop(y0, y1, e.index(1), [&](Value y) { emitRow(image, y); });
   e.endKernel();
 }
@@ -166,7 +136,7 @@ void DepthwiseEmission::emitRow(Value image, Value y) {
   rowPixels = e.mul(e.add(e.mul(image, e.size(height.out)), y), e.size(width.out));
 
   Value one = e.index(1), zero = e.index(0);
-  if (auto blocks = splitRow(width, plan.pixels)) {
+  if (auto blocks = splitRow(width, tiling.pixels)) {
     for (const PixelBlocks &block : *blocks)
       e.loop(zero, e.index(block.count), one, [&](Value i) {
         emitBlock(e.add(e.mul(i, e.index(block.pixels)), e.index(block.first)), block.pixels, block.inside);
@@ -179,11 +149,11 @@ void DepthwiseEmission::emitRow(Value image, Value y) {
   Value insideBegin = e.min(out, e.index((width.pad + width.stride - 1) / width.stride));
   Value room = e.add(e.sub(e.size(width.in), span), e.index(width.pad)); // start of the last window inside, unpadded
   Value insideEnd = e.min(out, e.add(e.floorDiv(room, stride), one));
-  Value blocks = e.max(zero, e.div(e.sub(insideEnd, insideBegin), e.index(plan.pixels)));
-  Value blocksEnd = e.add(insideBegin, e.mul(blocks, e.index(plan.pixels)));
+  Value blocks = e.max(zero, e.div(e.sub(insideEnd, insideBegin), e.index(tiling.pixels)));
+  Value blocksEnd = e.add(insideBegin, e.mul(blocks, e.index(tiling.pixels)));
   emitSinglePixels(zero, insideBegin);
-  std::vector<bool> inside(static_cast<size_t>(columnsOf(width, plan.pixels)), true);
-  e.loop(insideBegin, blocksEnd, e.index(plan.pixels), [&](Value pixel) { emitBlock(pixel, plan.pixels, inside); });
+  std::vector<bool> inside(static_cast<size_t>(columnsOf(width, tiling.pixels)), true);
+  e.loop(insideBegin, blocksEnd, e.index(tiling.pixels), [&](Value pixel) { emitBlock(pixel, tiling.pixels, inside); });
   emitSinglePixels(blocksEnd, out);
 }
 
@@ -259,17 +229,36 @@ void DepthwiseEmission::emitSinglePixels(Value begin, Value end) {
   });
 }
 
-Result<KernelInterface> DepthwiseFamily::describeLaunches(const Problem &problem, const Config &config,
-                                                          const TargetInfo &target) const {
-  return DepthwiseKernel(problem, DepthwisePlan::fromConfig(config), target).describe();
-}
+struct DepthwiseKernel : DepthwiseLoops {
+  using DepthwiseLoops::DepthwiseLoops;
+  void emit(Emitter &e, const KernelInterface &interface) const { DepthwiseEmission(*this, e, interface).run(); }
+};
 
-Result<mlir::OwningOpRef<mlir::ModuleOp>> DepthwiseFamily::emitLaunches(const Problem &problem, const Config &config,
-                                                                        const TargetInfo &target,
-                                                                        const KernelInterface &interface,
-                                                                        mlir::MLIRContext &context) const {
-  return DepthwiseEmission(problem, DepthwisePlan::fromConfig(config), interface, target, context).run();
-}
+class DepthwiseFamily final : public FamilyOf<DepthwiseKernel> {
+public:
+  std::string_view name() const override { return "depthwise"; }
+  int version() const override { return 1; }
+  bool claims(const Problem &problem) const override {
+    auto conv = Convolution::of(problem);
+    return conv && depthwiseShape(*conv) && gemm::isEpilogueOf(problem, conv->result);
+  }
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
+    return toConfig(defaultTiling(*Convolution::of(problem), target));
+  }
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
+    std::vector<Config> configs;
+    for (const DepthwiseTiling &tiling : candidateTilings(*Convolution::of(problem), target))
+      configs.push_back(toConfig(tiling));
+    return configs;
+  }
+  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
+    auto conv = Convolution::of(problem);
+    auto shape = conv ? depthwiseShape(*conv) : std::nullopt;
+    DepthwiseTiling tiling = fromConfig<DepthwiseTiling>(config);
+    return shape && isLegalTiling(tiling, *shape, target) && config == toConfig(tiling);
+  }
+  Exactness exactness(const Problem &, const Config &) const override { return {1e-5, 1e-5}; }
+};
 
 } // namespace
 

@@ -7,39 +7,39 @@ using namespace cpu;
 
 Nest::Nest(Emitter &e, const NestShape &shape, const NestOptions &options) : NestShape(shape), e(e), options(options) {
   auto panels = panelCount().asConstant();
-  hasTail = plan.tile.panels > 1 && !(panels && *panels % plan.tile.panels == 0);
-  bool noWhole = panels && *panels < plan.tile.panels;
+  hasTail = tiling.tile.panels > 1 && !(panels && *panels % tiling.tile.panels == 0);
+  bool noWhole = panels && *panels < tiling.tile.panels;
   if (!noWhole)
-    whole = emitKernels(plan.tile.panels, "tile");
+    whole = emitKernels(tiling.tile.panels, "tile");
   if (hasTail)
     tail = emitKernels(1, "tail");
 }
 
 Nest::Kernels Nest::emitKernels(int panels, const std::string &name) {
   TileOptions tile;
-  tile.unroll = plan.unroll;
-  tile.prefetch = plan.prefetch;
+  tile.unroll = tiling.unroll;
+  tile.prefetch = tiling.prefetch;
   tile.packed = options.packed;
   tile.contiguousA = options.contiguousA;
   tile.innerDivisor = sizes.inner.knownDivisor();
   tile.tableRowBytes = tableRowBytes();
   Kernels kernels;
   auto rows = sizes.rows.asConstant();
-  bool needFull = !plan.smallRows || !rows || *rows > plan.smallRows;
+  bool needFull = !tiling.smallRows || !rows || *rows > tiling.smallRows;
   if (needFull)
-    kernels.full = emitRegisterTile(e, name, {plan.tile.rows, panels}, tile);
-  if (plan.smallRows)
-    kernels.small = emitRegisterTile(e, name + "_small", {plan.smallRows, panels}, tile);
+    kernels.full = emitRegisterTile(e, name, {tiling.tile.rows, panels}, tile);
+  if (tiling.smallRows)
+    kernels.small = emitRegisterTile(e, name + "_small", {tiling.smallRows, panels}, tile);
   return kernels;
 }
 
 SizeExpr NestShape::grid() const {
-  return sizes.batch * SizeExpr::ceilDiv(groupCount(), plan.blockGroups) *
-         SizeExpr::ceilDiv(tileCount(), plan.blockTiles);
+  return sizes.batch * SizeExpr::ceilDiv(groupCount(), tiling.blockGroups) *
+         SizeExpr::ceilDiv(tileCount(), tiling.blockTiles);
 }
 
 SizeExpr NestShape::scratchBytes() const {
-  return SizeExpr(tileBytes()) + sizes.taps * (tableRowBytes() * plan.blockTiles);
+  return SizeExpr(tileBytes()) + sizes.taps * (tableRowBytes() * tiling.blockTiles);
 }
 
 Value Nest::tableOf(Value tileInBlock) {
@@ -50,26 +50,28 @@ void Nest::emit(const Operands &operands, Epilogue &epilogue) {
   if (panelCount().isConstant(0))
     return; // no results; the grid is 0 too
   Value tiles = e.size(tileCount()), groups = e.size(groupCount()), panels = e.size(panelCount());
-  Value rowBlocks = e.size(SizeExpr::ceilDiv(tileCount(), plan.blockTiles));
-  Value groupBlocks = e.size(SizeExpr::ceilDiv(groupCount(), plan.blockGroups));
+  Value rowBlocks = e.size(SizeExpr::ceilDiv(tileCount(), tiling.blockTiles));
+  Value groupBlocks = e.size(SizeExpr::ceilDiv(groupCount(), tiling.blockGroups));
   // Workgroups that follow one another share panels of B.
   Value rowBlock = e.rem(e.workgroup(), rowBlocks);
   Value rest = e.div(e.workgroup(), rowBlocks);
   Value groupBlock = e.rem(rest, groupBlocks);
   Value batch = e.div(rest, groupBlocks);
-  Value tile0 = e.mul(rowBlock, e.index(plan.blockTiles));
-  Value tileEnd = e.min(tiles, e.add(tile0, e.index(plan.blockTiles)));
+  Value tile0 = e.mul(rowBlock, e.index(tiling.blockTiles));
+  Value tileEnd = e.min(tiles, e.add(tile0, e.index(tiling.blockTiles)));
   Value blockTiles = e.sub(tileEnd, tile0);
   e.loop(0, blockTiles, 1, [&](Value t) {
-    Value row0 = e.mul(e.add(tile0, t), e.index(plan.tile.rows));
+    Value row0 = e.mul(e.add(tile0, t), e.index(tiling.tile.rows));
     operands.fillTable(batch, row0, tableOf(t));
   });
-  Value group0 = e.mul(groupBlock, e.index(plan.blockGroups));
-  Value groupEnd = e.min(groups, e.add(group0, e.index(plan.blockGroups)));
-  Value one = e.index(1), width = e.index(plan.tile.panels);
+  Value group0 = e.mul(groupBlock, e.index(tiling.blockGroups));
+  Value groupEnd = e.min(groups, e.add(group0, e.index(tiling.blockGroups)));
+  Value one = e.index(1), width = e.index(tiling.tile.panels);
   e.loop(group0, groupEnd, one, [&](Value group) {
     Value panel0 = e.mul(group, width);
-    auto wholeGroup = [&] { emitTiles(operands, epilogue, whole, plan.tile.panels, batch, panel0, tile0, blockTiles); };
+    auto wholeGroup = [&] {
+      emitTiles(operands, epilogue, whole, tiling.tile.panels, batch, panel0, tile0, blockTiles);
+    };
     auto singlePanels = [&] {
       e.loop(panel0, panels, one,
              [&](Value panel) { emitTiles(operands, epilogue, tail, 1, batch, panel, tile0, blockTiles); });
@@ -104,8 +106,8 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels
   }
   Value scratch = e.scratch();
   e.loop(0, tiles, 1, [&](Value t) {
-    Value row0 = e.mul(e.add(tile0, t), e.index(plan.tile.rows));
-    Value rows = e.min(e.index(plan.tile.rows), e.sub(e.size(sizes.rows), row0));
+    Value row0 = e.mul(e.add(tile0, t), e.index(tiling.tile.rows));
+    Value rows = e.min(e.index(tiling.tile.rows), e.sub(e.size(sizes.rows), row0));
     Values arguments{tableOf(t),
                      b,
                      panelBytes,
@@ -118,7 +120,7 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels
     auto callFull = [&] { e.call(kernels.full, arguments); };
     auto callSmall = [&] { e.call(kernels.small, arguments); };
     if (kernels.full.op && kernels.small.op)
-      e.ifElse(e.cmp(Cmp::le, rows, e.index(plan.smallRows)), callSmall, callFull);
+      e.ifElse(e.cmp(Cmp::le, rows, e.index(tiling.smallRows)), callSmall, callFull);
     else if (kernels.full.op)
       callFull();
     else

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "codegen/families/gemm/Epilogue.h"
-#include "codegen/families/gemm/TilePlan.h"
+#include "codegen/families/gemm/Tiling.h"
 #include "runtime/base/Tensor.h"
 
 namespace kiln::gemm {
@@ -18,18 +18,18 @@ struct NestSizes {
 
 /// What the host has to know of a nest.
 struct NestShape {
-  TilePlan plan;
+  Tiling tiling;
   NestSizes sizes;
 
   SizeExpr grid() const;
   /// Bytes of the tables and the tile; the family's own scratch follows.
   SizeExpr scratchBytes() const;
-  int64_t tableRowBytes() const { return alignUp(plan.tile.rows, 8) * 8; }
+  int64_t tableRowBytes() const { return alignUp(tiling.tile.rows, 8) * 8; }
 
   SizeExpr panelCount() const { return SizeExpr::ceilDiv(sizes.columns, panelColumns); }
-  SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, plan.tile.rows); }
-  SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), plan.tile.panels); }
-  int64_t tileBytes() const { return alignUp(int64_t(plan.tile.rows) * plan.tile.panels * panelColumns * 4, 64); }
+  SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, tiling.tile.rows); }
+  SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), tiling.tile.panels); }
+  int64_t tileBytes() const { return alignUp(int64_t(tiling.tile.rows) * tiling.tile.panels * panelColumns * 4, 64); }
 };
 
 struct NestOptions {

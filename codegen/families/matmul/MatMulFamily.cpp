@@ -1,6 +1,8 @@
-#include "codegen/families/matmul/MatMulFamily.h"
+// Matrix products: batched with broadcast batch dims, either operand transposed, B constant (packed at compile time) or
+// not (packed by a launch of its own, or read in place), any elementwise epilogue.
+#include "codegen/families/CpuFamilies.h"
 
-#include "codegen/Emission.h"
+#include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/gemm/Nest.h"
 #include "codegen/families/gemm/Panels.h"
@@ -94,31 +96,6 @@ std::optional<Product> Product::of(const Problem &problem) {
   return p;
 }
 
-/// A configuration: the plan, and whether B is packed.
-struct Choice {
-  TilePlan plan;
-  bool pack = true;
-};
-
-class MatMulFamily final : public KernelFamily {
-public:
-  std::string_view name() const override { return "matmul"; }
-  int version() const override { return 2; }
-  bool claims(const Problem &problem) const override {
-    auto product = Product::of(problem);
-    return product && isEpilogueOf(problem, product->result);
-  }
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override;
-  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
-                                           const TargetInfo &target) const override;
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
-                                                         const TargetInfo &target, const KernelInterface &interface,
-                                                         mlir::MLIRContext &context) const override;
-  Exactness exactness(const Problem &problem, const Config &config) const override;
-};
-
 ProductShape shapeOf(const Product &p) {
   ProductShape shape;
   SizeExpr rows = p.folded ? p.rows * productOf(p.batch) : p.rows;
@@ -134,46 +111,11 @@ bool mayReadInPlace(const Product &p) {
   return !p.constantB && !p.transposeB && p.columns.isConstant() && p.columns.constant() % panelColumns == 0;
 }
 
-Config configOf(const TilePlan &plan, bool pack) {
-  Config config = plan.config();
+Config configOf(const Tiling &tiling, bool pack) {
+  Config config = toConfig(tiling);
   config.set("pack", pack);
   return config;
 }
-
-Config MatMulFamily::defaultConfig(const Problem &problem, const TargetInfo &target) const {
-  Product p = *Product::of(problem);
-  ProductShape shape = shapeOf(p);
-  // Rows of B that lie close together do not disturb each other in the cache.
-  bool pack = !(mayReadInPlace(p) && p.columns.constant() <= 128);
-  shape.packed = pack;
-  return configOf(defaultPlan(shape, target), pack);
-}
-
-std::vector<Config> MatMulFamily::candidates(const Problem &problem, const TargetInfo &target) const {
-  Product p = *Product::of(problem);
-  std::vector<Config> configs{defaultConfig(problem, target)};
-  for (bool pack : {true, false}) {
-    if (!pack && !mayReadInPlace(p))
-      continue;
-    ProductShape shape = shapeOf(p);
-    shape.packed = pack;
-    for (const TilePlan &plan : candidatePlans(shape, target)) {
-      Config config = configOf(plan, pack);
-      if (std::find(configs.begin(), configs.end(), config) == configs.end())
-        configs.push_back(config);
-    }
-  }
-  return configs;
-}
-
-bool MatMulFamily::isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const {
-  auto p = Product::of(problem);
-  TilePlan plan = TilePlan::fromConfig(config);
-  bool pack = config.getBool("pack");
-  return p && isLegalPlan(plan, target) && config == configOf(plan, pack) && (pack || mayReadInPlace(*p));
-}
-
-Exactness MatMulFamily::exactness(const Problem &, const Config &) const { return {1e-5, 1e-5}; }
 
 /// What a configuration makes of a problem.
 struct MatMulShape {
@@ -182,9 +124,9 @@ struct MatMulShape {
   bool pack;
   NestShape nest;
 
-  MatMulShape(const Problem &problem, const Config &config)
+  MatMulShape(const Problem &problem, const Config &config, const TargetInfo &)
       : problem(problem), p(*Product::of(problem)), pack(config.getBool("pack")) {
-    nest.plan = TilePlan::fromConfig(config);
+    nest.tiling = fromConfig<Tiling>(config);
     nest.sizes.rows = p.folded ? p.rows * productOf(p.batch) : p.rows;
     nest.sizes.columns = p.columns;
     nest.sizes.inner = p.depth;
@@ -217,15 +159,13 @@ KernelInterface MatMulShape::describe() const {
 /// Emission of one problem.
 class MatMulEmission : MatMulShape {
 public:
-  MatMulEmission(const Problem &problem, const Config &config, const KernelInterface &interface,
-                 const TargetInfo &target, mlir::MLIRContext &context)
-      : MatMulShape(problem, config), interface(interface), e(context, target) {}
+  MatMulEmission(const MatMulShape &shape, Emitter &e, const KernelInterface &interface)
+      : MatMulShape(shape), interface(interface), e(e) {}
 
-  mlir::OwningOpRef<mlir::ModuleOp> run() {
+  void run() {
     if (packsInLaunch())
       emitPacking();
     emitProduct();
-    return e.take();
   }
 
 private:
@@ -235,7 +175,7 @@ private:
   Value batchBytes(const std::vector<SizeExpr> &own, const SizeExpr &matrix, Value batch);
 
   const KernelInterface &interface;
-  Emitter e;
+  Emitter &e;
 };
 
 void MatMulEmission::emitPacking() {
@@ -283,7 +223,7 @@ void MatMulEmission::emitProduct() {
   operands.fillTable = [&](Value batch, Value row0, Value table) {
     Value base = p.folded ? a : e.offset(a, batchBytes(p.batchA, p.rows * p.depth * 4, batch), 1);
     Value last = e.sub(e.size(nest.sizes.rows), e.index(1)), stride = e.size(rowBytes);
-    e.loop(0, e.index(nest.plan.tile.rows), 1, [&](Value i) {
+    e.loop(0, e.index(nest.tiling.tile.rows), 1, [&](Value i) {
       Value row = e.min(e.add(row0, i), last);
       e.store(e.offset(base, e.mul(row, stride), 1), e.offset(table, i, 8));
     });
@@ -302,17 +242,51 @@ void MatMulEmission::emitProduct() {
   e.endKernel();
 }
 
-Result<KernelInterface> MatMulFamily::describeLaunches(const Problem &problem, const Config &config,
-                                                       const TargetInfo &) const {
-  return MatMulShape(problem, config).describe();
-}
+struct MatMulKernel : MatMulShape {
+  using MatMulShape::MatMulShape;
+  void emit(Emitter &e, const KernelInterface &interface) const { MatMulEmission(*this, e, interface).run(); }
+};
 
-Result<mlir::OwningOpRef<mlir::ModuleOp>> MatMulFamily::emitLaunches(const Problem &problem, const Config &config,
-                                                                     const TargetInfo &target,
-                                                                     const KernelInterface &interface,
-                                                                     mlir::MLIRContext &context) const {
-  return MatMulEmission(problem, config, interface, target, context).run();
-}
+class MatMulFamily final : public FamilyOf<MatMulKernel> {
+public:
+  std::string_view name() const override { return "matmul"; }
+  int version() const override { return 2; }
+  bool claims(const Problem &problem) const override {
+    auto product = Product::of(problem);
+    return product && isEpilogueOf(problem, product->result);
+  }
+  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
+    Product p = *Product::of(problem);
+    ProductShape shape = shapeOf(p);
+    // Rows of B that lie close together do not disturb each other in the cache.
+    bool pack = !(mayReadInPlace(p) && p.columns.constant() <= 128);
+    shape.packed = pack;
+    return configOf(defaultTiling(shape, target), pack);
+  }
+  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
+    Product p = *Product::of(problem);
+    std::vector<Config> configs{defaultConfig(problem, target)};
+    for (bool pack : {true, false}) {
+      if (!pack && !mayReadInPlace(p))
+        continue;
+      ProductShape shape = shapeOf(p);
+      shape.packed = pack;
+      for (const Tiling &tiling : candidateTilings(shape, target)) {
+        Config config = configOf(tiling, pack);
+        if (std::find(configs.begin(), configs.end(), config) == configs.end())
+          configs.push_back(config);
+      }
+    }
+    return configs;
+  }
+  bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
+    auto p = Product::of(problem);
+    Tiling tiling = fromConfig<Tiling>(config);
+    bool pack = config.getBool("pack");
+    return p && isLegalTiling(tiling, target) && config == configOf(tiling, pack) && (pack || mayReadInPlace(*p));
+  }
+  Exactness exactness(const Problem &, const Config &) const override { return {1e-5, 1e-5}; }
+};
 
 } // namespace
 

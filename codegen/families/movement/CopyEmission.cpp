@@ -22,7 +22,7 @@ enum class Method {
   Elements,
 };
 
-struct CopyPlan {
+struct CopyLoops {
   Method method = Method::Elements;
   size_t across = 0;           // Tiles, Interleave: the dim that is dense in the source
   std::vector<SizeExpr> space; // walked by workgroups as rows
@@ -30,33 +30,33 @@ struct CopyPlan {
 
 bool writesDense(const StridedCopy &copy) { return copy.to.back().isConstant(1); }
 
-CopyPlan planCopy(const StridedCopy &copy) {
-  CopyPlan plan;
-  plan.space = copy.dims;
+CopyLoops loopsOf(const StridedCopy &copy) {
+  CopyLoops loops;
+  loops.space = copy.dims;
   if (!writesDense(copy))
-    return plan;
+    return loops;
   if (copy.from.back().isConstant(1)) {
-    plan.method = Method::Rows;
-    return plan;
+    loops.method = Method::Rows;
+    return loops;
   }
   if (copy.from.back().isConstant(0)) {
-    plan.method = Method::Repeat;
-    return plan;
+    loops.method = Method::Repeat;
+    return loops;
   }
   for (size_t d = 0; d + 1 < copy.dims.size(); ++d) {
     if (!copy.from[d].isConstant(1))
       continue;
-    plan.across = d;
+    loops.across = d;
     std::optional<int64_t> inner = copy.dims.back().asConstant();
     if (inner && *inner <= 4 && d + 2 == copy.dims.size() && copy.to[d] == copy.dims.back()) {
-      plan.method = Method::Interleave;
-      plan.space.pop_back(); // a row is the dim that is dense in the source
+      loops.method = Method::Interleave;
+      loops.space.pop_back(); // a row is the dim that is dense in the source
     } else {
-      plan.method = Method::Tiles;
+      loops.method = Method::Tiles;
     }
-    return plan;
+    return loops;
   }
-  return plan;
+  return loops;
 }
 
 // The side of a transposed tile: a register of lanes, at most 16.
@@ -67,24 +67,24 @@ int64_t tileSide(const TargetInfo &target, unsigned bits) {
 constexpr int64_t copyBlock = 16384; // elements of a workgroup
 
 // Tiles are walked as a space of their own: the dims before, in tiles.
-std::vector<SizeExpr> tileSpace(const StridedCopy &copy, const CopyPlan &plan, int64_t side) {
+std::vector<SizeExpr> tileSpace(const StridedCopy &copy, const CopyLoops &loops, int64_t side) {
   std::vector<SizeExpr> space;
   for (size_t d = 0; d + 1 < copy.dims.size(); ++d)
-    space.push_back(d == plan.across ? SizeExpr::ceilDiv(copy.dims[d], side) : copy.dims[d]);
+    space.push_back(d == loops.across ? SizeExpr::ceilDiv(copy.dims[d], side) : copy.dims[d]);
   space.push_back(copy.dims.back());
   return space;
 }
 
-RowGrid gridOf(const StridedCopy &copy, const CopyPlan &plan, int64_t side) {
-  if (plan.method == Method::Tiles)
-    return makeRowGrid(tileSpace(copy, plan, side), copyBlock / side, side);
-  return makeRowGrid(plan.space, plan.method == Method::Interleave ? copyBlock / 4 : copyBlock, 64);
+RowGrid gridOf(const StridedCopy &copy, const CopyLoops &loops, int64_t side) {
+  if (loops.method == Method::Tiles)
+    return makeRowGrid(tileSpace(copy, loops, side), copyBlock / side, side);
+  return makeRowGrid(loops.space, loops.method == Method::Interleave ? copyBlock / 4 : copyBlock, 64);
 }
 
 class CopyEmitter {
 public:
   CopyEmitter(Emitter &e, const StridedCopy &copy, Value source, Value result)
-      : e(e), copy(copy), plan(planCopy(copy)), bytes(copy.elementBits / 8), element(e.integer(copy.elementBits)),
+      : e(e), copy(copy), loops(loopsOf(copy)), bytes(copy.elementBits / 8), element(e.integer(copy.elementBits)),
         side(tileSide(e.target(), copy.elementBits)) {
     from = e.offset(source, e.size(copy.fromOffset), bytes);
     to = e.offset(result, e.size(copy.toOffset), bytes);
@@ -95,11 +95,11 @@ public:
   }
 
   void run() {
-    RowGrid grid = gridOf(copy, plan, side);
-    std::vector<SizeExpr> space = plan.method == Method::Tiles ? tileSpace(copy, plan, side) : plan.space;
+    RowGrid grid = gridOf(copy, loops, side);
+    std::vector<SizeExpr> space = loops.method == Method::Tiles ? tileSpace(copy, loops, side) : loops.space;
     emitRows(e, space, grid, [&](ValueRange outer, Value begin, Value end) {
       SizeExpr part = grid.partsPerRow.isConstant(1) ? grid.row : SizeExpr::symbol("part");
-      switch (plan.method) {
+      switch (loops.method) {
       case Method::Rows: return rows(outer, begin, end, part, false);
       case Method::Repeat: return rows(outer, begin, end, part, true);
       case Method::Tiles: return tiles(outer, begin, end);
@@ -195,10 +195,10 @@ private:
   // One row of tiles: tile number `outer[across]` along the source's dense dim, all of the innermost dim.
   void tiles(ValueRange outer, Value begin, Value end) {
     Values at(outer);
-    Value column = e.mul(at[plan.across], e.index(side)); // first index along the source's dense dim
-    at[plan.across] = column;
+    Value column = e.mul(at[loops.across], e.index(side)); // first index along the source's dense dim
+    at[loops.across] = column;
     Value source = address(from, fromStrides, at), result = address(to, toStrides, at);
-    Value columns = e.min(e.index(side), e.sub(e.size(copy.dims[plan.across]), column));
+    Value columns = e.min(e.index(side), e.sub(e.size(copy.dims[loops.across]), column));
     Value fullColumns = e.cmp(Cmp::eq, columns, e.index(side));
     Value stop = e.add(begin, e.bitAnd(e.sub(end, begin), e.index(-side)));
     stop = e.select(fullColumns, stop, begin);
@@ -223,7 +223,7 @@ private:
     }
     transpose(v);
     for (int64_t c = 0; c < side; ++c) {
-      Value index = e.add(row, e.mul(e.index(c), toStrides[plan.across]));
+      Value index = e.add(row, e.mul(e.index(c), toStrides[loops.across]));
       Value p = e.offset(result, index, bytes);
       if (columns)
         e.maskedStore(v[size_t(c)], p, limited(rowMask, c, columns));
@@ -251,7 +251,7 @@ private:
 
   Emitter &e;
   const StridedCopy &copy;
-  CopyPlan plan;
+  CopyLoops loops;
   int64_t bytes;
   mlir::Type element;
   int64_t side;
@@ -262,7 +262,7 @@ private:
 } // namespace
 
 SizeExpr copyGrid(const TargetInfo &target, const StridedCopy &copy) {
-  return gridOf(copy, planCopy(copy), tileSide(target, copy.elementBits)).grid();
+  return gridOf(copy, loopsOf(copy), tileSide(target, copy.elementBits)).grid();
 }
 
 void emitStridedCopy(Emitter &e, const StridedCopy &copy, Value source, Value result) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "codegen/cpu/ScalarEmitter.h"
-#include "codegen/families/reduction/ReductionPlan.h"
+#include "codegen/families/reduction/Reduction.h"
 
 namespace kiln {
 

@@ -1,286 +1,181 @@
 #include "codegen/families/reduction/Reduction.h"
 
 #include "codegen/families/common/Expression.h"
-#include "codegen/families/common/Launches.h"
-#include "codegen/families/common/RowWalk.h"
-#include "codegen/families/common/Space.h"
-#include "codegen/families/reduction/Folding.h"
-#include "runtime/base/PlantedBug.h"
 
-#include <algorithm>
-#include <limits>
+#include <set>
 
 namespace kiln {
-namespace {
 
-class ReductionFamily : public KernelFamily {
-public:
-  std::string_view name() const override { return "reduction"; }
-  int version() const override { return 1; }
-  /// One reduce of floats (or a sum, max, min or prod of signed integers); ops before it have its operand's space, ops
-  /// after it and all outputs have its result's dims.
-  bool claims(const Problem &problem) const override;
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
-                                           const TargetInfo &target) const override;
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
-                                                         const TargetInfo &target, const KernelInterface &interface,
-                                                         mlir::MLIRContext &context) const override;
-  Exactness exactness(const Problem &problem, const Config &config) const override;
-};
-
-} // namespace
-
-using cpu::Emitter;
-using cpu::Values;
-using mlir::Value;
-using mlir::ValueRange;
-
-bool ReductionFamily::claims(const Problem &problem) const { return planReduction(problem).has_value(); }
-
-Config ReductionFamily::defaultConfig(const Problem &problem, const TargetInfo &target) const {
-  return Config{{"unroll", int64_t(4)}};
+static std::optional<ReduceKind> kindOf(std::string_view name) {
+  using K = ReduceKind;
+  static constexpr std::pair<std::string_view, K> kinds[] = {{"sum", K::Sum},        {"mean", K::Mean},
+                                                             {"max", K::Max},        {"min", K::Min},
+                                                             {"prod", K::Prod},      {"l1", K::L1},
+                                                             {"l2", K::L2},          {"sum_square", K::SumSquare},
+                                                             {"log_sum", K::LogSum}, {"log_sum_exp", K::LogSumExp}};
+  for (auto [text, kind] : kinds)
+    if (text == name)
+      return kind;
+  return std::nullopt;
 }
 
-std::vector<Config> ReductionFamily::candidates(const Problem &problem, const TargetInfo &target) const {
-  std::vector<Config> all;
-  for (int64_t unroll : {1, 2, 4})
-    all.push_back(Config{{"unroll", unroll}});
-  return all;
+static bool supportsType(ReduceKind kind, DType dtype) {
+  if (isFloat(dtype))
+    return true;
+  // Narrow integers would wrap at another width than their own.
+  bool arithmetic =
+      kind == ReduceKind::Sum || kind == ReduceKind::Max || kind == ReduceKind::Min || kind == ReduceKind::Prod;
+  return arithmetic && isSignedInt(dtype);
 }
 
-Exactness ReductionFamily::exactness(const Problem &problem, const Config &config) const {
-  // Sums round once per element of a lane; with random signs that grows like the root of the length.
-  ExpressionError error = expressionError(problem);
-  return {8 * error.relative, 8 * error.scaled};
+// Buffers that `from` depends on, stopping at `stop`.
+static void collectBuffers(const Problem &problem, Problem::ValueId from, Problem::ValueId stop,
+                           std::set<Problem::ValueId> &buffers, std::set<Problem::ValueId> &seen) {
+  if (from == stop || !seen.insert(from).second)
+    return;
+  if (problem.value(from).isBuffer())
+    buffers.insert(from);
+  if (const Problem::Op *op = problem.producer(from))
+    for (Problem::ValueId id : op->operands)
+      collectBuffers(problem, id, stop, buffers, seen);
 }
 
-namespace {
+std::vector<SizeExpr> Reduction::kept() const {
+  std::vector<SizeExpr> dims;
+  for (size_t d = 0; d < space.size(); ++d)
+    if (!reduced[d])
+      dims.push_back(space[d]);
+  return dims;
+}
 
-class ReductionEmitter {
-public:
-  ReductionEmitter(Emitter &e, const Problem &problem, const ReductionPlan &plan, int unroll)
-      : e(e), problem(problem), plan(plan), bits(widestElement(problem)), lanes(e.lanes(bits)), unroll(unroll),
-        scalars(e), inputs(problem.inputs()), kept(plan.kept()) {
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      DType dtype = problem.value(inputs[i]).dtype;
-      before.emplace_back(e, e.buffer(i), dtype, plan.before[i], plan.space);
-      after.emplace_back(e, e.buffer(i), dtype, plan.after[i], kept);
+// One dim of a buffer that is aligned right with a space; 1 where it has none.
+static SizeExpr alignedDim(std::span<const SizeExpr> dims, size_t rank, size_t d) {
+  size_t missing = rank - dims.size();
+  return d < missing ? SizeExpr(1) : dims[d - missing];
+}
+
+std::optional<Reduction> Reduction::of(const Problem &problem) {
+  if (problem.precision == Precision::Strict)
+    return std::nullopt;
+  Reduction reduction{};
+  std::vector<int> others;
+  for (size_t i = 0; i < problem.ops.size(); ++i) {
+    if (problem.ops[i].mnemonic == "reduce") {
+      if (reduction.op)
+        return std::nullopt;
+      reduction.op = &problem.ops[i];
+    } else {
+      others.push_back(int(i));
     }
-    for (size_t i = 0; i < problem.outputs.size(); ++i)
-      out.emplace_back(e, e.buffer(inputs.size() + i), problem.value(problem.outputs[i]).dtype, kept, kept);
+  }
+  if (!reduction.op || !isExpression(problem, others))
+    return std::nullopt;
+  std::optional<ReduceKind> kind = kindOf(reduction.op->attributes.getString("kind", "sum"));
+  reduction.x = reduction.op->operands[0];
+  reduction.y = reduction.op->result;
+  const Problem::Value &x = problem.value(reduction.x);
+  const Problem::Value &y = problem.value(reduction.y);
+  reduction.dtype = x.dtype;
+  if (!kind || !supportsType(*kind, x.dtype) || x.kind == Problem::Kind::Literal || x.rank() == 0)
+    return std::nullopt;
+  reduction.kind = *kind;
+
+  size_t rank = size_t(x.rank());
+  std::vector<bool> reduced(rank, false);
+  for (int64_t axis : reduction.op->attributes.getInts("axes")) {
+    if (axis < 0)
+      axis += int64_t(rank);
+    if (axis < 0 || axis >= int64_t(rank))
+      return std::nullopt;
+    reduced[size_t(axis)] = true;
+  }
+  bool keepdims = reduction.op->attributes.getBool("keepdims", true);
+  if (reduction.op->attributes.getInts("axes").empty())
+    return std::nullopt; // what no axes mean is for the importer to say
+  for (Problem::ValueId id : problem.outputs)
+    if (problem.value(id).dims != y.dims || problem.value(id).kind != Problem::Kind::Result)
+      return std::nullopt;
+
+  // Which buffers each side reads. A value of the operand's side must not be an output, nor used after the reduce.
+  std::set<Problem::ValueId> before, after, seenBefore, seenAfter;
+  collectBuffers(problem, reduction.x, reduction.y, before, seenBefore);
+  for (Problem::ValueId id : problem.outputs)
+    collectBuffers(problem, id, reduction.y, after, seenAfter);
+  for (Problem::ValueId id : seenAfter)
+    if (problem.value(id).kind == Problem::Kind::Result && seenBefore.count(id))
+      return std::nullopt;
+
+  // A result dim for each kept dim of the operand: buffers after the reduce align with the result's dims.
+  std::vector<int> resultDim(rank, -1);
+  int next = 0;
+  for (size_t d = 0; d < rank; ++d)
+    if (!reduced[d] || keepdims)
+      resultDim[d] = next++;
+  if (int64_t(next) != y.rank())
+    return std::nullopt;
+
+  std::vector<Problem::ValueId> inputs = problem.inputs();
+  std::vector<std::vector<DimUse>> usesBefore(inputs.size()), usesAfter(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::vector<SizeExpr> &dims = problem.value(inputs[i]).dims;
+    if (before.count(inputs[i])) {
+      if (dims.size() > rank)
+        return std::nullopt;
+      usesBefore[i] = dimUses(dims, x.dims);
+    }
+    if (after.count(inputs[i])) {
+      if (int64_t(dims.size()) > y.rank())
+        return std::nullopt;
+      usesAfter[i] = dimUses(dims, y.dims);
+    }
   }
 
-  // Results that lie side by side in memory as lanes: `keptOuter` and [begin, end) of the last dim.
-  void acrossKept(ValueRange keptOuter, Value begin, Value end) {
-    emitVectors(e, begin, end, lanes, unroll, bits, SizeExpr::symbol("part"), [&](Value at, int count, Value mask) {
-      std::vector<Value> index;
-      for (int u = 0; u < count; ++u)
-        index.push_back(e.add(at, e.index(u * lanes)));
-      auto fold = [&](ReduceKind kind, const std::function<Value(Value, int)> &map) {
-        Folding folding(scalars, kind);
-        Values start(size_t(count), folding.identity(vectorType(lanes)));
-        return foldDims(0, keptOuter, {}, start, [&](ValueRange indices, ValueRange acc) {
-          Values next;
-          for (int u = 0; u < count; ++u) {
-            Values point(indices);
-            point.push_back(index[size_t(u)]);
-            next.push_back(folding.step(acc[size_t(u)], map(load(point, lanes, mask), u)));
-          }
-          return next;
-        });
-      };
-      Values results = reduce(fold, count);
-      for (int u = 0; u < count; ++u) {
-        Values point(keptOuter);
-        point.push_back(index[size_t(u)]);
-        finish(results[size_t(u)], point, lanes, mask);
-      }
-    });
-  }
-
-  // One result from rows that are reduced along the vector.
-  void alongRow(ValueRange keptIndices) {
-    SizeExpr length = plan.space.back();
-    if (problem.value(plan.x).rank() > 2 && (plan.kind == ReduceKind::Sum || plan.kind == ReduceKind::Mean) &&
-        plantedBug("reduction-tail", length.asConstant(), 16, 3))
-      length = length - SizeExpr(1);
-    RowWalk walk(e, length, lanes, bits, unroll, 8);
-    auto fold = [&](ReduceKind kind, const std::function<Value(Value, int)> &map) {
-      Folding folding(scalars, kind);
-      Value identity = folding.identity(vectorType(lanes));
-      Values total = foldDims(0, keptIndices, {}, identity, [&](ValueRange indices, ValueRange acc) {
-        Values outer(indices);
-        std::vector<Value> rows;
-        for (size_t i = 0; i < inputs.size(); ++i)
-          rows.push_back(plan.before[i].empty() ? Value() : before[i].rowAddress(outer));
-        Values row = walk.reduce(
-            identity,
-            [&](const RowChunk &chunk, ValueRange a) {
-              Expression point(problem, scalars, lanes, [&](Problem::ValueId id) {
-                int i = problem.inputIndex(id);
-                return before[i].load(before[i].step(rows[i], chunk.index), lanes, chunk.mask);
-              });
-              Value x = map(point.get(plan.x), 0);
-              if (!chunk.mask)
-                return Values{folding.step(a[0], x)};
-              return Values{e.select(chunk.mask, folding.step(a[0], x), a[0])};
-            },
-            [&](ValueRange a, ValueRange b) { return Values{folding.merge(a[0], b[0])}; });
-        return Values{folding.merge(acc[0], row[0])};
-      });
-      return Values{folding.across(total[0])};
+  reduction.before.resize(inputs.size());
+  reduction.after.resize(inputs.size());
+  reduction.folded = 1;
+  size_t last = 0;
+  for (size_t d = 0; d < rank; ++d) {
+    if (reduced[d])
+      reduction.folded = reduction.folded * x.dims[d];
+    if (x.dims[d].isConstant(1))
+      continue;
+    bool merge = !reduction.space.empty() && reduced[last] == reduced[d];
+    for (size_t i = 0; i < inputs.size() && merge; ++i) {
+      if (!usesBefore[i].empty())
+        merge = usesBefore[i][d] == usesBefore[i][last] && usesBefore[i][d] != DimUse::Unknown;
+      if (merge && !usesAfter[i].empty() && !reduced[d])
+        merge = usesAfter[i][size_t(resultDim[d])] == usesAfter[i][size_t(resultDim[last])] &&
+                usesAfter[i][size_t(resultDim[d])] != DimUse::Unknown;
+    }
+    auto append = [&](std::vector<SizeExpr> &dims, const SizeExpr &dim, bool merged) {
+      if (merged)
+        dims.back() = dims.back() * dim;
+      else
+        dims.push_back(dim);
     };
-    finish(reduce(fold, 1)[0], keptIndices, 0, Value());
-  }
-
-private:
-  using Fold = std::function<Values(ReduceKind, const std::function<Value(Value, int)> &)>;
-
-  // `fold` runs over the reduced elements; LogSumExp takes two runs.
-  Values reduce(const Fold &fold, int count) {
-    auto same = [](Value x, int) { return x; };
-    Value number = e.size(plan.folded);
-    Values results;
-    if (plan.kind != ReduceKind::LogSumExp) {
-      Values acc = fold(plan.kind, same);
-      for (Value a : acc)
-        results.push_back(Folding(scalars, plan.kind).finish(a, number));
-      return results;
+    append(reduction.space, x.dims[d], merge);
+    if (!merge)
+      reduction.reduced.push_back(reduced[d]);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const std::vector<SizeExpr> &dims = problem.value(inputs[i]).dims;
+      if (!usesBefore[i].empty())
+        append(reduction.before[i], usesBefore[i][d] == DimUse::Full ? x.dims[d] : alignedDim(dims, rank, d), merge);
+      if (!usesAfter[i].empty() && !reduced[d]) {
+        size_t r = size_t(resultDim[d]);
+        append(reduction.after[i], usesAfter[i][r] == DimUse::Full ? y.dims[r] : alignedDim(dims, size_t(y.rank()), r),
+               merge);
+      }
     }
-    Values top = fold(ReduceKind::Max, same), shift, wide;
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    for (Value t : top) { // shifted by the maximum where that is finite
-      Value finite = e.cmp(cpu::Cmp::lt, e.abs(t), e.like(t, infinity));
-      shift.push_back(e.select(finite, t, e.like(t, 0.0)));
-      wide.push_back(Emitter::lanesOf(t.getType()) ? shift.back() : e.splat(shift.back(), lanes));
-    }
-    Values acc = fold(ReduceKind::Sum, [&](Value x, int u) { return scalars.exp(e.sub(x, wide[size_t(u)])); });
-    for (size_t i = 0; i < acc.size(); ++i)
-      results.push_back(e.add(scalars.log(acc[i]), shift[i]));
-    return results;
+    last = d;
   }
-
-  mlir::Type vectorType(int64_t n) { return e.vec(e.registerType(plan.dtype), n); }
-
-  Value load(ValueRange indices, int64_t n, Value mask) {
-    Expression point(problem, scalars, n, [&](Problem::ValueId id) {
-      int i = problem.inputIndex(id);
-      return before[i].load(before[i].address(indices), n, mask);
-    });
-    return point.get(plan.x);
+  if (reduction.space.empty()) { // a single element
+    reduction.space.push_back(1);
+    reduction.reduced.push_back(true);
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (!usesBefore[i].empty())
+        reduction.before[i].push_back(1);
   }
-
-  // Loops over the reduced dims of the space before its last one (which `body` handles), carrying accumulators.
-  // `keptAt` are the indices of kept dims, in order.
-  Values foldDims(size_t dim, ValueRange keptAt, ValueRange indices, ValueRange acc,
-                  const std::function<Values(ValueRange, ValueRange)> &body) {
-    if (dim + 1 == plan.space.size())
-      return body(indices, acc);
-    Values at(indices);
-    if (!plan.reduced[dim]) {
-      at.push_back(keptAt.front());
-      return foldDims(dim + 1, keptAt.drop_front(), at, acc, body);
-    }
-    return e.loop(e.index(0), e.size(plan.space[dim]), e.index(1), acc, [&](Value k, ValueRange carried) {
-      Values inner(at);
-      inner.push_back(k);
-      return foldDims(dim + 1, keptAt, inner, carried, body);
-    });
-  }
-
-  void finish(Value y, ValueRange indices, int64_t n, Value mask) {
-    Expression point(problem, scalars, n, [&](Problem::ValueId id) {
-      int i = problem.inputIndex(id);
-      return after[i].load(after[i].address(indices), n, mask);
-    });
-    point.bind(plan.y, y);
-    Values results;
-    for (Problem::ValueId id : problem.outputs)
-      results.push_back(point.get(id));
-    for (size_t i = 0; i < out.size(); ++i)
-      out[i].store(results[i], out[i].address(indices), mask);
-  }
-
-  Emitter &e;
-  const Problem &problem;
-  const ReductionPlan &plan;
-  unsigned bits;
-  int64_t lanes;
-  int unroll;
-  cpu::ScalarEmitter scalars;
-  std::vector<Problem::ValueId> inputs;
-  std::vector<SizeExpr> kept;
-  std::vector<BufferAccess> before, after, out;
-};
-
-} // namespace
-
-/// How the results are cut into workgroups. Where vectors lie along the folded dims, results are walked as rows of one
-/// dim that has no extent of its own.
-static RowGrid gridOf(const ReductionPlan &plan, int64_t vectorElements) {
-  constexpr int64_t block = 32768; // elements read by a workgroup
-  std::vector<SizeExpr> kept = plan.kept();
-  SizeExpr perResult = SizeExpr::max(plan.folded, 1);
-  RowGrid grid;
-  if (plan.vectorOverKept()) {
-    // Parts of the last dim are as wide as the accumulators, unless results are cheap.
-    grid.row = kept.back();
-    grid.rows = SizeExpr::product(std::span(kept).first(kept.size() - 1));
-    SizeExpr want =
-        SizeExpr::max(SizeExpr::ceilDiv(SizeExpr::floorDiv(block, perResult), vectorElements), 1) * vectorElements;
-    grid.partLength = want;
-    grid.partsPerRow = SizeExpr::max(SizeExpr::ceilDiv(grid.row, want), 1);
-    grid.rowsPerGroup = SizeExpr::max(SizeExpr::floorDiv(want, SizeExpr::max(grid.row, 1)), 1);
-    return grid;
-  }
-  grid.row = 1;
-  grid.rows = SizeExpr::product(kept);
-  grid.partsPerRow = 1;
-  grid.rowsPerGroup = SizeExpr::max(SizeExpr::floorDiv(block, perResult), 1);
-  return grid;
-}
-
-static int unrollOf(const Config &config) { return int(std::clamp<int64_t>(config.getInt("unroll", 4), 1, 8)); }
-
-static RowGrid gridOf(const ReductionPlan &plan, const Problem &problem, const Config &config,
-                      const TargetInfo &target) {
-  return gridOf(plan, target.lanes(int(widestElement(problem))) * unrollOf(config));
-}
-
-Result<KernelInterface> ReductionFamily::describeLaunches(const Problem &problem, const Config &config,
-                                                          const TargetInfo &target) const {
-  std::optional<ReductionPlan> plan = planReduction(problem);
-  if (!plan)
-    return makeError(ErrorCode::E0901, "reduction: not a problem of this family");
-  return oneLaunch(mainLaunch(problem, "reduction", gridOf(*plan, problem, config, target).grid()));
-}
-
-Result<mlir::OwningOpRef<mlir::ModuleOp>> ReductionFamily::emitLaunches(const Problem &problem, const Config &config,
-                                                                        const TargetInfo &target,
-                                                                        const KernelInterface &interface,
-                                                                        mlir::MLIRContext &context) const {
-  std::optional<ReductionPlan> plan = planReduction(problem);
-  RowGrid grid = gridOf(*plan, problem, config, target);
-  std::vector<SizeExpr> results = plan->kept();
-  Emitter e(context, target);
-  beginLaunch(e, interface);
-  ReductionEmitter emitter(e, problem, *plan, unrollOf(config));
-  if (plan->vectorOverKept()) {
-    emitRows(e, results, grid,
-             [&](ValueRange outer, Value begin, Value end) { emitter.acrossKept(outer, begin, end); });
-  } else {
-    results.push_back(1);
-    emitRows(e, results, grid, [&](ValueRange outer, Value, Value) { emitter.alongRow(outer); });
-  }
-  e.endKernel();
-  return e.take();
-}
-
-const KernelFamily &reductionFamily() {
-  static const ReductionFamily family;
-  return family;
+  return reduction;
 }
 
 } // namespace kiln

@@ -1,6 +1,9 @@
-#include "codegen/families/pooling/Pooling.h"
+// Pooling: one max_pool or avg_pool over any number of spatial dims, with elementwise work after it. Channels last is
+// the fast layout (vectors of channels); channels first is computed element by element.
+#include "codegen/families/CpuFamilies.h"
 
 #include "codegen/families/common/Expression.h"
+#include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/Space.h"
 #include "runtime/base/PlantedBug.h"
@@ -9,27 +12,6 @@
 #include <limits>
 
 namespace kiln {
-namespace {
-
-class PoolingFamily : public KernelFamily {
-public:
-  std::string_view name() const override { return "pooling"; }
-  int version() const override { return 1; }
-  /// One such op on a buffer, its pads resolved; every other op elementwise on its result; all outputs of its dims.
-  bool claims(const Problem &problem) const override;
-  std::optional<std::string> layoutPreference(const Problem &problem) const override;
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
-                                           const TargetInfo &target) const override;
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
-                                                         const TargetInfo &target, const KernelInterface &interface,
-                                                         mlir::MLIRContext &context) const override;
-  Exactness exactness(const Problem &problem, const Config &config) const override;
-};
-
-} // namespace
-
 using cpu::Cmp;
 using cpu::Emitter;
 using cpu::Values;
@@ -38,7 +20,7 @@ using mlir::ValueRange;
 
 namespace {
 
-struct PoolPlan {
+struct Pool {
   const Problem::Op *op = nullptr;
   bool isMax = false, channelsLast = false, includePads = false;
   Problem::ValueId x = Problem::absent, y = Problem::absent;
@@ -46,53 +28,54 @@ struct PoolPlan {
   std::vector<int64_t> kernel, strides, dilations, pads;
 
   size_t firstSpatial() const { return channelsLast ? 1 : 2; }
+  static std::optional<Pool> of(const Problem &problem);
 };
 
-std::optional<PoolPlan> planPool(const Problem &problem) {
+std::optional<Pool> Pool::of(const Problem &problem) {
   if (problem.precision == Precision::Strict)
     return std::nullopt;
-  PoolPlan plan;
+  Pool pool;
   std::vector<int> others;
   for (size_t i = 0; i < problem.ops.size(); ++i) {
     const Problem::Op &op = problem.ops[i];
     if (op.mnemonic == "max_pool" || op.mnemonic == "avg_pool") {
-      if (plan.op)
+      if (pool.op)
         return std::nullopt;
-      plan.op = &op;
+      pool.op = &op;
     } else {
       others.push_back(int(i));
     }
   }
-  if (!plan.op || !isExpression(problem, others))
+  if (!pool.op || !isExpression(problem, others))
     return std::nullopt;
-  const Attributes &a = plan.op->attributes;
-  plan.isMax = plan.op->mnemonic == "max_pool";
-  plan.x = plan.op->operands[0];
-  plan.y = plan.op->result;
-  const Problem::Value &x = problem.value(plan.x), &y = problem.value(plan.y);
+  const Attributes &a = pool.op->attributes;
+  pool.isMax = pool.op->mnemonic == "max_pool";
+  pool.x = pool.op->operands[0];
+  pool.y = pool.op->result;
+  const Problem::Value &x = problem.value(pool.x), &y = problem.value(pool.y);
   if (!x.isBuffer() || x.rank() < 3 || y.rank() != x.rank())
     return std::nullopt;
-  if (!(isFloat(x.dtype) || (plan.isMax && isSignedInt(x.dtype))))
+  if (!(isFloat(x.dtype) || (pool.isMax && isSignedInt(x.dtype))))
     return std::nullopt;
   std::string automatic = a.getString("auto_pad");
   if (!automatic.empty() && automatic != "notset" && automatic != "valid")
     return std::nullopt;
-  plan.rank = size_t(x.rank()) - 2;
-  plan.channelsLast = a.getString("layout", "nchw") == "nhwc";
-  plan.includePads = a.getBool("count_include_pad");
-  plan.kernel = a.getInts("kernel");
-  plan.strides = a.getInts("strides", std::vector<int64_t>(plan.rank, 1));
-  plan.dilations = a.getInts("dilations", std::vector<int64_t>(plan.rank, 1));
-  plan.pads = a.getInts("pads", std::vector<int64_t>(2 * plan.rank, 0));
+  pool.rank = size_t(x.rank()) - 2;
+  pool.channelsLast = a.getString("layout", "nchw") == "nhwc";
+  pool.includePads = a.getBool("count_include_pad");
+  pool.kernel = a.getInts("kernel");
+  pool.strides = a.getInts("strides", std::vector<int64_t>(pool.rank, 1));
+  pool.dilations = a.getInts("dilations", std::vector<int64_t>(pool.rank, 1));
+  pool.pads = a.getInts("pads", std::vector<int64_t>(2 * pool.rank, 0));
   if (automatic == "valid")
-    plan.pads.assign(2 * plan.rank, 0);
-  for (auto *list : {&plan.strides, &plan.dilations})
+    pool.pads.assign(2 * pool.rank, 0);
+  for (auto *list : {&pool.strides, &pool.dilations})
     if (list->empty())
-      list->assign(plan.rank, 1);
-  if (plan.pads.empty())
-    plan.pads.assign(2 * plan.rank, 0);
-  if (plan.kernel.size() != plan.rank || plan.strides.size() != plan.rank || plan.dilations.size() != plan.rank ||
-      plan.pads.size() != 2 * plan.rank)
+      list->assign(pool.rank, 1);
+  if (pool.pads.empty())
+    pool.pads.assign(2 * pool.rank, 0);
+  if (pool.kernel.size() != pool.rank || pool.strides.size() != pool.rank || pool.dilations.size() != pool.rank ||
+      pool.pads.size() != 2 * pool.rank)
     return std::nullopt;
   for (Problem::ValueId id : problem.outputs)
     if (problem.value(id).dims != y.dims || problem.value(id).kind != Problem::Kind::Result)
@@ -102,27 +85,27 @@ std::optional<PoolPlan> planPool(const Problem &problem) {
       return std::nullopt;
   // The pooled buffer is read at other places than the result's: nothing else may use it.
   for (const Problem::Op &op : problem.ops)
-    if (&op != plan.op && std::find(op.operands.begin(), op.operands.end(), plan.x) != op.operands.end())
+    if (&op != pool.op && std::find(op.operands.begin(), op.operands.end(), pool.x) != op.operands.end())
       return std::nullopt;
   for (const Problem::InPlace &pair : problem.inPlace)
-    if (problem.inputs()[size_t(pair.input)] == plan.x)
+    if (problem.inputs()[size_t(pair.input)] == pool.x)
       return std::nullopt;
-  return plan;
+  return pool;
 }
 
 class PoolEmitter {
 public:
-  PoolEmitter(Emitter &e, const Problem &problem, const PoolPlan &plan)
-      : e(e), problem(problem), plan(plan), scalars(e), inputs(problem.inputs()), x(problem.value(plan.x)),
-        y(problem.value(plan.y)) {
+  PoolEmitter(Emitter &e, const Problem &problem, const Pool &pool)
+      : e(e), problem(problem), pool(pool), scalars(e), inputs(problem.inputs()), x(problem.value(pool.x)),
+        y(problem.value(pool.y)) {
     for (size_t i = 0; i < inputs.size(); ++i)
       in.emplace_back(e, e.buffer(i), problem.value(inputs[i]).dtype, problem.value(inputs[i]).dims,
-                      inputs[i] == plan.x ? std::span<const SizeExpr>(x.dims) : std::span<const SizeExpr>(y.dims));
+                      inputs[i] == pool.x ? std::span<const SizeExpr>(x.dims) : std::span<const SizeExpr>(y.dims));
     for (size_t i = 0; i < problem.outputs.size(); ++i)
       out.emplace_back(e, e.buffer(inputs.size() + i), problem.value(problem.outputs[i]).dtype, y.dims, y.dims);
-    for (size_t d = 0; d < plan.rank; ++d)
-      inSize.push_back(e.size(x.dims[plan.firstSpatial() + d]));
-    xAccess = &in[problem.inputIndex(plan.x)];
+    for (size_t d = 0; d < pool.rank; ++d)
+      inSize.push_back(e.size(x.dims[pool.firstSpatial() + d]));
+    xAccess = &in[problem.inputIndex(pool.x)];
   }
 
   // The valid taps of the window at position `at` (one index per spatial dim).
@@ -133,9 +116,9 @@ public:
   Taps tapsAt(ValueRange at) {
     Taps taps;
     taps.count = e.index(1);
-    for (size_t d = 0; d < plan.rank; ++d) {
-      Value kernel = e.index(plan.kernel[d]), dilation = e.index(plan.dilations[d]), zero = e.index(0);
-      Value start = e.sub(e.mul(at[d], e.index(plan.strides[d])), e.index(plan.pads[d]));
+    for (size_t d = 0; d < pool.rank; ++d) {
+      Value kernel = e.index(pool.kernel[d]), dilation = e.index(pool.dilations[d]), zero = e.index(0);
+      Value start = e.sub(e.mul(at[d], e.index(pool.strides[d])), e.index(pool.pads[d]));
       // Taps k with 0 <= start + k * dilation < limit.
       auto tapsBelow = [&](Value limit) {
         return e.min(kernel, e.max(zero, e.ceilDiv(e.sub(limit, start), dilation)));
@@ -146,7 +129,7 @@ public:
       taps.low.push_back(low);
       taps.high.push_back(high);
       Value counted =
-          plan.includePads ? tapsBelow(e.add(inSize[d], e.index(plan.pads[plan.rank + d]))) : e.sub(high, low);
+          pool.includePads ? tapsBelow(e.add(inSize[d], e.index(pool.pads[pool.rank + d]))) : e.sub(high, low);
       taps.count = e.mul(taps.count, counted);
     }
     return taps;
@@ -160,19 +143,19 @@ public:
       Values next;
       for (size_t u = 0; u < inner.size(); ++u) {
         Value v = xAccess->load(address(outer, inner[u], taken), lanes, mask);
-        next.push_back(plan.isMax ? e.max(sums[u], v) : e.add(sums[u], v));
+        next.push_back(pool.isMax ? e.max(sums[u], v) : e.add(sums[u], v));
       }
       return next;
     });
     for (size_t u = 0; u < inner.size(); ++u) {
-      Value result = plan.isMax ? acc[u] : average(acc[u], taps.count, lanes);
+      Value result = pool.isMax ? acc[u] : average(acc[u], taps.count, lanes);
       Values index(outer);
       index.push_back(inner[u]);
       Expression after(problem, scalars, lanes, [&](Problem::ValueId id) {
         const BufferAccess &access = in[problem.inputIndex(id)];
         return access.load(access.address(index), lanes, mask);
       });
-      after.bind(plan.y, result);
+      after.bind(pool.y, result);
       Values results;
       for (Problem::ValueId id : problem.outputs)
         results.push_back(after.get(id));
@@ -183,9 +166,9 @@ public:
 
 private:
   Value identity(mlir::Type type) {
-    if (!plan.isMax)
+    if (!pool.isMax)
       return e.constant(type, 0.0);
-    if (plan.kernel.back() == 2 && plan.pads[0] == 1 && plantedBug("max-pool-padding"))
+    if (pool.kernel.back() == 2 && pool.pads[0] == 1 && plantedBug("max-pool-padding"))
       return e.constant(type, 0);
     if (Emitter::isFloat(type))
       return e.constant(type, -std::numeric_limits<double>::infinity());
@@ -201,18 +184,18 @@ private:
 
   Values fold(size_t d, ValueRange outer, ValueRange taken, const Taps &taps, ValueRange acc,
               const std::function<Values(ValueRange, ValueRange)> &body) {
-    if (d == plan.rank)
+    if (d == pool.rank)
       return body(taken, acc);
     return e.loop(taps.low[d], taps.high[d], e.index(1), acc, [&](Value k, ValueRange carried) {
       Values next(taken);
-      next.push_back(e.add(taps.start[d], e.mul(k, e.index(plan.dilations[d]))));
+      next.push_back(e.add(taps.start[d], e.mul(k, e.index(pool.dilations[d]))));
       return fold(d + 1, outer, next, taps, carried, body);
     });
   }
 
   Value address(ValueRange outer, Value inner, ValueRange spatial) {
     Values index;
-    if (plan.channelsLast) {
+    if (pool.channelsLast) {
       index.push_back(outer[0]);
       index.append(spatial.begin(), spatial.end());
       index.push_back(inner);
@@ -226,7 +209,7 @@ private:
 
   Emitter &e;
   const Problem &problem;
-  const PoolPlan &plan;
+  const Pool &pool;
   cpu::ScalarEmitter scalars;
   std::vector<Problem::ValueId> inputs;
   const Problem::Value &x, &y;
@@ -235,74 +218,29 @@ private:
   Values inSize;
 };
 
-} // namespace
+class PoolKernel {
+public:
+  PoolKernel(const Problem &problem, const Config &config, const TargetInfo &target)
+      : problem(problem), pool(*Pool::of(problem)), unroll(unrollOf(config)), bits(widestElement(problem)),
+        lanes(target.lanes(int(bits))), grid(makeRowGrid(problem.value(pool.y).dims, 4096, lanes * unroll)) {}
 
-bool PoolingFamily::claims(const Problem &problem) const { return planPool(problem).has_value(); }
+  KernelInterface describe() const { return oneLaunch(mainLaunch(problem, "pooling", grid.grid())); }
+  void emit(Emitter &e, const KernelInterface &interface) const;
 
-std::optional<std::string> PoolingFamily::layoutPreference(const Problem &problem) const {
-  std::optional<PoolPlan> plan = planPool(problem);
-  if (!plan || plan->channelsLast)
-    return std::nullopt;
-  return "nhwc";
-}
-
-Config PoolingFamily::defaultConfig(const Problem &problem, const TargetInfo &target) const {
-  return Config{{"unroll", int64_t(4)}};
-}
-
-std::vector<Config> PoolingFamily::candidates(const Problem &problem, const TargetInfo &target) const {
-  std::vector<Config> all;
-  for (int64_t unroll : {1, 2, 4})
-    all.push_back(Config{{"unroll", unroll}});
-  return all;
-}
-
-Exactness PoolingFamily::exactness(const Problem &problem, const Config &config) const {
-  ExpressionError error = expressionError(problem);
-  return {2 * error.relative, 4 * error.scaled};
-}
-
-namespace {
-
-/// The loops of a problem.
-struct PoolLoops {
+private:
+  const Problem &problem;
+  Pool pool;
   int unroll;
+  unsigned bits;
   int64_t lanes;
   RowGrid grid;
-
-  PoolLoops(const Problem &problem, const PoolPlan &plan, const Config &config, const TargetInfo &target) {
-    unroll = int(std::clamp<int64_t>(config.getInt("unroll", 4), 1, 8));
-    lanes = target.lanes(int(widestElement(problem)));
-    grid = makeRowGrid(problem.value(plan.y).dims, 4096, lanes * unroll);
-  }
 };
 
-} // namespace
-
-Result<KernelInterface> PoolingFamily::describeLaunches(const Problem &problem, const Config &config,
-                                                        const TargetInfo &target) const {
-  std::optional<PoolPlan> plan = planPool(problem);
-  if (!plan)
-    return makeError(ErrorCode::E0901, "pooling: not a problem of this family");
-  return oneLaunch(mainLaunch(problem, "pooling", PoolLoops(problem, *plan, config, target).grid.grid()));
-}
-
-Result<mlir::OwningOpRef<mlir::ModuleOp>> PoolingFamily::emitLaunches(const Problem &problem, const Config &config,
-                                                                      const TargetInfo &target,
-                                                                      const KernelInterface &interface,
-                                                                      mlir::MLIRContext &context) const {
-  std::optional<PoolPlan> plan = planPool(problem);
-  PoolLoops loops(problem, *plan, config, target);
-  const RowGrid &grid = loops.grid;
-  int unroll = loops.unroll;
-  int64_t lanes = loops.lanes;
-  unsigned bits = widestElement(problem);
-  const std::vector<SizeExpr> &space = problem.value(plan->y).dims;
-  Emitter e(context, target);
+void PoolKernel::emit(Emitter &e, const KernelInterface &interface) const {
   beginLaunch(e, interface);
-  PoolEmitter emitter(e, problem, *plan);
-  emitRows(e, space, grid, [&](ValueRange outer, Value begin, Value end) {
-    if (!plan->channelsLast) {
+  PoolEmitter emitter(e, problem, pool);
+  emitRows(e, problem.value(pool.y).dims, grid, [&](ValueRange outer, Value begin, Value end) {
+    if (!pool.channelsLast) {
       e.loop(begin, end, e.index(1), [&](Value last) {
         Values at(outer.drop_front(2));
         at.push_back(last);
@@ -320,8 +258,27 @@ Result<mlir::OwningOpRef<mlir::ModuleOp>> PoolingFamily::emitLaunches(const Prob
     });
   });
   e.endKernel();
-  return e.take();
 }
+
+class PoolingFamily final : public UnrolledFamilyOf<PoolKernel> {
+public:
+  std::string_view name() const override { return "pooling"; }
+  int version() const override { return 1; }
+  /// One such op on a buffer, its pads resolved; every other op elementwise on its result; all outputs of its dims.
+  bool claims(const Problem &problem) const override { return Pool::of(problem).has_value(); }
+  std::optional<std::string> layoutPreference(const Problem &problem) const override {
+    std::optional<Pool> pool = Pool::of(problem);
+    if (!pool || pool->channelsLast)
+      return std::nullopt;
+    return "nhwc";
+  }
+  Exactness exactness(const Problem &problem, const Config &) const override {
+    ExpressionError error = expressionError(problem);
+    return {2 * error.relative, 4 * error.scaled};
+  }
+};
+
+} // namespace
 
 const KernelFamily &poolingFamily() {
   static const PoolingFamily family;

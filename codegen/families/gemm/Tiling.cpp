@@ -1,4 +1,4 @@
-#include "codegen/families/gemm/TilePlan.h"
+#include "codegen/families/gemm/Tiling.h"
 
 #include <algorithm>
 #include <cmath>
@@ -60,105 +60,83 @@ TileShape bestShape(const ProductShape &product, const TargetInfo &target) {
 }
 
 /// Blocks: as large as the caches and a grid of some tens of workgroups allow.
-void chooseBlocks(TilePlan &plan, const ProductShape &product, const TargetInfo &target) {
+void chooseBlocks(Tiling &tiling, const ProductShape &product, const TargetInfo &target) {
   int64_t rows = product.rows.value_or(512), columns = product.columns.value_or(512);
   int64_t depth = std::max<int64_t>(1, product.depth.value_or(512));
-  int64_t tiles = std::max<int64_t>(1, ceilDiv(rows, plan.tile.rows)); // there may be no rows
-  int64_t groups = std::max<int64_t>(1, ceilDiv(columns, plan.tile.panels * panelColumns));
-  double flopsPerTile = 2.0 * plan.tile.rows * plan.tile.panels * panelColumns * double(depth);
+  int64_t tiles = std::max<int64_t>(1, ceilDiv(rows, tiling.tile.rows)); // there may be no rows
+  int64_t groups = std::max<int64_t>(1, ceilDiv(columns, tiling.tile.panels * panelColumns));
+  double flopsPerTile = 2.0 * tiling.tile.rows * tiling.tile.panels * panelColumns * double(depth);
   // A workgroup does at least this many tiles, for its overhead to vanish, and there are some tens of them.
   int64_t wanted = std::clamp<int64_t>(ceilDiv(tiles * groups, 32), 1, 1 << 20);
   wanted = std::max<int64_t>(wanted, int64_t(1e6 / flopsPerTile));
   int64_t rowBytes = ceilDiv(depth, product.rowReuse) * std::min<int64_t>(product.rowReuse, 3) * 4;
-  int64_t fitTiles = std::max<int64_t>(1, target.l2Bytes / 2 / (rowBytes * plan.tile.rows));
+  int64_t fitTiles = std::max<int64_t>(1, target.l2Bytes / 2 / (rowBytes * tiling.tile.rows));
   bool wholeB = depth * columns * 4 <= target.l2Bytes / 2;
   if (wholeB) {
-    plan.blockGroups = static_cast<int>(std::min<int64_t>(groups, std::max<int64_t>(wanted, 4)));
-    plan.blockTiles = static_cast<int>(
-        std::clamp<int64_t>(ceilDiv(wanted, plan.blockGroups), 1, product.rows ? std::min(tiles, fitTiles) : fitTiles));
+    tiling.blockGroups = static_cast<int>(std::min<int64_t>(groups, std::max<int64_t>(wanted, 4)));
+    tiling.blockTiles = static_cast<int>(std::clamp<int64_t>(ceilDiv(wanted, tiling.blockGroups), 1,
+                                                             product.rows ? std::min(tiles, fitTiles) : fitTiles));
   } else {
     // Panels of B come from memory once per block of rows: take as many rows as the cache holds.
-    plan.blockTiles = static_cast<int>(std::min<int64_t>(product.rows ? tiles : 16, fitTiles));
-    plan.blockGroups = static_cast<int>(std::clamp<int64_t>(wanted / plan.blockTiles, 1, groups));
+    tiling.blockTiles = static_cast<int>(std::min<int64_t>(product.rows ? tiles : 16, fitTiles));
+    tiling.blockGroups = static_cast<int>(std::clamp<int64_t>(wanted / tiling.blockTiles, 1, groups));
   }
-  plan.blockTiles = std::min(plan.blockTiles, 64);
+  tiling.blockTiles = std::min(tiling.blockTiles, 64);
 }
 
 } // namespace
 
-Config TilePlan::config() const {
-  Config c;
-  c.set("rows", tile.rows);
-  c.set("panels", tile.panels);
-  c.set("small", smallRows);
-  c.set("tiles", blockTiles);
-  c.set("groups", blockGroups);
-  c.set("unroll", unroll);
-  c.set("prefetch", prefetch);
-  return c;
+bool isLegalTiling(const Tiling &tiling, const TargetInfo &target) {
+  return tiling.tile.rows >= 1 && tiling.tile.rows <= 16 && tiling.tile.panels >= 1 && tiling.smallRows >= 0 &&
+         tiling.smallRows < tiling.tile.rows && registersOf(tiling.tile, target) <= target.vectorRegisters &&
+         tiling.blockTiles >= 1 && tiling.blockTiles <= 64 && tiling.blockGroups >= 1 &&
+         tiling.blockGroups <= 1 << 20 && tiling.unroll >= 1 && tiling.unroll <= 8 && tiling.prefetch >= 0 &&
+         tiling.prefetch <= 256;
 }
 
-TilePlan TilePlan::fromConfig(const Config &c) {
-  TilePlan plan;
-  plan.tile = {static_cast<int>(c.getInt("rows")), static_cast<int>(c.getInt("panels"))};
-  plan.smallRows = static_cast<int>(c.getInt("small"));
-  plan.blockTiles = static_cast<int>(c.getInt("tiles"));
-  plan.blockGroups = static_cast<int>(c.getInt("groups"));
-  plan.unroll = static_cast<int>(c.getInt("unroll"));
-  plan.prefetch = static_cast<int>(c.getInt("prefetch"));
-  return plan;
+Tiling defaultTiling(const ProductShape &product, const TargetInfo &target) {
+  Tiling tiling;
+  tiling.tile = bestShape(product, target);
+  if (!product.rows && tiling.tile.rows > 4)
+    tiling.smallRows = tiling.tile.rows > 8 ? 4 : 2;
+  tiling.unroll = tiling.tile.rows <= 4 ? 8 : 4;
+  tiling.prefetch = product.packed && tiling.tile.rows > 4 ? 24 : 0;
+  chooseBlocks(tiling, product, target);
+  return tiling;
 }
 
-bool isLegalPlan(const TilePlan &plan, const TargetInfo &target) {
-  return plan.tile.rows >= 1 && plan.tile.rows <= 16 && plan.tile.panels >= 1 && plan.smallRows >= 0 &&
-         plan.smallRows < plan.tile.rows && registersOf(plan.tile, target) <= target.vectorRegisters &&
-         plan.blockTiles >= 1 && plan.blockTiles <= 64 && plan.blockGroups >= 1 && plan.blockGroups <= 1 << 20 &&
-         plan.unroll >= 1 && plan.unroll <= 8 && plan.prefetch >= 0 && plan.prefetch <= 256;
-}
-
-TilePlan defaultPlan(const ProductShape &product, const TargetInfo &target) {
-  TilePlan plan;
-  plan.tile = bestShape(product, target);
-  if (!product.rows && plan.tile.rows > 4)
-    plan.smallRows = plan.tile.rows > 8 ? 4 : 2;
-  plan.unroll = plan.tile.rows <= 4 ? 8 : 4;
-  plan.prefetch = product.packed && plan.tile.rows > 4 ? 24 : 0;
-  chooseBlocks(plan, product, target);
-  return plan;
-}
-
-std::vector<TilePlan> candidatePlans(const ProductShape &product, const TargetInfo &target) {
-  std::vector<TilePlan> plans{defaultPlan(product, target)};
-  auto consider = [&](const TilePlan &plan) {
-    if (isLegalPlan(plan, target) &&
-        std::none_of(plans.begin(), plans.end(), [&](const TilePlan &p) { return p.config() == plan.config(); }))
-      plans.push_back(plan);
+std::vector<Tiling> candidateTilings(const ProductShape &product, const TargetInfo &target) {
+  std::vector<Tiling> tilings{defaultTiling(product, target)};
+  auto consider = [&](const Tiling &tiling) {
+    if (isLegalTiling(tiling, target) &&
+        std::none_of(tilings.begin(), tilings.end(), [&](const Tiling &p) { return toConfig(p) == toConfig(tiling); }))
+      tilings.push_back(tiling);
   };
-  double best = productCycles(plans[0].tile, product, target);
+  double best = productCycles(tilings[0].tile, product, target);
   for (TileShape shape : legalShapes(target)) {
     if (productCycles(shape, product, target) > 1.15 * best)
       continue;
-    TilePlan plan = plans[0];
-    plan.tile = shape;
-    plan.smallRows = std::min(plan.smallRows, shape.rows - 1);
-    chooseBlocks(plan, product, target);
-    consider(plan);
+    Tiling tiling = tilings[0];
+    tiling.tile = shape;
+    tiling.smallRows = std::min(tiling.smallRows, shape.rows - 1);
+    chooseBlocks(tiling, product, target);
+    consider(tiling);
   }
   for (int unroll : {2, 4, 8})
     for (int prefetch : {0, 16, 24, 48}) {
-      TilePlan plan = plans[0];
-      plan.unroll = unroll;
-      plan.prefetch = prefetch;
-      consider(plan);
+      Tiling tiling = tilings[0];
+      tiling.unroll = unroll;
+      tiling.prefetch = prefetch;
+      consider(tiling);
     }
   for (double tiles : {0.5, 2.0, 4.0})
     for (double groups : {0.5, 1.0, 2.0, 4.0}) {
-      TilePlan plan = plans[0];
-      plan.blockTiles = std::max(1, int(plan.blockTiles * tiles));
-      plan.blockGroups = std::max(1, int(plan.blockGroups * groups));
-      consider(plan);
+      Tiling tiling = tilings[0];
+      tiling.blockTiles = std::max(1, int(tiling.blockTiles * tiles));
+      tiling.blockGroups = std::max(1, int(tiling.blockGroups * groups));
+      consider(tiling);
     }
-  return plans;
+  return tilings;
 }
 
 } // namespace kiln::gemm

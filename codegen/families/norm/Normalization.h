@@ -8,7 +8,7 @@
 
 namespace kiln {
 
-struct NormPlan {
+struct Normalization {
   enum class Kind { Softmax, LogSoftmax, LayerNorm, RmsNorm, GroupNorm };
   Kind kind;
   const Problem::Op *op;
@@ -22,14 +22,14 @@ struct NormPlan {
   // Buffers of the problem (inputs() order) in dims of outer + {length, inner}.
   std::vector<std::vector<SizeExpr>> buffers;
 
+  /// Nothing when the problem is not one for the family. `problem` has its channel operands aligned.
+  static std::optional<Normalization> of(const Problem &problem);
+
   std::vector<SizeExpr> space() const {
     std::vector<SizeExpr> dims = outer;
     dims.push_back(length);
     return dims;
   }
 };
-
-/// Nothing when the problem is not one for the family. `problem` has its channel operands aligned.
-std::optional<NormPlan> planNorm(const Problem &problem);
 
 } // namespace kiln

@@ -1,4 +1,4 @@
-#include "codegen/families/conv/WinogradPlan.h"
+#include "codegen/families/conv/WinogradTiling.h"
 
 #include <algorithm>
 
@@ -18,31 +18,6 @@ std::optional<int64_t> tileCount(const Convolution &c, int64_t outputs) {
 
 } // namespace
 
-Config WinogradPlan::config() const {
-  Config c;
-  c.set("winograd", outputs);
-  c.set("rows", tile.rows);
-  c.set("panels", tile.panels);
-  c.set("tiles", blockTiles);
-  c.set("groups", groups);
-  c.set("split", split);
-  c.set("unroll", unroll);
-  c.set("prefetch", prefetch);
-  return c;
-}
-
-WinogradPlan WinogradPlan::fromConfig(const Config &c) {
-  WinogradPlan plan;
-  plan.outputs = static_cast<int>(c.getInt("winograd"));
-  plan.tile = {static_cast<int>(c.getInt("rows")), static_cast<int>(c.getInt("panels"))};
-  plan.blockTiles = static_cast<int>(c.getInt("tiles"));
-  plan.groups = static_cast<int>(c.getInt("groups"));
-  plan.split = c.getBool("split");
-  plan.unroll = static_cast<int>(c.getInt("unroll"));
-  plan.prefetch = static_cast<int>(c.getInt("prefetch"));
-  return plan;
-}
-
 bool mayUseWinograd(const Problem &problem, const Convolution &c, const TargetInfo &target) {
   auto all = [](const std::vector<int64_t> &values, int64_t v) {
     return std::all_of(values.begin(), values.end(), [&](int64_t x) { return x == v; });
@@ -52,25 +27,25 @@ bool mayUseWinograd(const Problem &problem, const Convolution &c, const TargetIn
          c.channels.constant() % target.lanes(32) == 0 && c.outputs.constant() % gemm::panelColumns == 0;
 }
 
-bool isLegalPlan(const WinogradPlan &plan, const TargetInfo &target) {
-  gemm::TilePlan product;
-  product.tile = plan.tile;
-  product.blockTiles = plan.blockTiles;
-  product.unroll = plan.unroll;
-  product.prefetch = plan.prefetch;
-  return (plan.outputs == 2 || plan.outputs == 4) && gemm::isLegalPlan(product, target) && plan.groups >= 0 &&
-         plan.groups <= 1 << 20;
+bool isLegalTiling(const WinogradTiling &tiling, const TargetInfo &target) {
+  gemm::Tiling product;
+  product.tile = tiling.tile;
+  product.blockTiles = tiling.blockTiles;
+  product.unroll = tiling.unroll;
+  product.prefetch = tiling.prefetch;
+  return (tiling.outputs == 2 || tiling.outputs == 4) && gemm::isLegalTiling(product, target) && tiling.groups >= 0 &&
+         tiling.groups <= 1 << 20;
 }
 
-WinogradPlan winogradPlan(const Convolution &c, int outputs, const TargetInfo &target) {
-  WinogradPlan plan;
-  plan.outputs = outputs;
+WinogradTiling winogradTiling(const Convolution &c, int outputs, const TargetInfo &target) {
+  WinogradTiling tiling;
+  tiling.outputs = outputs;
   int64_t channels = c.channels.constant(), columns = c.outputs.constant();
   int64_t tiles = tileCount(c, outputs).value_or(256);
   // Rows of a block: their transforms take a good part of the second-level cache; the more, the less often filters are
   // read.
-  int64_t share = plan.products() * channels * columns * 4 > target.l2Bytes ? target.l2Bytes : target.l2Bytes / 2;
-  int64_t fit = std::max<int64_t>(8, share / (plan.products() * channels * 4));
+  int64_t share = tiling.products() * channels * columns * 4 > target.l2Bytes ? target.l2Bytes : target.l2Bytes / 2;
+  int64_t fit = std::max<int64_t>(8, share / (tiling.products() * channels * 4));
   int64_t blocks = ceilDiv(tiles, std::min<int64_t>(fit, 64));
   if (tiles > 64)
     blocks = std::max<int64_t>(blocks, std::min<int64_t>(8, tiles / 12));
@@ -78,20 +53,20 @@ WinogradPlan winogradPlan(const Convolution &c, int outputs, const TargetInfo &t
   shape.rows = ceilDiv(tiles, blocks);
   shape.columns = columns;
   shape.depth = channels;
-  gemm::TilePlan product = gemm::defaultPlan(shape, target);
-  plan.tile = product.tile;
-  plan.unroll = product.unroll;
-  plan.prefetch = product.prefetch;
-  plan.blockTiles = static_cast<int>(ceilDiv(*shape.rows, plan.tile.rows));
+  gemm::Tiling product = gemm::defaultTiling(shape, target);
+  tiling.tile = product.tile;
+  tiling.unroll = product.unroll;
+  tiling.prefetch = product.prefetch;
+  tiling.blockTiles = static_cast<int>(ceilDiv(*shape.rows, tiling.tile.rows));
   // Few blocks: workgroups share the transforms and divide the columns.
-  blocks = ceilDiv(tiles, plan.blockRows());
-  plan.split = blocks < 8;
-  int64_t groups = ceilDiv(columns, plan.tile.panels * gemm::panelColumns);
-  plan.groups = plan.split ? static_cast<int>(std::max<int64_t>(1, groups * blocks / 16)) : 0;
-  return plan;
+  blocks = ceilDiv(tiles, tiling.blockRows());
+  tiling.split = blocks < 8;
+  int64_t groups = ceilDiv(columns, tiling.tile.panels * gemm::panelColumns);
+  tiling.groups = tiling.split ? static_cast<int>(std::max<int64_t>(1, groups * blocks / 16)) : 0;
+  return tiling;
 }
 
-std::optional<WinogradPlan> defaultWinograd(const Problem &problem, const Convolution &c, const TargetInfo &target) {
+std::optional<WinogradTiling> defaultWinograd(const Problem &problem, const Convolution &c, const TargetInfo &target) {
   if (!mayUseWinograd(problem, c, target) || !tileCount(c, 4))
     return std::nullopt;
   double channels = double(c.channels.constant()), columns = double(c.outputs.constant());
@@ -107,46 +82,47 @@ std::optional<WinogradPlan> defaultWinograd(const Problem &problem, const Convol
   };
   auto pixels = double(*c.out[0].asConstant() * *c.out[1].asConstant() * c.batch.asConstant().value_or(1));
   double best = seconds(9, pixels, multiplyAdds);
-  std::optional<WinogradPlan> plan;
+  std::optional<WinogradTiling> tiling;
   for (int outputs : {2, 4}) {
     double time = seconds((outputs + 2) * (outputs + 2), double(*tileCount(c, outputs)), transformed);
     if (time < best) {
       best = time;
-      plan = winogradPlan(c, outputs, target);
+      tiling = winogradTiling(c, outputs, target);
     }
   }
-  return plan;
+  return tiling;
 }
 
-std::vector<WinogradPlan> candidateWinograds(const Problem &problem, const Convolution &c, const TargetInfo &target) {
-  std::vector<WinogradPlan> plans;
+std::vector<WinogradTiling> candidateWinograds(const Problem &problem, const Convolution &c, const TargetInfo &target) {
+  std::vector<WinogradTiling> tilings;
   if (!mayUseWinograd(problem, c, target))
-    return plans;
-  auto consider = [&](const WinogradPlan &plan) {
-    if (isLegalPlan(plan, target) &&
-        std::none_of(plans.begin(), plans.end(), [&](const WinogradPlan &p) { return p.config() == plan.config(); }))
-      plans.push_back(plan);
+    return tilings;
+  auto consider = [&](const WinogradTiling &tiling) {
+    if (isLegalTiling(tiling, target) && std::none_of(tilings.begin(), tilings.end(), [&](const WinogradTiling &p) {
+          return toConfig(p) == toConfig(tiling);
+        }))
+      tilings.push_back(tiling);
   };
   for (int outputs : {2, 4}) {
-    WinogradPlan base = winogradPlan(c, outputs, target);
+    WinogradTiling base = winogradTiling(c, outputs, target);
     consider(base);
     for (bool split : {false, true})
       for (int tiles : {1, 2, 4})
         for (int groups : {0, 1, 4}) {
-          WinogradPlan plan = base;
-          plan.split = split;
-          plan.blockTiles = tiles;
-          plan.groups = groups;
-          consider(plan);
+          WinogradTiling tiling = base;
+          tiling.split = split;
+          tiling.blockTiles = tiles;
+          tiling.groups = groups;
+          consider(tiling);
         }
     for (gemm::TileShape tile : {gemm::TileShape{12, 2}, {8, 3}, {8, 2}, {6, 4}, {6, 1}, {5, 1}, {4, 1}}) {
-      WinogradPlan plan = base;
-      plan.blockTiles = static_cast<int>(std::max<int64_t>(1, base.blockRows() / tile.rows));
-      plan.tile = tile;
-      consider(plan);
+      WinogradTiling tiling = base;
+      tiling.blockTiles = static_cast<int>(std::max<int64_t>(1, base.blockRows() / tile.rows));
+      tiling.tile = tile;
+      consider(tiling);
     }
   }
-  return plans;
+  return tilings;
 }
 
 } // namespace kiln

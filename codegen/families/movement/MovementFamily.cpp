@@ -1,6 +1,9 @@
-#include "codegen/families/movement/Movement.h"
+// Movement: one op that only moves elements (transpose, slice, concat, gather, expand, pad with a constant, tile), any
+// element type.
+#include "codegen/families/CpuFamilies.h"
 
 #include "codegen/families/common/Expression.h"
+#include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/Space.h"
 #include "codegen/families/movement/StridedCopy.h"
@@ -9,26 +12,6 @@
 #include "kiln/kernel_abi.h"
 
 namespace kiln {
-namespace {
-
-class MovementFamily : public KernelFamily {
-public:
-  std::string_view name() const override { return "movement"; }
-  int version() const override { return 1; }
-  /// The problem is exactly one such op in its static form; concat of at most 64 operands.
-  bool claims(const Problem &problem) const override;
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
-                                           const TargetInfo &target) const override;
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
-                                                         const TargetInfo &target, const KernelInterface &interface,
-                                                         mlir::MLIRContext &context) const override;
-  Exactness exactness(const Problem &problem, const Config &config) const override { return {}; }
-};
-
-} // namespace
-
 using cpu::Cmp;
 using cpu::Emitter;
 using cpu::Values;
@@ -179,10 +162,8 @@ void emitPad(Emitter &e, const Problem &problem, const Problem::Op &op) {
   });
 }
 
-/// The copies whose launches make up the problem: one, or one for each operand of a concat, rows into their place.
-std::vector<StridedCopy> copiesOf(const Problem &problem, const Problem::Op &op) {
-  if (op.mnemonic != "concat")
-    return {*asStridedCopy(problem, op)};
+/// The copies that make up a concat: each operand's rows into their place.
+std::vector<StridedCopy> concatCopies(const Problem &problem, const Problem::Op &op) {
   const Problem::Value &y = problem.value(op.result);
   int64_t axis = op.attributes.getInt("axis", 0);
   if (axis < 0)
@@ -206,88 +187,96 @@ std::vector<StridedCopy> copiesOf(const Problem &problem, const Problem::Op &op)
   return copies;
 }
 
-/// A launch of a concat moves its operand, and no more.
-KernelInterface describeConcat(const Problem &problem, const Problem::Op &op, const TargetInfo &target) {
-  KernelInterface interface;
-  for (const StridedCopy &copy : copiesOf(problem, op)) {
-    size_t k = interface.launches.size();
-    const Problem::Value &x = problem.value(op.operands[k]);
-    SizeExpr bytes = elementCount(x.dims) * SizeExpr(2 * dtypeBytes(x.dtype));
-    interface.launches.push_back(
-        {"movement" + std::to_string(k),
-         {KernelOperand::input(size_t(problem.inputIndex(op.operands[k]))), KernelOperand::output(0)},
-         copyGrid(target, copy),
-         0,
-         0,
-         bytes});
+class MovementKernel {
+public:
+  MovementKernel(const Problem &problem, const Config &, const TargetInfo &target)
+      : problem(problem), op(problem.ops[0]), target(target) {
+    if (op.mnemonic == "gather")
+      form = Form::Gather;
+    else if (op.mnemonic == "pad")
+      form = Form::Pad;
+    else if (op.mnemonic == "concat")
+      form = Form::Concat;
+    if (form == Form::Concat)
+      copies = concatCopies(problem, op);
+    else if (form == Form::Copy)
+      copies = {*asStridedCopy(problem, op)};
   }
-  return interface;
-}
 
-} // namespace
-
-bool MovementFamily::claims(const Problem &problem) const {
-  if (problem.ops.size() != 1 || problem.outputs.size() != 1 || !problem.inPlace.empty())
-    return false;
-  const Problem::Op &op = problem.ops[0];
-  if (problem.outputs[0] != op.result || op.operands.empty())
-    return false;
-  for (Problem::ValueId id : op.operands)
-    if (id == Problem::absent || !problem.value(id).isBuffer())
-      return false;
-  if (op.mnemonic == "gather")
-    return op.operands.size() == 2 && claimsGather(problem, op);
-  if (op.mnemonic == "pad")
-    return claimsPad(problem, op);
-  if (op.mnemonic == "concat")
-    return claimsConcat(problem, op);
-  return asStridedCopy(problem, op).has_value();
-}
-
-Config MovementFamily::defaultConfig(const Problem &problem, const TargetInfo &target) const { return {}; }
-
-std::vector<Config> MovementFamily::candidates(const Problem &problem, const TargetInfo &target) const {
-  return {defaultConfig(problem, target)};
-}
-
-Result<KernelInterface> MovementFamily::describeLaunches(const Problem &problem, const Config &config,
-                                                         const TargetInfo &target) const {
-  if (!claims(problem))
-    return makeError(ErrorCode::E0901, "movement: not a problem of this family");
-  const Problem::Op &op = problem.ops[0];
-  if (op.mnemonic == "concat")
-    return describeConcat(problem, op, target);
-  SizeExpr grid = op.mnemonic == "gather" ? GatherRows(problem, op).grid.grid()
-                  : op.mnemonic == "pad"  ? padGrid(problem, op).grid()
-                                          : copyGrid(target, copiesOf(problem, op)[0]);
-  return oneLaunch(mainLaunch(problem, "movement", grid));
-}
-
-Result<mlir::OwningOpRef<mlir::ModuleOp>> MovementFamily::emitLaunches(const Problem &problem, const Config &config,
-                                                                       const TargetInfo &target,
-                                                                       const KernelInterface &interface,
-                                                                       mlir::MLIRContext &context) const {
-  const Problem::Op &op = problem.ops[0];
-  Emitter e(context, target);
-  auto emitOne = [&](void (*emit)(Emitter &, const Problem &, const Problem::Op &)) {
-    beginLaunch(e, interface);
-    emit(e, problem, op);
-    e.endKernel();
-  };
-  if (op.mnemonic == "gather") {
-    emitOne(emitGather);
-  } else if (op.mnemonic == "pad") {
-    emitOne(emitPad);
-  } else {
-    std::vector<StridedCopy> copies = copiesOf(problem, op);
+  KernelInterface describe() const {
+    switch (form) {
+    case Form::Gather: return oneLaunch(mainLaunch(problem, "movement", GatherRows(problem, op).grid.grid()));
+    case Form::Pad: return oneLaunch(mainLaunch(problem, "movement", padGrid(problem, op).grid()));
+    case Form::Copy: return oneLaunch(mainLaunch(problem, "movement", copyGrid(target, copies[0])));
+    case Form::Concat: break;
+    }
+    // A launch moves its operand, and no more.
+    KernelInterface interface;
     for (size_t k = 0; k < copies.size(); ++k) {
+      const Problem::Value &x = problem.value(op.operands[k]);
+      SizeExpr bytes = elementCount(x.dims) * SizeExpr(2 * dtypeBytes(x.dtype));
+      interface.launches.push_back(
+          {"movement" + std::to_string(k),
+           {KernelOperand::input(size_t(problem.inputIndex(op.operands[k]))), KernelOperand::output(0)},
+           copyGrid(target, copies[k]),
+           0,
+           0,
+           bytes});
+    }
+    return interface;
+  }
+
+  void emit(Emitter &e, const KernelInterface &interface) const {
+    for (size_t k = 0; k < interface.launches.size(); ++k) {
       beginLaunch(e, interface, k);
-      emitStridedCopy(e, copies[k], e.buffer(0), e.buffer(1));
+      switch (form) {
+      case Form::Gather: emitGather(e, problem, op); break;
+      case Form::Pad: emitPad(e, problem, op); break;
+      case Form::Copy:
+      case Form::Concat: emitStridedCopy(e, copies[k], e.buffer(0), e.buffer(1)); break;
+      }
       e.endKernel();
     }
   }
-  return e.take();
-}
+
+private:
+  enum class Form { Gather, Pad, Concat, Copy };
+
+  const Problem &problem;
+  const Problem::Op &op;
+  const TargetInfo &target;
+  Form form = Form::Copy;
+  std::vector<StridedCopy> copies; ///< of Concat, one for each operand; of Copy, one
+};
+
+class MovementFamily final : public FamilyOf<MovementKernel> {
+public:
+  std::string_view name() const override { return "movement"; }
+  int version() const override { return 1; }
+  /// The problem is exactly one such op in its static form; concat of at most 64 operands.
+  bool claims(const Problem &problem) const override {
+    if (problem.ops.size() != 1 || problem.outputs.size() != 1 || !problem.inPlace.empty())
+      return false;
+    const Problem::Op &op = problem.ops[0];
+    if (problem.outputs[0] != op.result || op.operands.empty())
+      return false;
+    for (Problem::ValueId id : op.operands)
+      if (id == Problem::absent || !problem.value(id).isBuffer())
+        return false;
+    if (op.mnemonic == "gather")
+      return op.operands.size() == 2 && claimsGather(problem, op);
+    if (op.mnemonic == "pad")
+      return claimsPad(problem, op);
+    if (op.mnemonic == "concat")
+      return claimsConcat(problem, op);
+    return asStridedCopy(problem, op).has_value();
+  }
+  std::vector<Config> candidates(const Problem &, const TargetInfo &) const override { return {Config()}; }
+  Config defaultConfig(const Problem &, const TargetInfo &) const override { return {}; }
+  Exactness exactness(const Problem &, const Config &) const override { return {}; }
+};
+
+} // namespace
 
 const KernelFamily &movementFamily() {
   static const MovementFamily family;

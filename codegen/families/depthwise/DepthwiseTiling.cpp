@@ -1,4 +1,4 @@
-#include "codegen/families/depthwise/DepthwisePlan.h"
+#include "codegen/families/depthwise/DepthwiseTiling.h"
 
 #include <algorithm>
 
@@ -27,19 +27,6 @@ int choosePixels(const WindowDim &width, const TargetInfo &target) {
 }
 
 } // namespace
-
-Config DepthwisePlan::config() const {
-  Config c;
-  c.set("pixels", pixels);
-  c.set("rows", rows);
-  c.set("vectors", vectors);
-  return c;
-}
-
-DepthwisePlan DepthwisePlan::fromConfig(const Config &c) {
-  return {static_cast<int>(c.getInt("pixels")), static_cast<int>(c.getInt("rows")),
-          static_cast<int>(c.getInt("vectors"))};
-}
 
 std::optional<DepthwiseShape> depthwiseShape(const Convolution &conv) {
   if (conv.groups == 1 || !conv.groupChannels.isConstant(1) || !(conv.outputs == conv.channels) ||
@@ -82,16 +69,16 @@ std::optional<std::vector<PixelBlocks>> splitRow(const WindowDim &width, int64_t
   return blocks;
 }
 
-bool isLegalPlan(const DepthwisePlan &plan, const DepthwiseShape &shape, const TargetInfo &target) {
-  return plan.pixels >= 1 && plan.pixels <= 16 && plan.rows >= 1 && plan.rows <= 1 << 20 && plan.vectors >= 0 &&
-         plan.vectors <= 1 << 20 &&
-         (plan.pixels == 1 || registersOf(shape.width, plan.pixels) <= target.vectorRegisters);
+bool isLegalTiling(const DepthwiseTiling &tiling, const DepthwiseShape &shape, const TargetInfo &target) {
+  return tiling.pixels >= 1 && tiling.pixels <= 16 && tiling.rows >= 1 && tiling.rows <= 1 << 20 &&
+         tiling.vectors >= 0 && tiling.vectors <= 1 << 20 &&
+         (tiling.pixels == 1 || registersOf(shape.width, tiling.pixels) <= target.vectorRegisters);
 }
 
-DepthwisePlan defaultPlan(const Convolution &conv, const TargetInfo &target) {
+DepthwiseTiling defaultTiling(const Convolution &conv, const TargetInfo &target) {
   DepthwiseShape shape = *depthwiseShape(conv);
-  DepthwisePlan plan;
-  plan.pixels = choosePixels(shape.width, target);
+  DepthwiseTiling tiling;
+  tiling.pixels = choosePixels(shape.width, target);
   int64_t channels = conv.channels.asConstant().value_or(256), vectors = ceilDiv(channels, target.lanes(32));
   int64_t height = shape.height.out.asConstant().value_or(32), width = shape.width.out.asConstant().value_or(32);
   // The input rows of a block of channels stay in the first-level cache from one output row to the next.
@@ -99,28 +86,28 @@ DepthwisePlan defaultPlan(const Convolution &conv, const TargetInfo &target) {
   int64_t kernelRows = shape.height.kernel.asConstant().value_or(3) + shape.height.stride;
   // Fewer vectors than this side by side leave the memory system idle.
   int64_t fit = std::max<int64_t>(4, target.l1Bytes * 3 / 4 / (rowBytes * kernelRows));
-  plan.vectors = static_cast<int>(fit >= vectors ? 0 : fit);
-  int64_t channelBlocks = plan.vectors ? ceilDiv(vectors, plan.vectors) : 1;
-  plan.rows = static_cast<int>(std::max<int64_t>(1, height * channelBlocks / 24));
-  plan.rows = static_cast<int>(std::min<int64_t>(plan.rows, height));
-  return plan;
+  tiling.vectors = static_cast<int>(fit >= vectors ? 0 : fit);
+  int64_t channelBlocks = tiling.vectors ? ceilDiv(vectors, tiling.vectors) : 1;
+  tiling.rows = static_cast<int>(std::max<int64_t>(1, height * channelBlocks / 24));
+  tiling.rows = static_cast<int>(std::min<int64_t>(tiling.rows, height));
+  return tiling;
 }
 
-std::vector<DepthwisePlan> candidatePlans(const Convolution &conv, const TargetInfo &target) {
+std::vector<DepthwiseTiling> candidateTilings(const Convolution &conv, const TargetInfo &target) {
   DepthwiseShape shape = *depthwiseShape(conv);
-  DepthwisePlan base = defaultPlan(conv, target);
-  std::vector<DepthwisePlan> plans{base};
+  DepthwiseTiling base = defaultTiling(conv, target);
+  std::vector<DepthwiseTiling> tilings{base};
   for (int pixels : {1, 2, 3, 4, 5, 6, 7, 8})
     for (int rows : {1, base.rows, 4 * base.rows})
       for (int vectors : {0, 1, 2, 4, 8}) {
-        DepthwisePlan plan{pixels, rows, vectors};
-        if (isLegalPlan(plan, shape, target) &&
+        DepthwiseTiling tiling{pixels, rows, vectors};
+        if (isLegalTiling(tiling, shape, target) &&
             (pixels == base.pixels || (rows == base.rows && vectors == base.vectors)))
-          if (std::none_of(plans.begin(), plans.end(),
-                           [&](const DepthwisePlan &p) { return p.config() == plan.config(); }))
-            plans.push_back(plan);
+          if (std::none_of(tilings.begin(), tilings.end(),
+                           [&](const DepthwiseTiling &p) { return toConfig(p) == toConfig(tiling); }))
+            tilings.push_back(tiling);
       }
-  return plans;
+  return tilings;
 }
 
 } // namespace kiln

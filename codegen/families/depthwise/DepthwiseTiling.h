@@ -1,7 +1,7 @@
 // How a depthwise convolution is cut, and how a row of output pixels falls into blocks.
 #pragma once
 
-#include "codegen/KernelFamily.h"
+#include "codegen/families/common/ConfigFields.h"
 #include "codegen/families/conv/Convolution.h"
 
 #include <optional>
@@ -9,13 +9,16 @@
 
 namespace kiln {
 
-struct DepthwisePlan {
+struct DepthwiseTiling {
   int pixels = 4;  ///< output pixels in registers
   int rows = 1;    ///< output rows per workgroup
   int vectors = 0; ///< registers of channels per workgroup; 0: all channels
 
-  Config config() const;
-  static DepthwisePlan fromConfig(const Config &config);
+  void eachField(auto use) {
+    use("pixels", pixels);
+    use("rows", rows);
+    use("vectors", vectors);
+  }
 };
 
 /// One spatial dim of a depthwise convolution.
@@ -42,8 +45,8 @@ int64_t columnsOf(const WindowDim &width, int64_t pixels);
 /// the list would be long.
 std::optional<std::vector<PixelBlocks>> splitRow(const WindowDim &width, int64_t pixels);
 
-bool isLegalPlan(const DepthwisePlan &plan, const DepthwiseShape &shape, const TargetInfo &target);
-DepthwisePlan defaultPlan(const Convolution &conv, const TargetInfo &target);
-std::vector<DepthwisePlan> candidatePlans(const Convolution &conv, const TargetInfo &target);
+bool isLegalTiling(const DepthwiseTiling &tiling, const DepthwiseShape &shape, const TargetInfo &target);
+DepthwiseTiling defaultTiling(const Convolution &conv, const TargetInfo &target);
+std::vector<DepthwiseTiling> candidateTilings(const Convolution &conv, const TargetInfo &target);
 
 } // namespace kiln

@@ -1,79 +1,38 @@
-#include "codegen/families/norm/Norm.h"
+// Norm: one softmax, log_softmax, layer_norm, rms_norm or group_norm with elementwise work before and after it, in one
+// visit of each row.
+#include "codegen/families/CpuFamilies.h"
 
 #include "codegen/families/common/ChannelOperands.h"
 #include "codegen/families/common/Expression.h"
+#include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/common/RowWalk.h"
-#include "codegen/families/norm/NormPlan.h"
+#include "codegen/families/norm/Normalization.h"
 #include "runtime/base/PlantedBug.h"
 
 #include <algorithm>
 #include <limits>
 
 namespace kiln {
-namespace {
-
-class NormFamily : public KernelFamily {
-public:
-  std::string_view name() const override { return "norm"; }
-  int version() const override { return 1; }
-  /// One such op over the last axis (softmax over any axis); every other op elementwise; all outputs of its operand's
-  /// dims; over the normalised axes each buffer is either full or constant.
-  bool claims(const Problem &problem) const override;
-  std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override;
-  Config defaultConfig(const Problem &problem, const TargetInfo &target) const override;
-  Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
-                                           const TargetInfo &target) const override;
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
-                                                         const TargetInfo &target, const KernelInterface &interface,
-                                                         mlir::MLIRContext &context) const override;
-  Exactness exactness(const Problem &problem, const Config &config) const override;
-};
-
-} // namespace
-
 using cpu::Emitter;
 using cpu::Values;
 using mlir::Value;
 using mlir::ValueRange;
-
-bool NormFamily::claims(const Problem &problem) const {
-  if (!hasChannelOperands(problem))
-    return planNorm(problem).has_value();
-  std::optional<Problem> aligned = alignChannelOperands(problem);
-  return aligned && planNorm(*aligned).has_value();
-}
-
-Config NormFamily::defaultConfig(const Problem &problem, const TargetInfo &target) const {
-  return Config{{"unroll", int64_t(4)}};
-}
-
-std::vector<Config> NormFamily::candidates(const Problem &problem, const TargetInfo &target) const {
-  std::vector<Config> all;
-  for (int64_t unroll : {1, 2, 4})
-    all.push_back(Config{{"unroll", unroll}});
-  return all;
-}
-
-Exactness NormFamily::exactness(const Problem &problem, const Config &config) const {
-  ExpressionError error = expressionError(problem);
-  return {2 * error.relative, 2 * error.scaled};
-}
 
 namespace {
 
 // Reads of the problem's buffers at one vector of a row, and evaluation of its ops there.
 class NormRow {
 public:
-  NormRow(Emitter &e, const Problem &problem, const NormPlan &plan, int64_t lanes)
-      : e(e), problem(problem), plan(plan), lanes(lanes), scalars(e), inputs(problem.inputs()) {
-    std::vector<SizeExpr> space = plan.outer;
-    space.push_back(plan.length);
-    column = !plan.inner.isConstant(1);
+  NormRow(Emitter &e, const Problem &problem, const Normalization &norm, int64_t lanes)
+      : e(e), problem(problem), norm(norm), lanes(lanes), scalars(e), inputs(problem.inputs()) {
+    std::vector<SizeExpr> space = norm.outer;
+    space.push_back(norm.length);
+    column = !norm.inner.isConstant(1);
     if (column)
-      space.push_back(plan.inner);
+      space.push_back(norm.inner);
     for (size_t i = 0; i < inputs.size(); ++i) {
-      std::vector<SizeExpr> dims = plan.buffers[i];
+      std::vector<SizeExpr> dims = norm.buffers[i];
       if (!column)
         dims.pop_back();
       in.emplace_back(e, e.buffer(i), problem.value(inputs[i]).dtype, dims, space);
@@ -113,7 +72,7 @@ public:
 
   Emitter &e;
   const Problem &problem;
-  const NormPlan &plan;
+  const Normalization &norm;
   int64_t lanes;
   cpu::ScalarEmitter scalars;
   std::vector<Problem::ValueId> inputs;
@@ -133,19 +92,19 @@ Values addEach(Emitter &e, ValueRange a, ValueRange b) {
 class RowSweeps {
 public:
   RowSweeps(NormRow &row, RowWalk &walk, Value memory)
-      : row(row), walk(walk), e(row.e), stash(e, memory), vector(e.vec(e.registerType(row.plan.dtype), row.lanes)) {
+      : row(row), walk(walk), e(row.e), stash(e, memory), vector(e.vec(e.registerType(row.norm.dtype), row.lanes)) {
     // What is cheap to read again is not kept.
-    const Problem::Value &x = row.problem.value(row.plan.x);
+    const Problem::Value &x = row.problem.value(row.norm.x);
     keepX = walk.unrolled() || !x.isBuffer() || x.dtype == DType::F16 || x.dtype == DType::BF16;
   }
 
   void run() {
-    switch (row.plan.kind) {
-    case NormPlan::Kind::Softmax: return softmax(false);
-    case NormPlan::Kind::LogSoftmax: return softmax(true);
-    case NormPlan::Kind::LayerNorm: return normalize(true);
-    case NormPlan::Kind::RmsNorm: return normalize(false);
-    case NormPlan::Kind::GroupNorm: return; // not a row at a time
+    switch (row.norm.kind) {
+    case Normalization::Kind::Softmax: return softmax(false);
+    case Normalization::Kind::LogSoftmax: return softmax(true);
+    case Normalization::Kind::LayerNorm: return normalize(true);
+    case Normalization::Kind::RmsNorm: return normalize(false);
+    case Normalization::Kind::GroupNorm: return; // not a row at a time
     }
   }
 
@@ -153,7 +112,7 @@ private:
   // x for the first sweep, which may keep it for the others.
   Value firstX(const RowChunk &chunk) {
     Expression point = row.at(chunk.index, chunk.mask);
-    Value x = point.get(row.plan.x);
+    Value x = point.get(row.norm.x);
     if (keepX)
       stash.put(chunk, x);
     return x;
@@ -161,13 +120,13 @@ private:
   Value laterX(const RowChunk &chunk) {
     if (keepX)
       return stash.get(chunk, vector);
-    return row.at(chunk.index, chunk.mask).get(row.plan.x);
+    return row.at(chunk.index, chunk.mask).get(row.norm.x);
   }
   Values sum(const RowWalk::Step &step) {
     return walk.reduce(e.constant(vector, 0.0), step, [&](ValueRange a, ValueRange b) { return addEach(e, a, b); });
   }
   void finish(const RowChunk &chunk, Expression &point, Value y) {
-    point.bind(row.plan.y, y);
+    point.bind(row.norm.y, y);
     row.storeOutputs(point, chunk.index, chunk.mask);
   }
 
@@ -188,7 +147,7 @@ private:
         stash.put(chunk, power);
       return Values{e.add(acc[0], walk.masked(chunk, power, zero))};
     });
-    Value one = e.constant(e.registerType(row.plan.dtype), 1.0);
+    Value one = e.constant(e.registerType(row.norm.dtype), 1.0);
     Value sum = e.reduceAdd(total[0]);
     Value scale = e.splat(log ? row.scalars.log(sum) : e.div(one, sum), row.lanes);
     walk.forEach([&](const RowChunk &chunk) {
@@ -202,8 +161,8 @@ private:
 
   void normalize(bool centered) {
     Value zero = e.constant(vector, 0.0);
-    mlir::Type scalar = e.registerType(row.plan.dtype);
-    Value count = e.intToFloat(e.size(row.plan.length), scalar);
+    mlir::Type scalar = e.registerType(row.norm.dtype);
+    Value count = e.intToFloat(e.size(row.norm.length), scalar);
     Value mean;
     if (centered) {
       Values total = sum([&](const RowChunk &chunk, ValueRange acc) {
@@ -213,21 +172,21 @@ private:
     }
     Values squares = sum([&](const RowChunk &chunk, ValueRange acc) {
       Value d = centered ? e.sub(laterX(chunk), mean) : firstX(chunk);
-      if (!(centered && plantedBug("norm-mask", row.plan.length.asConstant(), 32, 13)))
+      if (!(centered && plantedBug("norm-mask", row.norm.length.asConstant(), 32, 13)))
         d = walk.masked(chunk, d, zero);
       return Values{e.fma(d, d, acc[0])};
     });
     Value variance = e.div(e.reduceAdd(squares[0]), count);
-    Value epsilon = e.constant(scalar, row.plan.op->attributes.getFloat("epsilon", 1e-5));
+    Value epsilon = e.constant(scalar, row.norm.op->attributes.getFloat("epsilon", 1e-5));
     Value inverse = e.div(e.constant(scalar, 1.0), e.sqrt(e.add(variance, epsilon)));
     inverse = e.splat(inverse, row.lanes);
-    const std::vector<Problem::ValueId> &operands = row.plan.op->operands;
+    const std::vector<Problem::ValueId> &operands = row.norm.op->operands;
     auto operand = [&](size_t i) { return i < operands.size() ? operands[i] : Problem::absent; };
     walk.forEach([&](const RowChunk &chunk) {
       Expression point = row.at(chunk.index, chunk.mask);
       Value x = laterX(chunk);
       if (keepX)
-        point.bind(row.plan.x, x);
+        point.bind(row.norm.x, x);
       Value y = e.mul(centered ? e.sub(x, mean) : x, inverse);
       if (operand(1) != Problem::absent && operand(2) != Problem::absent)
         y = e.fma(y, point.get(operand(1)), point.get(operand(2)));
@@ -250,18 +209,18 @@ private:
 // One group of channels: the moments over all of its rows, then each row with its channel's scale and bias.
 void emitGroup(NormRow &row, RowWalk &walk, Value batch, Value group) {
   Emitter &e = row.e;
-  const NormPlan &plan = row.plan;
-  mlir::Type scalar = e.registerType(plan.dtype), vector = e.vec(scalar, row.lanes);
-  Value perGroup = e.size(plan.channelsPerGroup), zero = e.constant(vector, 0.0);
+  const Normalization &norm = row.norm;
+  mlir::Type scalar = e.registerType(norm.dtype), vector = e.vec(scalar, row.lanes);
+  Value perGroup = e.size(norm.channelsPerGroup), zero = e.constant(vector, 0.0);
   Value first = e.mul(group, perGroup), last = e.add(first, perGroup);
-  Value count = e.intToFloat(e.mul(perGroup, e.size(plan.length)), scalar);
+  Value count = e.intToFloat(e.mul(perGroup, e.size(norm.length)), scalar);
   auto total = [&](const std::function<Value(Value x, Value sum)> &step) {
     Values sums = e.loop(first, last, e.index(1), zero, [&](Value channel, ValueRange carried) {
       row.beginRow(Values{batch, channel});
       Values part = walk.reduce(
           zero,
           [&](const RowChunk &chunk, ValueRange acc) {
-            Value next = step(row.at(chunk.index, chunk.mask).get(plan.x), acc[0]);
+            Value next = step(row.at(chunk.index, chunk.mask).get(norm.x), acc[0]);
             return Values{walk.masked(chunk, next, acc[0])};
           },
           [&](ValueRange a, ValueRange b) { return addEach(e, a, b); });
@@ -274,17 +233,17 @@ void emitGroup(NormRow &row, RowWalk &walk, Value batch, Value group) {
     Value d = e.sub(x, mean);
     return e.fma(d, d, sum);
   });
-  Value epsilon = e.constant(scalar, plan.op->attributes.getFloat("epsilon", 1e-5));
+  Value epsilon = e.constant(scalar, norm.op->attributes.getFloat("epsilon", 1e-5));
   Value inverse = e.splat(e.div(e.constant(scalar, 1.0), e.sqrt(e.add(variance, epsilon))), row.lanes);
   e.loop(first, last, e.index(1), [&](Value channel) {
     row.beginRow(Values{batch, channel});
     walk.forEach([&](const RowChunk &chunk) {
       Expression point = row.at(chunk.index, chunk.mask);
-      Value y = e.mul(e.sub(point.get(plan.x), mean), inverse);
-      y = e.mul(y, point.get(plan.op->operands[1]));
-      if (plan.op->operands[2] != Problem::absent)
-        y = e.add(y, point.get(plan.op->operands[2]));
-      point.bind(plan.y, y);
+      Value y = e.mul(e.sub(point.get(norm.x), mean), inverse);
+      y = e.mul(y, point.get(norm.op->operands[1]));
+      if (norm.op->operands[2] != Problem::absent)
+        y = e.add(y, point.get(norm.op->operands[2]));
+      point.bind(norm.y, y);
       row.storeOutputs(point, chunk.index, chunk.mask);
     });
   });
@@ -293,9 +252,9 @@ void emitGroup(NormRow &row, RowWalk &walk, Value batch, Value group) {
 // Softmax over an axis before the last: vectors lie across the inner dim, sweeps step along the axis.
 void emitColumns(NormRow &row, Value begin, Value end, ValueRange outer, unsigned bits) {
   Emitter &e = row.e;
-  bool log = row.plan.kind == NormPlan::Kind::LogSoftmax;
-  mlir::Type vector = e.vec(e.registerType(row.plan.dtype), row.lanes);
-  Value length = e.size(row.plan.length), zero = e.index(0), one = e.index(1);
+  bool log = row.norm.kind == Normalization::Kind::LogSoftmax;
+  mlir::Type vector = e.vec(e.registerType(row.norm.dtype), row.lanes);
+  Value length = e.size(row.norm.length), zero = e.index(0), one = e.index(1);
   emitVectors(e, begin, end, row.lanes, 1, bits, SizeExpr::symbol("part"), [&](Value at, int, Value mask) {
     auto point = [&](Value k, const std::function<void(Expression &)> &body) {
       Values indices(outer);
@@ -306,7 +265,7 @@ void emitColumns(NormRow &row, Value begin, Value end, ValueRange outer, unsigne
     };
     auto x = [&](Value k) {
       Value value;
-      point(k, [&](Expression &p) { value = p.get(row.plan.x); });
+      point(k, [&](Expression &p) { value = p.get(row.norm.x); });
       return value;
     };
     Value none = e.constant(vector, -std::numeric_limits<double>::infinity());
@@ -318,99 +277,102 @@ void emitColumns(NormRow &row, Value begin, Value end, ValueRange outer, unsigne
     Value scale = log ? row.scalars.log(sum) : e.div(e.constant(vector, 1.0), sum);
     e.loop(zero, length, one, [&](Value k) {
       point(k, [&](Expression &p) {
-        Value d = e.sub(p.get(row.plan.x), most);
-        p.bind(row.plan.y, log ? e.sub(d, scale) : e.mul(row.scalars.expNonPositive(d), scale));
+        Value d = e.sub(p.get(row.norm.x), most);
+        p.bind(row.norm.y, log ? e.sub(d, scale) : e.mul(row.scalars.expNonPositive(d), scale));
         row.storeOutputs(p, at, mask);
       });
     });
   });
 }
 
-} // namespace
+/// Workgroups take, of group_norm, one group each; else rows, or parts of rows where vectors lie across them.
+class NormKernel {
+public:
+  NormKernel(const Problem &original, const Config &config, const TargetInfo &target)
+      : original(original), problem(*alignChannelOperands(original)), norm(*Normalization::of(problem)),
+        columns(!norm.inner.isConstant(1)), unroll(unrollOf(config)), mostUnrolled(target.vectorRegisters / 2),
+        bits(widestElement(problem)), lanes(target.lanes(int(bits))) {
+    constexpr int64_t block = 8192; // elements of a workgroup
+    if (columns) {
+      space = norm.outer;
+      space.push_back(norm.inner);
+      rows = makeRowGrid(space, std::max<int64_t>(lanes, 256), lanes);
+      grid = rows.grid();
+      return;
+    }
+    space = norm.space();
+    if (norm.kind == Normalization::Kind::GroupNorm) {
+      grid = norm.outer[0] * SizeExpr(norm.op->attributes.getInt("groups", 1));
+      return;
+    }
+    rows.row = norm.length;
+    rows.rows = SizeExpr::product(norm.outer);
+    rows.rowsPerGroup = SizeExpr::max(SizeExpr::floorDiv(block, SizeExpr::max(norm.length, 1)), 1);
+    rows.partsPerRow = 1;
+    grid = rows.grid();
+  }
 
-namespace {
+  KernelInterface describe() const {
+    SizeExpr scratch = 0; // of a row that is kept between sweeps, in the type that registers have
+    if (!columns && norm.kind != Normalization::Kind::GroupNorm &&
+        !RowWalk::unrolledChunks(norm.length, lanes, mostUnrolled))
+      scratch = RowStash::bytes(norm.length, lanes, norm.dtype == DType::F64 ? 8 : 4);
+    return oneLaunch(mainLaunch(original, "norm", grid, scratch));
+  }
 
-/// How a problem is cut into workgroups: of group_norm one group each, else rows, or parts of rows where vectors lie
-/// across them.
-struct NormLoops {
+  void emit(Emitter &e, const KernelInterface &interface) const {
+    beginLaunch(e, interface);
+    NormRow row(e, problem, norm, lanes);
+    if (columns) {
+      emitRows(e, space, rows,
+               [&](ValueRange outer, Value begin, Value end) { emitColumns(row, begin, end, outer, bits); });
+    } else if (norm.kind == Normalization::Kind::GroupNorm) {
+      int64_t groups = norm.op->attributes.getInt("groups", 1);
+      RowWalk walk(e, norm.length, lanes, bits, unroll, 4);
+      emitGroup(row, walk, e.div(e.workgroup(), e.index(groups)), e.rem(e.workgroup(), e.index(groups)));
+    } else {
+      RowWalk walk(e, norm.length, lanes, bits, unroll, mostUnrolled);
+      Value memory = walk.unrolled() ? Value() : e.scratch();
+      emitRows(e, space, rows, [&](ValueRange outer, Value, Value) {
+        row.beginRow(outer);
+        RowSweeps(row, walk, memory).run();
+      });
+    }
+    e.endKernel();
+  }
+
+private:
+  const Problem &original;
+  Problem problem; ///< with its channel operands aligned
+  Normalization norm;
   bool columns; ///< softmax over an axis before the last
-  int unroll;
+  int unroll, mostUnrolled;
   unsigned bits;
   int64_t lanes;
   std::vector<SizeExpr> space;
   RowGrid rows;
   SizeExpr grid;
+};
 
-  NormLoops(const Problem &problem, const NormPlan &plan, const Config &config, const TargetInfo &target)
-      : columns(!plan.inner.isConstant(1)), unroll(int(std::clamp<int64_t>(config.getInt("unroll", 4), 1, 8))),
-        bits(widestElement(problem)), lanes(target.lanes(int(bits))) {
-    constexpr int64_t block = 8192; // elements of a workgroup
-    if (columns) {
-      space = plan.outer;
-      space.push_back(plan.inner);
-      rows = makeRowGrid(space, std::max<int64_t>(lanes, 256), lanes);
-      grid = rows.grid();
-      return;
-    }
-    space = plan.space();
-    if (plan.kind == NormPlan::Kind::GroupNorm) {
-      grid = plan.outer[0] * SizeExpr(plan.op->attributes.getInt("groups", 1));
-      return;
-    }
-    rows.row = plan.length;
-    rows.rows = SizeExpr::product(plan.outer);
-    rows.rowsPerGroup = SizeExpr::max(SizeExpr::floorDiv(block, SizeExpr::max(plan.length, 1)), 1);
-    rows.partsPerRow = 1;
-    grid = rows.grid();
+class NormFamily final : public UnrolledFamilyOf<NormKernel> {
+public:
+  std::string_view name() const override { return "norm"; }
+  int version() const override { return 1; }
+  /// One such op over the last axis (softmax over any axis); every other op elementwise; all outputs of its operand's
+  /// dims; over the normalised axes each buffer is either full or constant.
+  bool claims(const Problem &problem) const override {
+    if (!hasChannelOperands(problem))
+      return Normalization::of(problem).has_value();
+    std::optional<Problem> aligned = alignChannelOperands(problem);
+    return aligned && Normalization::of(*aligned).has_value();
+  }
+  Exactness exactness(const Problem &problem, const Config &) const override {
+    ExpressionError error = expressionError(problem);
+    return {2 * error.relative, 2 * error.scaled};
   }
 };
 
-int mostUnrolled(const TargetInfo &target) { return target.vectorRegisters / 2; }
-
 } // namespace
-
-Result<KernelInterface> NormFamily::describeLaunches(const Problem &problem, const Config &config,
-                                                     const TargetInfo &target) const {
-  std::optional<Problem> aligned = alignChannelOperands(problem);
-  std::optional<NormPlan> plan = aligned ? planNorm(*aligned) : std::nullopt;
-  if (!plan)
-    return makeError(ErrorCode::E0901, "norm: not a problem of this family");
-  NormLoops loops(*aligned, *plan, config, target);
-  SizeExpr scratch = 0; // of a row that is kept between sweeps, in the type that registers have
-  if (!loops.columns && plan->kind != NormPlan::Kind::GroupNorm &&
-      !RowWalk::unrolledChunks(plan->length, loops.lanes, mostUnrolled(target)))
-    scratch = RowStash::bytes(plan->length, loops.lanes, plan->dtype == DType::F64 ? 8 : 4);
-  return oneLaunch(mainLaunch(problem, "norm", loops.grid, scratch));
-}
-
-Result<mlir::OwningOpRef<mlir::ModuleOp>> NormFamily::emitLaunches(const Problem &original, const Config &config,
-                                                                   const TargetInfo &target,
-                                                                   const KernelInterface &interface,
-                                                                   mlir::MLIRContext &context) const {
-  Problem problem = *alignChannelOperands(original);
-  NormPlan plan = *planNorm(problem);
-  NormLoops loops(problem, plan, config, target);
-  Emitter e(context, target);
-  beginLaunch(e, interface);
-  NormRow row(e, problem, plan, loops.lanes);
-  if (loops.columns) {
-    emitRows(e, loops.space, loops.rows,
-             [&](ValueRange outer, Value begin, Value end) { emitColumns(row, begin, end, outer, loops.bits); });
-  } else if (plan.kind == NormPlan::Kind::GroupNorm) {
-    int64_t groups = plan.op->attributes.getInt("groups", 1);
-    RowWalk walk(e, plan.length, loops.lanes, loops.bits, loops.unroll, 4);
-    emitGroup(row, walk, e.div(e.workgroup(), e.index(groups)), e.rem(e.workgroup(), e.index(groups)));
-  } else {
-    RowWalk walk(e, plan.length, loops.lanes, loops.bits, loops.unroll, mostUnrolled(target));
-    Value memory = walk.unrolled() ? Value() : e.scratch();
-    emitRows(e, loops.space, loops.rows, [&](ValueRange outer, Value, Value) {
-      row.beginRow(outer);
-      RowSweeps(row, walk, memory).run();
-    });
-  }
-  e.endKernel();
-  return e.take();
-}
 
 const KernelFamily &normFamily() {
   static const NormFamily family;

@@ -1,0 +1,18 @@
+// The CPU families, one folder each. What a family is for stands at the top of its file.
+#pragma once
+
+#include "codegen/KernelFamily.h"
+
+namespace kiln {
+
+const KernelFamily &attentionFamily();
+const KernelFamily &convFamily();
+const KernelFamily &depthwiseFamily();
+const KernelFamily &elementwiseFamily();
+const KernelFamily &matMulFamily();
+const KernelFamily &movementFamily();
+const KernelFamily &normFamily();
+const KernelFamily &poolingFamily();
+const KernelFamily &reductionFamily();
+
+} // namespace kiln
