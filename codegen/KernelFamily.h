@@ -21,12 +21,12 @@ namespace kiln {
 /// How a problem is to be implemented: tile sizes, algorithm, loop order ... Only the family understands it.
 using Config = Attributes;
 
-/// How results are compared with the interpreter's: bitwise when both are 0, else
+/// How results are compared with the reference's: bitwise when both are 0, else
 /// |x - ref| <= relative * |ref| + scaled * max |ref| over the output.
 struct Exactness {
   double relative = 0;
   double scaled = 0;
-  /// Whether infinities and NaN appear where the interpreter has them, and nowhere else.
+  /// Whether infinities and NaN appear where the reference has them, and nowhere else.
   bool nonFinite = true;
   bool bitwise() const { return relative == 0 && scaled == 0; }
 };

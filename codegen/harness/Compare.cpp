@@ -1,7 +1,7 @@
-// Inputs for checks, and the comparison with the interpreter.
+// Inputs for checks, and the comparison with the reference.
 #include "codegen/harness/Close.h"
 #include "codegen/harness/KernelHarness.h"
-#include "codegen/problem/ProblemInterpreter.h"
+#include "codegen/problem/ProblemReference.h"
 #include "runtime/base/Float16.h"
 
 #include <algorithm>
@@ -156,7 +156,7 @@ Result<std::vector<CheckCase>> makeCases(const Problem &problem, const SymbolVal
       for (int64_t i = 0; isFloat(tensor.dtype()) && i < tensor.size(); ++i)
         if (double value = elementAt(tensor.view(), i); value != 0 && flushed(value, tensor.dtype()) == 0)
           setElement(tensor, i, std::copysign(0.0, value));
-    KILN_ASSIGN(c.expected, interpret(problem, viewsOf(read)));
+    KILN_ASSIGN(c.expected, referenceResults(problem, viewsOf(read)));
     cases.push_back(std::move(c));
     bool floats = std::ranges::any_of(problem.inputs(), [&](int id) { return isFloat(problem.value(id).dtype); });
     if (!floats)
@@ -204,7 +204,7 @@ Status checkAt(const CompiledProblem &kernel, const Problem &problem, const Exac
 
 Status checkOn(const CompiledProblem &kernel, const Problem &problem, const Exactness &exactness,
                std::span<const TensorView> inputs) {
-  KILN_ASSIGN(std::vector<Tensor> expected, interpret(problem, inputs));
+  KILN_ASSIGN(std::vector<Tensor> expected, referenceResults(problem, inputs));
   return checkRuns(kernel, problem, exactness, inputs, expected);
 }
 

@@ -2,7 +2,7 @@
 
 #include "codegen/cpu/KernelImage.h"
 #include "codegen/cpu/Lowering.h"
-#include "codegen/problem/ProblemInterpreter.h"
+#include "codegen/problem/ProblemReference.h"
 #include "runtime/device/FloatMode.h"
 
 #include "kiln/kernel_abi.h"

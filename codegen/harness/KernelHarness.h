@@ -1,5 +1,5 @@
 // KernelHarness: compiles one implementation of a problem, runs it in this process and compares it with the
-// interpreter. Used by tests, the sweep tool and the tuner. Sanitizers do not see generated code, so every buffer lies
+// reference. Used by tests, the sweep tool and the tuner. Sanitizers do not see generated code, so every buffer lies
 // between inaccessible pages and canaries.
 #pragma once
 
@@ -59,11 +59,11 @@ Result<std::vector<Tensor>> makeInputs(const Problem &problem, const SymbolValue
 /// Element `i` of a tensor as a number.
 double elementAt(const TensorView &tensor, int64_t i);
 
-/// Compares with what the interpreter gave; an error names the output, the element and both values.
+/// Compares with the reference; an error names the output, the element and both values.
 Status compareOutputs(const Problem &problem, std::span<const Tensor> actual, std::span<const Tensor> expected,
                       const Exactness &exactness);
 
-/// Inputs with what the interpreter makes of them.
+/// Inputs with what the reference makes of them.
 struct CheckCase {
   InputValues values = InputValues::Ordinary;
   std::vector<Tensor> inputs, expected;

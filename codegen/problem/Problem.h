@@ -1,6 +1,6 @@
 // A Problem is one kernel's work as data: the whole fused expression with its sizes, types and alias facts, and nothing
 // else of the model (no node names, no graph). It is what families claim, what the tuning cache is keyed by, and what
-// the interpreter can run.
+// reference kernels can run.
 //
 // Text form, one line, statements separated by "; ", values numbered in order of definition:
 //
@@ -140,8 +140,8 @@ using SymbolValues = std::map<std::string, int64_t>;
 
 /// Number of elements of dims.
 SizeExpr elementCount(std::span<const SizeExpr> dims);
-/// Floating-point operations of one op: 2 for a multiply-add, 1 for every other elementwise step; data movement counts
-/// 0. Of operands (null where absent) and results, types and dims count. The first result stands for all of them.
+/// Floating-point operations of one op (dialects/kiln/Flops.h). Of operands (null where absent) and results, types and
+/// dims count. The first result stands for all of them.
 SizeExpr opFlops(std::string_view mnemonic, const Attributes &attributes,
                  std::span<const Problem::Value *const> operands, const Problem::Value &result);
 SizeExpr opFlops(const Problem &problem, const Problem::Op &op);

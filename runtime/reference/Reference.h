@@ -1,7 +1,7 @@
 // The reference kernels: one plain C++ function per op of the kiln dialect that defines what the op
 // means.
 //
-// They serve as the oracle of tests and sweeps, as the constant folder and as the executor's
+// They serve as the reference of tests and sweeps, as the constant folder and as the executor's
 // fallback. They use libm only, never trap, and report bad user data (indices out of range,
 // operands that do not fit) as a Status. What they give where C++ leaves the result open (integer
 // division by zero, overflow ...) is listed in docs/semantics.md, which generated code follows too.

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "codegen/problem/ProblemInterpreter.h"
+#include "codegen/problem/ProblemReference.h"
 
 using kiln::test::checkFamily;
 using kiln::test::claimant;

@@ -1,5 +1,5 @@
 #include "codegen/problem/Problem.h"
-#include "codegen/problem/ProblemInterpreter.h"
+#include "codegen/problem/ProblemReference.h"
 
 #include "dialects/kiln/OpTable.h"
 
@@ -164,14 +164,14 @@ static Tensor floats(std::vector<int64_t> dims, std::vector<float> values) {
   return *Tensor::of<float>(DType::F32, std::move(dims), values);
 }
 
-TEST_CASE("the interpreter runs a problem at the sizes of its inputs") {
+TEST_CASE("a problem runs on reference kernels at the sizes of its inputs") {
   auto p = Problem::parse("v1 default; %0 = in f32[d0,2]; %1 = const f32[2,2]; "
                           "%2 = matmul(%0,%1) f32[d0,2]; %3 = lit f32[] 0.0; "
                           "%4 = max(%2,%3) f32[d0,2]; out %4,%2");
   REQUIRE(p.ok());
   Tensor x = floats({3, 2}, {1, 2, -3, 4, 5, -6}), w = floats({2, 2}, {1, -1, 1, 2});
   TensorView views[] = {x.view(), w.view()};
-  auto out = interpret(*p, views);
+  auto out = referenceResults(*p, views);
   INFO(out.status().message());
   REQUIRE(out.ok());
   REQUIRE(out->size() == 2);
@@ -181,16 +181,16 @@ TEST_CASE("the interpreter runs a problem at the sizes of its inputs") {
     CHECK((*out)[0].as<float>()[i] == std::max(expected[i], 0.0f));
   }
   TensorView wrong[] = {w.view()};
-  CHECK(!interpret(*p, wrong).ok());
+  CHECK(!referenceResults(*p, wrong).ok());
   Tensor narrow = floats({3, 1}, {1, 2, 3});
   TensorView contradicting[] = {narrow.view(), w.view()};
-  CHECK(interpret(*p, contradicting).status().code() == ErrorCode::E0304);
+  CHECK(referenceResults(*p, contradicting).status().code() == ErrorCode::E0304);
 }
 
-TEST_CASE("an unknown op is an error of the interpreter") {
+TEST_CASE("an op without a reference kernel is an error") {
   auto p = Problem::parse("v1 default; %0 = in f32[2]; %1 = frobnicate(%0) f32[2]; out %1");
   REQUIRE(p.ok());
   Tensor x = floats({2}, {1, 2});
   TensorView views[] = {x.view()};
-  CHECK(interpret(*p, views).status().code() == ErrorCode::E0805);
+  CHECK(referenceResults(*p, views).status().code() == ErrorCode::E0805);
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Does the fuzzer find the planted miscompiles? For a build of the preset `planted`; a table of them all, or of those named.
 
-A graph of seed 0, 1, ... is compiled and run as the oracles do, with no bug on but a log of those that would fire; then, with the bug on,
-the graphs in which it fires go through the oracles one after the other until there is a finding. So the first seed found is that of a
+A graph of seed 0, 1, ... is compiled and run as all ways do, with no bug on but a log of those that would fire; then, with the bug on,
+the graphs in which it fires go through the ways one after the other until there is a finding. So the first seed found is that of a
 campaign from seed 0, without the time for graphs that cannot show the bug."""
 
 import argparse

@@ -9,7 +9,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "test" / "fuzz"), str(ROOT / "build" / "python")]
 
-from kilnfuzz import campaign, generate, grammar, oracles, windows  # noqa: E402
+from kilnfuzz import campaign, generate, grammar, ways, windows  # noqa: E402
 
 # ONNX operators that the grammar leaves out, with the reason.
 LEFT_OUT = {}
@@ -30,13 +30,13 @@ def examined(make, seeds, matrix):
     for seed, found, *_ in campaign.campaign(make, seeds, matrix, campaign.cores()):
         for f in found:
             mode = " --mode windows" if make is windows.chain else ""
-            lines.append(f"seed {seed}: {f.oracle}: {f.kind}: {f.detail}\n  again: test/fuzz/fuzz.py one {seed}{mode} --matrix {f.oracle if f.oracle in oracles.ORACLES else 'full'}")
+            lines.append(f"seed {seed}: {f.way}: {f.kind}: {f.detail}\n  again: test/fuzz/fuzz.py one {seed}{mode} --matrix {f.way if f.way in ways.WAYS else 'full'}")
     return "\n".join(lines)
 
 
 @pytest.mark.parametrize("seed, count", [(7_000_000, 300), (commit_seed(), 100)], ids=["fixed", "commit"])
 def test_random_graphs(seed, count):
-    found = examined(generate.generate, range(seed, seed + count), oracles.MATRICES["full"])
+    found = examined(generate.generate, range(seed, seed + count), ways.MATRICES["full"])
     assert not found, found
 
 

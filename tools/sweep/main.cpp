@@ -1,5 +1,5 @@
 // kiln-sweep: for each problem text, every candidate configuration of the family that claims it is compiled, checked
-// against the interpreter (guard pages and canaries around every buffer, workgroups in several orders), timed and
+// against the reference (guard pages and canaries around every buffer, workgroups in several orders), timed and
 // listed.
 #include "codegen/harness/KernelHarness.h"
 #include "tools/sweep/FmaPeak.h"
@@ -184,7 +184,7 @@ Result<int> sweep(const std::string &text, const Options &options, const TargetI
 } // namespace
 
 int main(int argc, char **argv) {
-  CLI::App app{"Compiles every configuration of a kernel's problem, checks it against the interpreter and times it.\n"
+  CLI::App app{"Compiles every configuration of a kernel's problem, checks it against the reference and times it.\n"
                "Exit codes: 0 all are right, 1 some are wrong, 2 the sweep failed.",
                "kiln-sweep"};
   Options options;

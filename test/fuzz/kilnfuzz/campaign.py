@@ -5,25 +5,25 @@ import os
 import time
 import traceback
 
-from .oracles import Finding
+from .ways import Finding
 
 HANG = 120.0  # seconds for one case
 RECYCLE = 1500  # cases for one worker
 
 # Workers come from a server that has compiled nothing: what calls this may have, and a fork would take over half of its threads.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["kilnfuzz.oracles"])
+PROCESSES.set_forkserver_preload(["kilnfuzz.ways"])
 
 
 def work(pipe, make, matrix):
     """In a worker: examines what comes, seeds or cases."""
-    from . import oracles
+    from . import ways
     while (seed := pipe.recv()) is not None:
         started = time.process_time()
         try:
             case = make(seed)
             made = time.process_time() - started
-            e = oracles.examine(case, matrix, lambda name: pipe.send(("at", name)))
+            e = ways.examine(case, matrix, lambda name: pipe.send(("at", name)))
             answer = e.findings, e.skipped, [o.code for o in e.base], {"generator": made, **e.seconds}
         except Exception:
             answer = [Finding("fuzzer", "exception", 0, traceback.format_exc())], {}, [], {}
@@ -38,22 +38,22 @@ class Worker:
         self.process = PROCESSES.Process(target=work, args=(other, make, matrix), daemon=True)
         self.process.start()
         other.close()
-        self.seed, self.oracle, self.since, self.count = None, "", 0.0, 0
+        self.seed, self.way, self.since, self.count = None, "", 0.0, 0
 
     def give(self, seed):
-        self.seed, self.oracle, self.since = seed, "generator", time.monotonic()
+        self.seed, self.way, self.since = seed, "generator", time.monotonic()
         self.count += 1
         self.pipe.send(seed)
 
     def answer(self):
-        """(findings, skipped, codes of the interpreter, seconds of each oracle), or None as long as there is none."""
+        """(findings, skipped, codes of the interpreter, seconds of each way), or None as long as there is none."""
         try:
             while self.pipe.poll():
                 message = self.pipe.recv()
                 if message[0] == "done":
                     self.seed = None
                     return message[1:]
-                self.oracle = message[1]
+                self.way = message[1]
         except (EOFError, ConnectionResetError):
             self.process.join()
             code = self.process.exitcode
@@ -65,7 +65,7 @@ class Worker:
     def lost(self, kind, detail):
         self.end()
         self.seed = None
-        return [Finding(self.oracle, kind, 0, detail)], {}, [], {}
+        return [Finding(self.way, kind, 0, detail)], {}, [], {}
 
     @property
     def spent(self):
@@ -78,7 +78,7 @@ class Worker:
 
 
 def campaign(make, seeds, matrix, jobs, deadline=None):
-    """Yields (seed, findings, skipped, codes of the interpreter, seconds of each oracle) of each case, as they come."""
+    """Yields (seed, findings, skipped, codes of the interpreter, seconds of each way) of each case, as they come."""
     seeds = iter(seeds)
     workers = [Worker(make, matrix) for _ in range(jobs)]
     try:

@@ -5,7 +5,7 @@ import pathlib
 import sys
 import time
 
-from . import campaign, findings, oracles
+from . import campaign, findings, ways
 from .generate import generate
 from .windows import chain
 
@@ -15,10 +15,10 @@ MODES = {"graphs": generate, "windows": chain}
 def matrix_of(text):
     names = []
     for part in text.split(","):
-        names += oracles.MATRICES.get(part, [part])
+        names += ways.MATRICES.get(part, [part])
     for name in names:
-        if name not in oracles.ORACLES:
-            sys.exit(f"no oracle is called {name!r}; there are {', '.join(oracles.ORACLES)}, and the sets {', '.join(oracles.MATRICES)}")
+        if name not in ways.WAYS:
+            sys.exit(f"no way is called {name!r}; there are {', '.join(ways.WAYS)}, and the sets {', '.join(ways.MATRICES)}")
     return names
 
 
@@ -70,7 +70,7 @@ def run(args):
                 continue
             command = f"test/fuzz/fuzz.py one {seed}{' --mode ' + args.mode if args.mode != 'graphs' else ''} --matrix {args.matrix}"
             if folder := record.add(make(seed), finding, command):
-                print(f"seed {seed}: {finding.oracle}: {finding.kind} at set {finding.at}: {finding.detail[:400]}\n"
+                print(f"seed {seed}: {finding.way}: {finding.kind} at set {finding.at}: {finding.detail[:400]}\n"
                       f"  again: {command}\n  shrunk: {folder}", flush=True)
         if args.first and any(f.kind in ("wrong", "crash", "hang") for f in found):
             break
@@ -82,7 +82,7 @@ def run(args):
 
 def show(case, found):
     for finding in found:
-        print(f"{finding.oracle}: {finding.kind} at set {finding.at}: {finding.detail}")
+        print(f"{finding.way}: {finding.kind} at set {finding.at}: {finding.detail}")
     print("\n".join(findings.describe(case.model)))
     if not found:
         print("no finding")
@@ -126,7 +126,7 @@ def main(arguments=None):
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(function=function)
         sub.add_argument("--matrix", default="host",
-                         help=f"oracles, separated by commas: {', '.join(oracles.ORACLES)}; or {', '.join(oracles.MATRICES)}")
+                         help=f"ways, separated by commas: {', '.join(ways.WAYS)}; or {', '.join(ways.MATRICES)}")
         return sub
     sub = command("run", run, "examine many random cases")
     sub.add_argument("--graphs", type=int, default=1000)

@@ -1,4 +1,4 @@
-"""Kiln as the oracles see it: a model runs to outputs at each set of sizes, or says why not."""
+"""Kiln as the ways see it: a model runs to outputs at each set of sizes, or says why not."""
 import dataclasses
 import re
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import onnx
 
-from . import oracles, shrink
+from . import shrink, ways
 from .campaign import Examiner, apart
 from .generate import Case, Known
 from .sizes import Dim
@@ -71,11 +71,11 @@ def plain(text):
 def alike(f, finding):
     """Whether a finding is the same one. Texts of errors count, those of differences do not."""
     same_text = f.kind in ("wrong", "crash", "hang") or plain(f.detail) == plain(finding.detail)
-    return f.oracle == finding.oracle and f.kind == finding.kind and same_text
+    return f.way == finding.way and f.kind == finding.kind and same_text
 
 
 def shrink_here(case, finding, seconds, loud):
-    examiner = Examiner(oracles.closure(finding.oracle))
+    examiner = Examiner(ways.closure(finding.way))
     report = (lambda text: print(text, flush=True)) if loud else (lambda text: None)
     try:
         return shrink.shrink(case, lambda smaller: any(alike(f, finding) for f in examiner.findings(smaller)), report, seconds)
@@ -96,23 +96,23 @@ class Record:
 
     def add(self, case, finding, command):
         """The folder of a finding of a new kind, or None."""
-        rough = finding.oracle, finding.kind, plain(finding.detail) if finding.kind not in ("wrong", "crash", "hang") else ""
+        rough = finding.way, finding.kind, plain(finding.detail) if finding.kind not in ("wrong", "crash", "hang") else ""
         if rough[2] and rough in self.kinds:
             self.count[self.kinds[rough]] += 1
             return None
         small = case
         if len(self.kinds) < self.shrink_most and finding.kind != "exception":
             small = shrunk(case, finding)
-        exact = finding.oracle, finding.kind, rough[2] or operators(small.model)
+        exact = finding.way, finding.kind, rough[2] or operators(small.model)
         if exact in self.kinds:
             self.count[self.kinds[exact]] += 1
             return None
-        folder = self.folder / f"{case.seed}-{finding.oracle}-{finding.kind.replace(' ', '-')}"
+        folder = self.folder / f"{case.seed}-{finding.way}-{finding.kind.replace(' ', '-')}"
         self.kinds[exact] = self.kinds[rough] = folder.name
         self.count[folder.name] = 1
         save(case, folder / "whole")
         save(small, folder)
-        text = [f"seed {case.seed}, {finding.oracle}: {finding.kind} at set {finding.at}", finding.detail, "", f"again: {command}",
+        text = [f"seed {case.seed}, {finding.way}: {finding.kind} at set {finding.at}", finding.detail, "", f"again: {command}",
                 f"shrunk: test/fuzz/fuzz.py check {folder}", "", *describe(small.model)]
         (folder / "finding.txt").write_text("\n".join(text) + "\n")
         return folder

@@ -25,7 +25,7 @@ class Case:
     seed: int
     model: object    # onnx.ModelProto
     feeds: list      # for each set of sizes {input: array}
-    tags: frozenset  # why some oracle does not apply
+    tags: frozenset  # why some way does not apply
     values: dict     # {name: Known}
 
 

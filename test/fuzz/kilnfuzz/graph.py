@@ -73,7 +73,7 @@ class Graph:
         self.data = self.random.choice([0, 0, 0, 0.2, 0.6])      # share of what steers an op that only data tells
         self.elements, self.work = (40000, 3000000) if self.random.random() < 0.05 else (3000, 300000)  # most of a tensor, of a product
         self.types = None       # types that this graph keeps to
-        self.tags = set()       # reasons why an oracle may not be asked
+        self.tags = set()       # reasons why a way may not be asked
         self.count = 0
 
     # --- names and sizes

@@ -1,4 +1,4 @@
-"""Other models that compute the same: identities put in at random places (PolyJuice's oracle), values shown as outputs, nodes moved into
+"""Other models that compute the same: identities put in at random places (the idea is PolyJuice's), values shown as outputs, nodes moved into
 functions."""
 import copy
 

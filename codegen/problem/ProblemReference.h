@@ -1,4 +1,4 @@
-// Runs a Problem op by op on the reference kernels: the oracle that every family's kernels are checked against.
+// What a Problem means: its ops one by one on their reference kernels. Every family's kernels are checked against that.
 #pragma once
 
 #include "codegen/problem/Problem.h"
@@ -14,10 +14,10 @@ namespace kiln {
 Result<SymbolValues> bindSymbols(const Problem &problem, std::span<const TensorView> inputs);
 
 /// The outputs of `problem` for `inputs` (one per `problem.inputs()`, in order) at these sizes.
-Result<std::vector<Tensor>> interpret(const Problem &problem, std::span<const TensorView> inputs,
+Result<std::vector<Tensor>> referenceResults(const Problem &problem, std::span<const TensorView> inputs,
                                       const SymbolValues &symbols);
 /// The same at the sizes that bindSymbols finds.
-Result<std::vector<Tensor>> interpret(const Problem &problem, std::span<const TensorView> inputs);
+Result<std::vector<Tensor>> referenceResults(const Problem &problem, std::span<const TensorView> inputs);
 
 /// Dims of value `id` at these sizes.
 Result<std::vector<int64_t>> valueDims(const Problem &problem, Problem::ValueId id, const SymbolValues &symbols);

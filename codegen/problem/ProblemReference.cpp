@@ -1,4 +1,4 @@
-#include "codegen/problem/ProblemInterpreter.h"
+#include "codegen/problem/ProblemReference.h"
 
 #include "runtime/base/Convert.h"
 #include "runtime/base/Float16.h"
@@ -58,7 +58,7 @@ Result<Tensor> literalTensor(const Problem::Value &value) {
   return tensor;
 }
 
-Result<std::vector<Tensor>> interpret(const Problem &problem, std::span<const TensorView> inputs,
+Result<std::vector<Tensor>> referenceResults(const Problem &problem, std::span<const TensorView> inputs,
                                       const SymbolValues &symbols) {
   KILN_TRY(problem.verify());
   std::vector<Problem::ValueId> ids = problem.inputs();
@@ -98,9 +98,9 @@ Result<std::vector<Tensor>> interpret(const Problem &problem, std::span<const Te
   return results;
 }
 
-Result<std::vector<Tensor>> interpret(const Problem &problem, std::span<const TensorView> inputs) {
+Result<std::vector<Tensor>> referenceResults(const Problem &problem, std::span<const TensorView> inputs) {
   KILN_ASSIGN(SymbolValues symbols, bindSymbols(problem, inputs));
-  return interpret(problem, inputs, symbols);
+  return referenceResults(problem, inputs, symbols);
 }
 
 } // namespace kiln

@@ -13,7 +13,7 @@ from .compare import difference, identical
 
 @dataclasses.dataclass
 class Finding:
-    oracle: str
+    way: str
     kind: str    # wrong, internal, refused, mismatch (of errors), crash, hang
     at: int      # set of sizes
     detail: str
@@ -21,9 +21,9 @@ class Finding:
 
 
 class Examination:
-    """One case under a matrix of oracles."""
+    """One case under a matrix of ways."""
 
-    def __init__(self, case, note=lambda oracle: None):
+    def __init__(self, case, note=lambda way: None):
         self.case, self.note = case, note
         self.data = case.model.SerializeToString()
         self.random = random.Random(case.seed)
@@ -39,15 +39,15 @@ class Examination:
                 self.report("interpreter", "internal" if outcome.internal else "rejected", at, outcome.text)
 
     @contextlib.contextmanager
-    def timed(self, oracle):
-        self.note(oracle)
+    def timed(self, way):
+        self.note(way)
         started = time.process_time()
         yield
-        self.seconds[oracle] = time.process_time() - started
+        self.seconds[way] = time.process_time() - started
 
-    def report(self, oracle, kind, at, detail, output=""):
-        if not any(f.oracle == oracle for f in self.findings):
-            self.findings.append(Finding(oracle, kind, at, detail, output))
+    def report(self, way, kind, at, detail, output=""):
+        if not any(f.way == way for f in self.findings):
+            self.findings.append(Finding(way, kind, at, detail, output))
 
     def skip(self, reason):
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
@@ -62,16 +62,16 @@ class Examination:
             self._spread[at] = noise.spread(self.case, at)
         return self._spread[at].get(output, 0.0)
 
-    def compare(self, oracle, at, got, want):
+    def compare(self, way, at, got, want):
         """Two outcomes that must be the same."""
         if got.internal and got.code != want.code:
-            self.report(oracle, "internal", at, got.text)
+            self.report(way, "internal", at, got.text)
         elif got.ok != want.ok:
             kind = "refused" if want.ok else "accepted"
-            self.report(oracle, kind, at, got.text if want.ok else f"no error; the interpreter says: {want.text}")
+            self.report(way, kind, at, got.text if want.ok else f"no error; the interpreter says: {want.text}")
         elif not got.ok:
             if got.code != want.code:
-                self.report(oracle, "other error", at, f"{got.text}; the interpreter says: {want.text}")
+                self.report(way, "other error", at, f"{got.text}; the interpreter says: {want.text}")
         else:
             for name, expected in want.outputs.items():
                 if difference(got.outputs[name], expected) is None:
@@ -80,64 +80,64 @@ class Examination:
                 if slack is None:
                     self.skip("ill-conditioned")
                 elif text := difference(got.outputs[name], expected, slack):
-                    self.report(oracle, "wrong", at, f"output {name}: {text}", name)
+                    self.report(way, "wrong", at, f"output {name}: {text}", name)
 
-    def against_base(self, oracle, outcomes):
+    def against_base(self, way, outcomes):
         for at, (got, want) in enumerate(zip(outcomes, self.base)):
-            self.compare(oracle, at, got, want)
+            self.compare(way, at, got, want)
 
-    def same_bits(self, oracle, outcomes, others):
+    def same_bits(self, way, outcomes, others):
         for at, (got, want) in enumerate(zip(outcomes, others)):
             if got.ok != want.ok or got.code != want.code:
-                self.report(oracle, "refused" if want.ok else "other error", at, got.text or f"no error; alone: {want.text}")
+                self.report(way, "refused" if want.ok else "other error", at, got.text or f"no error; alone: {want.text}")
             elif got.ok:
                 for name in want.outputs:
                     if text := identical(got.outputs[name], want.outputs[name]):
-                        self.report(oracle, "wrong", at, f"output {name}: {text}", name)
+                        self.report(way, "wrong", at, f"output {name}: {text}", name)
 
 
-ORACLES = {}
+WAYS = {}
 
 
-def oracle(name):
+def way(name):
     def register(function):
-        ORACLES[name] = function
+        WAYS[name] = function
         return function
     return register
 
 
-@oracle("rewritten")
+@way("rewritten")
 def rewritten(e):
     """The interpreter after all rewrites and planning."""
     e.against_base("rewritten", engine.run_all(engine.compiled(e.data, target="interpreter"), e.case.feeds))
 
 
-@oracle("host")
+@way("host")
 def host(e):
     e.against_base("host", engine.run_all(e.host(), e.case.feeds))
 
 
-@oracle("v3")
+@way("v3")
 def v3(e):
     """Code for AVX2, between guard pages."""
     e.against_base("v3", engine.run_all(engine.compiled(e.data, target="x86-64-v3", guard_pages=True), e.case.feeds))
 
 
-@oracle("choice")
+@way("choice")
 def choice(e):
     """Any legal configuration for each kernel, between guard pages."""
     options = {"choice_seed": e.case.seed + 1, "guard_pages": True, "target": e.random.choice(["host", "host", "x86-64-v3"])}
     e.against_base("choice", engine.run_all(engine.compiled(e.data, **options), e.case.feeds))
 
 
-@oracle("without")
+@way("without")
 def without(e):
     """Without some parts of the compiler."""
     parts = [p for p in ("buffer-reuse", "fusion", "layout", "scheduling") if e.random.random() < 0.5]
     e.against_base("without", engine.run_all(engine.compiled(e.data, without=parts), e.case.feeds))
 
 
-@oracle("artifact")
+@way("artifact")
 def artifact(e):
     """The saved artifact, loaded with one thread, with three, and between guard pages: the same bits as in memory."""
     if isinstance(e.host(), engine.Outcome):
@@ -155,7 +155,7 @@ def artifact(e):
 ARTIFACT_WAYS = {"artifact": {"threads": 1}, "threads": {"threads": 3}, "guard": {"threads": 1, "guard_pages": True}}
 
 
-@oracle("again")
+@way("again")
 def again(e):
     """The same sizes once more, after others: nothing may be left over from a run."""
     if isinstance(e.host(), engine.Outcome):
@@ -165,19 +165,19 @@ def again(e):
     e.same_bits("again", again, first)
 
 
-@oracle("equivalent")
+@way("equivalent")
 def equivalent(e):
     """The model with identities put in."""
     e.against_base("equivalent", engine.run_all(engine.compiled(identities.equivalent(e.case, e.random).SerializeToString()), e.case.feeds))
 
 
-@oracle("functions")
+@way("functions")
 def functions(e):
     """The model with nodes moved into functions."""
     e.against_base("functions", engine.run_all(engine.compiled(identities.with_functions(e.case, e.random).SerializeToString()), e.case.feeds))
 
 
-@oracle("control")
+@way("control")
 def control_flow(e):
     """The model with nodes moved into branches and loops: the interpreter, generated code, and either with guard pages."""
     data = control.with_control_flow(e.case, e.random).SerializeToString()
@@ -186,7 +186,7 @@ def control_flow(e):
         e.against_base("control", engine.run_all(engine.compiled(data, target=target, guard_pages=guard), e.case.feeds))
 
 
-@oracle("entries")
+@way("entries")
 def entries(e):
     """The model and one with identities put in as two entries of one artifact, which share what they have in common."""
     if isinstance(e.host(), engine.Outcome):
@@ -196,7 +196,7 @@ def entries(e):
     e.against_base("entries", engine.run_all(both, e.case.feeds, "other"))
 
 
-@oracle("states")
+@way("states")
 def with_states(e):
     """A model that changes a part of an input, three times with the input as a state and three times with it passed in and out: the
     same bits, in the interpreter and in generated code, and between guard pages."""
@@ -226,14 +226,14 @@ def with_states(e):
                             e.report("states", "wrong", at, f"output {name} ({target}): {text}", name)
 
 
-@oracle("exposed")
+@way("exposed")
 def exposed(e):
     """The interpreter with every value an output, which no rewrite may then swallow."""
     outcomes = engine.run_all(engine.compiled(identities.exposed(e.case).SerializeToString(), target="interpreter"), e.case.feeds)
     e.against_base("exposed", outcomes)
 
 
-@oracle("text")
+@way("text")
 def text(e):
     """Through IR text at a random stage: mostly one that the interpreter's way writes, now and then a later one of the host's."""
     with tempfile.TemporaryDirectory() as folder:
@@ -248,7 +248,7 @@ def text(e):
         e.against_base("text", engine.run_all(engine.compiled(stage), e.case.feeds))
 
 
-@oracle("ort")
+@way("ort")
 def ort(e):
     """ONNX Runtime, where it is installed and takes the model."""
     if peer.onnxruntime is None:
@@ -273,25 +273,25 @@ def ort(e):
 
 
 def closure(name):
-    """The oracles that a finding of this name needs to show again."""
+    """The ways that a finding of this name needs to show again."""
     if name in ARTIFACT_WAYS:
         return ["artifact"]
-    return [name] if name in ORACLES else []
+    return [name] if name in WAYS else []
 
 
 MATRICES = {
     "interpreter": [],
     "host": ["host"],
-    "full": list(ORACLES),
+    "full": list(WAYS),
 }
 
 
-def examine(case, matrix, note=lambda oracle: None):
+def examine(case, matrix, note=lambda way: None):
     e = Examination(case, note)
     if all(o.unsupported for o in e.base):
         e.skip("unsupported")
         e.skip(e.base[0].text)
     for name in matrix:
         with e.timed(name):
-            ORACLES[name](e)
+            WAYS[name](e)
     return e
