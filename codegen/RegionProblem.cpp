@@ -2,6 +2,7 @@
 
 #include "codegen/problem/InPlace.h"
 #include "dialects/kiln/Build.h"
+#include "dialects/kiln/Conv.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/Structure.h"
 #include "runtime/base/Convert.h"
@@ -116,7 +117,7 @@ private:
 /// A dim of a convolution's or pool's result over its operands' dims: what its shape rule says.
 std::optional<SizeExpr> Converter::windowDim(Operation *op, size_t i) const {
   auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
-  if (!kilnOp || (kilnOp.getFusionRole() != FusionRole::Window && mnemonicOf(op) != "conv"))
+  if (!kilnOp || (kilnOp.getFusionRole() != FusionRole::Window && !llvm::isa<ConvOp>(op)))
     return std::nullopt;
   Attributes attributes = toAttributes(op);
   if (!attributes.getString("auto_pad").empty() || attributes.getBool("ceil_mode"))

@@ -56,7 +56,6 @@ Status kiln::runPipeline(Compilation &c) {
     c.reportKeptOut();
     if (!c.without("kernels"))
       KILN_TRY(c.run(createFormKernels({!c.without("fusion"), c.without.keptOut()})));
-    KILN_TRY(c.run(createPlace()));
     KILN_TRY(c.reportReferenceWork());
     KILN_TRY(c.end(Stage::Kernels));
   }

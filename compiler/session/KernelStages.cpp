@@ -5,6 +5,7 @@
 #include "compiler/session/Compilation.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/ControlFlow.h"
+#include "dialects/kiln/HostValues.h"
 #include "passes/plan/Tensors.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -17,20 +18,6 @@ using namespace mlir;
 using namespace kiln;
 
 namespace {
-
-/// Arithmetic on sizes and indices: small integers from small integers, or the dims of a tensor. It is a step of the
-/// host by design; no kernel would be faster.
-bool isSizeArithmetic(Operation &op) {
-  auto place = op.getAttrOfType<StringAttr>(placeAttrName);
-  if (!place || place.getValue() != "host")
-    return false;
-  constexpr int64_t fewElements = 64;
-  return isa<ShapeOp>(op) || llvm::all_of(op.getOperandTypes(), [](Type type) {
-           auto tensor = dyn_cast<RankedTensorType>(type);
-           return !tensor || (isa<IntegerType>(tensor.getElementType()) && tensor.hasStaticShape() &&
-                              tensor.getNumElements() <= fewElements);
-         });
-}
 
 /// Ops of one name and element type that run on reference kernels.
 struct ReferenceOps {
@@ -58,7 +45,7 @@ Status Compilation::reportReferenceWork() {
         continue;
       if (std::optional<OpWork> own = workOf(&op))
         writeWork(&op, own->flops, own->bytes);
-      if (oracle && !isSizeArithmetic(op)) {
+      if (oracle && !isSizeArithmetic(&op)) {
         if (llvm::any_of(op.getResultTypes(), [](Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }))
           work += oracle->flops(&op);
         DType dtype = dtypeOf(getElementTypeOrSelf(op.getOperand(0).getType())).value_or(DType::F32);

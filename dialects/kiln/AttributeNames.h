@@ -17,8 +17,7 @@ inline constexpr llvm::StringLiteral parametersAttrName = "kiln.parameters";
 inline constexpr llvm::StringLiteral nameAttrName = "kiln.name";
 inline constexpr llvm::StringLiteral stateAttrName = "kiln.state";
 
-/// Of a host step: that it is one ("host", set by Place), and its estimated work over the function's symbols.
-inline constexpr llvm::StringLiteral placeAttrName = "kiln.place";
+/// Of a host step: its estimated work over the function's symbols.
 inline constexpr llvm::StringLiteral flopsAttrName = "kiln.flops";
 inline constexpr llvm::StringLiteral bytesAttrName = "kiln.bytes";
 

@@ -14,6 +14,16 @@ StringRef mnemonicOf(Operation *op) {
 
 static std::string_view view(StringRef text) { return {text.data(), text.size()}; }
 
+bool isView(Operation *op) {
+  auto kilnOp = dyn_cast<KilnOpInterface>(op);
+  return kilnOp && kilnOp.getFusionRole() == FusionRole::View && op->getNumOperands() == 1;
+}
+
+bool isPointwise(Operation *op) {
+  auto kilnOp = dyn_cast<KilnOpInterface>(op);
+  return kilnOp && kilnOp.getFusionRole() == FusionRole::Elementwise && findOp(view(mnemonicOf(op)))->elementwise;
+}
+
 Attributes toAttributes(Operation *op) {
   const OpInfo *info = findOp(view(mnemonicOf(op)));
   assert(info && "not an op of the kiln dialect");

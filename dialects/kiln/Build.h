@@ -18,6 +18,11 @@ Result<llvm::SmallVector<mlir::NamedAttribute>> fromAttributes(mlir::MLIRContext
 /// The mnemonic of a kiln op ("conv"), empty for any other op.
 llvm::StringRef mnemonicOf(mlir::Operation *op);
 
+/// Whether the op's result is its one operand's memory under other dims.
+bool isView(mlir::Operation *op);
+/// Whether the op computes each element from one of each operand, which broadcast as in numpy.
+bool isPointwise(mlir::Operation *op);
+
 /// The op's operands by their places in its definition: null for an optional one that is absent, but those at the end
 /// are left out.
 llvm::SmallVector<mlir::Value> operandsOf(mlir::Operation *op);

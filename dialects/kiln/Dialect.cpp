@@ -23,47 +23,7 @@ void KilnDialect::initialize() {
       >();
   addOperations<
 #define GET_OP_LIST
-#include "dialects/kiln/Elementwise.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/kiln/Reduce.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/kiln/Norm.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/kiln/MatMul.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/kiln/Conv.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/kiln/Movement.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/kiln/Attention.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/kiln/Sampling.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/kiln/Selection.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/kiln/Recurrent.cpp.inc"
-      >();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/kiln/Structure.cpp.inc"
+#include "dialects/kiln/KilnOps.cpp.inc"
       >();
 }
 

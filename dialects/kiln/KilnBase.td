@@ -12,7 +12,7 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 include "dialects/kiln/KilnDialect.td"
 include "dialects/kiln/KilnInterfaces.td"
 
-// How an op may take part in a kernel; see FusionRole in ShapeContext.h.
+// How an op may take part in a kernel; see FusionRole.h.
 class FusionRole<string name> { string cppName = name; }
 def Role_Elementwise : FusionRole<"Elementwise">;
 def Role_Reduction   : FusionRole<"Reduction">;
@@ -56,10 +56,12 @@ class Kiln_Op<string mnemonic, FusionRole role_, bit sizeValues = 0, list<Trait>
   string bodyTypes = "None";
   int bodyCost = 0;
   // Floating-point operations per element: of the result for elementwise ops, of the first operand for reductions. Those that move elements do none;
-  // contractions and windows have formulas (codegen/problem/ProblemWork.cpp).
+  // contractions and windows have a formula each, in Flops.cpp.
   int flops = -1;
   // Computes row after row of the first operand, giving rows of the same dims; other operands are read for every row. So it may overwrite that operand.
   bit rowwise = 0;
+  // Changes a part of the first operand and leaves the rest: the result may be the same memory, of which the rest is not touched.
+  bit updatesInPlace = 0;
   // With one operand the result is a strided view of it: cheaper read through than stored.
   bit stridedView = 0;
   // The importer and the reference kernels leave this op out: it exists between passes only.

@@ -45,12 +45,14 @@ def Kiln_GatherNdOp : Kiln_Op<"gather_nd", Role_Movement> {
   let onnxName = "GatherND";
 }
 def Kiln_ScatterElementsOp : Kiln_Op<"scatter_elements", Role_Movement> {
+  let updatesInPlace = 1;
   let summary = "x with result[..indices[..i..]..] = updates[..i..] along `axis`, in row-major order";
   let description = [{`reduction` (none, add, mul, min, max) joins an update with what is there.}];
   let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$indices, AnyRankedTensor:$updates, Default<I64Attr, "0">:$axis,
                        DefaultStr<"none">:$reduction);
 }
 def Kiln_ScatterNdOp : Kiln_Op<"scatter_nd", Role_Movement> {
+  let updatesInPlace = 1;
   let summary = "x with updates put in at the index tuples in the last dim of indices, in row-major order";
   let description = [{`reduction` as of scatter_elements.}];
   let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$indices, AnyRankedTensor:$updates, DefaultStr<"none">:$reduction);

@@ -1,5 +1,7 @@
 #include "dialects/kiln/OpTable.h"
 
+#include "dialects/kiln/Flops.h"
+
 #include <algorithm>
 
 namespace kiln {

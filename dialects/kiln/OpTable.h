@@ -2,6 +2,7 @@
 // the .td files; needs no MLIR.
 #pragma once
 
+#include "dialects/kiln/FusionRole.h"
 #include "runtime/base/Attributes.h"
 #include "runtime/base/DType.h"
 
@@ -9,6 +10,11 @@
 #include <string_view>
 
 namespace kiln {
+
+class SizeExpr;
+struct OpSizes;
+/// Floating-point operations of an op, over the sizes of its operands and result (Flops.h).
+using FlopFormula = SizeExpr (*)(const OpSizes &);
 
 struct AttributeInfo {
   enum class Kind { Int, Float, String, Ints, Floats };
@@ -41,7 +47,7 @@ struct ScalarBody {
 
 struct OpInfo {
   std::string_view name;
-  std::string_view role;     ///< enumerator of FusionRole
+  FusionRole role;
   std::string_view onnxName; ///< where the op maps one to one, else empty
   std::string_view atenName;
   int minOperands;
@@ -52,9 +58,9 @@ struct OpInfo {
   bool rowwise;
   /// With one operand: its elements under other strides.
   bool stridedView;
-  /// Floating-point operations per element of the result, of the first operand for reductions; -1: opFlops has a
-  /// formula (codegen/problem/Problem.h).
+  /// Floating-point operations per element of the result, of the first operand for reductions; -1: `flopFormula`.
   int flops;
+  FlopFormula flopFormula;
   std::span<const AttributeInfo> attributes; ///< sorted by name
   ScalarBody body;                           ///< of elementwise ops
 

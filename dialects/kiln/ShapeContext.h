@@ -2,6 +2,7 @@
 // results.
 #pragma once
 
+#include "dialects/kiln/FusionRole.h"
 #include "dialects/kiln/SizeTable.h"
 #include "mlir/IR/Operation.h"
 #include "llvm/ADT/DenseMap.h"
@@ -9,18 +10,6 @@
 #include <optional>
 
 namespace kiln {
-
-/// How an op may take part in a kernel.
-enum class FusionRole {
-  Elementwise, ///< one result element from one element of each operand
-  Reduction,   ///< reduces, then possibly maps back (softmax, norms)
-  Contraction, ///< matmul, convolution, attention
-  Window,      ///< pooling
-  Movement,    ///< elements change place
-  View,        ///< the same bytes under other dims
-  Source,      ///< no tensor data is read: constants, shapes, ranges
-  Structure,   ///< kernel regions
-};
 
 /// What a shape rule says of one result.
 struct ResultShape {

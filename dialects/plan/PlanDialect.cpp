@@ -127,8 +127,8 @@ LogicalResult plan_ir::KernelOp::verify() {
 KernelInterface plan_ir::KernelOp::readInterface() { return *KernelInterface::parse(std::string_view(getInterface())); }
 
 LogicalResult AllocOp::verify() {
-  if (getPlace() != "arena" && getPlace() != "workspace" && getPlace() != "host" && getPlace() != "returned")
-    return emitOpError() << "place must be \"arena\", \"workspace\", \"host\" or \"returned\", not \"" << getPlace()
+  if (getPlace() != "arena" && getPlace() != "workspace" && getPlace() != "returned")
+    return emitOpError() << "place must be \"arena\", \"workspace\" or \"returned\", not \"" << getPlace()
                          << "\"";
   return success();
 }

@@ -125,10 +125,9 @@ def Plan_ConstantOp : Plan_Op<"constant", [Plan_InProgram]> {
 def Plan_AllocOp : Plan_Op<"alloc", [Plan_InProgram]> {
   let summary = "A buffer for intermediate results";
   let description = [{
-    `place` is "arena" (device memory, packed with the others by live interval), "workspace" (the same, for the launches of one kernel call) or
-    "host" (small integer and bool values that host steps compute with) or "returned" (made by the called function, whose sizes it alone knows; the view's dims
-    name them). Buffers get their offsets in the arena when the artifact is written;
-    those of a program with unknown sizes are packed when inputs are bound.
+    `place` is "arena" (packed with the others by live interval), "workspace" (the same, for the launches of one kernel call) or "returned" (made by the called
+    function, whose sizes it alone knows; the view's dims name them). Buffers get their offsets in the arena when the artifact is written; those of a program with
+    unknown sizes are packed when inputs are bound.
   }];
   let arguments = (ins StrAttr:$place);
   let results = (outs Plan_View:$view);

@@ -15,8 +15,7 @@
 //   2. groups of more than maxGroupOps ops (code generation is superlinear);
 //   3. shape arithmetic (few integers), which the host does while it launches;
 //   4. reshapes, except between other views in a prologue: they are no work, the host aliases the buffer (SinkReshapes
-//   has moved them out
-//      of the way);
+//      has moved them out of the way);
 //   5. ops that tell a size: they return their results;
 //   6. ops of the nodes that `keep-out` names. Without `fuse` no group grows.
 //
@@ -26,6 +25,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/DataSizes.h"
 #include "dialects/kiln/Dialect.h"
+#include "dialects/kiln/HostValues.h"
 #include "dialects/kiln/KernelOracle.h"
 #include "dialects/kiln/NodeName.h"
 #include "dialects/kiln/SizeTable.h"
@@ -48,16 +48,8 @@ using mlir::Value;
 static constexpr size_t maxGroupOps = 64;
 /// How many ops past the last claimed state are tried.
 static constexpr size_t lookahead = 6;
-static constexpr int64_t maxHostElements = 16;
 
 static FusionRole roleOf(Operation *op) { return llvm::cast<KilnOpInterface>(op).getFusionRole(); }
-
-/// Few integers or booleans, computed from few: shape arithmetic.
-static bool isHostValue(Value value) {
-  auto type = llvm::dyn_cast<mlir::RankedTensorType>(value.getType());
-  return type && type.getElementType().isIntOrIndex() && type.hasStaticShape() &&
-         type.getNumElements() <= maxHostElements;
-}
 
 static bool mayBeInKernel(Operation *op) {
   auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
@@ -66,7 +58,7 @@ static bool mayBeInKernel(Operation *op) {
   FusionRole role = kilnOp.getFusionRole();
   if (role == FusionRole::View || role == FusionRole::Source || role == FusionRole::Structure)
     return false;
-  return !(isHostValue(op->getResult(0)) && llvm::all_of(op->getOperands(), isHostValue));
+  return !isSizeArithmetic(op);
 }
 
 /// Moves elements of its one operand and computes nothing: cheaper read through than stored.
@@ -75,16 +67,14 @@ static bool mayBeCopied(Operation *op) {
   return info && info->stridedView && op->getNumOperands() == 1;
 }
 
-static bool isView(Operation *op) {
-  return llvm::isa_and_nonnull<KilnOpInterface>(op) && op->getNumOperands() == 1 && roleOf(op) == FusionRole::View;
-}
-
 namespace {
 
 class Former {
 public:
   Former(mlir::Block &block, KernelOracle &oracle, const SizeTable &sizes, bool fuse, ArrayRef<std::string> keepOut)
-      : graph(block), oracle(oracle), sizes(sizes), fuse(fuse), keepOut(keepOut) {}
+      : graph(block), oracle(oracle), sizes(sizes),
+        hasSizesFromData(llvm::any_of(sizes.symbols(), [](auto &symbol) { return symbol.dataDependent; })), fuse(fuse),
+        keepOut(keepOut) {}
   void run();
 
 private:
@@ -105,12 +95,14 @@ private:
   SmallVector<std::pair<Operation *, bool>> producers(const Group &group) const;
 
   bool mayJoin(Operation *op) const {
-    return mayBeInKernel(op) && !tellsSize(op, sizes) && (keepOut.empty() || !llvm::is_contained(keepOut, nodeName(op->getLoc())));
+    return mayBeInKernel(op) && !(hasSizesFromData && tellsSize(op, sizes)) &&
+           (keepOut.empty() || !llvm::is_contained(keepOut, nodeName(op->getLoc())));
   }
 
   KernelGraph graph;
   KernelOracle &oracle;
   const SizeTable &sizes;
+  bool hasSizesFromData;
   bool fuse;
   ArrayRef<std::string> keepOut;
   llvm::DenseSet<Operation *> refused; // during the growth of one group
@@ -144,7 +136,7 @@ SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) 
     for (Value operand : op->getOperands()) {
       Operation *producer = operand.getDefiningOp();
       if (!producer || producer->getBlock() != &graph.body() || group.contains(producer) ||
-          refused.contains(producer) || !(mayJoin(producer) || (isView(producer) && viewsInside)))
+          refused.contains(producer) || !(mayJoin(producer) || (viewsInside && isView(producer))))
         continue;
       FusionRole role = roleOf(producer);
       if (role != FusionRole::Elementwise && role != FusionRole::Movement && role != FusionRole::View)

@@ -19,6 +19,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/KernelOracle.h"
+#include "dialects/kiln/Ops.h"
 #include "passes/Rewrite.h"
 #include "runtime/base/Recipe.h"
 
@@ -94,7 +95,7 @@ static void setInts(Operation *op, llvm::StringRef name, ArrayRef<int64_t> value
 }
 
 static bool isTranspose(Operation *op, ArrayRef<int64_t> perm) {
-  return op && mnemonicOf(op) == "transpose" && intsAttr(op, "perm") == perm;
+  return llvm::isa_and_nonnull<TransposeOp>(op) && intsAttr(op, "perm") == perm;
 }
 
 namespace {
@@ -113,7 +114,7 @@ private:
   void visitReshape(Operation *op);
   void visitElementwise(Operation *op);
   void visitReduce(Operation *op);
-  void visitAxis(Operation *op, bool allOperands);
+  void visitAxis(Operation *op);
   void visitPad(Operation *op);
   void visitSlice(Operation *op);
   void finish();
@@ -160,7 +161,7 @@ Value LayoutRewriter::reshape(Value value, ArrayRef<SizeExpr> dims) {
     }
   }
   while (Operation *op = value.getDefiningOp()) {
-    if (mnemonicOf(op) != "reshape" || op->getNumOperands() != 1)
+    if (!isView(op))
       break;
     value = op->getOperand(0);
   }
@@ -289,7 +290,7 @@ void LayoutRewriter::visitReshape(Operation *op) {
 void LayoutRewriter::visitElementwise(Operation *op) {
   int64_t rank = getRank(op->getResult(0).getType());
   SmallVector<Value> operands(op->getOperands());
-  bool perChannel = mnemonicOf(op) == "batch_norm";
+  bool perChannel = !isPointwise(op); // scale, bias ... have one dim
   if (rank < 3 || !worthwhile(perChannel ? ArrayRef(operands).take_front(1) : ArrayRef(operands), rank))
     return;
   builder.setInsertionPoint(op);
@@ -343,7 +344,7 @@ void LayoutRewriter::visitReduce(Operation *op) {
 }
 
 /// Ops that name one axis: concat, softmax, argmax ...
-void LayoutRewriter::visitAxis(Operation *op, bool allOperands) {
+void LayoutRewriter::visitAxis(Operation *op) {
   Value result = op->getResult(0);
   int64_t rank = getRank(result.getType());
   Attributes attributes = toAttributes(op);
@@ -395,22 +396,21 @@ void LayoutRewriter::visit(Operation *op) {
   auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
   if (!kilnOp || op->getNumResults() != 1 || op->getNumOperands() == 0)
     return;
-  llvm::StringRef name = mnemonicOf(op);
-  if (name == "conv" || name == "max_pool" || name == "avg_pool")
+  if (findOp(mnemonicOf(op))->findAttribute("layout"))
     return visitWindow(op);
-  if (name == "transpose")
+  if (llvm::isa<TransposeOp>(op))
     return visitTranspose(op);
-  if (name == "reshape")
+  if (llvm::isa<ReshapeOp>(op))
     return visitReshape(op);
-  if (name == "reduce")
+  if (llvm::isa<ReduceOp>(op))
     return visitReduce(op);
-  if (name == "concat" || name == "softmax" || name == "log_softmax")
-    return visitAxis(op, name == "concat");
-  if ((name == "argmax" || name == "argmin") && toAttributes(op).getBool("keepdims", true))
-    return visitAxis(op, false);
-  if (name == "pad")
+  if (llvm::isa<ConcatOp, SoftmaxOp, LogSoftmaxOp>(op))
+    return visitAxis(op);
+  if (llvm::isa<ArgMaxOp, ArgMinOp>(op) && toAttributes(op).getBool("keepdims", true))
+    return visitAxis(op);
+  if (llvm::isa<PadOp>(op))
     return visitPad(op);
-  if (name == "slice")
+  if (llvm::isa<SliceOp>(op))
     return visitSlice(op);
   if (kilnOp.getFusionRole() == FusionRole::Elementwise)
     return visitElementwise(op);
@@ -436,8 +436,7 @@ void LayoutRewriter::finish() {
       // Reshapes of a reshape look through it.
       for (mlir::OpOperand &use : llvm::make_early_inc_range(result.getUses())) {
         Operation *user = use.getOwner();
-        if (mnemonicOf(user) == "reshape" && user->getNumOperands() == 1 && plain != twin &&
-            mnemonicOf(plain.getDefiningOp()) == "reshape")
+        if (isView(user) && plain != twin && isView(plain.getDefiningOp()))
           use.set(plain.getDefiningOp()->getOperand(0));
         else
           use.set(plain);

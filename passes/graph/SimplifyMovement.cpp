@@ -1,6 +1,7 @@
 // AlgebraicSimplify, movement: what moves nothing vanishes, what moves twice moves once, and reshapes move down to
 // where they meet another.
 #include "passes/graph/Match.h"
+#include "passes/graph/ReshapeBelow.h"
 #include "passes/graph/Simplify.h"
 #include "runtime/base/PlantedBug.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -119,8 +120,8 @@ struct ExpandBeforeElementwise : OpRewritePattern<ExpandOp> {
     if (!op->hasOneUse())
       return failure();
     OpOperand &use = *op->use_begin();
-    auto consumer = dyn_cast<KilnOpInterface>(use.getOwner());
-    if (!consumer || consumer.getFusionRole() != FusionRole::Elementwise || isa<BatchNormOp>(use.getOwner()))
+    Operation *consumer = use.getOwner();
+    if (!isPointwise(consumer))
       return failure();
     Dims result = getDims(consumer->getResult(0)), x = getDims(op.getX());
     auto has = [&](const Dims &dims, size_t i) {
@@ -163,47 +164,21 @@ size_t sharedTrailing(ReshapeOp reshape) {
   return count;
 }
 
-RankedTensorType withElement(Value shapeOf, Type element) { return tensorTypeOf(shapeOf).clone(element); }
-
-/// op(reshape(x), y, ...) -> reshape(op(x, y', ...)): elementwise work at the lower rank.
+/// Elementwise work at the lower rank.
 struct ReshapeBelowElementwise : RewritePattern {
   explicit ReshapeBelowElementwise(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
-    auto kilnOp = dyn_cast<KilnOpInterface>(op);
-    if (!kilnOp || kilnOp.getFusionRole() != FusionRole::Elementwise || isa<BatchNormOp>(op))
+    if (!isPointwise(op))
       return failure();
-    Value result = op->getResult(0);
-    Dims dims = getDims(result);
+    Dims dims = getDims(op->getResult(0));
     ReshapeOp reshape;
     for (Value operand : op->getOperands())
       if (ReshapeOp candidate = splittingReshape(operand); candidate && getDims(operand) == dims)
         if (!reshape || getRank(candidate.getX().getType()) < getRank(reshape.getX().getType()))
           reshape = candidate;
-    if (!reshape)
+    if (!reshape || !mayMoveBelow(op, reshape, [](Value) { return true; }))
       return failure();
-    size_t shared = sharedTrailing(reshape);
-    SmallVector<Type> types;
-    for (Value operand : op->getOperands()) {
-      Dims have = getDims(operand);
-      if (have == dims) {
-        types.push_back(withElement(reshape.getX(), elementOf(operand)));
-        continue;
-      }
-      ArrayRef<SizeExpr> trailing = have;
-      while (!trailing.empty() && trailing.front().isConstant(1))
-        trailing = trailing.drop_front();
-      // Broadcast along dims that both sides have in common only.
-      if (trailing.size() > shared)
-        return failure();
-      types.push_back(makeTensorType(trailing, elementOf(operand)));
-    }
-    SmallVector<Value> operands;
-    for (auto [operand, type] : llvm::zip(op->getOperands(), types))
-      operands.push_back(buildReshape(rewriter, op->getLoc(), operand, type));
-    OperationState state(op->getLoc(), op->getName(), operands, {withElement(reshape.getX(), elementOf(result))},
-                         op->getAttrs());
-    Value lower = rewriter.create(state)->getResult(0);
-    rewriter.replaceOp(op, buildReshape(rewriter, op->getLoc(), lower, result.getType()));
+    rewriter.replaceOp(op, moveBelow(rewriter, op, reshape));
     return success();
   }
 };

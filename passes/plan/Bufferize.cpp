@@ -547,9 +547,8 @@ private:
       if (tensor)
         inputs.push_back(operand(tensor));
     }
-    auto place = op->getAttrOfType<StringAttr>(placeAttrName);
     for (OpResult result : op->getResults()) {
-      StringRef where = isOpen(result) ? "returned" : place ? place.getValue() : "arena";
+      StringRef where = isOpen(result) ? "returned" : "arena";
       bool inPlace = updatesInPlace(op) && result.getResultNumber() == 0 && updatesState(op, 0, result);
       views[result] = inPlace ? takeOver(op, 0, result) : newMemory(result, where, op->getLoc());
       results.push_back(views[result]);

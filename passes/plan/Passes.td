@@ -5,10 +5,6 @@
 
 include "mlir/Pass/PassBase.td"
 
-def Place : Pass<"kiln-place", "::mlir::func::FuncOp"> {
-  let summary = "Says of every host step whether its results live in host memory or beside the tensors";
-}
-
 def SplitAtData : Pass<"kiln-split-at-data", "::mlir::ModuleOp"> {
   let summary = "Moves what needs a size that only a step tells into a function that is called when the size is known";
 }

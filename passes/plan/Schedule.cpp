@@ -11,6 +11,7 @@
 #include "passes/plan/Tensors.h"
 
 #include "dialects/kiln/Build.h"
+#include "dialects/kiln/HostValues.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
 
@@ -69,12 +70,14 @@ Graph build(Block &block, const SizeTable &sizes) {
         ++graph.pieces[piece].readers;
       }
     }
+    // What the host computes to compute with is too little to count.
+    bool counted = !isa<ConstantOp>(op) && (isa<KernelOp>(op) || !computesHostValues(&op));
     for (Value result : op.getResults()) {
       if (isView(&op)) { // shares its operand's memory
         pieceOf[result] = pieceOf[op.getOperand(0)];
         continue;
       }
-      step.writes.push_back(newPiece(result, !isa<ConstantOp>(op) && !op.hasAttr(placeAttrName)));
+      step.writes.push_back(newPiece(result, counted));
     }
     stepOf[&op] = index;
     graph.steps.push_back(std::move(step));

@@ -23,8 +23,6 @@ int64_t nominalBytes(mlir::Type tensor, const SizeTable &sizes) {
   return bytes;
 }
 
-bool isView(mlir::Operation *op) { return mlir::isa<ReshapeOp>(op) && op->getNumOperands() == 1; }
-
 void writeWork(mlir::Operation *op, const SizeExpr &flops, const SizeExpr &bytes) {
   mlir::Builder b(op->getContext());
   op->setAttr(flopsAttrName, b.getStringAttr(flops.print()));

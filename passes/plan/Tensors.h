@@ -19,7 +19,4 @@ int64_t nominalBytes(mlir::Type tensor, const SizeTable &sizes);
 void writeWork(mlir::Operation *op, const SizeExpr &flops, const SizeExpr &bytes);
 SizeExpr readWork(mlir::Operation *op, llvm::StringRef name);
 
-/// Whether the op's result is its first operand's memory under other dims.
-bool isView(mlir::Operation *op);
-
 } // namespace kiln

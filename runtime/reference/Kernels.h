@@ -6,7 +6,7 @@
 
 namespace kiln::ref {
 
-#define KILN_REFERENCE_OP(name) Status op_##name(const OpCall &call);
+#define KILN_REFERENCE_OP(name, inPlace) Status op_##name(const OpCall &call);
 #include "runtime/reference/ReferenceOps.inc"
 #undef KILN_REFERENCE_OP
 

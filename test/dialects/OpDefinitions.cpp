@@ -132,16 +132,19 @@ TEST_CASE("every op has a reference kernel") {
 TEST_CASE("every op says what code generation needs to know of it") {
   for (const OpInfo &op : allOps()) {
     INFO(op.name);
-    bool formula = op.role == "Contraction" || op.role == "Window";
+    bool formula = op.role == FusionRole::Contraction || op.role == FusionRole::Window;
     CHECK((op.flops >= 0) != formula);
+    CHECK((op.flopFormula != nullptr) == formula);
+    if (ref::updatesInPlace(op.name))
+      CHECK((op.role == FusionRole::Movement && op.minOperands > 1));
     CHECK((op.body.types != ScalarBody::Types::None) == op.elementwise);
     CHECK((op.body.cost > 0) == op.elementwise);
-    if (op.role == "Movement" || op.role == "View" || op.role == "Source")
+    if (op.role == FusionRole::Movement || op.role == FusionRole::View || op.role == FusionRole::Source)
       CHECK(op.flops == 0);
     if (op.rowwise)
-      CHECK(op.role == "Reduction");
+      CHECK(op.role == FusionRole::Reduction);
     if (op.stridedView)
-      CHECK((op.role == "Movement" || op.role == "View"));
+      CHECK((op.role == FusionRole::Movement || op.role == FusionRole::View));
   }
 }
 

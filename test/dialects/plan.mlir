@@ -32,7 +32,7 @@ plan.program @main {
   %o = plan.alloc "returned" : !plan.view<"f32[u$_0]">
   plan.call @rest(%r) into (%o) sizes ["N"] : (!plan.view<"f32[2*N,2]">, !plan.view<"f32[u$_0]">) -> ()
   // CHECK: plan.if %{{.+}} then @rest() else @rest(%{{.+}}) into(%{{.+}})
-  %flag = plan.alloc "host" : !plan.view<"bool[]">
+  %flag = plan.alloc "arena" : !plan.view<"bool[]">
   plan.if %flag then @rest() else @rest(%r) into (%o) : (!plan.view<"bool[]">, !plan.view<"f32[2*N,2]">, !plan.view<"f32[u$_0]">) -> ()
   // CHECK: plan.loop @rest while %{{.+}} carry(%{{.+}}) with() into(%{{.+}})
   plan.loop @rest while %flag carry (%r) with () into (%o) : (!plan.view<"bool[]">, !plan.view<"f32[2*N,2]">, !plan.view<"f32[u$_0]">) -> ()

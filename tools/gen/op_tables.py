@@ -35,7 +35,7 @@ class Op:
         self.onnx, self.aten, self.body = record["onnxName"], record["atenName"], record["body"]
         self.types, self.cost, self.flops = record["bodyTypes"], record["bodyCost"], record["flops"]
         self.rowwise, self.strided_view = bool(record["rowwise"]), bool(record["stridedView"])
-        self.structural = bool(record["structural"])
+        self.structural, self.updates_in_place = bool(record["structural"]), bool(record["updatesInPlace"])
         if self.body and self.cost <= 0:
             raise SystemExit(f"kiln.{self.name}: the scalar body needs a cost")
         if self.role in ("Movement", "View", "Source", "Structure"):
@@ -178,6 +178,7 @@ def op_table(ops):
     for op in ops:
         low, high = op.operand_count()
         attributes = f"{op.name}Attributes" if op.attributes else "{}"
+        formula = f"flops_{op.name}" if op.flops < 0 else "nullptr"
         body = "{}"
         if op.body:
             flag, chosen, other = Body(op).branches()
@@ -189,7 +190,7 @@ def op_table(ops):
                     lines.append(f"constexpr std::string_view {lists[-1]}[] = {{" + ", ".join(f'"{name}"' for name in names) + "};")
             body = f'{{ScalarBody::Types::{op.types}, {op.cost}, "{flag}", {", ".join(lists)}}}'
         flags = ", ".join(str(flag).lower() for flag in (op.structural, bool(op.body), op.rowwise, op.strided_view))
-        rows.append(f'    {{"{op.name}", "{op.role}", "{op.onnx}", "{op.aten}", {low}, {high}, {flags}, {op.flops}, {attributes}, {body}}},')
+        rows.append(f'    {{"{op.name}", FusionRole::{op.role}, "{op.onnx}", "{op.aten}", {low}, {high}, {flags}, {op.flops}, {formula}, {attributes}, {body}}},')
     lines += ["constexpr OpInfo opTable[] = {", *rows, "};"]
     return "\n".join(lines) + "\n"
 
@@ -212,7 +213,12 @@ def scalar_bodies(ops):
 
 def reference_ops(ops):
     return banner("The ops that need a reference kernel.") + "".join(
-        f"KILN_REFERENCE_OP({op.name})\n" for op in ops if not op.structural)
+        f"KILN_REFERENCE_OP({op.name}, {str(op.updates_in_place).lower()})\n" for op in ops if not op.structural)
+
+
+def flop_formulas(ops):
+    return banner("The ops whose floating-point operations a formula of their sizes tells.") + "".join(
+        f"KILN_FLOP_FORMULA({op.name})\n" for op in ops if op.flops < 0)
 
 
 def onnx_names(ops):
@@ -241,7 +247,8 @@ def main():
     records = json.loads(pathlib.Path(arguments.json).read_text())
     ops = [Op(records, records[name]) for name in records["!instanceof"]["Kiln_Op"]]
     ops.sort(key=lambda op: op.name)
-    for path, text in {"dialects/kiln/OpTable.inc": op_table(ops), "codegen/ScalarBodies.inc": scalar_bodies(ops),
+    for path, text in {"dialects/kiln/OpTable.inc": op_table(ops), "dialects/kiln/FlopFormulas.inc": flop_formulas(ops),
+                       "codegen/ScalarBodies.inc": scalar_bodies(ops),
                        "runtime/reference/ReferenceOps.inc": reference_ops(ops),
                        "compiler/import/onnx/OnnxNames.inc": onnx_names(ops), "docs/ops.md": docs(ops)}.items():
         file = arguments.out / path
