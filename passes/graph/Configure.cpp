@@ -1,9 +1,8 @@
 // Configure: every kernel gets its problem text and its implementation.
 //
-//   kiln.kernel %b, %a {family = "matmul"}    =>    kiln.kernel %a, %b {family = "matmul", problem = "v1 default; %0 =
-//   in ...", config = "{mr=6}",
-//                                                                       interface = "...", source = "default", sizes =
-//                                                                       ["N"]}
+//   kiln.kernel %b, %a {family = "matmul"}      =>      kiln.kernel %a, %b {family = "matmul",
+//                                                           problem = "v1 default; %0 = in ...", config = "{mr=6}",
+//                                                           interface = "...", source = "default", sizes = ["N"]}
 //
 // Operands and block arguments are put into the order of the problem's inputs, so `Input i` of an emission is operand
 // i. `sizes` are the values of the problem's symbols d0, d1 ... over the function's. The problem names no node, so

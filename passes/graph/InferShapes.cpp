@@ -1,8 +1,10 @@
 // InferShapes: every value gets its dims over the function's symbols, from the inputs on.
 //
-//   %s = kiln.constant [2, -1];  %1 = kiln.reshape %0, %s : (tensor<?x6xf32, #kiln.dims<[N, 6]>>, tensor<2xi64>) ->
-//   tensor<?x?xf32>
+//   %s = kiln.constant [2, -1]
+//   %1 = kiln.reshape %0, %s : (tensor<?x6xf32, #kiln.dims<[N, 6]>>, tensor<2xi64>) -> tensor<?x?xf32>
+//
 // becomes, with the size table saying d$_0 = N*3,
+//
 //   %1 = kiln.reshape %0 : (tensor<?x6xf32, #kiln.dims<[N, 6]>>) -> tensor<2x?xf32, #kiln.dims<[2, d$_0]>>
 //
 // It runs first, since everything after asks for dims, and again after rewrites that made more sizes known. Sizes that

@@ -1,8 +1,8 @@
 // RaiseLayerNorm: normalisation over the last dims, spelled out, becomes one op.
 //
-//   m = reduce mean(x); c = x - m; v = reduce mean(c * c); y = c / sqrt(v + eps) * scale + bias     ->  layer_norm(x,
-//   scale, bias) y = x / sqrt(reduce mean(x * x) + eps) * scale                                                  ->
-//   rms_norm(x, scale)
+//   m = reduce mean(x); c = x - m; v = reduce mean(c * c)
+//   y = c / sqrt(v + eps) * scale + bias                         ->   layer_norm(x, scale, bias)
+//   y = x / sqrt(reduce mean(x * x) + eps) * scale               ->   rms_norm(x, scale)
 //
 // Squares may be pow(c, 2), the quotient a product with rsqrt or a reciprocal, operands in either order. It grows step
 // by step: the quotient becomes a norm with scale 1, which then takes in a scale and a bias. It runs before

@@ -1,9 +1,10 @@
 // Specialize: functions that control flow calls get what is known where they are called.
 //
 //   %c = kiln.constant ...                                func @f(%x, %w) { %0 = kiln.add %x, %w ... }
-//   %y = kiln.if %b then @f(%x, %c) else @g()      =>
-//   %y = kiln.if %b then @f(%x) else @g()                 func @f(%x) { %w = kiln.constant ...; %0 = kiln.add %x, %w
-//   ... }
+//   %y = kiln.if %b then @f(%x, %c) else @g()
+//                                                  =>
+//   %y = kiln.if %b then @f(%x) else @g()                 func @f(%x) { %w = kiln.constant ...
+//                                                                       %0 = kiln.add %x, %w ... }
 //
 // - A constant that is handed over is made in the function instead, where kernels can have it packed.
 // - An argument that the function does not use is not handed over; what is computed for it alone becomes dead.

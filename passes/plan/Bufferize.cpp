@@ -1,31 +1,34 @@
 // Bufferize: tensors become views of memory, the function becomes the host program.
 //
-//   func @main(%x : tensor<..>) {                      plan.program @main {
-//     %0 = kiln.kernel(%x, %w) {..}                      %x = plan.input "x"      %y = plan.output
-//     "y" %1 = kiln.reshape %0                               %w = plan.constant ...   %b =
-//     plan.alloc "arena" %2 = kiln.softmax %1           ->                  plan.launch @k0[0](%x,
-//     %w, %b) return %2                                          %1 = plan.alias %b
-//   }                                                    plan.host_call "softmax"(%1) into (%y)
+//   func @main(%x : tensor<..>) {               plan.program @main {
+//     %0 = kiln.kernel(%x, %w) {..}               %x = plan.input "x"
+//     %1 = kiln.reshape %0                        %y = plan.output "y"
+//     %2 = kiln.softmax %1                        %w = plan.constant ...
+//     return %2                           =>      %b = plan.alloc "arena"
+//   }                                             plan.launch @k0(%x, %w, %b)
+//                                                 %1 = plan.alias %b
+//                                                 plan.host_call "softmax"(%1) into (%y)
+//                                               }
 //
 // - A reshape is another view of the same memory.
-// - A value that is returned is computed in the output's own memory; only inputs, constants and
-// values returned twice are copied there.
-// - A result takes over the memory of an operand when the kernel says that it may (in-place facts
-// of its problem), nothing reads the operand
-//   later, no other operand lies in the same memory, and that memory is a buffer of ours: an input
-//   or a constant is never written.
+// - A value that is returned is computed in the output's own memory; only inputs, constants and values returned twice
+//   are copied there.
+// - A result takes over the memory of an operand when the kernel says that it may (in-place facts of its problem),
+//   nothing reads the operand later, no other operand lies in the same memory, and that memory is a buffer of ours: an
+//   input or a constant is never written.
 // - A constant is stored in the forms that are read, packed or not, once each.
-// - An argument and a result that are one state (stateAttrName) are one memory, which outlives the run.
-//   The new value is made there in place, by an op that changes a part of it (ref::updatesInPlace) or a
-//   kernel that may; or there once the old value is read no more; else elsewhere, and is copied in at
-//   the end, after all readers.
+// - An argument and a result that are one state (stateAttrName) are one memory, which outlives the run. The new value
+//   is made there in place, by an op that changes a part of it (ref::updatesInPlace) or a kernel that may; or there
+//   once the old value is read no more; else elsewhere, and is copied in at the end, after all readers.
 //
 // Runs after Schedule, because "later" must be known.
 //
 // Without `reuse` nothing happens in place, and the program is marked so that no two buffers share bytes of the arena
 // (noReuseAttrName).
 
+#include "passes/plan/KernelTable.h"
 #include "passes/plan/Passes.h"
+#include "passes/plan/SizesFromSteps.h"
 #include "passes/plan/Tensors.h"
 
 #include "dialects/kiln/Build.h"
@@ -36,9 +39,7 @@
 #include "runtime/reference/Reference.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/DenseMap.h"
-#include "llvm/ADT/SetVector.h"
 
 #include <limits>
 #include <set>
@@ -53,8 +54,8 @@ namespace {
 
 class Bufferizer {
 public:
-  Bufferizer(func::FuncOp function, bool reuse)
-      : place(function.getLoc()), function(function), block(function.getBody().front()), reuse(reuse),
+  Bufferizer(func::FuncOp function, KernelTable &kernels, bool reuse)
+      : place(function.getLoc()), function(function), block(function.getBody().front()), kernels(kernels), reuse(reuse),
         b(function.getContext()) {}
 
   Location place; ///< of an error
@@ -76,9 +77,6 @@ public:
     }
     return finishOutputs();
   }
-
-  /// Kernel symbols in order of first use, by what determines their code.
-  FlatSymbolRefAttr kernelSymbol(ModuleOp module, KernelOp op);
 
 private:
   static constexpr int64_t never = std::numeric_limits<int64_t>::max();
@@ -180,46 +178,10 @@ private:
     return symbol.high == SizeTable::unbounded ? IntegerAttr() : b.getI64IntegerAttr(symbol.high);
   }
 
-  /// The error for a size that only running the model tells: which dim of which op, and which inputs decide it.
-  Status dependsOnData(const SizeTable::Symbol &symbol) {
-    for (Operation &op : block)
-      for (Value result : op.getResults())
-        for (auto [dim, size] : llvm::enumerate(getDims(result)))
-          if (size.asSymbol() == symbol.name) {
-            place = op.getLoc();
-            return makeError(ErrorCode::E0208, "dim ", dim, " of the result of ", mnemonicOf(&op).str(),
-                             " is computed from ", originOfSizes(op));
-          }
-    return makeError(ErrorCode::E0208, "size ", symbol.name, " is computed from data");
-  }
-
-  /// The inputs of the model that the integer operands of `op` are computed from, as a phrase with advice.
-  std::string originOfSizes(Operation &op) {
-    SmallVector<Value> work;
-    for (OpOperand &operand : op.getOpOperands()) // of most ops the first operand is the data
-      if ((operand.getOperandNumber() > 0 || isa<RangeOp>(op)) &&
-          isa<IntegerType>(getElementTypeOrSelf(operand.get().getType())))
-        work.push_back(operand.get());
-    llvm::SetVector<Value> seen(work.begin(), work.end());
-    for (size_t i = 0; i < seen.size(); ++i)
-      if (Operation *source = seen[i].getDefiningOp(); source && !isa<ShapeOp>(source))
-        for (Value operand : source->getOperands())
-          seen.insert(operand);
-    std::string names;
-    for (Value value : seen)
-      if (auto argument = dyn_cast<BlockArgument>(value))
-        if (auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), nameAttrName))
-          names += (names.empty() ? "\"" : ", \"") + name.getValue().str() + "\"";
-    if (names.empty())
-      return "values that are only known when the model runs; make it constant before exporting";
-    return (StringRef(names).contains(", ") ? "the values of inputs " : "the values of input ") + names + "; make " +
-           names + " a constant before exporting";
-  }
-
   /// Finds the input dim that is the symbol, or the place among the plain sizes.
   Status bind(const SizeTable::Symbol &symbol) {
     if (symbol.dataDependent)
-      return isTold(symbol.name) ? Status() : dependsOnData(symbol);
+      return isToldBySteps(block, symbol.name, sizes) ? Status() : dependsOnData(function, symbol.name, place);
     if (auto parameters = function->getAttrOfType<ArrayAttr>(parametersAttrName))
       for (auto [i, name] : llvm::enumerate(parameters.getAsRange<StringAttr>()))
         if (name.getValue() == symbol.name) {
@@ -237,21 +199,6 @@ private:
           return Status::success();
         }
     return Status::success(); // no input shows it, and then nothing can use it either
-  }
-
-  /// Whether a size from data is that of values which steps return and take, and nothing else needs to know it.
-  bool isTold(const std::string &name) {
-    bool told = false;
-    for (Operation &op : block)
-      for (Value result : op.getResults())
-        for (const SizeExpr &dim : getDims(result)) {
-          if (!sizesFromData(dim, sizes).count(name))
-            continue;
-          if (!isControlFlow(&op) && !tellsSize(&op, sizes))
-            return false;
-          told = true;
-        }
-    return told;
   }
 
   /// Whether a value's dims, or a size, are not known in this function.
@@ -456,11 +403,11 @@ private:
 
   Status launch(KernelOp op) {
     Location loc = op.getLoc();
-    KILN_ASSIGN(KernelInterface interface, interfaceOf(op));
+    KILN_ASSIGN(KernelInterface interface, kernels.interfaceOf(op));
     for (auto [tensor, port] : llvm::zip(op->getOperands(), interface.inputs))
-      KILN_TRY(checkDims(tensor, over(op, interface, port.dims)));
+      KILN_TRY(checkDims(tensor, sizesOver(op, interface, port.dims)));
     for (auto [tensor, port] : llvm::zip(op->getResults(), interface.outputs))
-      KILN_TRY(checkDims(tensor, over(op, interface, port.dims)));
+      KILN_TRY(checkDims(tensor, sizesOver(op, interface, port.dims)));
     taken.clear();
     for (uint32_t i = 0; i < op->getNumResults(); ++i) {
       Value result = op->getResult(i);
@@ -486,57 +433,14 @@ private:
       case KernelOperand::Kind::Output: buffers.push_back(views[op->getResult(taken.index)]); break;
       case KernelOperand::Kind::Workspace:
         buffers.push_back(b.create<plan_ir::AllocOp>(
-            loc, plan_ir::ViewType::get(b.getContext(), DType::U8, over(op, interface, {interface.workspaceBytes})),
+            loc,
+            plan_ir::ViewType::get(b.getContext(), DType::U8, sizesOver(op, interface, {interface.workspaceBytes})),
             b.getStringAttr("workspace")));
         break;
       }
     }
-    b.create<plan_ir::LaunchOp>(loc, kernelSymbol(function->getParentOfType<ModuleOp>(), op), buffers, *op.getSizes());
+    b.create<plan_ir::LaunchOp>(loc, kernels.symbolOf(op), buffers, *op.getSizes());
     return Status::success();
-  }
-
-  /// Interfaces are parsed once each.
-  Result<KernelInterface> interfaceOf(KernelOp op) {
-    auto missing = [&](StringRef name) {
-      return makeError(ErrorCode::E0313, "a kernel has no implementation yet, or a damaged one: attribute ", name.str(),
-                       "; stage `configured` is needed here");
-    };
-    for (StringRef name : {"family", "problem", "config", "interface", "sizes"})
-      if (!op->hasAttr(name))
-        return missing(name);
-    auto [it, isNew] = interfaces.try_emplace(op.getInterfaceAttr());
-    if (isNew) {
-      Result<KernelInterface> parsed = KernelInterface::parse(std::string_view(*op.getInterface()));
-      if (!parsed.ok())
-        return missing("interface (" + parsed.status().message() + ")");
-      it->second = *std::move(parsed);
-    }
-    const KernelInterface &interface = it->second;
-    if (interface.inputs.size() != op->getNumOperands() || interface.outputs.size() != op->getNumResults())
-      return missing("interface");
-    if (interface.symbols.size() != op.getSizes()->size())
-      return missing("sizes");
-    for (auto [value, port] : llvm::zip(op->getOperands(), interface.inputs))
-      if (getRank(value.getType()) != int64_t(port.dims.size()))
-        return missing("interface");
-    for (auto [value, port] : llvm::zip(op->getResults(), interface.outputs))
-      if (getRank(value.getType()) != int64_t(port.dims.size()))
-        return missing("interface");
-    for (auto size : op.getSizes()->getAsRange<StringAttr>())
-      if (!SizeExpr::parse(std::string_view(size.getValue())).ok())
-        return missing("sizes");
-    return interface;
-  }
-
-  /// Sizes of a kernel's interface over the function's symbols.
-  std::vector<SizeExpr> over(KernelOp op, const KernelInterface &interface, ArrayRef<SizeExpr> own) {
-    std::map<std::string, SizeExpr> values;
-    for (auto [name, value] : llvm::zip(interface.symbols, op.getSizes()->getAsRange<StringAttr>()))
-      values.emplace(name, plan_ir::sizeOf(value));
-    std::vector<SizeExpr> sizes;
-    for (const SizeExpr &size : own)
-      sizes.push_back(size.substitute(values));
-    return sizes;
   }
 
   Status hostCall(Operation *op) {
@@ -594,6 +498,7 @@ private:
 
   func::FuncOp function;
   Block &block;
+  KernelTable &kernels;
   bool reuse;
   OpBuilder b;
   int64_t now = 0;
@@ -608,43 +513,17 @@ private:
   SmallVector<Value> outputs;
   Value lastConstant;
   SizeTable sizes;
-  std::set<std::string> checked;                         // checks of checkDims
-  DenseMap<mlir::Attribute, KernelInterface> interfaces; // by text
-  DenseMap<mlir::Attribute, plan_ir::KernelOp> kernels;  // by kernelSymbol's key
-  plan_ir::KernelOp lastKernel;
+  std::set<std::string> checked; // checks of checkDims
 };
-
-/// The kernel of that family, problem and configuration, which launches share.
-FlatSymbolRefAttr Bufferizer::kernelSymbol(ModuleOp module, KernelOp op) {
-  auto family = op->getAttrOfType<StringAttr>("family"), problem = op->getAttrOfType<StringAttr>("problem"),
-       config = op->getAttrOfType<StringAttr>("config");
-  OpBuilder b(module.getContext());
-  auto keyOf = [&](StringAttr f, StringAttr p, StringAttr c) { return b.getArrayAttr({f, p, c}); };
-  if (kernels.empty()) // those of other functions
-    for (auto kernel : module.getOps<plan_ir::KernelOp>()) {
-      kernels[keyOf(kernel.getFamilyAttr(), kernel.getProblemAttr(), kernel.getConfigAttr())] = kernel;
-      lastKernel = kernel;
-    }
-  plan_ir::KernelOp &kernel = kernels[keyOf(family, problem, config)];
-  if (!kernel) {
-    if (lastKernel)
-      b.setInsertionPointAfter(lastKernel);
-    else
-      b.setInsertionPointToStart(module.getBody());
-    kernel = b.create<plan_ir::KernelOp>(module.getLoc(), b.getStringAttr("k" + Twine(kernels.size() - 1)), family,
-                                         config, problem, op.getInterfaceAttr());
-    lastKernel = kernel;
-  }
-  return FlatSymbolRefAttr::get(kernel.getSymNameAttr());
-}
 
 class Bufferize : public impl::BufferizeBase<Bufferize> {
 public:
   using BufferizeBase::BufferizeBase;
 
   void runOnOperation() override {
+    KernelTable kernels(getOperation());
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
-      Bufferizer bufferizer(function, reuse);
+      Bufferizer bufferizer(function, kernels, reuse);
       if (Status status = bufferizer.run(); !status.ok()) {
         emitError(bufferizer.place, status);
         return signalPassFailure();

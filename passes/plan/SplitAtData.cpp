@@ -5,8 +5,10 @@
 //     %1 = kiln.exp %0 : [u$_0]               =>                %1 = kiln.call @main.1(%0) sizes ["N"] : [u$_0]
 //     return %1                                                 return %1
 //   }                                                         }
-//                                                             func private @main.1(%0: [u$_0]) { %1 = kiln.exp %0;
-//                                                             return %1 }
+//                                                             func private @main.1(%0: [u$_0]) {
+//                                                               %1 = kiln.exp %0
+//                                                               return %1
+//                                                             }
 //
 // A function's sizes are known when it is called, so each of them is bound from an argument there, or handed over as a
 // plain size where no argument shows it. Control flow, and ops that tell a size (tellsSize), take values of any size and

@@ -4,8 +4,8 @@
 //
 // Text form, one line:
 //
-//   sizes [d0]; in f32[d0,64]; in f32[64,8]; out f32[d0,8]; in_place out0 in0; packed in1 "permute[1,0]"; workspace
-//   [0]; launch matmul(in0,packed0,out0) grid [d0] scratch [1024] flops [d0*1024] bytes [d0*288+2048]
+//   sizes [d0]; in f32[d0,64]; in f32[64,8]; out f32[d0,8]; in_place out0 in0; packed in1 "permute[1,0]";
+//   workspace [0]; launch matmul(in0,packed0,out0) grid [d0] scratch [1024] flops [d0*1024] bytes [d0*288+2048]
 #pragma once
 
 #include "runtime/base/Recipe.h"

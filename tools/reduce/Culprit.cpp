@@ -121,7 +121,7 @@ private:
                (cures.empty() ? "" : ", but the same vector-level code is right with " + cures);
       }
     if (cured.at("buffer-reuse"))
-      return "buffer reuse (passes/plan: Bufferize in place, AssignArena and the packing of the arena)";
+      return "buffer reuse (passes/plan: Bufferize in place; runtime/plan: the packing of the arena)";
     if (cured.at("scheduling"))
       return "scheduling (passes/plan/Schedule)";
     if (bad.number >= 0 && !bad.formsKernel())

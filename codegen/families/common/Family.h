@@ -12,9 +12,9 @@ namespace kiln {
 
 /// A family of kernels that are objects of `Kernel`:
 ///
-///   Kernel(problem, config, target)                     what the configuration makes of a problem that the family
-///   claims KernelInterface describe() const;                   its launches void emit(cpu::Emitter &, const
-///   KernelInterface &); their functions
+///   Kernel(problem, config, target)                    what the configuration makes of a problem of the family
+///   KernelInterface describe()                         its launches
+///   void emit(cpu::Emitter &, const KernelInterface &) their functions
 template <class Kernel> class FamilyOf : public KernelFamily {
 protected:
   Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,

@@ -29,8 +29,8 @@ struct TileOptions {
 };
 
 /// Emits the local function
-///   tile(table: ptr, b: ptr, panelBytes: i64, bStep: i64, aStep: i64, taps: i64, inner: i64, result: ptr, resultBytes:
-///   i64)
+///   tile(table: ptr, b: ptr, panelBytes: i64, bStep: i64, aStep: i64, taps: i64, inner: i64,
+///        result: ptr, resultBytes: i64)
 /// that sums over taps x inner steps: row i of tap t starts at the pointer table[t][i], B's steps follow one another.
 /// The tile goes to `result`, rows `resultBytes` apart, both multiples of 64.
 cpu::LocalFunction emitRegisterTile(cpu::Emitter &e, llvm::StringRef name, TileShape shape, const TileOptions &options);

@@ -1,9 +1,8 @@
 // ONNX models to the `kiln` dialect: a module at stage `imported`.
 //
 //   module attributes {kiln.stage = "imported"} {
-//     func.func @main(%x: tensor<?x3xf32, #kiln.dims<[N, 3]>> {kiln.name = "x"}) -> (tensor<...>
-//     {kiln.name = "y"})
-//         attributes {kiln.sizes = ["N", ...]}
+//     func.func @main(%x: tensor<?x3xf32, #kiln.dims<[N, 3]>> {kiln.name = "x"})
+//         -> (tensor<...> {kiln.name = "y"}) attributes {kiln.sizes = ["N", ...]}
 //
 // Every op carries its model node's name as location; large weights are references into the mapped
 // model or its external data files. Names and order of inputs and outputs are the graph's;

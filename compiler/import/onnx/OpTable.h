@@ -24,6 +24,8 @@ struct OpEntry {
 // One list per file of ops/.
 std::span<const OpEntry> elementwiseOps();
 std::span<const OpEntry> movementOps();
+std::span<const OpEntry> partOps();
+std::span<const OpEntry> padOps();
 std::span<const OpEntry> reduceOps();
 std::span<const OpEntry> normOps();
 std::span<const OpEntry> matmulOps();

@@ -3,13 +3,13 @@
  *
  * Conventions
  * - Functions that can fail return 0, or the number of an error (412 for KILN-E0412), and describe it in `status` where
- * that is not null. No function throws or aborts for what a caller can get wrong.
+ *   that is not null. No function throws or aborts for what a caller can get wrong.
  * - Structures that may grow begin with `size`: start them from their *_INIT macro, which sets it to the structure's
- * size. Fields that a caller's older structure does not have keep their defaults; unknown ones of a newer caller must
- * be zero.
+ *   size. Fields that a caller's older structure does not have keep their defaults; unknown ones of a newer caller must
+ *   be zero.
  * - Strings are UTF-8, end in NUL, and belong to the object they were asked of.
  * - Models may be used from several threads at once, contexts and states from one at a time (a run, or a call that
- * looks at a state, is refused while another run works on that state). */
+ *   looks at a state, is refused while another run works on that state). */
 #ifndef KILN_RUNTIME_H
 #define KILN_RUNTIME_H
 
@@ -32,8 +32,7 @@ extern "C" {
 KILN_API uint32_t kiln_api_version(void);
 KILN_API const char *kiln_version(void);
 
-/* ---- Errors
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Errors ---- */
 
 typedef struct kiln_status {
   size_t size;
@@ -44,8 +43,7 @@ typedef struct kiln_status {
 /* Frees the message and makes the status ok. A status that is passed to a function is cleared first. */
 KILN_API void kiln_status_clear(kiln_status *status);
 
-/* ---- Values
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Values ---- */
 
 /* Element types. The numbers are those of the artifact format. Bool is one byte, 0 or 1. */
 typedef enum kiln_dtype {
@@ -121,8 +119,7 @@ typedef struct kiln_bytes {
 #define KILN_BYTES_INIT {NULL, 0, NULL, NULL}
 KILN_API void kiln_bytes_release(kiln_bytes *bytes);
 
-/* ---- Models
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Models ---- */
 
 typedef struct kiln_model kiln_model; /* immutable, counted references */
 
@@ -238,8 +235,7 @@ typedef struct kiln_step_info {
 #define KILN_STEP_INFO_INIT {sizeof(kiln_step_info), 0, 0, NULL, NULL, NULL, NULL}
 KILN_API int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *info, kiln_status *status);
 
-/* ---- Running
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- Running ---- */
 
 typedef struct kiln_context kiln_context; /* arena and scratch for one run at a time; keeps its model alive */
 
@@ -304,7 +300,7 @@ KILN_API int kiln_state_reset(kiln_state *state, const char *name, kiln_status *
 /* Whether a state is not poisoned. */
 KILN_API int kiln_state_is_valid(kiln_state *state, const char *name, int *valid, kiln_status *status);
 
-/* ---- Runs */
+/* ---- Runs ---- */
 
 typedef struct kiln_run_options {
   size_t size;
@@ -348,8 +344,7 @@ typedef struct kiln_context_info {
 #define KILN_CONTEXT_INFO_INIT {sizeof(kiln_context_info), 0, 0, 0, 0, 0, 0}
 KILN_API int kiln_context_get_info(const kiln_context *context, kiln_context_info *info, kiln_status *status);
 
-/* ---- Threads
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- Threads ---- */
 
 /* CPUs this process may use: affinity mask and control group quota. */
 KILN_API int32_t kiln_available_cpus(void);
