@@ -4,6 +4,7 @@
 // Budgets are counts, not times, so that the same model folds alike on every machine. Results that are much larger than
 // what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them.
 #include "dialects/kiln/Build.h"
+#include "dialects/kiln/Flops.h"
 #include "dialects/kiln/Ops.h"
 #include "passes/Rewrite.h"
 #include "passes/graph/Passes.h"
@@ -33,8 +34,8 @@ public:
     workLeft = maxWork;
     for (Block &block : getOperation().getBody())
       for (Operation &op : llvm::make_early_inc_range(block))
-        if (auto kilnOp = dyn_cast<KilnOpInterface>(op); kilnOp && op.getNumResults() > 0 && !isa<ConstantOp>(op) &&
-                                                         kilnOp.getFusionRole() != FusionRole::Structure)
+        if (auto kilnOp = dyn_cast<KilnOpInterface>(op);
+            kilnOp && op.getNumResults() > 0 && !isa<ConstantOp>(op) && kilnOp.getFusionRole() != FusionRole::Structure)
           foldOp(&op, context);
   }
 
@@ -150,24 +151,22 @@ private:
     return constants;
   }
 
-  /// Element operations, roughly; saturates.
+  /// Element operations: what the op computes, and what it reads and writes.
   static int64_t workOf(Operation *op) {
-    auto elements = [](Value value) { return double(cast<RankedTensorType>(value.getType()).getNumElements()); };
-    double work = 0;
-    for (Value result : op->getResults())
-      work += elements(result);
-    for (Value operand : op->getOperands())
-      work += elements(operand);
-    if (isa<MatMulOp>(op)) {
-      auto a = cast<RankedTensorType>(op->getOperand(0).getType());
-      work += elements(op->getResult(0)) * double(a.getDimSize(a.getRank() - 1));
-    } else if (isa<ConvOp>(op)) {
-      auto w = cast<RankedTensorType>(op->getOperand(1).getType());
-      work += elements(op->getResult(0)) * double(w.getNumElements()) / std::max<double>(1, double(w.getDimSize(0)));
-    } else if (isa<MaxPoolOp, AvgPoolOp, AttentionOp>(op)) {
-      work *= 64;
+    const Attributes attributes = toAttributes(op);
+    std::vector<Dims> dims;
+    for (Value operand : operandsOf(op))
+      dims.push_back(operand ? getDims(operand) : Dims());
+    const Dims result = getDims(op->getResult(0));
+    OpSizes sizes{attributes, {}, result};
+    SizeExpr work = SizeExpr::product(result) * int64_t(op->getNumResults());
+    for (auto [operand, own] : llvm::zip(operandsOf(op), dims)) {
+      sizes.operands.push_back(operand ? std::optional<std::span<const SizeExpr>>(own) : std::nullopt);
+      if (operand)
+        work = work + SizeExpr::product(own);
     }
-    return work < 9e18 ? int64_t(work) : std::numeric_limits<int64_t>::max();
+    work = work + flopsOf(*findOp(mnemonicOf(op)), sizes);
+    return work.asConstant().value_or(std::numeric_limits<int64_t>::max());
   }
 };
 } // namespace

@@ -1,4 +1,4 @@
-#include "TestProgram.h"
+#include "test/runtime/LoadProgram.h"
 
 #include "runtime/exec/ExecutionContext.h"
 
@@ -22,18 +22,6 @@ std::vector<std::byte> kernelCode(const char *name) {
   std::vector<std::byte> bytes(chars.size());
   std::memcpy(bytes.data(), chars.data(), chars.size());
   return bytes;
-}
-
-std::shared_ptr<const LoadedModel> load(ProgramBuilder &b) {
-  std::vector<std::byte> bytes = b.bytes();
-  INFO(b.failure);
-  REQUIRE(b.failure == "");
-  auto artifact = Artifact::fromBytes(bytes);
-  REQUIRE(artifact.ok());
-  auto model = LoadedModel::create(*artifact);
-  INFO(formatError(model.status()));
-  REQUIRE(model.ok());
-  return *model;
 }
 
 Tensor iota(std::vector<int64_t> dims, float start = 0) {

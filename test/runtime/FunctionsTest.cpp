@@ -1,5 +1,5 @@
 // Programs of several functions: calls, branches, loops and sizes from data.
-#include "test/runtime/TestProgram.h"
+#include "test/runtime/LoadProgram.h"
 
 #include "runtime/exec/ExecutionContext.h"
 
@@ -9,20 +9,10 @@
 #include <thread>
 
 using namespace kiln;
+using kiln::test::load;
 using kiln::test::ProgramBuilder;
 
 namespace {
-
-std::shared_ptr<const LoadedModel> load(ProgramBuilder &b) {
-  std::vector<std::byte> bytes = b.bytes();
-  INFO(b.failure);
-  REQUIRE(b.failure == "");
-  auto artifact = Artifact::fromBytes(bytes);
-  REQUIRE(artifact.ok());
-  auto model = LoadedModel::create(*artifact);
-  REQUIRE(model.ok());
-  return *model;
-}
 
 Tensor floats(std::vector<int64_t> dims, std::vector<float> values) {
   return *Tensor::of<float>(DType::F32, std::move(dims), values);

@@ -2,13 +2,13 @@
 // against the reference (guard pages and canaries around every buffer, workgroups in several orders), timed and
 // listed.
 #include "codegen/harness/KernelHarness.h"
+#include "runtime/base/ReadFile.h"
 #include "tools/sweep/FmaPeak.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
 #include <sstream>
 
@@ -35,11 +35,12 @@ Status addProblems(const std::string &argument, std::vector<std::string> &proble
     problems.push_back(argument);
     return Status();
   }
-  std::ifstream file(argument);
-  if (!file)
+  Result<std::string> text = readFile(argument);
+  if (!text.ok())
     return makeError(ErrorCode::E0101, argument,
                      ": cannot be opened, and is no problem text, which starts with \"v1 \"");
-  for (std::string line; std::getline(file, line);)
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);)
     if (!line.empty() && line[0] != '#')
       problems.push_back(line);
   return Status();
