@@ -1,10 +1,11 @@
-// KernelHarness: compiles one implementation of a problem, runs it in this process and compares it with the
-// reference. Used by tests, the sweep tool and the tuner. Sanitizers do not see generated code, so every buffer lies
-// between inaccessible pages and canaries.
+// KernelHarness: compiles one implementation of a problem, runs it on the executor in this process and compares it with
+// the reference. Used by tests, the sweep tool and the tuner. Sanitizers do not see generated code, so every buffer
+// lies between inaccessible pages and canaries.
 #pragma once
 
 #include "codegen/KernelFamily.h"
 #include "codegen/cpu/KernelImage.h"
+#include "codegen/harness/OrderedCpu.h"
 #include "runtime/base/Tensor.h"
 #include "runtime/device/GuardedBuffer.h"
 
@@ -18,9 +19,7 @@ namespace kiln {
 /// From vector-level code to machine code; compileEmission unless somebody wants to see what another way gives.
 using CodeMaker = std::function<Result<KernelImage>(Emission &, const TargetInfo &)>;
 
-enum class GridOrder { Forward, Reverse, Shuffled };
-
-/// The image of an emission, mapped executable, with what is needed to call it.
+/// The code of an emission, with what is needed to run it.
 class CompiledProblem {
 public:
   ~CompiledProblem();
@@ -29,13 +28,16 @@ public:
   static Result<CompiledProblem> compile(const KernelFamily &family, const Problem &problem, const Config &config,
                                          const TargetInfo &target, const CodeMaker &makeCode = {});
 
-  /// One call on `inputs` in guarded buffers; the status word must stay 0. Faults of the kernel are faults of the
-  /// process. With `shared`, that output is written over that input, as the problem's in-place facts allow.
+  /// One call on `inputs`, on the CPU between guard pages. What the kernel touches outside its buffers, or writes to an
+  /// input, is a fault of the process or an error. With `shared`, that output is written over that input, as the
+  /// problem's in-place facts allow.
   Result<std::vector<Tensor>> run(std::span<const TensorView> inputs,
                                   BufferPlacement placement = BufferPlacement::AtEnd,
                                   GridOrder order = GridOrder::Forward,
                                   std::optional<Problem::InPlace> shared = std::nullopt) const;
-  /// Seconds of the fastest of `repeats` calls (after one to warm up), one thread, 64-byte aligned buffers.
+  /// The same on a device, without guard pages.
+  Result<std::vector<Tensor>> runOn(Device &device, std::span<const TensorView> inputs) const;
+  /// Seconds of the fastest of `repeats` calls (after one to warm up), one thread.
   Result<double> time(std::span<const TensorView> inputs, int repeats) const;
 
   double compileSeconds() const;

@@ -2,6 +2,7 @@
 // several threads at once. Runs in different contexts of one model may overlap.
 #pragma once
 
+#include "runtime/device/GuardedBuffer.h"
 #include "runtime/device/ThreadPool.h"
 #include "runtime/exec/FrameStack.h"
 #include "runtime/exec/LoadedModel.h"
@@ -9,6 +10,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -57,7 +59,9 @@ public:
   /// Whether every buffer of a run gets memory of its own between inaccessible pages, filled with NaN: what steps
   /// touch outside their buffers is a fault or an error that names the step, and what nobody wrote shows. Slow. Of the
   /// CPU only (E0704).
-  void setGuardPages(bool on) { guardPages = on; }
+  void setGuardPages(bool on, BufferPlacement placement = BufferPlacement::AtEnd) {
+    guardPages = on ? std::optional(placement) : std::nullopt;
+  }
   /// The most bytes that a run may hold: arena, scratch, and values that it allocates. 0: no limit.
   void setMemoryLimit(int64_t bytes) { memoryLimit = bytes; }
   /// Ends the run under way, if any, before its next step (E0518). From any thread, and from signal handlers.
@@ -107,7 +111,8 @@ private:
 
   std::shared_ptr<const LoadedModel> theModel;
   int threadCount = 1;
-  bool profiling = false, guardPages = false;
+  bool profiling = false;
+  std::optional<BufferPlacement> guardPages;
   int64_t memoryLimit = 0;
   int64_t valueBytes = 0;             // that the run under way allocated
   int loops = 0;                      // under way

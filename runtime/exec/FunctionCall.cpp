@@ -38,7 +38,7 @@ FunctionCall::FunctionCall(ExecutionContext &context, const Instance &instance, 
 
 Status FunctionCall::prepare(const ExecutionContext::Places &places) {
   if (context.guardPages) {
-    KILN_ASSIGN(guarded, GuardedMemory::create(context.model(), instance, inputs));
+    KILN_ASSIGN(guarded, GuardedMemory::create(context.model(), instance, inputs, *context.guardPages));
   }
   KILN_ASSIGN(frame, context.frames.push(places.host, guarded ? 0 : instance.arenaBytes));
   if (!context.model().device().isHost()) {

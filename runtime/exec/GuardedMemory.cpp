@@ -5,9 +5,10 @@
 namespace kiln {
 
 Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &model, const Instance &instance,
-                                                             std::span<const TensorView> taken) {
+                                                             std::span<const TensorView> taken,
+                                                             BufferPlacement placement) {
   const Function &p = model.program().functions[instance.function];
-  std::unique_ptr<GuardedMemory> memory(new GuardedMemory(p));
+  std::unique_ptr<GuardedMemory> memory(new GuardedMemory(p, placement));
   std::vector<int64_t> alignments(p.buffers.size(), 1);
   for (const View &view : p.views)
     alignments[view.buffer] = std::max<int64_t>(alignments[view.buffer], dtypeBytes(view.dtype));
@@ -15,8 +16,8 @@ Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &
     const Buffer &b = p.buffers[i];
     // What kernels may rely on (kernel_abi.h): they cannot tell a tensor in the arena from a bound input.
     bool lines = b.place == Buffer::Place::Constant || b.place == Buffer::Place::Workspace;
-    KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(instance.bufferBytes[i], BufferPlacement::AtEnd,
-                                                            lines ? bufferAlignment : alignments[i]));
+    KILN_ASSIGN(GuardedBuffer buffer,
+                GuardedBuffer::create(instance.bufferBytes[i], placement, lines ? bufferAlignment : alignments[i]));
     const StatePort *state = b.place == Buffer::Place::State ? &p.states[b.index] : nullptr;
     const void *from = b.place == Buffer::Place::Input      ? taken[b.index].data
                        : state && state->read               ? taken[p.inputs.size() + b.index].data
@@ -41,7 +42,7 @@ Status GuardedMemory::makeScratch(int64_t bytes, int workers) {
   scratches.clear();
   scratchPointers.clear();
   for (int i = 0; i < workers; ++i) {
-    KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(bytes, BufferPlacement::AtEnd, bufferAlignment));
+    KILN_ASSIGN(GuardedBuffer buffer, GuardedBuffer::create(bytes, placement, bufferAlignment));
     scratchPointers.push_back(buffer.data());
     scratches.push_back(std::move(buffer));
   }

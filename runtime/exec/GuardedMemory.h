@@ -1,6 +1,6 @@
 // The memory of one call of a function in a run that looks for mistakes: every buffer and every worker's scratch lies
-// between inaccessible pages of its own, at the end of its region, so that an access beyond it is a fault; and is
-// filled with NaN before.
+// between inaccessible pages of its own, at the end of its region, so that an access beyond it is a fault (or at the
+// start, so that one before it is); and is filled with NaN before.
 #pragma once
 
 #include "runtime/device/GuardedBuffer.h"
@@ -13,7 +13,7 @@ public:
   /// Inputs, states and constants are copied in, and cannot be written there unless they are states that the function
   /// writes. `taken`: Function::takenView.
   static Result<std::unique_ptr<GuardedMemory>> create(const LoadedModel &model, const Instance &instance,
-                                                       std::span<const TensorView> taken);
+                                                       std::span<const TensorView> taken, BufferPlacement placement);
 
   /// `bases`: Address::base, of what is not in this memory: values that steps returned, and outputs that they make.
   void *address(const ResolvedOperand &operand, std::span<char *const> bases) const;
@@ -29,8 +29,9 @@ public:
   void copyStates(std::span<const TensorView> taken) const;
 
 private:
-  explicit GuardedMemory(const Function &function) : function(function) {}
+  GuardedMemory(const Function &function, BufferPlacement placement) : function(function), placement(placement) {}
   const Function &function;
+  BufferPlacement placement;
   std::vector<GuardedBuffer> buffers; // one per buffer of the function
   std::vector<GuardedBuffer> scratches;
   std::vector<void *> scratchPointers;
