@@ -8,7 +8,7 @@
 namespace kiln {
 
 struct ChooseOptions {
-  std::span<const KernelFamily *const> families = cpuFamilies();
+  std::span<const KernelFamily *const> families;
   TargetInfo target;
   TuningCache cache;
   /// Configurations imposed by a developer: by problem text, or for every problem of a family by its name.

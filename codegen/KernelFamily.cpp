@@ -1,5 +1,6 @@
 #include "codegen/KernelFamily.h"
 
+#include "codegen/emit/Emitter.h"
 #include "runtime/base/NominalSize.h"
 
 #include <algorithm>
@@ -30,10 +31,11 @@ Result<KernelInterface> KernelFamily::describe(const Problem &problem, const Con
 }
 
 Result<Emission> KernelFamily::emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                                    mlir::MLIRContext &context) const {
+                                    emit::Emitter &emitter) const {
   Emission emission;
   KILN_ASSIGN(emission.interface, describe(problem, config, target));
-  KILN_ASSIGN(emission.module, emitLaunches(problem, config, target, emission.interface, context));
+  emitLaunches(problem, config, target, emission.interface, emitter);
+  emission.module = emitter.take();
   return emission;
 }
 

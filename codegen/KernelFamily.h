@@ -12,11 +12,11 @@
 #include <string_view>
 #include <vector>
 
-namespace mlir {
-class MLIRContext;
-}
-
 namespace kiln {
+
+namespace emit {
+class Emitter;
+}
 
 /// How a problem is to be implemented: tile sizes, algorithm, loop order ... Only the family understands it.
 using Config = Attributes;
@@ -54,9 +54,10 @@ public:
 
   /// How the kernel is called. Emits nothing: takes microseconds. A configuration that is not legal is an error.
   Result<KernelInterface> describe(const Problem &problem, const Config &config, const TargetInfo &target) const;
-  /// The code, with the interface that describe gives. Sees nothing but its arguments; the context is its own.
+  /// The code, with the interface that describe gives. Sees nothing but its arguments; the emitter is the target's, and
+  /// new.
   Result<Emission> emit(const Problem &problem, const Config &config, const TargetInfo &target,
-                        mlir::MLIRContext &context) const;
+                        emit::Emitter &emitter) const;
   virtual Exactness exactness(const Problem &problem, const Config &config) const = 0;
 
 protected:
@@ -64,15 +65,11 @@ protected:
   /// inputs, outputs, in-place pairs) is filled in by describe. `config` is legal.
   virtual Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
                                                    const TargetInfo &target) const = 0;
-  /// A module with a function for each launch of `interface`.
-  virtual Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
-                                                                 const TargetInfo &target,
-                                                                 const KernelInterface &interface,
-                                                                 mlir::MLIRContext &context) const = 0;
+  /// A function for each launch of `interface`.
+  virtual void emitLaunches(const Problem &problem, const Config &config, const TargetInfo &target,
+                            const KernelInterface &interface, emit::Emitter &emitter) const = 0;
 };
 
-/// The CPU families in order of preference: of several that claim a problem the first one gets it.
-std::span<const KernelFamily *const> cpuFamilies();
 /// The family of that name; null when there is none.
 const KernelFamily *findFamily(std::span<const KernelFamily *const> families, std::string_view name);
 

@@ -1,6 +1,6 @@
 #include "codegen/cpu/Lowering.h"
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -61,7 +61,7 @@ private:
 
 Status lowerToLLVMDialect(mlir::ModuleOp module) {
   mlir::MLIRContext *context = module.getContext();
-  if (auto why = module->getAttrOfType<mlir::StringAttr>(emissionErrorName))
+  if (auto why = module->getAttrOfType<mlir::StringAttr>(emit::emissionErrorName))
     return Status(ErrorCode::E0907, "a kernel's sizes cannot be computed: " + why.str());
   DiagnosticText diagnostics(context);
   if (mlir::failed(mlir::verify(module)))

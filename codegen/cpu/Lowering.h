@@ -1,7 +1,7 @@
 // Lowering of an emitted module to LLVM IR, and of LLVM IR to an object file in memory.
 #pragma once
 
-#include "codegen/problem/TargetInfo.h"
+#include "codegen/Backend.h"
 #include "runtime/base/Status.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -27,9 +27,6 @@ Status lowerToLLVMDialect(mlir::ModuleOp module);
 
 // llvm dialect -> LLVM IR, word for word.
 Result<std::unique_ptr<llvm::Module>> translateModule(mlir::ModuleOp module, llvm::LLVMContext &context);
-
-// How much LLVM does to the code. Least tells its mistakes from those of what it was given.
-enum class LlvmEffort { Normal, Least };
 
 // Sets the target up and runs a short fixed pipeline: nothing in it recognises library calls, unrolls or vectorises,
 // since families have already decided that. None of it at the least effort.

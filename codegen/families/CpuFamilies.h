@@ -5,6 +5,9 @@
 
 namespace kiln {
 
+/// All of them in order of preference: of several that claim a problem the first one gets it.
+std::span<const KernelFamily *const> cpuFamilies();
+
 const KernelFamily &attentionFamily();
 const KernelFamily &convFamily();
 const KernelFamily &depthwiseFamily();

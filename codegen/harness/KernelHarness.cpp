@@ -1,7 +1,5 @@
 #include "codegen/harness/KernelHarness.h"
 
-#include "codegen/cpu/KernelImage.h"
-#include "codegen/cpu/Lowering.h"
 #include "codegen/harness/KernelProgram.h"
 #include "codegen/harness/OrderedCpu.h"
 #include "codegen/problem/ProblemReference.h"
@@ -31,15 +29,16 @@ double CompiledProblem::compileSeconds() const { return state_->compileSeconds; 
 size_t CompiledProblem::imageBytes() const { return state_->kernel.code.size(); }
 
 Result<CompiledProblem> CompiledProblem::compile(const KernelFamily &family, const Problem &problem,
-                                                 const Config &config, const TargetInfo &target,
+                                                 const Config &config, const BackendTarget &target,
                                                  const CodeMaker &makeCode) {
   using Clock = std::chrono::steady_clock;
   auto state = std::make_unique<State>();
   state->problem = problem;
-  std::unique_ptr<mlir::MLIRContext> context = cpu::makeContext();
+  std::unique_ptr<mlir::MLIRContext> context = target.backend->makeContext();
   auto begin = Clock::now();
-  KILN_ASSIGN(Emission emission, family.emit(problem, config, target, *context));
-  KILN_ASSIGN(KernelImage image, makeCode ? makeCode(emission, target) : compileEmission(emission, target));
+  KILN_ASSIGN(Emission emission, target.backend->emit(family, problem, config, target.info, *context));
+  KILN_ASSIGN(KernelImage image,
+              makeCode ? makeCode(emission, target.info) : target.backend->compile(emission, target.info));
   state->compileSeconds = std::chrono::duration<double>(Clock::now() - begin).count();
   emission.module = {}; // before its context
   Kernel &kernel = state->kernel.kernel;
@@ -51,7 +50,7 @@ Result<CompiledProblem> CompiledProblem::compile(const KernelFamily &family, con
   kernel.entries = std::move(image.entries);
   auto bytes = std::as_bytes(std::span(image.bytes));
   state->kernel.code.assign(bytes.begin(), bytes.end());
-  state->kernel.target = target.print();
+  state->kernel.target = target.info.print();
   return CompiledProblem(std::move(state));
 }
 

@@ -3,8 +3,7 @@
 // lies between inaccessible pages and canaries.
 #pragma once
 
-#include "codegen/KernelFamily.h"
-#include "codegen/cpu/KernelImage.h"
+#include "codegen/Backend.h"
 #include "codegen/harness/OrderedCpu.h"
 #include "runtime/base/Tensor.h"
 #include "runtime/device/GuardedBuffer.h"
@@ -16,7 +15,7 @@
 
 namespace kiln {
 
-/// From vector-level code to machine code; compileEmission unless somebody wants to see what another way gives.
+/// From vector-level code to machine code; Backend::compile unless somebody wants to see what another way gives.
 using CodeMaker = std::function<Result<KernelImage>(Emission &, const TargetInfo &)>;
 
 /// The code of an emission, with what is needed to run it.
@@ -26,7 +25,7 @@ public:
   CompiledProblem(CompiledProblem &&) noexcept;
 
   static Result<CompiledProblem> compile(const KernelFamily &family, const Problem &problem, const Config &config,
-                                         const TargetInfo &target, const CodeMaker &makeCode = {});
+                                         const BackendTarget &target, const CodeMaker &makeCode = {});
 
   /// One call on `inputs`, on the CPU between guard pages. What the kernel touches outside its buffers, or writes to an
   /// input, is a fault of the process or an error. With `shared`, that output is written over that input, as the

@@ -57,8 +57,9 @@ Status Compilation::prepare() {
     return Status::success();
 
   ChooseOptions choose;
-  KILN_ASSIGN(target, options.target == "host" ? hostTarget() : TargetInfo::parse(options.target));
-  choose.target = *target;
+  KILN_ASSIGN(target, findTarget(options.target));
+  choose.families = target->backend->families();
+  choose.target = target->info;
   choose.seed = options.choiceSeed;
   if (!options.cache.empty()) {
     // A cache can only make kernels faster: without it the defaults are used.

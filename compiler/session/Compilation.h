@@ -78,7 +78,7 @@ public:
 
   CompileOptions options;
   std::vector<CompileInput> inputs;
-  std::optional<TargetInfo> target; ///< none: "interpreter"
+  std::optional<BackendTarget> target; ///< none: "interpreter"
   Precision precision = Precision::Default;
   Without without;
   mlir::MLIRContext context;

@@ -1,6 +1,6 @@
 // A compilation's module as text, read and printed, and the files that its weights lie in.
 
-#include "codegen/cpu/Lowering.h"
+#include "codegen/Backend.h"
 #include "compiler/import/ExtraOutputs.h"
 #include "compiler/session/Compilation.h"
 #include "compiler/session/TensorSizes.h"
@@ -32,7 +32,7 @@ static void forEachWeight(ModuleOp module, llvm::function_ref<void(WeightAttr)> 
 Status Compilation::readText(const Source &source) {
   StringRef text(reinterpret_cast<const char *>(source.bytes.data()), source.bytes.size());
   if (text.contains("llvm.") || text.contains("vector."))
-    cpu::loadKernelDialects(context); // code of kernels
+    (target ? target->backend : &cpuBackend())->loadDialects(context); // code of kernels
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, input.path), SMLoc());
   module = parseSourceFile<ModuleOp>(sources, ParserConfig(&context));

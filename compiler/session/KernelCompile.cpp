@@ -1,6 +1,5 @@
 #include "compiler/session/KernelCompile.h"
 
-#include "codegen/cpu/Lowering.h"
 #include "compiler/session/Diagnostics.h"
 #include "compiler/session/Parallel.h"
 
@@ -14,11 +13,11 @@ using namespace kiln;
 namespace {
 
 /// Runs fn(i, context) for every kernel, each thread with a context of its own.
-template <typename Fn> Status forEachKernel(size_t count, size_t threads, Fn fn) {
+template <typename Fn> Status forEachKernel(size_t count, size_t threads, const Backend &backend, Fn fn) {
   std::vector<std::unique_ptr<mlir::MLIRContext>> contexts(threads);
   return parallelFor(count, threads, [&](size_t i, size_t worker) -> Status {
     if (!contexts[worker])
-      contexts[worker] = cpu::makeContext();
+      contexts[worker] = backend.makeContext();
     return fn(i, *contexts[worker]);
   });
 }
@@ -44,8 +43,8 @@ private:
   std::mutex mutex;
 };
 
-Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target, mlir::MLIRContext &context) {
-  Result<Emission> emission = kernel.family->emit(kernel.problem, kernel.config, target, context);
+Result<Emission> emissionOf(const KernelJob &kernel, const BackendTarget &target, mlir::MLIRContext &context) {
+  Result<Emission> emission = target.backend->emit(*kernel.family, kernel.problem, kernel.config, target.info, context);
   if (emission.ok() && !kernel.code.empty()) {
     DiagnosticCollector diagnostics(context, "");
     emission->module = mlir::parseSourceString<mlir::ModuleOp>(kernel.code, &context);
@@ -59,21 +58,21 @@ Result<Emission> emit(const KernelJob &kernel, const TargetInfo &target, mlir::M
 
 } // namespace
 
-Result<std::vector<CompiledKernel>> kiln::compileKernels(std::span<const KernelJob> kernels, const TargetInfo &target,
-                                                         size_t threads, bool keepTexts,
+Result<std::vector<CompiledKernel>> kiln::compileKernels(std::span<const KernelJob> kernels,
+                                                         const BackendTarget &target, size_t threads, bool keepTexts,
                                                          const KernelProgress &progress) {
   std::vector<CompiledKernel> result(kernels.size());
   Reports reports(progress, kernels.size());
-  KILN_TRY(forEachKernel(kernels.size(), threads, [&](size_t i, mlir::MLIRContext &context) -> Status {
+  KILN_TRY(forEachKernel(kernels.size(), threads, *target.backend, [&](size_t i, mlir::MLIRContext &context) -> Status {
     KILN_TRY(reports.poll());
-    KILN_ASSIGN(Emission emission, emit(kernels[i], target, context));
+    KILN_ASSIGN(Emission emission, emissionOf(kernels[i], target, context));
     KILN_TRY(reports.poll());
     KernelTexts texts;
     if (keepTexts) {
       llvm::raw_string_ostream(result[i].code) << **emission.module;
       texts = {&result[i].llvmIr, &result[i].assembly};
     }
-    Result<KernelImage> image = compileEmission(emission, target, texts);
+    Result<KernelImage> image = target.backend->compile(emission, target.info, texts);
     if (!image.ok())
       return image.status().withContext("problem \"" + kernels[i].problem.print() + "\": ");
     result[i].image = std::move(*image);

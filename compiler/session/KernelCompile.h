@@ -2,9 +2,7 @@
 // problems once.
 #pragma once
 
-#include "codegen/Emission.h"
-#include "codegen/KernelFamily.h"
-#include "codegen/cpu/KernelImage.h"
+#include "codegen/Backend.h"
 
 #include <functional>
 #include <vector>
@@ -28,7 +26,7 @@ struct CompiledKernel {
 using KernelProgress = std::function<Status(size_t done, size_t total)>;
 
 /// The machine code of `kernels`, in order; the bytes do not depend on `threads`.
-Result<std::vector<CompiledKernel>> compileKernels(std::span<const KernelJob> kernels, const TargetInfo &target,
+Result<std::vector<CompiledKernel>> compileKernels(std::span<const KernelJob> kernels, const BackendTarget &target,
                                                    size_t threads, bool keepTexts, const KernelProgress &progress);
 
 } // namespace kiln

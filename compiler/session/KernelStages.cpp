@@ -1,7 +1,7 @@
 // What Compilation does to kernels: their share of the work, and their code as text (stage lowered).
 
+#include "codegen/Backend.h"
 #include "codegen/RegionProblem.h"
-#include "codegen/cpu/Lowering.h"
 #include "compiler/session/Compilation.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/ControlFlow.h"
@@ -80,11 +80,11 @@ Status Compilation::showKernels() {
   bool wanted = options.stopAfter == Stage::Lowered || !options.dumpDirectory.empty();
   if (!wanted || interpreted())
     return Status::success();
-  cpu::loadKernelDialects(context);
+  target->backend->loadDialects(context);
   KILN_ASSIGN(BuiltProgram built, buildProgram(*module, families()));
   auto names = module->getOps<plan_ir::KernelOp>().begin();
   for (const KernelJob &job : built.kernels) {
-    KILN_ASSIGN(Emission emission, job.family->emit(job.problem, job.config, *target, context));
+    KILN_ASSIGN(Emission emission, target->backend->emit(*job.family, job.problem, job.config, target->info, context));
     emission.module->setSymName(kernelCodeName(*names));
     module->push_back(emission.module.release());
     ++names;

@@ -23,8 +23,8 @@ struct StateOption {
 Result<StateOption> readState(std::string_view text);
 
 struct CompileOptions {
-  std::string target = "host";           ///< "host", a target's text, or "interpreter"
-  std::string device;                    ///< what launches run on, as Program::device; empty: the CPU
+  std::string target = "host"; ///< "host", a target's text, or "interpreter"
+  std::string device;          ///< what launches run on, as Program::device; empty: what the target's backend is for
   std::string precision = "default";     ///< the only level so far
   std::string cache;                     ///< path of a tuning cache, read-only; empty: none
   ShapeOverrides shapes;                 ///< sizes of inputs

@@ -31,16 +31,23 @@ static std::vector<std::byte> joinCode(std::span<const CompiledKernel> kernels, 
   return code;
 }
 
+/// What launches run on, as Program::device.
+static std::string deviceOf(const CompileOptions &options, const std::optional<BackendTarget> &target) {
+  if (!options.device.empty() || !target)
+    return options.device;
+  return std::string(target->backend->device());
+}
+
 Status Compilation::writeArtifact(ByteSink &sink) {
   KILN_TRY(refuseKernelsOfInterpreter());
   KILN_ASSIGN(BuiltProgram built, buildProgram(*module, families()));
   Program &program = built.program;
   program.producer = "kiln " KILN_VERSION;
-  program.target = target ? target->print() : "interpreter";
+  program.target = target ? target->info.print() : "interpreter";
   program.precision = precisionName(precision);
 
-  if (!options.device.empty())
-    moveToDevice(program, options.device);
+  if (std::string device = deviceOf(options, target); !device.empty())
+    moveToDevice(program, device);
 
   bool dump = !options.dumpDirectory.empty();
   std::vector<CompiledKernel> kernels;
@@ -96,7 +103,7 @@ Status Compilation::dumpKernels(const BuiltProgram &built, std::span<const Compi
     const KernelJob &job = built.kernels[i];
     std::string problem = job.problem.print(), family(job.family->name()), config = job.config.print();
     // Everything is in quotes that the shell leaves alone: none of the texts holds a quote of this kind.
-    std::string bench = "#!/bin/sh\nexec kiln-sweep --target='" + target->print() + "' --family=" + family +
+    std::string bench = "#!/bin/sh\nexec kiln-sweep --target='" + target->info.print() + "' --family=" + family +
                         " --config='" + config + "' \"$@\" '" + problem + "'\n";
     const std::string texts[] = {problem + "\n",    family + " " + config + "\n", kernels[i].code,
                                  kernels[i].llvmIr, kernels[i].assembly,          bench};

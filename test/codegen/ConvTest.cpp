@@ -122,7 +122,7 @@ TEST_CASE("minimal filtering spreads an infinity over its tiles and no further")
         continue;
       INFO(target.print() << " " << config.print());
       CHECK(!family->exactness(problem, config).nonFinite);
-      auto kernel = CompiledProblem::compile(*family, problem, config, target);
+      auto kernel = CompiledProblem::compile(*family, problem, config, {&cpuBackend(), target});
       REQUIRE(kernel.ok());
       ++kernels;
       inputs[0].as<float>()[(y * size + x) * channels + 5] = clean;

@@ -1,7 +1,7 @@
 // Constant folding while emitting: index arithmetic is folded, what would overflow is left to the code, which wraps.
 #include "FamilyTest.h"
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/cpu/CpuEmitter.h"
 #include "codegen/cpu/Lowering.h"
 
 #include <catch2/catch.hpp>

@@ -18,7 +18,7 @@ static Problem parseProblem(const std::string &text) {
 
 const KernelFamily *claimant(const std::string &text) {
   Problem problem = parseProblem(text);
-  for (const KernelFamily *family : cpuFamilies())
+  for (const KernelFamily *family : cpuBackend().families())
     if (family->claims(problem))
       return family;
   return nullptr;
@@ -43,7 +43,7 @@ void checkFamily(const std::string &name, const std::string &text, const std::ve
       configs = family->candidates(problem, target);
     for (const Config &config : configs) {
       INFO(target.print() << " " << config.print());
-      Result<CompiledProblem> kernel = CompiledProblem::compile(*family, problem, config, target);
+      Result<CompiledProblem> kernel = CompiledProblem::compile(*family, problem, config, {&cpuBackend(), target});
       if (!kernel.ok())
         FAIL(formatError(kernel.status()));
       if (!target.runsHere())

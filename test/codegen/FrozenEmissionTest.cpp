@@ -3,9 +3,7 @@
 // the present state, unless code has changed under an unchanged version. A new line may leave out version and hash.
 #include "FamilyTest.h"
 
-#include "codegen/Emission.h"
-#include "codegen/cpu/KernelImage.h"
-#include "codegen/cpu/Lowering.h"
+#include "codegen/Backend.h"
 #include "runtime/base/Hash.h"
 
 #include <catch2/catch.hpp>
@@ -19,8 +17,9 @@
 using namespace kiln;
 
 static std::string emissionText(const KernelFamily &family, const Problem &problem, const TargetInfo &target) {
-  std::unique_ptr<mlir::MLIRContext> context = cpu::makeContext();
-  Result<Emission> emission = family.emit(problem, family.defaultConfig(problem, target), target, *context);
+  std::unique_ptr<mlir::MLIRContext> context = cpuBackend().makeContext();
+  Result<Emission> emission =
+      cpuBackend().emit(family, problem, family.defaultConfig(problem, target), target, *context);
   if (!emission.ok())
     return formatError(emission.status());
   std::string text;
@@ -98,7 +97,7 @@ static void checkFrozen(const KernelFamily &family) {
 }
 
 TEST_CASE("emissions are those of the families' versions") {
-  for (const KernelFamily *family : cpuFamilies()) {
+  for (const KernelFamily *family : cpuBackend().families()) {
     INFO(family->name());
     checkFrozen(*family);
   }
@@ -111,9 +110,10 @@ TEST_CASE("emission is deterministic") {
   TargetInfo target = *TargetInfo::parse("x86-64-v4");
   CHECK(emissionText(*family, problem, target) == emissionText(*family, problem, target));
   auto image = [&] {
-    std::unique_ptr<mlir::MLIRContext> context = cpu::makeContext();
-    Result<Emission> emission = family->emit(problem, family->defaultConfig(problem, target), target, *context);
-    Result<KernelImage> image = compileEmission(*emission, target);
+    std::unique_ptr<mlir::MLIRContext> context = cpuBackend().makeContext();
+    Result<Emission> emission =
+        cpuBackend().emit(*family, problem, family->defaultConfig(problem, target), target, *context);
+    Result<KernelImage> image = cpuBackend().compile(*emission, target);
     emission->module = {};
     return image->bytes;
   };

@@ -71,7 +71,8 @@ TEST_CASE("a kernel that is wrong in place, or spreads an infinity, is found") {
     return;
   const KernelFamily *family = test::claimant(problem.print());
   REQUIRE(family);
-  auto kernel = CompiledProblem::compile(*family, problem, family->defaultConfig(problem, target), target);
+  auto kernel =
+      CompiledProblem::compile(*family, problem, family->defaultConfig(problem, target), {&cpuBackend(), target});
   REQUIRE(kernel.ok());
   std::vector<CheckCase> cases = *makeCases(problem, {});
   CHECK(checkCase(*kernel, problem, {}, cases[0]).ok());

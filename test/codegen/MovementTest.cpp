@@ -81,7 +81,7 @@ TEST_CASE("gather checks its indices") {
     CHECK(family->name() == "movement");
     bool columns = std::string(text).find("axis=1") != std::string::npos;
     for (const TargetInfo &target : test::allTargets()) {
-      auto kernel = CompiledProblem::compile(*family, problem, {}, target);
+      auto kernel = CompiledProblem::compile(*family, problem, {}, {&cpuBackend(), target});
       REQUIRE(kernel.ok());
       if (!target.runsHere())
         continue;

@@ -54,7 +54,7 @@ static void checkFunction(const std::string &op, const std::string &attributes, 
     if (!target.runsHere())
       continue;
     Result<CompiledProblem> kernel =
-        CompiledProblem::compile(*family, problem, family->defaultConfig(problem, target), target);
+        CompiledProblem::compile(*family, problem, family->defaultConfig(problem, target), {&cpuBackend(), target});
     REQUIRE(kernel.ok());
     Result<std::vector<Tensor>> out = kernel->run(views);
     REQUIRE(out.ok());
@@ -115,7 +115,8 @@ static void runOn(const std::string &op, DType dtype, const std::vector<std::vec
   for (const TargetInfo &target : test::allTargets()) {
     if (!target.runsHere())
       continue;
-    auto kernel = CompiledProblem::compile(*family, problem, family->defaultConfig(problem, target), target);
+    auto kernel =
+        CompiledProblem::compile(*family, problem, family->defaultConfig(problem, target), {&cpuBackend(), target});
     REQUIRE(kernel.ok());
     auto out = kernel->run(views);
     REQUIRE(out.ok());

@@ -1,6 +1,5 @@
 // The kernels of every family on a device with memory of its own: the harness runs them as programs, so that it needs
 // to know nothing of devices.
-#include "codegen/KernelFamily.h"
 #include "codegen/harness/KernelHarness.h"
 #include "test/device/TestDevice.h"
 
@@ -31,11 +30,11 @@ TEST_CASE("the kernels of every family run on a device with memory of its own") 
   TargetInfo target = *TargetInfo::parse("x86-64-v3");
   if (!target.runsHere())
     return;
-  for (const KernelFamily *family : cpuFamilies()) {
+  for (const KernelFamily *family : cpuBackend().families()) {
     Problem problem = problemOf(*family);
     INFO(problem.print());
     Config config = family->defaultConfig(problem, target);
-    Result<CompiledProblem> kernel = CompiledProblem::compile(*family, problem, config, target);
+    Result<CompiledProblem> kernel = CompiledProblem::compile(*family, problem, config, {&cpuBackend(), target});
     REQUIRE(kernel.ok());
     CheckCase sample = std::move(makeCases(problem, nominalSizes(problem)).value()[0]);
     test::TestDevice device;

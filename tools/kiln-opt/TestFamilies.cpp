@@ -27,10 +27,8 @@ public:
   Result<KernelInterface> describeLaunches(const Problem &, const Config &, const TargetInfo &) const override {
     return KernelInterface();
   }
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &, const Config &, const TargetInfo &,
-                                                         const KernelInterface &, mlir::MLIRContext &) const override {
-    return makeError(ErrorCode::E0903, "test families emit nothing");
-  }
+  void emitLaunches(const Problem &, const Config &, const TargetInfo &, const KernelInterface &,
+                    emit::Emitter &) const override {}
   Exactness exactness(const Problem &, const Config &) const override { return {}; }
 
 protected:

@@ -2,6 +2,7 @@
 
 #include "TestFamilies.h"
 
+#include "codegen/Backend.h"
 #include "codegen/CodegenOracle.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/plan/PlanDialect.h"
@@ -54,12 +55,13 @@ int main(int argc, char **argv) {
       return;
     if (!oracle) {
       kiln::ChooseOptions options;
-      auto target = kiln::TargetInfo::parse(targetText);
+      auto target = kiln::findTarget(targetText);
       if (!target.ok()) {
         llvm::errs() << kiln::formatError(target.status()) << "\n";
         std::exit(1);
       }
-      options.target = *target;
+      options.target = target->info;
+      options.families = target->backend->families();
       if (families == "test")
         options.families = kiln::testFamilies();
       oracle = std::make_unique<kiln::CodegenOracle>(std::move(options));

@@ -81,8 +81,8 @@ static std::string check(const SuspectKernel &kernel, const std::string &targetT
   auto run = [&]() -> Status {
     KILN_ASSIGN(Problem problem, Problem::parse(kernel.problem));
     KILN_ASSIGN(Config config, Attributes::parse(kernel.config));
-    KILN_ASSIGN(TargetInfo target, targetText == "host" ? hostTarget() : TargetInfo::parse(targetText));
-    const KernelFamily *family = findFamily(cpuFamilies(), kernel.family);
+    KILN_ASSIGN(BackendTarget target, findTarget(targetText));
+    const KernelFamily *family = findFamily(target.backend->families(), kernel.family);
     if (!family)
       return makeError(ErrorCode::E0806, "there is no kernel family ", kernel.family);
     KILN_ASSIGN(CompiledProblem code, CompiledProblem::compile(*family, problem, config, target, makeCode));

@@ -1,6 +1,6 @@
 #include "tools/reduce/OtherCompilers.h"
 
-#include "codegen/cpu/KernelImage.h"
+#include "codegen/cpu/ObjectImage.h"
 #include "runtime/base/AtomicFile.h"
 #include "runtime/base/ReadFile.h"
 
@@ -45,12 +45,12 @@ static Result<KernelImage> makeWithTools(Emission &emission, const TargetInfo &t
   // Kiln's functions never unwind, which it says in a way that is lost here.
   KILN_TRY(runTool(tools.objcopy + " --remove-section=.eh_frame --remove-section=.rela.eh_frame " + stem + ".o"));
   KILN_ASSIGN(std::string object, readFile(folder + "/other.o"));
-  return imageOfObject(emission, object);
+  return cpu::imageOfObject(emission, object);
 }
 
 std::vector<OtherCompiler> otherCompilers(const std::string &folder) {
   std::vector<OtherCompiler> all{{"LLVM without optimisation", [](Emission &emission, const TargetInfo &target) {
-                                    return compileEmission(emission, target, {}, cpu::LlvmEffort::Least);
+                                    return cpuBackend().compile(emission, target, {}, LlvmEffort::Least);
                                   }}};
   Tools tools;
   if (!tools.complete())

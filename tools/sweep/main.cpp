@@ -115,7 +115,7 @@ struct Row {
   bool isDefault = false;
 };
 
-Row sweepConfig(const KernelFamily &family, const Problem &problem, const Config &config, const TargetInfo &target,
+Row sweepConfig(const KernelFamily &family, const Problem &problem, const Config &config, const BackendTarget &target,
                 const Options &options, const std::vector<CheckCase> &cases, bool runs) {
   Row row;
   row.config = config.print();
@@ -133,9 +133,9 @@ Row sweepConfig(const KernelFamily &family, const Problem &problem, const Config
         row.error = formatError(status);
         return row;
       }
-  row.peak = measureFmaPeak(target);
+  row.peak = measureFmaPeak(target.info);
   Result<double> seconds = kernel->time(cases[0].views(), options.repeats);
-  row.peak = std::max(row.peak, measureFmaPeak(target));
+  row.peak = std::max(row.peak, measureFmaPeak(target.info));
   if (seconds.ok())
     row.seconds = *seconds;
   else
@@ -144,17 +144,18 @@ Row sweepConfig(const KernelFamily &family, const Problem &problem, const Config
 }
 
 /// Prints the table of one problem; the number of wrong candidates.
-Result<int> sweep(const std::string &text, const Options &options, const TargetInfo &target, bool runs) {
+Result<int> sweep(const std::string &text, const Options &options, const BackendTarget &target, bool runs) {
   KILN_ASSIGN(Problem problem, Problem::parse(text));
   std::printf("%s\n", text.c_str());
-  const KernelFamily *family = options.family.empty() ? nullptr : findFamily(cpuFamilies(), options.family);
-  for (const KernelFamily *candidate : cpuFamilies())
+  const KernelFamily *family =
+      options.family.empty() ? nullptr : findFamily(target.backend->families(), options.family);
+  for (const KernelFamily *candidate : target.backend->families())
     if (!family && options.family.empty() && candidate->claims(problem))
       family = candidate;
   if (!family || !family->claims(problem))
     return makeError(ErrorCode::E0701, "no family claims this problem: ", text);
-  Config byDefault = family->defaultConfig(problem, target);
-  std::vector<Config> configs = options.onlyDefault ? std::vector{byDefault} : family->candidates(problem, target);
+  Config byDefault = family->defaultConfig(problem, target.info);
+  std::vector<Config> configs = options.onlyDefault ? std::vector{byDefault} : family->candidates(problem, target.info);
   if (!options.config.empty()) {
     KILN_ASSIGN(Config config, Attributes::parse(options.config));
     configs = {config};
@@ -168,7 +169,7 @@ Result<int> sweep(const std::string &text, const Options &options, const TargetI
   std::stable_sort(rows.begin(), rows.end(), [](const Row &a, const Row &b) { return a.seconds < b.seconds; });
   int wrong = 0;
   std::printf("  %-10s %10s %9s %7s %9s  configuration of %s for %s\n", "", "us", "GFLOP/s", "of peak", "compile",
-              std::string(family->name()).c_str(), target.print().c_str());
+              std::string(family->name()).c_str(), target.info.print().c_str());
   for (const Row &row : rows) {
     const char *verdict = !row.error.empty() ? "WRONG" : !runs ? "compiled" : options.check ? "right" : "unchecked";
     double rate = row.seconds > 0 ? checked.flops / row.seconds : 0;
@@ -214,12 +215,12 @@ int main(int argc, char **argv) {
   for (const std::string &problem : problems)
     if (Status status = addProblems(problem, options.problems); !status.ok())
       return fail(status);
-  Result<TargetInfo> target = options.target == "host" ? hostTarget() : TargetInfo::parse(options.target);
+  Result<BackendTarget> target = findTarget(options.target);
   if (!target.ok())
     return fail(target.status());
-  bool runs = target->runsHere();
+  bool runs = target->info.runsHere();
   if (!runs)
-    std::printf("this machine cannot run %s: candidates are compiled only\n", target->print().c_str());
+    std::printf("this machine cannot run %s: candidates are compiled only\n", target->info.print().c_str());
   int wrong = 0;
   for (const std::string &problem : options.problems) {
     Result<int> result = sweep(problem, options, *target, runs);

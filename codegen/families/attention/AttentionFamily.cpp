@@ -2,7 +2,7 @@
 // result may be read and written through transposes (heads split from and joined to the model's width without copies).
 #include "codegen/families/CpuFamilies.h"
 
-#include "codegen/cpu/ScalarEmitter.h"
+#include "codegen/emit/ScalarEmitter.h"
 #include "codegen/families/common/Access.h"
 #include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
@@ -15,7 +15,7 @@
 
 namespace kiln {
 
-using namespace cpu;
+using namespace emit;
 using namespace gemm;
 
 namespace {

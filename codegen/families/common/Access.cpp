@@ -2,7 +2,7 @@
 
 namespace kiln {
 
-using cpu::Emitter;
+using emit::Emitter;
 using mlir::Value;
 
 std::vector<DimUse> dimUses(std::span<const SizeExpr> dims, std::span<const SizeExpr> space) {
@@ -28,7 +28,7 @@ BufferAccess::BufferAccess(Emitter &e, Value base, DType dtype, std::span<const 
     if (uses_[at] == DimUse::Full)
       strides_[at] = e.size(stride);
     else if (uses_[at] == DimUse::Unknown)
-      strides_[at] = e.select(e.cmp(cpu::Cmp::eq, e.size(dim), e.index(1)), e.index(0), e.size(stride));
+      strides_[at] = e.select(e.cmp(emit::Cmp::eq, e.size(dim), e.index(1)), e.index(0), e.size(stride));
     stride = stride * dim;
   }
 }
@@ -63,10 +63,11 @@ Value BufferAccess::load(Value pointer, int64_t lanes, Value mask) const {
   case DimUse::Full: return e.loadAs(dtype_, lanes, pointer, mask);
   case DimUse::Unknown: break;
   }
-  Value moves = e.cmp(cpu::Cmp::ne, strides_.back(), e.index(0));
+  Value moves = e.cmp(emit::Cmp::ne, strides_.back(), e.index(0));
   return e.ifElse(
       moves, {e.vec(e.registerType(dtype_), lanes)},
-      [&] { return cpu::Values{e.loadAs(dtype_, lanes, pointer, mask)}; }, [&] { return cpu::Values{broadcast()}; })[0];
+      [&] { return emit::Values{e.loadAs(dtype_, lanes, pointer, mask)}; },
+      [&] { return emit::Values{broadcast()}; })[0];
 }
 
 void BufferAccess::store(Value value, Value pointer, Value mask) const { e_->storeAs(dtype_, value, pointer, mask); }

@@ -1,7 +1,7 @@
 // BufferAccess: reads and writes a dense buffer at points of an iteration space that it broadcasts into.
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 #include "codegen/problem/Problem.h"
 
 #include <span>
@@ -23,7 +23,7 @@ std::vector<DimUse> dimUses(std::span<const SizeExpr> dims, std::span<const Size
 class BufferAccess {
 public:
   /// `dims` are the buffer's own (row-major), broadcast into `space`.
-  BufferAccess(cpu::Emitter &e, mlir::Value base, DType dtype, std::span<const SizeExpr> dims,
+  BufferAccess(emit::Emitter &e, mlir::Value base, DType dtype, std::span<const SizeExpr> dims,
                std::span<const SizeExpr> space);
 
   /// How it moves along the innermost dim of the space.
@@ -43,7 +43,7 @@ public:
   void store(mlir::Value value, mlir::Value pointer, mlir::Value mask = {}) const;
 
 private:
-  cpu::Emitter *e_;
+  emit::Emitter *e_;
   mlir::Value base_;
   DType dtype_;
   std::vector<DimUse> uses_;

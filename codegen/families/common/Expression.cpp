@@ -9,7 +9,7 @@ namespace kiln {
 
 using mlir::Value;
 
-Value emitLiteral(cpu::Emitter &e, const Problem::Value &literal, int64_t lanes) {
+Value emitLiteral(emit::Emitter &e, const Problem::Value &literal, int64_t lanes) {
   mlir::Type type = e.vec(e.registerType(literal.dtype), lanes);
   if (const auto *integers = std::get_if<std::vector<int64_t>>(&literal.literal))
     return e.constant(type, integers->front());

@@ -1,7 +1,7 @@
 // Expression: evaluates the elementwise ops of a problem at one point (or vector of points) of an iteration space.
 #pragma once
 
-#include "codegen/cpu/ScalarEmitter.h"
+#include "codegen/emit/ScalarEmitter.h"
 #include "codegen/problem/Problem.h"
 
 #include <functional>
@@ -15,7 +15,7 @@ public:
   /// Gives the register form of a buffer's element(s) at the point.
   using Leaf = std::function<mlir::Value(Problem::ValueId)>;
 
-  Expression(const Problem &problem, cpu::ScalarEmitter &scalars, int64_t lanes, Leaf leaf)
+  Expression(const Problem &problem, emit::ScalarEmitter &scalars, int64_t lanes, Leaf leaf)
       : problem_(problem), scalars_(scalars), lanes_(lanes), leaf_(std::move(leaf)) {}
 
   /// Fixes a value that was computed elsewhere (a sum of products, a row's maximum).
@@ -24,14 +24,14 @@ public:
 
 private:
   const Problem &problem_;
-  cpu::ScalarEmitter &scalars_;
+  emit::ScalarEmitter &scalars_;
   int64_t lanes_;
   Leaf leaf_;
   std::map<Problem::ValueId, mlir::Value> values_;
 };
 
 /// The register form of a one-element literal.
-mlir::Value emitLiteral(cpu::Emitter &e, const Problem::Value &literal, int64_t lanes);
+mlir::Value emitLiteral(emit::Emitter &e, const Problem::Value &literal, int64_t lanes);
 
 /// Whether every op among `from` (indices into problem.ops) is an elementwise op that Expression can evaluate, with
 /// literals of one element only.

@@ -4,7 +4,7 @@
 
 #include "codegen/Emission.h"
 #include "codegen/KernelFamily.h"
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 
 #include <algorithm>
 
@@ -14,7 +14,7 @@ namespace kiln {
 ///
 ///   Kernel(problem, config, target)                    what the configuration makes of a problem of the family
 ///   KernelInterface describe()                         its launches
-///   void emit(cpu::Emitter &, const KernelInterface &) their functions
+///   void emit(Emitter &, const KernelInterface &)      their functions
 template <class Kernel> class FamilyOf : public KernelFamily {
 protected:
   Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
@@ -23,12 +23,9 @@ protected:
       return makeError(ErrorCode::E0901, name(), ": not a problem of this family");
     return Kernel(problem, config, target).describe();
   }
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> emitLaunches(const Problem &problem, const Config &config,
-                                                         const TargetInfo &target, const KernelInterface &interface,
-                                                         mlir::MLIRContext &context) const final {
-    cpu::Emitter e(context, target);
-    Kernel(problem, config, target).emit(e, interface);
-    return e.take();
+  void emitLaunches(const Problem &problem, const Config &config, const TargetInfo &target,
+                    const KernelInterface &interface, emit::Emitter &emitter) const final {
+    Kernel(problem, config, target).emit(emitter, interface);
   }
 };
 

@@ -37,12 +37,12 @@ KernelInterface::Launch preparingLaunch(const Problem &problem, std::string name
           read + bytes};
 }
 
-void beginLaunch(cpu::Emitter &e, const KernelInterface &interface, size_t index) {
+void beginLaunch(emit::Emitter &e, const KernelInterface &interface, size_t index) {
   const KernelInterface::Launch &launch = interface.launches[index];
   e.beginKernel(launch.name, launch.operands.size(), interface.symbols);
 }
 
-BasePointers basePointers(cpu::Emitter &e, const Problem &problem) {
+BasePointers basePointers(emit::Emitter &e, const Problem &problem) {
   BasePointers pointers;
   size_t inputs = problem.inputs().size();
   for (size_t i = 0; i < inputs; ++i)

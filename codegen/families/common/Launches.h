@@ -1,7 +1,7 @@
 // Launches of a kernel: what they say of themselves (KernelFamily::describe), and their functions under emission.
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 #include "codegen/problem/Problem.h"
 #include "runtime/base/KernelInterface.h"
 
@@ -21,12 +21,12 @@ KernelInterface::Launch preparingLaunch(const Problem &problem, std::string name
                                         SizeExpr bytes, SizeExpr scratchBytes = 0);
 
 /// Opens the function of launch `index`; `e.size` knows the interface's symbols. Closed by e.endKernel().
-void beginLaunch(cpu::Emitter &e, const KernelInterface &interface, size_t index = 0);
+void beginLaunch(emit::Emitter &e, const KernelInterface &interface, size_t index = 0);
 
 /// Base pointers in a kernel over allOperands(problem).
 struct BasePointers {
   std::vector<mlir::Value> inputs, outputs; ///< as Problem::inputs() and Problem::outputs
 };
-BasePointers basePointers(cpu::Emitter &e, const Problem &problem);
+BasePointers basePointers(emit::Emitter &e, const Problem &problem);
 
 } // namespace kiln

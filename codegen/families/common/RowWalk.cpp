@@ -2,11 +2,11 @@
 
 namespace kiln {
 
-using cpu::Values;
+using emit::Values;
 using mlir::Value;
 using mlir::ValueRange;
 
-RowWalk::RowWalk(cpu::Emitter &e, const SizeExpr &length, int64_t lanes, unsigned elementBits, int unroll,
+RowWalk::RowWalk(emit::Emitter &e, const SizeExpr &length, int64_t lanes, unsigned elementBits, int unroll,
                  int maxUnrolledChunks)
     : e_(e), length_(length), lanes_(lanes), bits_(elementBits), unroll_(unroll),
       chunks_(unrolledChunks(length, lanes, maxUnrolledChunks)) {}
@@ -21,7 +21,7 @@ Value RowWalk::masked(const RowChunk &chunk, Value value, Value other) {
   return chunk.mask ? e_.select(chunk.mask, value, other) : value;
 }
 
-static RowChunk unrolledChunk(cpu::Emitter &e, const SizeExpr &length, int64_t lanes, unsigned bits, int number) {
+static RowChunk unrolledChunk(emit::Emitter &e, const SizeExpr &length, int64_t lanes, unsigned bits, int number) {
   RowChunk chunk{e.index(number * lanes), Value(), number};
   int64_t left = length.constant() - number * lanes;
   if (left < lanes)
@@ -52,7 +52,7 @@ void RowWalk::forEach(const Visit &visit) {
   if (divisor != 0 && divisor % lanes_ == 0)
     return;
   Value left = e_.sub(length, whole);
-  e_.ifThen(e_.cmp(cpu::Cmp::gt, left, e_.index(0)), [&] { visit({whole, e_.tailMask(lanes_, left, bits_), -1}); });
+  e_.ifThen(e_.cmp(emit::Cmp::gt, left, e_.index(0)), [&] { visit({whole, e_.tailMask(lanes_, left, bits_), -1}); });
 }
 
 Values RowWalk::reduce(ValueRange init, const Step &step, const Merge &merge) {
@@ -112,7 +112,7 @@ Values RowWalk::reduce(ValueRange init, const Step &step, const Merge &merge) {
   for (Value v : acc)
     types.push_back(v.getType());
   return e_.ifElse(
-      e_.cmp(cpu::Cmp::gt, left, e_.index(0)), types,
+      e_.cmp(emit::Cmp::gt, left, e_.index(0)), types,
       [&] { return step({whole, e_.tailMask(lanes_, left, bits_), -1}, acc); }, [&] { return acc; });
 }
 
@@ -120,13 +120,13 @@ void RowStash::put(const RowChunk &chunk, Value value) {
   if (chunk.number >= 0)
     registers_[chunk.number] = value;
   else
-    e_.store(value, e_.offset(memory_, chunk.index, cpu::Emitter::bitsOf(value.getType()) / 8));
+    e_.store(value, e_.offset(memory_, chunk.index, emit::Emitter::bitsOf(value.getType()) / 8));
 }
 
 Value RowStash::get(const RowChunk &chunk, mlir::Type type) {
   if (chunk.number >= 0)
     return registers_.at(chunk.number);
-  return e_.load(type, e_.offset(memory_, chunk.index, cpu::Emitter::bitsOf(type) / 8));
+  return e_.load(type, e_.offset(memory_, chunk.index, emit::Emitter::bitsOf(type) / 8));
 }
 
 } // namespace kiln

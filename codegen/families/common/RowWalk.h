@@ -1,7 +1,7 @@
 // RowWalk: sweeps over one row in vectors, for kernels that reduce rows (norms, softmax, inner reductions).
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 #include "runtime/base/SizeExpr.h"
 
 #include <functional>
@@ -20,7 +20,7 @@ struct RowChunk {
 class RowWalk {
 public:
   /// A row of `length` elements. Rows that are short and known are unrolled whole, and stashed in registers.
-  RowWalk(cpu::Emitter &e, const SizeExpr &length, int64_t lanes, unsigned elementBits, int unroll,
+  RowWalk(emit::Emitter &e, const SizeExpr &length, int64_t lanes, unsigned elementBits, int unroll,
           int maxUnrolledChunks);
 
   /// Vectors of a row that is unrolled; 0 for others.
@@ -34,15 +34,15 @@ public:
 
   /// Folds the row: `init` are the identities (vectors), `step` returns the new accumulators for one chunk, and must
   /// apply the chunk's mask itself; `merge` joins two sets of accumulators. Several sets run side by side.
-  using Step = std::function<cpu::Values(const RowChunk &, mlir::ValueRange accumulators)>;
-  using Merge = std::function<cpu::Values(mlir::ValueRange, mlir::ValueRange)>;
-  cpu::Values reduce(mlir::ValueRange init, const Step &step, const Merge &merge);
+  using Step = std::function<emit::Values(const RowChunk &, mlir::ValueRange accumulators)>;
+  using Merge = std::function<emit::Values(mlir::ValueRange, mlir::ValueRange)>;
+  emit::Values reduce(mlir::ValueRange init, const Step &step, const Merge &merge);
 
   /// `value` where the chunk has elements, `other` elsewhere.
   mlir::Value masked(const RowChunk &chunk, mlir::Value value, mlir::Value other);
 
 private:
-  cpu::Emitter &e_;
+  emit::Emitter &e_;
   SizeExpr length_;
   int64_t lanes_;
   unsigned bits_;
@@ -54,7 +54,7 @@ private:
 /// up to whole vectors).
 class RowStash {
 public:
-  RowStash(cpu::Emitter &e, mlir::Value memory) : e_(e), memory_(memory) {}
+  RowStash(emit::Emitter &e, mlir::Value memory) : e_(e), memory_(memory) {}
   static SizeExpr bytes(const SizeExpr &length, int64_t lanes, int64_t elementBytes) {
     return (length + lanes) * elementBytes;
   }
@@ -62,7 +62,7 @@ public:
   mlir::Value get(const RowChunk &chunk, mlir::Type type);
 
 private:
-  cpu::Emitter &e_;
+  emit::Emitter &e_;
   mlir::Value memory_;
   std::map<int, mlir::Value> registers_;
 };

@@ -10,14 +10,14 @@ namespace kiln {
 
 namespace {
 
-using Body = mlir::Value (*)(cpu::ScalarEmitter &, std::span<const mlir::Value>, const Attributes &);
+using Body = mlir::Value (*)(emit::ScalarEmitter &, std::span<const mlir::Value>, const Attributes &);
 
 struct BodyRow {
   std::string_view mnemonic;
   Body body;
 };
 constexpr BodyRow bodies[] = {
-#define KILN_X(mnemonic, function) {mnemonic, function<cpu::ScalarEmitter>},
+#define KILN_X(mnemonic, function) {mnemonic, function<emit::ScalarEmitter>},
     KILN_SCALAR_BODIES(KILN_X)
 #undef KILN_X
 };
@@ -45,7 +45,7 @@ bool supportsScalarOp(const Problem &problem, const Problem::Op &op) {
   if (!isRegisterType(problem.value(op.result).dtype))
     return false;
   DType first = problem.value(op.operands[0]).dtype;
-  auto emits = [&](std::string_view function) { return cpu::ScalarEmitter::supports(function, first); };
+  auto emits = [&](std::string_view function) { return emit::ScalarEmitter::supports(function, first); };
   std::span<const std::string_view> functions = info->body.calls(op.attributes);
   return info->body.takes(first) && std::all_of(functions.begin(), functions.end(), emits);
 }
@@ -55,7 +55,7 @@ int scalarOpCost(const Problem::Op &op) {
   return info ? info->body.cost : 0;
 }
 
-mlir::Value emitScalarOp(cpu::ScalarEmitter &e, const Problem &problem, const Problem::Op &op,
+mlir::Value emitScalarOp(emit::ScalarEmitter &e, const Problem &problem, const Problem::Op &op,
                          llvm::ArrayRef<mlir::Value> operands) {
   llvm::SmallVector<mlir::Value, 4> x(operands);
   if (op.mnemonic == "pow" && x[0].getType() != x[1].getType())
@@ -70,7 +70,7 @@ mlir::Value emitScalarOp(cpu::ScalarEmitter &e, const Problem &problem, const Pr
   // Literals of a body have the type of the first operand that is not boolean.
   e.setConstantType(x[0].getType());
   for (mlir::Value v : x)
-    if (cpu::Emitter::bitsOf(v.getType()) != 1) {
+    if (emit::Emitter::bitsOf(v.getType()) != 1) {
       e.setConstantType(v.getType());
       break;
     }

@@ -1,7 +1,7 @@
 // Elementwise ops as code: which ones generated kernels know, for which element types, and their emission.
 #pragma once
 
-#include "codegen/cpu/ScalarEmitter.h"
+#include "codegen/emit/ScalarEmitter.h"
 #include "codegen/problem/Problem.h"
 
 namespace kiln {
@@ -16,7 +16,7 @@ bool supportsScalarOp(const Problem &problem, const Problem::Op &op);
 int scalarOpCost(const Problem::Op &op);
 
 /// The result, in register form, of `op` on operands in register form.
-mlir::Value emitScalarOp(cpu::ScalarEmitter &e, const Problem &problem, const Problem::Op &op,
+mlir::Value emitScalarOp(emit::ScalarEmitter &e, const Problem &problem, const Problem::Op &op,
                          llvm::ArrayRef<mlir::Value> operands);
 
 } // namespace kiln

@@ -2,7 +2,7 @@
 
 namespace kiln {
 
-using cpu::Emitter;
+using emit::Emitter;
 using mlir::Value;
 
 CollapsedSpace collapse(std::span<const SizeExpr> space, const std::vector<std::span<const SizeExpr>> &buffers) {
@@ -79,7 +79,7 @@ void emitRows(Emitter &e, std::span<const SizeExpr> space, const RowGrid &grid,
     return;
   }
   // The first row's indices by division, the following ones by counting.
-  cpu::Values sizes, indices(outer);
+  emit::Values sizes, indices(outer);
   for (size_t d = 0; d < outer; ++d)
     sizes.push_back(e.size(space[d]));
   Value rest = first;
@@ -90,13 +90,13 @@ void emitRows(Emitter &e, std::span<const SizeExpr> space, const RowGrid &grid,
   }
   e.loop(first, last, e.index(1), indices, [&](Value, mlir::ValueRange at) {
     body(at, begin, end);
-    cpu::Values next(at);
+    emit::Values next(at);
     Value carry = e.index(1);
     for (size_t d = outer; d-- > 0;) {
       next[d] = e.add(next[d], carry);
       if (d == 0)
         break;
-      Value wraps = e.cmp(cpu::Cmp::ge, next[d], sizes[d]);
+      Value wraps = e.cmp(emit::Cmp::ge, next[d], sizes[d]);
       next[d] = e.select(wraps, e.index(0), next[d]);
       carry = e.select(wraps, e.index(1), e.index(0));
     }
@@ -127,7 +127,7 @@ void emitVectors(Emitter &e, Value begin, Value end, int64_t lanes, int unroll, 
       return;
   }
   Value left = e.sub(end, at);
-  e.ifThen(e.cmp(cpu::Cmp::gt, left, e.index(0)), [&] { body(at, 1, e.tailMask(lanes, left, elementBits)); });
+  e.ifThen(e.cmp(emit::Cmp::gt, left, e.index(0)), [&] { body(at, 1, e.tailMask(lanes, left, elementBits)); });
 }
 
 } // namespace kiln

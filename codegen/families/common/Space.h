@@ -2,7 +2,7 @@
 // the walk over the rows of one workgroup.
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 #include "codegen/families/common/Access.h"
 #include "codegen/problem/Problem.h"
 
@@ -28,13 +28,13 @@ RowGrid makeRowGrid(std::span<const SizeExpr> space, int64_t block, int64_t gran
 
 /// Emits the walk of the current workgroup: `body(outer, begin, end)` once per row, with the indices of the dims before
 /// the last and the range of the last.
-void emitRows(cpu::Emitter &e, std::span<const SizeExpr> space, const RowGrid &grid,
+void emitRows(emit::Emitter &e, std::span<const SizeExpr> space, const RowGrid &grid,
               const std::function<void(mlir::ValueRange outer, mlir::Value begin, mlir::Value end)> &body);
 
 /// Emits the walk of [begin, end) in steps of whole vectors: `body(index, mask, count)` for `unroll` vectors at a time
 /// first (count = unroll, no mask), then one at a time, the last one with a mask. Parts that the size rules out are
 /// left out. All indices are relative to what body makes of them.
-void emitVectors(cpu::Emitter &e, mlir::Value begin, mlir::Value end, int64_t lanes, int unroll, unsigned elementBits,
+void emitVectors(emit::Emitter &e, mlir::Value begin, mlir::Value end, int64_t lanes, int unroll, unsigned elementBits,
                  const SizeExpr &length,
                  const std::function<void(mlir::Value index, int count, mlir::Value mask)> &body);
 

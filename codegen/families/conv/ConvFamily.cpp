@@ -14,7 +14,7 @@
 
 namespace kiln {
 
-using namespace cpu;
+using namespace emit;
 using namespace gemm;
 
 namespace {

@@ -2,7 +2,7 @@
 
 namespace kiln {
 
-using namespace cpu;
+using namespace emit;
 
 SizeExpr PixelRows::scratchBytes(const Convolution &conv) {
   SizeExpr bytes = slotBytes + addressBytes * static_cast<int64_t>(1 + conv.spatialRank());

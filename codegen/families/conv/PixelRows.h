@@ -2,7 +2,7 @@
 // channels that the tap reads start, or a row of zeros where it falls into the padding.
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 #include "codegen/families/conv/Convolution.h"
 
 namespace kiln {
@@ -10,32 +10,32 @@ namespace kiln {
 class PixelRows {
 public:
   /// `tileRows` pointers per tap, taps `tableRowBytes` apart.
-  PixelRows(cpu::Emitter &e, const Convolution &conv, int tileRows, int64_t tableRowBytes)
+  PixelRows(emit::Emitter &e, const Convolution &conv, int tileRows, int64_t tableRowBytes)
       : e(e), conv(conv), tileRows(tileRows), tableRowBytes(tableRowBytes) {}
 
   /// Scratch it needs beside the tables.
   static SizeExpr scratchBytes(const Convolution &conv);
   /// To be emitted once per workgroup before `fill`: lays out `scratch`.
-  void begin(cpu::Value input, cpu::Value scratch);
+  void begin(emit::Value input, emit::Value scratch);
   /// The table of the pixels row0 .. row0 + tileRows - 1 (those past the last one repeat it), channels of `group`.
-  void fill(cpu::Value group, cpu::Value row0, cpu::Value table);
+  void fill(emit::Value group, emit::Value row0, emit::Value table);
 
 private:
   static constexpr int64_t addressBytes = 8 * 16, slotBytes = 64;
-  void fillCoordinates(cpu::Value group, cpu::Value row0);
-  void fillTaps(size_t dim, cpu::Value tap, cpu::Value tapBytes, std::vector<cpu::Value> places, cpu::Value table);
-  void fillTap(cpu::Value tap, cpu::Value tapBytes, const std::vector<cpu::Value> &places, cpu::Value table);
-  cpu::Value coordinates(size_t dim) { return e.offset(state, addressBytes * int64_t(1 + dim)); }
-  cpu::Value addressOf(cpu::Value pointer);
+  void fillCoordinates(emit::Value group, emit::Value row0);
+  void fillTaps(size_t dim, emit::Value tap, emit::Value tapBytes, std::vector<emit::Value> places, emit::Value table);
+  void fillTap(emit::Value tap, emit::Value tapBytes, const std::vector<emit::Value> &places, emit::Value table);
+  emit::Value coordinates(size_t dim) { return e.offset(state, addressBytes * int64_t(1 + dim)); }
+  emit::Value addressOf(emit::Value pointer);
   /// Bytes from one position to the next along a spatial dim of the input.
   SizeExpr stepBytes(size_t dim) const;
   bool checked(size_t dim) const { return conv.padsBegin[dim] > 0 || conv.padsEnd[dim] > 0; }
 
-  cpu::Emitter &e;
+  emit::Emitter &e;
   const Convolution &conv;
   int tileRows;
   int64_t tableRowBytes;
-  cpu::Value state, slot, input, zeros;
+  emit::Value state, slot, input, zeros;
 };
 
 } // namespace kiln

@@ -9,7 +9,7 @@
 
 namespace kiln {
 
-using namespace cpu;
+using namespace emit;
 using namespace gemm;
 
 namespace {

@@ -1,7 +1,7 @@
 // Interface and emission of a convolution by Winograd's minimal filtering.
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 #include "codegen/families/conv/WinogradTiling.h"
 #include "runtime/base/KernelInterface.h"
 
@@ -9,7 +9,7 @@ namespace kiln {
 
 /// Wants mayUseWinograd and isLegalTiling.
 KernelInterface describeWinograd(const Problem &problem, const WinogradTiling &tiling, const TargetInfo &target);
-void emitWinograd(cpu::Emitter &e, const Problem &problem, const WinogradTiling &tiling,
+void emitWinograd(emit::Emitter &e, const Problem &problem, const WinogradTiling &tiling,
                   const KernelInterface &interface, const TargetInfo &target);
 
 } // namespace kiln

@@ -4,7 +4,7 @@
 
 namespace kiln {
 
-using namespace cpu;
+using namespace emit;
 
 namespace {
 

@@ -12,7 +12,7 @@
 
 namespace kiln {
 
-using namespace cpu;
+using namespace emit;
 
 namespace {
 

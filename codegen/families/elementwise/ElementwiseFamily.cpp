@@ -11,7 +11,7 @@
 #include <numeric>
 
 namespace kiln {
-using cpu::Emitter;
+using emit::Emitter;
 using mlir::Value;
 
 namespace {
@@ -58,7 +58,7 @@ void ElementwiseKernel::emit(Emitter &e, const KernelInterface &interface) const
   for (size_t i = 0; i < problem.outputs.size(); ++i)
     out.emplace_back(e, e.buffer(inputs.size() + i), problem.value(problem.outputs[i]).dtype, space.space, space.space);
 
-  cpu::ScalarEmitter scalars(e);
+  emit::ScalarEmitter scalars(e);
   emitRows(e, space.space, grid, [&](mlir::ValueRange outer, Value begin, Value end) {
     if (problem.ops.size() > 1 && plantedBug("elementwise-tail", grid.row.asConstant(), 64, 5))
       end = e.sub(end, e.index(1));
@@ -78,7 +78,7 @@ void ElementwiseKernel::emit(Emitter &e, const KernelInterface &interface) const
           int i = problem.inputIndex(id);
           return fixed[i] ? fixed[i] : in[i].load(in[i].step(rows[i], index), lanes, mask);
         });
-        cpu::Values results;
+        emit::Values results;
         for (Problem::ValueId id : problem.outputs)
           results.push_back(point.get(id));
         for (size_t i = 0; i < out.size(); ++i)

@@ -8,7 +8,7 @@
 
 namespace kiln::gemm {
 
-using namespace cpu;
+using namespace emit;
 using ValueId = Problem::ValueId;
 
 namespace {

@@ -4,7 +4,7 @@
 // written, once).
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 #include "codegen/problem/Problem.h"
 
 #include <functional>
@@ -20,54 +20,54 @@ bool isEpilogueOf(const Problem &problem, Problem::ValueId anchor);
 
 /// Where the elements of one tile row come from and go to.
 struct EpilogueRow {
-  cpu::Value row;    ///< index into the anchor's leading dims, flattened
-  cpu::Value column; ///< of the first element
+  emit::Value row;    ///< index into the anchor's leading dims, flattened
+  emit::Value column; ///< of the first element
 };
 
 class Epilogue {
 public:
   /// `inputs[i]`, `outputs[k]`: base pointers of the problem's inputs() and outputs (inputs that are not read may be
   /// null). `bias`: a value [columns] added to the anchor first, or absent.
-  Epilogue(cpu::Emitter &e, const Problem &problem, Problem::ValueId anchor, Problem::ValueId bias,
-           std::vector<cpu::Value> inputs, std::vector<cpu::Value> outputs);
+  Epilogue(emit::Emitter &e, const Problem &problem, Problem::ValueId anchor, Problem::ValueId bias,
+           std::vector<emit::Value> inputs, std::vector<emit::Value> outputs);
 
   /// Applies it to a block of `rows` x `vectors` registers at `tile` (row-major, `tileColumns` floats a row) whose
   /// first element is (row0, column0). `columns`: how many of them exist (null: all).
-  void emitBlock(cpu::Value tile, int64_t tileColumns, cpu::Value row0, cpu::Value rows, cpu::Value column0,
-                 int vectors, cpu::Value columns);
+  void emitBlock(emit::Value tile, int64_t tileColumns, emit::Value row0, emit::Value rows, emit::Value column0,
+                 int vectors, emit::Value columns);
 
   /// Applies it to vectors in registers, all at the same columns.
   struct Point {
-    cpu::Value product, row;
+    emit::Value product, row;
   };
-  void emitVectors(llvm::ArrayRef<Point> points, cpu::Value column, cpu::Value mask);
+  void emitVectors(llvm::ArrayRef<Point> points, emit::Value column, emit::Value mask);
 
 private:
-  using Known = std::map<Problem::ValueId, cpu::Value>;
+  using Known = std::map<Problem::ValueId, emit::Value>;
   enum class Shape { Full, Column, Row, Scalar, General };
   struct Leaf {
     Problem::ValueId id;
     Shape shape;
-    cpu::Value base;
+    emit::Value base;
   };
 
-  void emitRows(cpu::Value tile, int64_t tileColumns, cpu::Value row0, cpu::Value rows, cpu::Value column0, int vectors,
-                cpu::Value mask);
-  Known columnValues(cpu::Value column, cpu::Value mask);
+  void emitRows(emit::Value tile, int64_t tileColumns, emit::Value row0, emit::Value rows, emit::Value column0,
+                int vectors, emit::Value mask);
+  Known columnValues(emit::Value column, emit::Value mask);
   /// Adds all outputs' values to `known`, which holds those of columnValues.
-  void compute(cpu::Value product, cpu::Value row, cpu::Value column, cpu::Value mask, Known &known);
-  void store(cpu::Value row, cpu::Value column, cpu::Value mask, const Known &known);
-  cpu::Value loadLeaf(const Leaf &leaf, cpu::Value row, cpu::Value column, cpu::Value mask);
-  cpu::Value generalOffset(const Problem::Value &value, cpu::Value row, cpu::Value column);
+  void compute(emit::Value product, emit::Value row, emit::Value column, emit::Value mask, Known &known);
+  void store(emit::Value row, emit::Value column, emit::Value mask, const Known &known);
+  emit::Value loadLeaf(const Leaf &leaf, emit::Value row, emit::Value column, emit::Value mask);
+  emit::Value generalOffset(const Problem::Value &value, emit::Value row, emit::Value column);
   Shape classify(const Problem::Value &value) const;
   void evaluate(Problem::ValueId id, Known &known);
 
-  cpu::Emitter &e;
+  emit::Emitter &e;
   const Problem &problem;
   Problem::ValueId anchor, bias;
   std::vector<Leaf> leaves;
-  std::vector<cpu::Value> outputs;
-  cpu::Value columnCount;
+  std::vector<emit::Value> outputs;
+  emit::Value columnCount;
 };
 
 } // namespace kiln::gemm

@@ -3,7 +3,7 @@
 #include "runtime/base/PlantedBug.h"
 namespace kiln::gemm {
 
-using namespace cpu;
+using namespace emit;
 
 Nest::Nest(Emitter &e, const NestShape &shape, const NestOptions &options) : NestShape(shape), e(e), options(options) {
   auto panels = panelCount().asConstant();

@@ -40,32 +40,32 @@ struct NestOptions {
 /// The local functions of a nest; to be emitted before the kernel is opened.
 class Nest : private NestShape {
 public:
-  Nest(cpu::Emitter &e, const NestShape &shape, const NestOptions &options);
+  Nest(emit::Emitter &e, const NestShape &shape, const NestOptions &options);
 
   /// What the family supplies, all emitted inside the open kernel.
   struct Operands {
     /// Writes the row pointers of the tile of rows row0 .. row0 + tile.rows - 1 (rows from the count on must be
     /// readable) to `table`: tap t, row i at t * tableRowBytes() + i * 8.
-    std::function<void(cpu::Value batch, cpu::Value row0, cpu::Value table)> fillTable;
+    std::function<void(emit::Value batch, emit::Value row0, emit::Value table)> fillTable;
     /// First byte of panel `panel` (unpacked: of column 16 * panel of the first row).
-    std::function<cpu::Value(cpu::Value batch, cpu::Value panel)> panel;
-    cpu::Value bStep; ///< unpacked: bytes from one row of B to the next; packed: ignored
-    cpu::Value aStep; ///< bytes of one step of A where it is not contiguous
+    std::function<emit::Value(emit::Value batch, emit::Value panel)> panel;
+    emit::Value bStep; ///< unpacked: bytes from one row of B to the next; packed: ignored
+    emit::Value aStep; ///< bytes of one step of A where it is not contiguous
     /// Row and column of the product's element (0, 0) in the epilogue's output.
-    std::function<EpilogueRow(cpu::Value batch)> origin;
+    std::function<EpilogueRow(emit::Value batch)> origin;
   };
   void emit(const Operands &operands, Epilogue &epilogue);
 
 private:
   struct Kernels {
-    cpu::LocalFunction full, small;
+    emit::LocalFunction full, small;
   };
   Kernels emitKernels(int panels, const std::string &suffix);
-  void emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels &kernels, int panels, cpu::Value batch,
-                 cpu::Value panel, cpu::Value tile0, cpu::Value tiles);
-  cpu::Value tableOf(cpu::Value tileInBlock);
+  void emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels &kernels, int panels, emit::Value batch,
+                 emit::Value panel, emit::Value tile0, emit::Value tiles);
+  emit::Value tableOf(emit::Value tileInBlock);
 
-  cpu::Emitter &e;
+  emit::Emitter &e;
   NestOptions options;
   bool hasTail;
   Kernels whole, tail;

@@ -4,7 +4,7 @@
 
 namespace kiln::gemm {
 
-using namespace cpu;
+using namespace emit;
 
 Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed) {
   int64_t padded = alignUp(columns, panelColumns), panels = padded / panelColumns;

@@ -2,7 +2,7 @@
 // launch of its own.
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 #include "runtime/base/Recipe.h"
 
 namespace kiln::gemm {
@@ -15,15 +15,15 @@ Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t tap
 /// One panel of B: element (k, n), k = tap * inner + i, at source + tap * tapBytes + i * innerBytes + n * columnBytes.
 /// Only `columns` of the 16 columns exist (or more than 16); the others are filled with zeros.
 struct PanelSource {
-  cpu::Value source;
-  cpu::Value columnBytes, tapBytes, innerBytes;
-  cpu::Value taps, inner, columns;
+  emit::Value source;
+  emit::Value columnBytes, tapBytes, innerBytes;
+  emit::Value taps, inner, columns;
 };
 /// Copies it to `to`.
-void emitPackPanel(cpu::Emitter &e, const PanelSource &from, cpu::Value to);
+void emitPackPanel(emit::Emitter &e, const PanelSource &from, emit::Value to);
 
 /// The body of a packing kernel for a batch of matrices, one workgroup per panel: workgroup = batch * panels + panel.
 /// `from` is the first panel with all columns; matrices lie batchBytes apart.
-void emitPackMatrices(cpu::Emitter &e, PanelSource from, cpu::Value batchBytes, cpu::Value to);
+void emitPackMatrices(emit::Emitter &e, PanelSource from, emit::Value batchBytes, emit::Value to);
 
 } // namespace kiln::gemm

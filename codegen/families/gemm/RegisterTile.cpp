@@ -2,7 +2,7 @@
 
 namespace kiln::gemm {
 
-using namespace cpu;
+using namespace emit;
 
 namespace {
 

@@ -6,7 +6,7 @@
 // place.
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 
 namespace kiln::gemm {
 
@@ -33,7 +33,8 @@ struct TileOptions {
 ///        result: ptr, resultBytes: i64)
 /// that sums over taps x inner steps: row i of tap t starts at the pointer table[t][i], B's steps follow one another.
 /// The tile goes to `result`, rows `resultBytes` apart, both multiples of 64.
-cpu::LocalFunction emitRegisterTile(cpu::Emitter &e, llvm::StringRef name, TileShape shape, const TileOptions &options);
+emit::LocalFunction emitRegisterTile(emit::Emitter &e, llvm::StringRef name, TileShape shape,
+                                     const TileOptions &options);
 
 /// Registers that a tile needs, of the target's vectors.
 int registersOf(TileShape shape, const TargetInfo &target);

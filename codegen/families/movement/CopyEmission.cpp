@@ -6,9 +6,9 @@
 
 namespace kiln {
 
-using cpu::Cmp;
-using cpu::Emitter;
-using cpu::Values;
+using emit::Cmp;
+using emit::Emitter;
+using emit::Values;
 using mlir::Value;
 using mlir::ValueRange;
 

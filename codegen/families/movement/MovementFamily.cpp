@@ -12,9 +12,9 @@
 #include "kiln/kernel_abi.h"
 
 namespace kiln {
-using cpu::Cmp;
-using cpu::Emitter;
-using cpu::Values;
+using emit::Cmp;
+using emit::Emitter;
+using emit::Values;
 using mlir::Value;
 using mlir::ValueRange;
 

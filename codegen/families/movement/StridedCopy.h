@@ -2,7 +2,7 @@
 // part of a larger tensor.
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 #include "codegen/problem/Problem.h"
 
 #include <optional>
@@ -28,6 +28,6 @@ std::optional<StridedCopy> asStridedCopy(const Problem &problem, const Problem::
 
 /// Emits one launch of it inside an open kernel whose grid is copyGrid(copy).
 SizeExpr copyGrid(const TargetInfo &target, const StridedCopy &copy);
-void emitStridedCopy(cpu::Emitter &e, const StridedCopy &copy, mlir::Value source, mlir::Value result);
+void emitStridedCopy(emit::Emitter &e, const StridedCopy &copy, mlir::Value source, mlir::Value result);
 
 } // namespace kiln

@@ -14,8 +14,8 @@
 #include <limits>
 
 namespace kiln {
-using cpu::Emitter;
-using cpu::Values;
+using emit::Emitter;
+using emit::Values;
 using mlir::Value;
 using mlir::ValueRange;
 
@@ -74,7 +74,7 @@ public:
   const Problem &problem;
   const Normalization &norm;
   int64_t lanes;
-  cpu::ScalarEmitter scalars;
+  emit::ScalarEmitter scalars;
   std::vector<Problem::ValueId> inputs;
   std::vector<BufferAccess> in, out;
   std::vector<Value> inRows, outRows, fixed;

@@ -12,9 +12,9 @@
 #include <limits>
 
 namespace kiln {
-using cpu::Cmp;
-using cpu::Emitter;
-using cpu::Values;
+using emit::Cmp;
+using emit::Emitter;
+using emit::Values;
 using mlir::Value;
 using mlir::ValueRange;
 
@@ -210,7 +210,7 @@ private:
   Emitter &e;
   const Problem &problem;
   const Pool &pool;
-  cpu::ScalarEmitter scalars;
+  emit::ScalarEmitter scalars;
   std::vector<Problem::ValueId> inputs;
   const Problem::Value &x, &y;
   std::vector<BufferAccess> in, out;

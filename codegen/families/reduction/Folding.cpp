@@ -4,7 +4,7 @@
 
 namespace kiln {
 
-using cpu::Emitter;
+using emit::Emitter;
 using mlir::Value;
 
 Value Folding::identity(mlir::Type type) {

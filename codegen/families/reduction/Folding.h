@@ -1,14 +1,14 @@
 // The arithmetic of each kind of reduce: identity, step, merge, final value.
 #pragma once
 
-#include "codegen/cpu/ScalarEmitter.h"
+#include "codegen/emit/ScalarEmitter.h"
 #include "codegen/families/reduction/Reduction.h"
 
 namespace kiln {
 
 class Folding {
 public:
-  Folding(cpu::ScalarEmitter &scalars, ReduceKind kind) : s(scalars), kind(kind) {}
+  Folding(emit::ScalarEmitter &scalars, ReduceKind kind) : s(scalars), kind(kind) {}
 
   /// The accumulator before the first element; `type` is the operand's register type.
   mlir::Value identity(mlir::Type type);
@@ -20,7 +20,7 @@ public:
   mlir::Value finish(mlir::Value accumulator, mlir::Value count);
 
 private:
-  cpu::ScalarEmitter &s;
+  emit::ScalarEmitter &s;
   ReduceKind kind;
 };
 

@@ -13,8 +13,8 @@
 #include <limits>
 
 namespace kiln {
-using cpu::Emitter;
-using cpu::Values;
+using emit::Emitter;
+using emit::Values;
 using mlir::Value;
 using mlir::ValueRange;
 
@@ -115,7 +115,7 @@ private:
     Values top = fold(ReduceKind::Max, same), shift, wide;
     constexpr double infinity = std::numeric_limits<double>::infinity();
     for (Value t : top) { // shifted by the maximum where that is finite
-      Value finite = e.cmp(cpu::Cmp::lt, e.abs(t), e.like(t, infinity));
+      Value finite = e.cmp(emit::Cmp::lt, e.abs(t), e.like(t, infinity));
       shift.push_back(e.select(finite, t, e.like(t, 0.0)));
       wide.push_back(Emitter::lanesOf(t.getType()) ? shift.back() : e.splat(shift.back(), lanes));
     }
@@ -172,7 +172,7 @@ private:
   unsigned bits;
   int64_t lanes;
   int unroll;
-  cpu::ScalarEmitter scalars;
+  emit::ScalarEmitter scalars;
   std::vector<Problem::ValueId> inputs;
   std::vector<SizeExpr> kept;
   std::vector<BufferAccess> before, after, out;

@@ -13,11 +13,11 @@
 // only (see supports()).
 #pragma once
 
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 
 #include <string_view>
 
-namespace kiln::cpu {
+namespace kiln::emit {
 
 class ScalarEmitter {
 public:
@@ -108,4 +108,4 @@ private:
   mlir::Type constantType_;
 };
 
-} // namespace kiln::cpu
+} // namespace kiln::emit

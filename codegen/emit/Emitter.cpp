@@ -1,4 +1,4 @@
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -7,7 +7,7 @@
 
 #include <cassert>
 
-namespace kiln::cpu {
+namespace kiln::emit {
 
 namespace arith = mlir::arith;
 namespace scf = mlir::scf;
@@ -63,23 +63,15 @@ int64_t Emitter::bytesOf(DType dtype) { return dtypeBytes(dtype); }
 
 // --- Functions -----------------------------------------------------------------------------------------------------
 
-static LLVM::LLVMFuncOp createFunction(mlir::OpBuilder &b, mlir::Location loc, mlir::ModuleOp module,
-                                       llvm::StringRef name, LLVM::LLVMFunctionType type, LLVM::Linkage linkage) {
-  mlir::OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToEnd(module.getBody());
-  return b.create<LLVM::LLVMFuncOp>(loc, name, type, linkage);
-}
-
 void Emitter::beginKernel(llvm::StringRef symbol, size_t buffers, llvm::ArrayRef<std::string> symbols) {
   assert(!function_ && "functions do not nest");
-  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b_.getContext()), {ptr(), i64(), i64()});
-  auto function = createFunction(b_, loc_, *module_, symbol, type, LLVM::Linkage::External);
-  function_ = function;
-  entry_ = function.addEntryBlock(b_);
-  b_.setInsertionPointToStart(entry_);
-  args_ = entry_->getArgument(0);
-  workgroup_ = entry_->getArgument(1);
-  grid_ = entry_->getArgument(2);
+  Frame frame = openKernel(*module_, symbol);
+  function_ = frame.function;
+  entry_ = frame.entry;
+  b_.setInsertionPointToEnd(entry_);
+  args_ = frame.arguments;
+  workgroup_ = frame.workgroup;
+  grid_ = frame.grid;
   Value table = argument(0, ptr());
   for (size_t i = 0; i < buffers; ++i)
     buffers_.push_back(load(ptr(), offset(table, int64_t(i * 8))));
@@ -146,8 +138,9 @@ LocalFunction Emitter::beginLocal(llvm::StringRef name, llvm::ArrayRef<Type> arg
   Type result = results.empty()       ? LLVM::LLVMVoidType::get(b_.getContext())
                 : results.size() == 1 ? results[0]
                                       : Type(LLVM::LLVMStructType::getLiteral(b_.getContext(), results));
-  auto function =
-      createFunction(b_, loc_, *module_, name, LLVM::LLVMFunctionType::get(result, arguments), LLVM::Linkage::Internal);
+  b_.setInsertionPointToEnd(module_->getBody());
+  auto function = b_.create<LLVM::LLVMFuncOp>(loc_, name, LLVM::LLVMFunctionType::get(result, arguments),
+                                              LLVM::Linkage::Internal);
   function.setPassthroughAttr(b_.getArrayAttr({b_.getStringAttr("noinline")}));
   function_ = function;
   entry_ = function.addEntryBlock(b_);
@@ -243,4 +236,4 @@ void Emitter::ifThen(Value condition, VoidBranch then) {
   then();
 }
 
-} // namespace kiln::cpu
+} // namespace kiln::emit

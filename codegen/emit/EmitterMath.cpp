@@ -1,5 +1,5 @@
 // Emitter: constants and arithmetic.
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 
 #include "runtime/base/Tensor.h"
 
@@ -11,7 +11,7 @@
 #include <bit>
 #include <cmath>
 
-namespace kiln::cpu {
+namespace kiln::emit {
 
 namespace arith = mlir::arith;
 namespace math = mlir::math;
@@ -296,8 +296,12 @@ Value Emitter::resizeInt(Value a, Type type, bool isSigned) {
   return b_.create<arith::ExtUIOp>(loc_, type, a);
 }
 
+bool Emitter::scalesByPowersOf2(Type) const { return false; }
+Value Emitter::scaleByPowerOf2(Value, Value) { return {}; }
+Value Emitter::reciprocalEstimate(Value) { return {}; }
+
 Value Emitter::intrinsic(llvm::StringRef name, Type result, ValueRange arguments) {
   return b_.create<LLVM::CallIntrinsicOp>(loc_, result, b_.getStringAttr(name), arguments).getResult(0);
 }
 
-} // namespace kiln::cpu
+} // namespace kiln::emit

@@ -1,5 +1,5 @@
 // Emitter: memory and whole-vector operations.
-#include "codegen/cpu/Emitter.h"
+#include "codegen/emit/Emitter.h"
 
 #include "runtime/base/Tensor.h"
 
@@ -10,7 +10,7 @@
 
 #include <cassert>
 
-namespace kiln::cpu {
+namespace kiln::emit {
 
 namespace arith = mlir::arith;
 namespace vector = mlir::vector;
@@ -187,4 +187,4 @@ Value Emitter::reduceMax(Value v) {
   return reduceTree(*this, v, [&](Value a, Value b) { return max(a, b); });
 }
 
-} // namespace kiln::cpu
+} // namespace kiln::emit

@@ -1,9 +1,9 @@
-#include "codegen/cpu/ScalarEmitter.h"
+#include "codegen/emit/ScalarEmitter.h"
 
 #include <cmath>
 #include <limits>
 
-namespace kiln::cpu {
+namespace kiln::emit {
 
 static constexpr double infinity = std::numeric_limits<double>::infinity();
 static constexpr double notANumber = std::numeric_limits<double>::quiet_NaN();
@@ -97,13 +97,8 @@ Value ScalarEmitter::cast(Value x, DType dtype) {
 // 2^n * x. `nBits` holds the integer n in its low bits (whatever lies above is shifted out).
 Value ScalarEmitter::scaleByPowerOf2(Value x, Value n, Value nBits) {
   Type type = x.getType();
-  if (e.target().vectorBits == 512 && Emitter::lanesOf(type) == 512 / int64_t(Emitter::bitsOf(type))) {
-    Type mask = e.integer(unsigned(Emitter::lanesOf(type)));
-    const char *name =
-        Emitter::bitsOf(type) == 32 ? "llvm.x86.avx512.mask.scalef.ps.512" : "llvm.x86.avx512.mask.scalef.pd.512";
-    constexpr int currentRounding = 4;
-    return e.intrinsic(name, type, {x, n, x, e.constant(mask, -1), e.constant(e.i32(), currentRounding)});
-  }
+  if (e.scalesByPowersOf2(type))
+    return e.scaleByPowerOf2(x, n);
   // Adding to the exponent field: x is close to 1, and callers replace results that leave the normal range.
   int mantissa = Emitter::bitsOf(type) == 32 ? 23 : 52;
   Value shifted = e.shl(nBits, e.like(nBits, mantissa));
@@ -112,14 +107,14 @@ Value ScalarEmitter::scaleByPowerOf2(Value x, Value n, Value nBits) {
 
 // exp(x + correction) for f32, |correction| tiny (null: none).
 Value ScalarEmitter::expReduced(Value x, Value correction, ExpRange range) {
-  // The bounds keep the reduction finite; the results beyond them are what select or scalef make of the last value.
+  // The bounds keep the reduction finite; the results beyond them are what select or scaling make of the last value.
   constexpr double high = 88.722839, low = -87.336541;
-  bool scalef = e.target().vectorBits == 512 && Emitter::lanesOf(x.getType()) == 16;
+  bool scales = e.scalesByPowersOf2(x.getType());
   Value clamped = x; // NaN passes through both bounds
   if (range == ExpRange::All)
     clamped = e.fastMin(constant(x, 89.5), clamped);
   if (range != ExpRange::Tail)
-    clamped = e.fastMax(constant(x, scalef ? -110.0 : -88.0), clamped);
+    clamped = e.fastMax(constant(x, scales ? -110.0 : -88.0), clamped);
   constexpr double roundingMagic = 12582912.0; // 1.5 * 2^23
   Value t = e.fma(clamped, constant(x, 1.44269504088896341), constant(x, roundingMagic));
   Value n = e.sub(t, constant(x, roundingMagic));
@@ -133,7 +128,7 @@ Value ScalarEmitter::expReduced(Value x, Value correction, ExpRange range) {
   y = e.add(y, constant(x, 1.0));
   Type bits = e.vec(e.i32(), Emitter::lanesOf(x.getType()));
   y = scaleByPowerOf2(y, n, e.bitcast(t, bits));
-  if (scalef)
+  if (scales)
     return y;
   if (range == ExpRange::All)
     y = where(greater(x, constant(x, high)), constant(x, infinity), y);
@@ -283,12 +278,8 @@ Value ScalarEmitter::log1p(Value x) {
 // --- Normal distribution -------------------------------------------------------------------------------------------
 
 Value ScalarEmitter::reciprocalFast(Value x) {
-  Type type = x.getType();
-  int64_t n = Emitter::lanesOf(type);
-  Value y;
-  if (Emitter::bitsOf(type) == 32 && n == 16 && e.target().vectorBits == 512)
-    y = e.intrinsic("llvm.x86.avx512.rcp14.ps.512", type, {x, x, e.constant(e.integer(16), -1)});
-  else
+  Value y = e.reciprocalEstimate(x);
+  if (!y)
     return e.div(constant(x, 1.0), x);
   return e.fma(y, e.fma(e.neg(x), y, constant(x, 1.0)), y);
 }
@@ -406,4 +397,4 @@ Value ScalarEmitter::pow(Value x, Value y) {
   return where(e.bitOr(e.bitOr(equal(x, one), equal(y, zero)), minusOneToInfinity), one, result);
 }
 
-} // namespace kiln::cpu
+} // namespace kiln::emit

@@ -1,7 +1,8 @@
-// Emitter: the one door through which kernel families write code for a CPU.
+// Emitter: the one door through which kernel families write code, for any target.
 //
 // A facade over mlir::OpBuilder that emits scf + vector + arith + math, with raw memory (llvm.ptr) behind helper
-// functions, so that a family includes no dialect header at all. Rules of the generated level:
+// functions, so that a family includes no dialect header at all. How a kernel is entered, and the instructions that only
+// some targets have, are a backend's: it derives its emitter from this one. Rules of the generated level:
 //   - every integer used as an index, size or byte offset is an i64;
 //   - vectors are one-dimensional; `lanes()` of them fill a register of the target;
 //   - arithmetic functions dispatch on the operands' type (float or integer, scalar or vector) and want equal types;
@@ -22,7 +23,7 @@
 #include <string>
 #include <vector>
 
-namespace kiln::cpu {
+namespace kiln::emit {
 
 using mlir::Type;
 using mlir::Value;
@@ -49,6 +50,7 @@ public:
   using VoidBranch = llvm::function_ref<void()>;
 
   Emitter(mlir::MLIRContext &context, const TargetInfo &target);
+  virtual ~Emitter() = default;
   // Hands over the finished module; the emitter is done.
   mlir::OwningOpRef<mlir::ModuleOp> take();
   const TargetInfo &target() const { return target_; }
@@ -175,11 +177,27 @@ public:
   Value resizeFloat(Value a, Type type);    // f32 <-> f64
   Value resizeInt(Value a, Type type, bool isSigned = true);
 
-  // One instruction of the target by the name of its LLVM intrinsic.
-  Value intrinsic(llvm::StringRef name, Type result, ValueRange arguments);
+  // Instructions of some targets: null where this one has none for operands of such a type. ScalarEmitter then spells
+  // them out.
+  virtual bool scalesByPowersOf2(Type type) const; // whether the next is there
+  virtual Value scaleByPowerOf2(Value x, Value n); // x * 2^n for whole numbers n of any size, in x's type
+  virtual Value reciprocalEstimate(Value x);       // 1 / x to 14 bits or better
 
   mlir::OpBuilder &builder() { return b_; }
   mlir::Location loc() const { return loc_; }
+
+protected:
+  // A kernel function that was opened, and what its code is given.
+  struct Frame {
+    mlir::Operation *function = nullptr;
+    mlir::Block *entry = nullptr;
+    Value arguments; // points to a kiln_kernel_args_v1
+    Value workgroup, grid;
+  };
+  // Adds the function of a launch to `module`.
+  virtual Frame openKernel(mlir::ModuleOp module, llvm::StringRef symbol) = 0;
+  // One instruction by the name of its LLVM intrinsic.
+  Value intrinsic(llvm::StringRef name, Type result, ValueRange arguments);
 
 private:
   Value argument(size_t field, Type type);
@@ -195,4 +213,4 @@ private:
   std::vector<std::pair<std::string, Value>> symbols_;
 };
 
-} // namespace kiln::cpu
+} // namespace kiln::emit

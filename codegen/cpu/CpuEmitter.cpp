@@ -1,0 +1,44 @@
+#include "codegen/cpu/CpuEmitter.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+namespace kiln::cpu {
+
+namespace LLVM = mlir::LLVM;
+using emit::Type;
+using emit::Value;
+
+bool Emitter::isZmm(Type type) const {
+  return target().vectorBits == 512 && lanesOf(type) == 512 / int64_t(bitsOf(type));
+}
+
+bool Emitter::scalesByPowersOf2(Type type) const { return isZmm(type); }
+
+Value Emitter::scaleByPowerOf2(Value x, Value n) {
+  Type type = x.getType();
+  if (!scalesByPowersOf2(type))
+    return {};
+  const char *name = bitsOf(type) == 32 ? "llvm.x86.avx512.mask.scalef.ps.512" : "llvm.x86.avx512.mask.scalef.pd.512";
+  constexpr int currentRounding = 4;
+  Value all = constant(integer(unsigned(lanesOf(type))), -1);
+  return intrinsic(name, type, {x, n, x, all, constant(i32(), currentRounding)});
+}
+
+Value Emitter::reciprocalEstimate(Value x) {
+  Type type = x.getType();
+  if (!isZmm(type) || bitsOf(type) != 32)
+    return {};
+  return intrinsic("llvm.x86.avx512.rcp14.ps.512", type, {x, x, constant(integer(16), -1)});
+}
+
+Emitter::Frame Emitter::openKernel(mlir::ModuleOp module, llvm::StringRef symbol) {
+  mlir::OpBuilder &b = builder();
+  mlir::OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToEnd(module.getBody());
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {ptr(), i64(), i64()});
+  auto function = b.create<LLVM::LLVMFuncOp>(loc(), symbol, type, LLVM::Linkage::External);
+  mlir::Block *entry = function.addEntryBlock(b);
+  return {function, entry, entry->getArgument(0), entry->getArgument(1), entry->getArgument(2)};
+}
+
+} // namespace kiln::cpu

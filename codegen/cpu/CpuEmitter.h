@@ -1,0 +1,25 @@
+// The emitter for a CPU: kernels are functions of the C calling convention (kiln/kernel_abi.h), and AVX-512 has
+// instructions that AVX2 lacks.
+#pragma once
+
+#include "codegen/emit/Emitter.h"
+
+namespace kiln::cpu {
+
+class Emitter : public emit::Emitter {
+public:
+  using emit::Emitter::Emitter;
+
+  bool scalesByPowersOf2(emit::Type type) const override;
+  emit::Value scaleByPowerOf2(emit::Value x, emit::Value n) override;
+  emit::Value reciprocalEstimate(emit::Value x) override;
+
+protected:
+  Frame openKernel(mlir::ModuleOp module, llvm::StringRef symbol) override;
+
+private:
+  // Whether a value fills a register of AVX-512.
+  bool isZmm(emit::Type type) const;
+};
+
+} // namespace kiln::cpu
