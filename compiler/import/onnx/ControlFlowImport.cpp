@@ -4,6 +4,8 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Ops.h"
 
+#include <numeric>
+
 namespace kiln::onnx {
 
 // --- values from outside
@@ -97,7 +99,8 @@ Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphP
                                              Scope &scope, const GraphArguments &arguments, const LoopParts *loop) {
   KILN_ASSIGN(Scope body, innerScope(node, "", scope, nullptr));
   bool isScan = loop && loop->isScan;
-  size_t handed = arguments.types.size() - arguments.unnamed + (isScan ? loop->scanned.size() : 0);
+  size_t handed = arguments.types.size() - arguments.unnamed + (isScan ? loop->scanned.size() : 0) +
+                  (loop ? loop->sequences.size() : 0);
   if (graph.inputs.size() != handed)
     return makeError(ErrorCode::E0306, "graph '", role, "' has ", graph.inputs.size(), " inputs, ", handed,
                      " are handed over");
@@ -117,23 +120,29 @@ Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphP
   Frame frame{result.function, scope.frame, &bridge, &outer};
   body.frame = &frame;
   auto run = [&]() -> Status {
+    std::vector<std::string_view> tensors; // names of those inputs
+    unsigned sequences = 0;
+    for (auto [i, input] : llvm::enumerate(graph.inputs)) {
+      if (!loop || i < 2 || !loop->sequenceAt(i - 2))
+        tensors.push_back(input.name);
+      else
+        KILN_TRY(defineInput(input.name, {{}, NonTensor{.carried = sequences++}}, body));
+    }
     for (auto [i, type] : llvm::enumerate(arguments.types)) {
       mlir::Type own = bridge.addArgument(type, {}, [&](unsigned dim) { return arguments.varies(unsigned(i), dim); });
       Value argument = block->addArgument(own, loc);
       if (i < arguments.unnamed)
         continue;
-      const ValueInfoProto &input = graph.inputs[i - arguments.unnamed];
-      if (!body.values.emplace(input.name, argument).second)
-        return makeError(ErrorCode::E0303, "input \"", input.name, "\" of graph '", role, "' is defined twice");
+      KILN_TRY(defineInput(tensors[i - arguments.unnamed], {argument, std::nullopt}, body));
     }
     if (isScan)
       KILN_TRY(bindSlices(node, graph, *loop, body));
     KILN_TRY(addInitializers(graph, body));
     KILN_TRY(importNodes(graph.nodes, body));
-    std::vector<Value> results;
+    std::vector<Value> results, appended;
     if (isScan)
       results.push_back(block->getArgument(1));
-    for (const ValueInfoProto &output : graph.outputs) {
+    for (auto [place, output] : llvm::enumerate(graph.outputs)) {
       if (body.skips(output.name)) {
         result.skipped = true;
         continue;
@@ -141,12 +150,21 @@ Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphP
       auto value = lookupAny(output.name, body);
       if (!value.ok())
         return makeError(ErrorCode::E0302, "output \"", output.name, "\" of graph '", role, "' is not defined");
+      if (loop && place >= 1 && loop->sequenceAt(place - 1)) {
+        if (!value->nonTensor || value->nonTensor->carried != result.appended.size())
+          return makeError(ErrorCode::E0204, "a loop may only append to a sequence that it carries, unless its trip "
+                                             "count is known when compiling");
+        appended.insert(appended.end(), value->nonTensor->items.begin(), value->nonTensor->items.end());
+        result.appended.push_back(unsigned(value->nonTensor->items.size()));
+        continue;
+      }
       if (value->nonTensor)
-        results.insert(results.end(), value->nonTensor->items.begin(), value->nonTensor->items.end());
+        llvm::append_range(results, value->nonTensor->parts());
       else
         results.push_back(value->tensor);
       result.outputs.push_back(std::move(value->nonTensor));
     }
+    llvm::append_range(results, appended);
     state.builder.create<mlir::func::ReturnOp>(loc, results);
     result.function.setType(
         state.builder.getFunctionType(block->getArgumentTypes(), mlir::ValueRange(results).getTypes()));
@@ -180,9 +198,9 @@ Status ModelImport::defineResults(const NodeProto &node, Scope &scope, mlir::Val
                                   llvm::ArrayRef<std::optional<NonTensor>> outputs) {
   for (auto [name, output] : llvm::zip(node.outputs, outputs)) {
     GraphValue value{{}, output};
-    size_t count = output ? output->items.size() : 1;
+    size_t count = output ? output->parts().size() : 1;
     if (output)
-      value.nonTensor->items.assign(results.begin(), results.begin() + count);
+      value.nonTensor->setParts(results.take_front(count));
     else
       value.tensor = results[0];
     results = results.drop_front(count);
@@ -250,7 +268,8 @@ Status ModelImport::importIf(const NodeProto &node, Scope &scope) {
                      thenPart.outputs.size());
   for (auto [then, other] : llvm::zip(thenPart.outputs, elsePart.outputs))
     if (then.has_value() != other.has_value() ||
-        (then && (then->isNone != other->isNone || then->items.size() != other->items.size())))
+        (then && (then->isNone != other->isNone || bool(then->stacked) != bool(other->stacked) ||
+                  then->items.size() != other->items.size())))
       return makeError(ErrorCode::E0204, "branches that give different sequences or optionals are not supported");
   auto op = state.builder.create<kiln::IfOp>(loc, unsizedResults(thenPart.function, 0, SIZE_MAX), condition,
                                              thenPart.captured, elsePart.captured,
@@ -276,11 +295,21 @@ Status ModelImport::importLoop(const NodeProto &node, Scope &scope) {
     KILN_ASSIGN(value, lookupAny(node.inputs[i], scope));
     if (value.absent())
       return makeError(ErrorCode::E0306, "input ", i, " is missing");
-    parts.initial.push_back(value.tensor);
+    if (value.nonTensor)
+      parts.sequences.emplace_back(i - 2, *value.nonTensor);
+    else
+      parts.initial.push_back(value.tensor);
   }
-  if (!llvm::is_contained(parts.initial, Value()))
-    return emitLoop(node, scope, parts);
-  return unrollLoop(node, scope, parts, std::move(carried));
+  if (!parts.sequences.empty()) {
+    KILN_ASSIGN(bool unrolled, unrollLoop(node, scope, parts, std::move(carried)));
+    if (unrolled)
+      return Status();
+    for (const auto &[place, sequence] : parts.sequences)
+      if (!sequence.isList() && !sequence.stacked)
+        return makeError(ErrorCode::E0204, "the trip count of a loop that carries an optional, or what another loop "
+                                           "carries, must be known when compiling");
+  }
+  return emitLoop(node, scope, parts);
 }
 
 /// Attribute `name` of a Scan: one of `count` numbers, all 0 where it is absent.
@@ -377,9 +406,9 @@ Status ModelImport::emitLoop(const NodeProto &node, Scope &scope, const LoopPart
     types.push_back(llvm::cast<mlir::RankedTensorType>(value.getType()));
   KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
   size_t results = graph.outputs.size() + (parts.isScan ? 1 : 0); // the condition among them
-  if (results < 1 + parts.initial.size())
+  if (size_t carried = parts.initial.size() + parts.sequences.size(); results < 1 + carried)
     return makeError(ErrorCode::E0306, "its body gives ", graph.outputs.size(), " values, not the condition and ",
-                     parts.initial.size(), " carried ones");
+                     carried, " carried ones");
   if (results - 1 < node.outputs.size())
     return makeError(ErrorCode::E0306, "has ", node.outputs.size(), " outputs, its body gives ", results - 1);
   // The body is imported for sizes that stay the same, and again where they do not.
@@ -418,7 +447,14 @@ Status ModelImport::emitLoop(const NodeProto &node, Scope &scope, const LoopPart
     Value &stacked = values[parts.initial.size() + i];
     KILN_ASSIGN(stacked, layOut(view, stacked, along));
   }
-  return defineResults(node, scope, values, std::vector<std::optional<NonTensor>>(values.size()));
+  unsigned appended = std::accumulate(body.appended.begin(), body.appended.end(), 0u);
+  KILN_ASSIGN(std::vector<GraphValue> sequences,
+              grownSequences(view, parts, body, mlir::ValueRange(values).take_back(appended)));
+  auto tensor = values.begin();
+  auto sequence = sequences.begin();
+  for (auto [place, name] : llvm::enumerate(node.outputs))
+    KILN_TRY(defineAny(name, parts.sequenceAt(place) ? *sequence++ : GraphValue{*tensor++, std::nullopt}, scope));
+  return Status();
 }
 
 } // namespace kiln::onnx

@@ -29,7 +29,22 @@ struct Frame {
 /// A sequence, or an optional without a value (one with a value is that value).
 struct NonTensor {
   bool isNone = false;
-  std::vector<Value> items;
+  std::vector<Value> items{};
+  /// A sequence whose length only a run tells: its items, which have equal dims, along a first dim. `items` is empty.
+  Value stacked{};
+  /// In the body of a loop: the items of the sequence that the loop carries there, which nobody sees, before `items`.
+  std::optional<unsigned> carried{};
+
+  /// Whether the items are known one by one.
+  bool isList() const { return !isNone && !stacked && !carried; }
+  /// The tensors that it is made of.
+  std::vector<Value> parts() const { return stacked ? std::vector<Value>{stacked} : items; }
+  void setParts(mlir::ValueRange values) {
+    if (stacked)
+      stacked = values[0];
+    else
+      items.assign(values.begin(), values.end());
+  }
 };
 
 /// What a name stands for. Absent: neither.
@@ -66,6 +81,8 @@ struct Subgraph {
   std::vector<Value> captured;
   /// How many results of the function each of the graph's outputs is; nothing of a tensor.
   std::vector<std::optional<NonTensor>> outputs;
+  /// Of a loop's body: how many items it appends to each sequence that the loop carries; they are its last results.
+  std::vector<unsigned> appended;
   SizeTable sizes;
   bool skipped = false; // something in it is not supported
 };
@@ -89,6 +106,14 @@ struct LoopParts {
   };
   bool isScan = false;
   std::vector<Along> scanned, results;
+  /// Sequences that are carried besides, and their places among all that is.
+  std::vector<std::pair<size_t, NonTensor>> sequences;
+  const NonTensor *sequenceAt(size_t place) const {
+    for (const auto &[at, sequence] : sequences)
+      if (at == place)
+        return &sequence;
+    return nullptr;
+  }
 };
 
 /// The bool that a value holds, if it is known.
@@ -170,7 +195,9 @@ private:
   bool takesNonTensors(const NodeProto &node, const Scope &scope) const;
   Status importSequence(const NodeProto &node, Scope &scope);
   Status importSequenceMap(const NodeProto &node, Scope &scope, const std::vector<GraphValue> &operands);
-  Status unrollLoop(const NodeProto &node, Scope &scope, const LoopParts &parts, std::vector<GraphValue> carried);
+  Result<bool> unrollLoop(const NodeProto &node, Scope &scope, const LoopParts &parts, std::vector<GraphValue> carried);
+  Result<std::vector<GraphValue>> grownSequences(const NodeImport &view, const LoopParts &parts, const Subgraph &body,
+                                                 mlir::ValueRange stacks);
   Result<std::optional<std::vector<GraphValue>>> inlineGraph(const NodeProto &node, const GraphProto &graph, Scope &scope,
                                                              const std::string &label,
                                                              const std::vector<GraphValue> &inputs);

@@ -1,6 +1,6 @@
-// Sequences and optionals of which everything but their tensors is known when importing: they are lists of values here,
-// and cost nothing later. Exporters write them where a framework splits and joins; a sequence whose length only a run
-// tells is refused.
+// Sequences and optionals, which are gone after import. One of known length is a list of values, and costs nothing
+// later: exporters write them where a framework splits and joins. One whose length only a run tells (parts of an
+// unknown size, what a loop appends) is a tensor that has its items along the first dim, and they must have equal dims.
 #include "compiler/import/onnx/ModelImport.h"
 
 #include "dialects/kiln/Build.h"
@@ -12,9 +12,10 @@ namespace kiln::onnx {
 
 namespace {
 
-constexpr std::array<std::string_view, 12> operatorNames = {
-    "ConcatFromSequence", "Optional",      "OptionalGetElement", "OptionalHasElement", "SequenceAt",  "SequenceConstruct",
-    "SequenceEmpty",      "SequenceErase", "SequenceInsert",     "SequenceLength",     "SequenceMap", "SplitToSequence"};
+constexpr std::array<std::string_view, 12> operatorNames = {"ConcatFromSequence", "Optional",      "OptionalGetElement",
+                                                            "OptionalHasElement", "SequenceAt",    "SequenceConstruct",
+                                                            "SequenceEmpty",      "SequenceErase", "SequenceInsert",
+                                                            "SequenceLength",     "SequenceMap",   "SplitToSequence"};
 
 Status checkItem(const NodeImport &view, const NonTensor &sequence, Value item) {
   if (!sequence.items.empty() && view.dtype(sequence.items[0]) != view.dtype(item))
@@ -34,6 +35,15 @@ Result<size_t> position(const NodeImport &view, Value operand, int64_t ends) {
   return size_t(at);
 }
 
+/// What needs the items one by one.
+Status requireList(const NonTensor &sequence) {
+  if (sequence.carried)
+    return makeError(ErrorCode::E0204, "a loop may only append to a sequence that it carries, unless its trip count is "
+                                       "known when compiling");
+  return sequence.stacked ? makeError(ErrorCode::E0208, "the length of the sequence must be known when compiling")
+                          : Status();
+}
+
 /// x with a dim of size 1 more.
 Result<Value> withUnitDim(const NodeImport &view, Value x, size_t axis) {
   Dims dims = view.dims(x);
@@ -41,12 +51,56 @@ Result<Value> withUnitDim(const NodeImport &view, Value x, size_t axis) {
   return view.reshape(x, dims);
 }
 
+/// `parts` beside each other along an axis.
+Result<Value> join(const NodeImport &view, const std::vector<Value> &parts, int64_t axis) {
+  if (parts.size() == 1)
+    return parts[0];
+  Attributes attributes;
+  attributes.set("axis", axis);
+  return view.emit("concat", parts, attributes);
+}
+
+/// The items along a first dim.
+Result<Value> stack(const NodeImport &view, const std::vector<Value> &items) {
+  std::vector<Value> rows;
+  for (Value item : items) {
+    KILN_ASSIGN(rows.emplace_back(), withUnitDim(view, item, 0));
+  }
+  return join(view, rows, 0);
+}
+
+/// Two neighbouring dims as one.
+Result<Value> mergeDims(const NodeImport &view, Value x, size_t first) {
+  Dims dims = view.dims(x);
+  dims[first] = dims[first] * dims[first + 1];
+  dims.erase(dims.begin() + first + 1);
+  return view.reshape(x, dims);
+}
+
+/// Parts of size 1 of an unknown number.
+Result<NonTensor> splitToRows(const NodeImport &view, Value x, int64_t axis, bool keepDims) {
+  Ints perm{axis};
+  for (int64_t i = 0; i < view.rank(x); ++i)
+    if (i != axis)
+      perm.push_back(i);
+  NonTensor result;
+  KILN_ASSIGN(result.stacked, view.transpose(x, perm));
+  if (keepDims) {
+    KILN_ASSIGN(result.stacked, withUnitDim(view, result.stacked, size_t(axis) + 1));
+  }
+  return result;
+}
+
 Result<NonTensor> splitToSequence(const NodeImport &view, Value x, Value sizes) {
   KILN_ASSIGN(int64_t axis, view.axisAttribute("axis", 0, x));
   KILN_ASSIGN(int64_t keepDims, view.intAttribute("keepdims", 1));
   SizeExpr size = view.dims(x)[size_t(axis)];
-  if (!size.isConstant())
+  if (!size.isConstant()) {
+    std::optional<Ints> known = sizes && view.rank(sizes) == 0 ? view.knownInts(sizes) : std::nullopt;
+    if (!sizes || (known && (*known)[0] == 1))
+      return splitToRows(view, x, axis, sizes || keepDims);
     return makeError(ErrorCode::E0208, "the size of what is split must be known when compiling");
+  }
   int64_t length = size.constant();
   Ints parts(size_t(sizes ? 0 : length), 1);
   if (sizes) {
@@ -82,10 +136,23 @@ Result<NonTensor> splitToSequence(const NodeImport &view, Value x, Value sizes) 
   return result;
 }
 
+Result<Value> joinStacked(const NodeImport &view, Value stacked, int64_t axis, bool isNew) {
+  KILN_TRY(view.requireNotNegative(view.dims(stacked)[0] - SizeExpr(1))); // an empty sequence has no type to join in
+  int64_t rank = view.rank(stacked);
+  KILN_ASSIGN(axis, view.normalizeAxis(axis, isNew ? rank : rank - 1));
+  Ints perm;
+  for (int64_t i = 0; i < rank; ++i)
+    perm.push_back(i < axis ? i + 1 : i == axis ? 0 : i);
+  KILN_ASSIGN(Value joined, view.transpose(stacked, perm));
+  return isNew ? Result<Value>(joined) : mergeDims(view, joined, size_t(axis));
+}
+
 Result<Value> concatFromSequence(const NodeImport &view, const NonTensor &sequence) {
   KILN_TRY(view.requireAttribute("axis"));
   KILN_ASSIGN(int64_t axis, view.intAttribute("axis", 0));
   KILN_ASSIGN(int64_t isNew, view.intAttribute("new_axis", 0));
+  if (sequence.stacked)
+    return joinStacked(view, sequence.stacked, axis, isNew != 0);
   if (sequence.items.empty())
     return makeError(ErrorCode::E0306, "joins an empty sequence");
   std::vector<Value> parts = sequence.items;
@@ -94,9 +161,34 @@ Result<Value> concatFromSequence(const NodeImport &view, const NonTensor &sequen
     for (Value &part : parts) {
       KILN_ASSIGN(part, withUnitDim(view, part, size_t(axis)));
     }
+  return join(view, parts, axis);
+}
+
+/// The item at a position that only a run tells.
+Result<Value> itemAt(const NodeImport &view, const NonTensor &sequence, Value at) {
+  Value stacked = sequence.stacked;
+  if (!stacked) {
+    auto alike = [&](Value item) { return view.dims(item) == view.dims(sequence.items[0]); };
+    if (sequence.items.empty() || !llvm::all_of(sequence.items, alike))
+      return makeError(ErrorCode::E0208,
+                       "the position in a sequence of different tensors must be known when compiling");
+    KILN_ASSIGN(stacked, stack(view, sequence.items));
+  }
+  KILN_ASSIGN(at, view.reshape(at, {}));
   Attributes attributes;
-  attributes.set("axis", axis);
-  return view.emit("concat", parts, attributes);
+  attributes.set("axis", int64_t(0));
+  return view.emit("gather", {stacked, at}, attributes);
+}
+
+/// With one more item at its end.
+Result<NonTensor> appended(const NodeImport &view, NonTensor sequence, Value item) {
+  if (!sequence.stacked) {
+    sequence.items.push_back(item);
+    return sequence;
+  }
+  KILN_ASSIGN(Value row, withUnitDim(view, item, 0));
+  KILN_ASSIGN(sequence.stacked, join(view, {sequence.stacked, row}, 0));
+  return sequence;
 }
 
 } // namespace
@@ -119,9 +211,13 @@ Result<std::optional<NonTensor>> ModelImport::lookupNonTensor(std::string_view n
   std::swap(state.sizes, *scope.frame->outerSizes);
   if (!outside.ok() || !*outside)
     return outside;
-  for (Value &item : (*outside)->items) {
-    KILN_ASSIGN(item, bringIn(item, *scope.frame, 0));
+  if ((*outside)->carried)
+    KILN_TRY(requireList(**outside));
+  std::vector<Value> inside;
+  for (Value part : (*outside)->parts()) {
+    KILN_ASSIGN(inside.emplace_back(), bringIn(part, *scope.frame, 0));
   }
+  (*outside)->setParts(inside);
   scope.nonTensors.emplace(name, **outside);
   return outside;
 }
@@ -204,7 +300,7 @@ Status ModelImport::importSequence(const NodeProto &node, Scope &scope) {
     return set(operands[0]);
   }
   if (node.opType == "Optional")
-    return set(operands.empty() || operands[0].absent() ? GraphValue{{}, NonTensor{true, {}}} : operands[0]);
+    return set(operands.empty() || operands[0].absent() ? GraphValue{{}, NonTensor{.isNone = true}} : operands[0]);
   if (node.opType == "OptionalHasElement") {
     bool has = !operands.empty() && !operands[0].absent() && !(operands[0].nonTensor && operands[0].nonTensor->isNone);
     return set({view.scalar(has, DType::Bool), std::nullopt});
@@ -233,6 +329,19 @@ Status ModelImport::importSequence(const NodeProto &node, Scope &scope) {
     return importSequenceMap(node, scope, operands);
 
   KILN_ASSIGN(NonTensor list, sequence(0));
+  if (node.opType == "SequenceInsert" && !hasPosition) {
+    KILN_ASSIGN(Value item, tensor(1));
+    KILN_TRY(checkItem(view, list, item));
+    KILN_ASSIGN(list, appended(view, list, item));
+    return set({{}, list});
+  }
+  if (list.stacked && node.opType == "SequenceLength") {
+    KILN_ASSIGN(Value length, view.sizeOf(list.stacked, 0));
+    return set({length, std::nullopt});
+  }
+  bool mayBeStacked = node.opType == "SequenceAt" || node.opType == "ConcatFromSequence";
+  if (list.carried || !mayBeStacked)
+    KILN_TRY(requireList(list));
   int64_t count = int64_t(list.items.size());
   if (node.opType == "SequenceLength")
     return set({view.scalar(double(count), DType::I64), std::nullopt});
@@ -242,6 +351,10 @@ Status ModelImport::importSequence(const NodeProto &node, Scope &scope) {
   }
   if (node.opType == "SequenceAt") {
     KILN_ASSIGN(Value operand, tensor(1));
+    if (list.stacked || !view.knownInts(operand)) {
+      KILN_ASSIGN(Value item, itemAt(view, list, operand));
+      return set({item, std::nullopt});
+    }
     KILN_ASSIGN(size_t at, position(view, operand, count));
     return set({list.items[at], std::nullopt});
   }
@@ -259,13 +372,10 @@ Status ModelImport::importSequence(const NodeProto &node, Scope &scope) {
   if (node.opType == "SequenceInsert") {
     KILN_ASSIGN(Value item, tensor(1));
     KILN_TRY(checkItem(view, list, item));
-    size_t at = size_t(count);
-    if (hasPosition) {
-      KILN_ASSIGN(Value operand, tensor(2));
-      std::optional<Ints> known = view.knownInts(operand);
-      // -1 is before the last; only from the front there is one place more.
-      KILN_ASSIGN(at, position(view, operand, count + (known && known->size() == 1 && (*known)[0] < 0 ? 0 : 1)));
-    }
+    KILN_ASSIGN(Value operand, tensor(2));
+    std::optional<Ints> known = view.knownInts(operand);
+    // -1 is before the last; only from the front there is one place more.
+    KILN_ASSIGN(size_t at, position(view, operand, count + (known && known->size() == 1 && (*known)[0] < 0 ? 0 : 1)));
     list.items.insert(list.items.begin() + ptrdiff_t(at), item);
     return set({{}, list});
   }
@@ -305,10 +415,14 @@ Status ModelImport::defineInput(std::string_view name, const GraphValue &value, 
 Status ModelImport::importSequenceMap(const NodeProto &node, Scope &scope, const std::vector<GraphValue> &operands) {
   if (operands.empty() || !operands[0].nonTensor || operands[0].nonTensor->isNone)
     return makeError(ErrorCode::E0305, "input 0 is no sequence");
+  for (const GraphValue &operand : operands)
+    if (operand.nonTensor)
+      KILN_TRY(requireList(*operand.nonTensor));
   size_t count = operands[0].nonTensor->items.size();
   for (const GraphValue &operand : operands)
     if (operand.nonTensor && operand.nonTensor->items.size() != count)
-      return makeError(ErrorCode::E0304, "its sequences have ", count, " and ", operand.nonTensor->items.size(), " items");
+      return makeError(ErrorCode::E0304, "its sequences have ", count, " and ", operand.nonTensor->items.size(),
+                       " items");
   KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
   std::vector<GraphValue> results(node.outputs.size(), GraphValue{{}, NonTensor()});
   if (graph.outputs.size() < results.size())
@@ -331,33 +445,37 @@ Status ModelImport::importSequenceMap(const NodeProto &node, Scope &scope, const
   return Status();
 }
 
-Status ModelImport::unrollLoop(const NodeProto &node, Scope &scope, const LoopParts &parts,
-                               std::vector<GraphValue> carried) {
-  auto mustBeKnown = [](std::string_view what) {
-    return makeError(ErrorCode::E0204, what, " of a loop that carries a sequence must be known when compiling");
-  };
+// --- loops that carry sequences
+
+/// Imports the body for each iteration, if their number is known and no more than a program may well be made of. False
+/// where it is not: then nothing is defined.
+Result<bool> ModelImport::unrollLoop(const NodeProto &node, Scope &scope, const LoopParts &parts,
+                                     std::vector<GraphValue> carried) {
+  constexpr int64_t mostIterations = 1000;
   mlir::Location loc = state.location;
   NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), {});
   std::optional<Ints> count = parts.count ? view.knownInts(parts.count) : std::nullopt;
-  if (!count)
-    return mustBeKnown("the trip count");
+  std::optional<bool> goesOn = parts.condition ? knownBool(parts.condition) : true;
+  if (!count || (*count)[0] > mostIterations || !goesOn)
+    return false;
   KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
   if (graph.outputs.size() < 1 + carried.size() || graph.outputs.size() - 1 < node.outputs.size())
     return makeError(ErrorCode::E0306, "its body gives ", graph.outputs.size(), " values");
   size_t stacks = graph.outputs.size() - 1 - carried.size();
   std::vector<std::vector<Value>> stacked(stacks);
-  std::optional<bool> goesOn = parts.condition ? knownBool(parts.condition) : true;
   for (int64_t i = 0; i < (*count)[0]; ++i) {
     if (!goesOn)
-      return mustBeKnown("the condition");
+      return false;
     if (!*goesOn)
       break;
     std::vector<GraphValue> inputs{{view.scalar(double(i), DType::I64), std::nullopt},
                                    {view.scalar(1, DType::Bool), std::nullopt}};
     inputs.insert(inputs.end(), carried.begin(), carried.end());
     KILN_ASSIGN(auto results, inlineGraph(node, graph, scope, std::to_string(i), inputs));
-    if (!results)
-      return skipResults(node, scope);
+    if (!results) {
+      KILN_TRY(skipResults(node, scope));
+      return true;
+    }
     state.location = loc; // the body's nodes have theirs
     if ((*results)[0].nonTensor)
       return makeError(ErrorCode::E0305, "the condition is no tensor");
@@ -368,20 +486,48 @@ Status ModelImport::unrollLoop(const NodeProto &node, Scope &scope, const LoopPa
       const GraphValue &item = (*results)[1 + carried.size() + k];
       if (item.nonTensor)
         return makeError(ErrorCode::E0305, "its body gives a sequence to stack");
-      KILN_ASSIGN(stacked[k].emplace_back(), withUnitDim(view, item.tensor, 0));
+      stacked[k].push_back(item.tensor);
     }
   }
-  for (std::vector<Value> &rows : stacked) {
+  for (const std::vector<Value> &rows : stacked) {
     if (rows.empty())
       return makeError(ErrorCode::E0204, "a loop that carries a sequence stacks the results of no iteration");
-    Attributes attributes;
-    attributes.set("axis", 0);
-    GraphValue &whole = carried.emplace_back();
-    KILN_ASSIGN(whole.tensor, view.emit("concat", rows, attributes));
+    KILN_ASSIGN(carried.emplace_back().tensor, stack(view, rows));
   }
   for (size_t k = 0; k < node.outputs.size(); ++k)
     KILN_TRY(defineAny(node.outputs[k], carried[k], scope));
-  return Status();
+  return true;
+}
+
+/// What the loop makes of the sequences that it carries; `stacks`: what it appended to all of them, each stacked.
+Result<std::vector<GraphValue>> ModelImport::grownSequences(const NodeImport &view, const LoopParts &parts,
+                                                            const Subgraph &body, mlir::ValueRange stacks) {
+  std::vector<GraphValue> grown;
+  for (auto [entry, count] : llvm::zip(parts.sequences, body.appended)) {
+    const NonTensor &initial = entry.second;
+    std::vector<Value> iterations(stacks.begin(), stacks.begin() + count);
+    stacks = stacks.drop_front(count);
+    GraphValue &value = grown.emplace_back(GraphValue{{}, initial});
+    if (iterations.empty())
+      continue;
+    Value whole = iterations[0];
+    if (iterations.size() > 1) {
+      for (Value &each : iterations) {
+        KILN_ASSIGN(each, withUnitDim(view, each, 1));
+      }
+      KILN_ASSIGN(whole, join(view, iterations, 1));
+      KILN_ASSIGN(whole, mergeDims(view, whole, 0));
+    }
+    if (!initial.parts().empty()) {
+      Value before = initial.stacked;
+      if (!before) {
+        KILN_ASSIGN(before, stack(view, initial.items));
+      }
+      KILN_ASSIGN(whole, join(view, {before, whole}, 0));
+    }
+    value.nonTensor = NonTensor{.stacked = whole};
+  }
+  return grown;
 }
 
 } // namespace kiln::onnx

@@ -46,8 +46,9 @@ class ControlFlow:
         self.added.append(oh.make_node(op, inputs, [result], **attributes))
         return result
 
-    def body(self, nodes, results, name, before=(), outputs=(), inputs=(), replaced=None):
-        """The nodes as a graph of their own, whose values have other names, and so have those that are `replaced`."""
+    def body(self, nodes, results, name, before=(), outputs=(), inputs=(), replaced=None, appended=()):
+        """The nodes as a graph of their own, whose values have other names, and so have those that are `replaced`. `appended`: (value, sequence, the
+        sequence with it)."""
         renamed = {o: self.name() for n in nodes for o in n.output if o} | (replaced or {})
         inner = list(before)
         for original in nodes:
@@ -58,6 +59,7 @@ class ControlFlow:
                 if attribute.HasField("g"):
                     self.rename_captured(attribute.g, renamed)
             inner.append(node)
+        inner += [oh.make_node("SequenceInsert", [sequence, renamed[value]], [longer]) for value, sequence, longer in appended]
         ports = [*outputs, *(oh.make_tensor_value_info(renamed[r], dtypes.ONNX[self.case.values[r].dtype], None) for r in results)]
         return oh.make_graph(inner, name, list(inputs), ports)
 
@@ -102,11 +104,20 @@ class ControlFlow:
             ports.append(oh.make_tensor_value_info(inside, dtype, None))
             after.append(oh.make_tensor_value_info(same, dtype, None))
             initial, replaced = [x], {x: inside}
-        graph = self.body(nodes, results, "body", before, after, ports, replaced)
-        stacked = [self.name() for _ in results]
-        self.added.append(oh.make_node("Loop", [count, "", *initial], [self.name() for _ in initial] + stacked, name=self.name(), body=graph))
-        for name, result in zip(stacked, results):
+        listed, appended = [r for r in results if self.random.random() < 0.3], []  # in a sequence that the loop appends to
+        for result in listed:
+            appended.append((result, self.name(), self.name()))
+            initial.append(self.node("SequenceEmpty", [], dtype=dtypes.ONNX[self.case.values[result].dtype]))
+            for name, place in zip(appended[-1][1:], (ports, after)):
+                place.append(oh.make_tensor_sequence_value_info(name, dtypes.ONNX[self.case.values[result].dtype], None))
+        scanned = [r for r in results if r not in listed]
+        graph = self.body(nodes, scanned, "body", before, after, ports, replaced, appended)
+        carried, stacked = [self.name() for _ in initial], [self.name() for _ in scanned]
+        self.added.append(oh.make_node("Loop", [count, "", *initial], carried + stacked, name=self.name(), body=graph))
+        for name, result in zip(stacked, scanned):
             self.added.append(oh.make_node("Gather", [name, last], [result], axis=0))
+        for name, result in zip(carried[len(carried) - len(listed):], listed):
+            self.added.append(oh.make_node("SequenceAt", [name, last], [result]))
 
     def readable(self, nodes):
         """What the nodes read that is no size."""

@@ -174,6 +174,14 @@ def split_and_joined_as_sequence(r, x, known):
     return r.node("ConcatFromSequence", [parts], axis=axis)
 
 
+@identity(lambda known: any(1 <= d.least for d in known.dims) and known.dtype != "bf16", since=11)
+def split_to_rows_and_joined(r, x, known):
+    axis = r.random.choice([i for i, d in enumerate(known.dims) if 1 <= d.least])
+    keep = r.random.randint(0, 1)
+    parts = r.node("SplitToSequence", [x], axis=axis, keepdims=keep)
+    return r.node("ConcatFromSequence", [parts], axis=axis, new_axis=1 - keep)
+
+
 @identity(lambda known: known.dtype != "bf16", since=11)
 def picked_from_sequence(r, x, known):
     other = r.node("Identity", [x])
