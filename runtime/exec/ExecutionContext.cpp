@@ -187,6 +187,13 @@ Status ExecutionContext::run(size_t entry, std::span<const TensorView> inputs, s
     return makeError(ErrorCode::E0704, "the model has ", function.outputs.size(), " outputs, ", outputs.size(),
                      " were given");
   KILN_TRY(checkData(function, inputs));
+  struct Scope { // later constants are for later runs
+    ExecutionContext &context;
+    ~Scope() { context.constants.reset(); }
+  } scope{*this};
+  constants = theModel->constants();
+  if (constants)
+    KILN_TRY(constants->checkBound());
   if (guardPages && !theModel->device().isHost())
     return makeError(ErrorCode::E0704, "guard pages are for the CPU, not for device \"", p.device, "\"");
   cancelled.store(false, std::memory_order_relaxed);
@@ -197,7 +204,7 @@ Status ExecutionContext::run(size_t entry, std::span<const TensorView> inputs, s
   KILN_TRY(deviceFrames.reset());
   if (profiling)
     profiles.assign(firstSteps.back() + p.functions.back().steps.size(), {});
-  RunScope scope(threadCount > 1 ? &ThreadPool::process() : nullptr, threadCount, stepUnderWay);
+  RunScope running(threadCount > 1 ? &ThreadPool::process() : nullptr, threadCount, stepUnderWay);
   if (function.states.empty())
     return call(p.entries[entry].function, inputs, {}, outputs, {});
   return runWithStates(entry, inputs, outputs, given);

@@ -114,11 +114,12 @@ private:
   bool profiling = false;
   std::optional<BufferPlacement> guardPages;
   int64_t memoryLimit = 0;
-  int64_t valueBytes = 0;             // that the run under way allocated
-  int loops = 0;                      // under way
-  std::span<const TensorView> states; // of the run under way
-  int64_t stateCopies = 0;            // bytes, by the last run
-  size_t stepsBegun = 0;              // in the function that failed, the entry's own last
+  int64_t valueBytes = 0;                       // that the run under way allocated
+  int loops = 0;                                // under way
+  std::span<const TensorView> states;           // of the run under way
+  std::shared_ptr<const ConstantSet> constants; // of the run under way
+  int64_t stateCopies = 0;                      // bytes, by the last run
+  size_t stepsBegun = 0;                        // in the function that failed, the entry's own last
   std::atomic<int64_t> stepUnderWay{-1};
   std::atomic<bool> cancelled{false};
   std::vector<size_t> firstSteps;  // of each function

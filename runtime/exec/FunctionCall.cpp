@@ -38,18 +38,18 @@ FunctionCall::FunctionCall(ExecutionContext &context, const Instance &instance, 
 
 Status FunctionCall::prepare(const ExecutionContext::Places &places) {
   if (context.guardPages) {
-    KILN_ASSIGN(guarded, GuardedMemory::create(context.model(), instance, inputs, *context.guardPages));
+    KILN_ASSIGN(guarded,
+                GuardedMemory::create(context.model(), context.constants.get(), instance, inputs, *context.guardPages));
   }
   KILN_ASSIGN(frame, context.frames.push(places.host, guarded ? 0 : instance.arenaBytes));
   if (!context.model().device().isHost()) {
     KILN_ASSIGN(deviceFrame, context.deviceFrames.push(places.device, instance.deviceArenaBytes));
   }
   KILN_TRY(context.checkMemory());
-  size_t values = 0;
-  for (const Buffer &buffer : function.buffers)
-    values += buffer.place == Buffer::Place::Returned;
+  const auto &constants = context.model().compiledFunction(instance.function).outsideConstants;
+  size_t values = function.returnedCount();
   returned.resize(values);
-  bases.reserve(Address::FirstPort + inputs.size() + outputs.size() + values);
+  bases.reserve(Address::FirstPort + inputs.size() + outputs.size() + values + constants.size());
   bases = {nullptr, frame.data, deviceFrame.data,
            reinterpret_cast<char *>(const_cast<std::byte *>(context.model().artifact().weights().data())),
            context.model().deviceConstants()};
@@ -58,6 +58,8 @@ Status FunctionCall::prepare(const ExecutionContext::Places &places) {
   for (const OutputSlot &output : outputs)
     bases.push_back(dataOf(output.result()));
   bases.resize(bases.size() + values, nullptr);
+  for (const auto &[constant, space] : constants)
+    bases.push_back(context.constants->data(constant, space));
   return Status();
 }
 

@@ -4,7 +4,8 @@
 
 namespace kiln {
 
-Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &model, const Instance &instance,
+Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &model, const ConstantSet *constants,
+                                                             const Instance &instance,
                                                              std::span<const TensorView> taken,
                                                              BufferPlacement placement) {
   const Function &p = model.program().functions[instance.function];
@@ -19,10 +20,15 @@ Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &
     KILN_ASSIGN(GuardedBuffer buffer,
                 GuardedBuffer::create(instance.bufferBytes[i], placement, lines ? bufferAlignment : alignments[i]));
     const StatePort *state = b.place == Buffer::Place::State ? &p.states[b.index] : nullptr;
-    const void *from = b.place == Buffer::Place::Input      ? taken[b.index].data
-                       : state && state->read               ? taken[p.inputs.size() + b.index].data
-                       : b.place == Buffer::Place::Constant ? model.artifact().constant(b.index).data()
-                                                            : nullptr;
+    const void *from = nullptr;
+    if (b.place == Buffer::Place::Input)
+      from = taken[b.index].data;
+    else if (state && state->read)
+      from = taken[p.inputs.size() + b.index].data;
+    else if (b.place == Buffer::Place::Constant && model.program().constants[b.index].inSection())
+      from = model.artifact().constant(b.index).data();
+    else if (b.place == Buffer::Place::Constant)
+      from = constants->data(b.index, Buffer::Space::Host);
     if (from && buffer.bytes() > 0)
       std::memcpy(buffer.data(), from, size_t(buffer.bytes()));
     if (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant || (state && !state->written))

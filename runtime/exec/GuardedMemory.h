@@ -12,8 +12,9 @@ class GuardedMemory {
 public:
   /// Inputs, states and constants are copied in, and cannot be written there unless they are states that the function
   /// writes. `taken`: Function::takenView.
-  static Result<std::unique_ptr<GuardedMemory>> create(const LoadedModel &model, const Instance &instance,
-                                                       std::span<const TensorView> taken, BufferPlacement placement);
+  static Result<std::unique_ptr<GuardedMemory>> create(const LoadedModel &model, const ConstantSet *constants,
+                                                       const Instance &instance, std::span<const TensorView> taken,
+                                                       BufferPlacement placement);
 
   /// `bases`: Address::base, of what is not in this memory: values that steps returned, and outputs that they make.
   void *address(const ResolvedOperand &operand, std::span<char *const> bases) const;

@@ -5,6 +5,7 @@
 #include "runtime/plan/Packing.h"
 
 #include <algorithm>
+#include <map>
 
 namespace kiln {
 namespace {
@@ -111,7 +112,8 @@ private:
           KILN_ASSIGN(out.bufferBytes[i], size(c.bufferBytes[i], "a buffer's size"));
         }
       } else if (b.place == Buffer::Place::Constant) {
-        out.bufferBytes[i] = int64_t(artifact.constant(b.index).size());
+        const Constant &constant = program.constants[b.index];
+        out.bufferBytes[i] = *byteCount(constant.dtype, constant.dims);
       } else if (b.place != Buffer::Place::Returned) {
         ViewId whole = b.place == Buffer::Place::Input    ? p.inputs[b.index].view
                        : b.place == Buffer::Place::Output ? p.outputs[b.index].view
@@ -180,11 +182,7 @@ private:
       case Buffer::Place::State: operand.address = {Address::FirstPort + inputs + b.index, offset}; break;
       case Buffer::Place::Output: operand.address = {Address::FirstPort + taken + b.index, offset}; break;
       case Buffer::Place::Returned: operand.address = {Address::FirstPort + taken + outputs + b.index, 0}; break;
-      case Buffer::Place::Constant:
-        operand.address = onDevice
-                              ? Address{Address::DeviceConstants, compiled.deviceConstants.offsets[b.index] + offset}
-                              : Address{Address::Constants, int64_t(program.constants[b.index].offset) + offset};
-        break;
+      case Buffer::Place::Constant: operand.address = addressOf(b, offset); break;
       case Buffer::Place::Arena:
       case Buffer::Place::Workspace:
         operand.address = {onDevice ? Address::DeviceArena : Address::Arena, bufferOffsets[v.buffer] + offset};
@@ -198,6 +196,14 @@ private:
       out.dims.insert(out.dims.end(), viewDims[id].begin(), viewDims[id].end());
     }
     out.operands.push_back(operand);
+  }
+
+  Address addressOf(const Buffer &constant, int64_t offset) const {
+    if (auto *section = std::get_if<SectionSource>(&program.constants[constant.index].source))
+      return constant.space == Buffer::Space::Device
+                 ? Address{Address::DeviceConstants, compiled.deviceConstants.offsets[constant.index] + offset}
+                 : Address{Address::Constants, int64_t(section->offset) + offset};
+    return {c.outsideBases[size_t(&constant - p.buffers.data())], offset};
   }
 
   Result<bool> guardsHold(size_t index) {
@@ -422,6 +428,20 @@ Status checkInPlace(const Function &p, const std::string &node, const HostCallSt
   return Status();
 }
 
+void findOutsideConstants(const Program &program, const Function &p, CompiledFunction &c) {
+  size_t firstBase = Address::FirstPort + p.takenCount() + p.outputs.size() + p.returnedCount();
+  std::map<CompiledFunction::OutsideConstant, size_t> known;
+  for (const Buffer &b : p.buffers) {
+    uint32_t &base = c.outsideBases.emplace_back(Address::Null);
+    if (b.place != Buffer::Place::Constant || program.constants[b.index].inSection())
+      continue;
+    auto [place, isNew] = known.try_emplace({b.index, b.space}, known.size());
+    if (isNew)
+      c.outsideConstants.push_back(place->first);
+    base = uint32_t(firstBase + place->second);
+  }
+}
+
 Result<CompiledFunction> compileFunction(const Program &program, const Function &p) {
   CompiledFunction c;
   c.symbolNames = p.symbolNames();
@@ -440,6 +460,7 @@ Result<CompiledFunction> compileFunction(const Program &program, const Function 
       c.viewDims.back().push_back(known.ok() ? *known : v.open ? CompiledSize(-1) : size(dim));
     }
   }
+  findOutsideConstants(program, p, c);
   c.live = liveIntervals(program, p);
   int64_t moment = 0;
   for (const Step &step : p.steps) {
@@ -481,6 +502,8 @@ Result<CompiledFunction> compileFunction(const Program &program, const Function 
 Result<CompiledProgram> CompiledProgram::compile(const Program &program) {
   CompiledProgram compiled;
   compiled.deviceConstants = kiln::deviceConstants(program);
+  compiled.hasOutsideConstants =
+      !std::ranges::all_of(program.constants, [](const Constant &constant) { return constant.inSection(); });
   for (const Kernel &kernel : program.kernels) {
     KILN_ASSIGN(std::vector<CompiledLaunch> launches, compileLaunches(kernel.interface));
     compiled.kernels.push_back(std::move(launches));

@@ -37,6 +37,14 @@ struct CompiledFunction {
   std::vector<std::vector<CompiledSize>> viewDims;
   std::vector<StepSizes> steps;
   std::vector<LiveInterval> live; // of each buffer
+  /// The constants outside of the weights section that the function uses, in one memory or both: each is a base.
+  struct OutsideConstant {
+    uint32_t constant = 0;
+    Buffer::Space space = Buffer::Space::Host;
+    auto operator<=>(const OutsideConstant &) const = default;
+  };
+  std::vector<OutsideConstant> outsideConstants;
+  std::vector<uint32_t> outsideBases; // of each buffer that shows one: Address::base
 };
 
 /// A launch of a kernel, over the symbols of its interface.
@@ -49,6 +57,7 @@ struct CompiledProgram {
   std::vector<std::vector<CompiledLaunch>> kernels; ///< the launches of each kernel
   std::vector<CompiledFunction> functions;
   DeviceConstants deviceConstants;
+  bool hasOutsideConstants = false; ///< whether any constant lies outside of the weights section
 
   /// Every host operation must exist (E0606).
   static Result<CompiledProgram> compile(const Program &program);
@@ -56,7 +65,8 @@ struct CompiledProgram {
 
 /// Where the address of a view comes from: a base that a frame knows, and an offset.
 struct Address {
-  /// Numbers of the bases: these, then the inputs, the states, the outputs and the returned values of the function.
+  /// Numbers of the bases: these, then the inputs, the states, the outputs and the returned values of the function,
+  /// then CompiledFunction::outsideConstants. Constants are those of the weights section.
   enum Base : uint32_t { Null, Arena, DeviceArena, Constants, DeviceConstants, FirstPort };
   uint32_t base = Null;
   int64_t offset = 0;

@@ -152,6 +152,9 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(std::shared_ptr<c
   model->caches.resize(p.functions.size());
   model->theArtifact = std::move(artifact);
   KILN_TRY(model->placeConstants());
+  if (model->compiled.hasOutsideConstants) {
+    KILN_ASSIGN(model->theConstants, ConstantSet::load(*model->theArtifact, device, model->compiled.deviceConstants));
+  }
   return std::shared_ptr<const LoadedModel>(std::move(model));
 }
 
@@ -159,12 +162,33 @@ Status LoadedModel::placeConstants() {
   const DeviceConstants &placed = compiled.deviceConstants;
   if (placed.bytes == 0)
     return Status();
-  KILN_TRY(constants.reserve(placed.bytes));
+  KILN_TRY(sectionOnDevice.reserve(placed.bytes));
   std::unique_ptr<Queue> queue = theDevice.makeQueue();
-  for (size_t i = 0; i < placed.offsets.size(); ++i)
-    if (std::span<const std::byte> bytes = theArtifact->constant(i); placed.offsets[i] >= 0 && !bytes.empty())
-      KILN_TRY(queue->copyToDevice(constants.data() + placed.offsets[i], bytes.data(), int64_t(bytes.size())));
+  for (size_t i = 0; i < placed.offsets.size(); ++i) {
+    if (placed.offsets[i] < 0)
+      continue;
+    if (std::span<const std::byte> bytes = theArtifact->constant(i); !bytes.empty())
+      KILN_TRY(queue->copyToDevice(sectionOnDevice.data() + placed.offsets[i], bytes.data(), int64_t(bytes.size())));
+  }
   return queue->wait();
+}
+
+std::shared_ptr<const ConstantSet> LoadedModel::constants() const {
+  if (!compiled.hasOutsideConstants)
+    return nullptr;
+  std::lock_guard lock(constantsMutex);
+  return theConstants;
+}
+
+Status LoadedModel::bindConstants(std::span<const ConstantSet::Binding> bindings) const {
+  if (bindings.empty())
+    return Status();
+  std::shared_ptr<const ConstantSet> set; // the old one is freed without locks: whoever owns its bytes is told
+  std::lock_guard turn(binding);
+  KILN_ASSIGN(set, constants()->bind(bindings));
+  std::lock_guard lock(constantsMutex);
+  theConstants.swap(set);
+  return Status();
 }
 
 std::string LoadedModel::describe(const Function &function, ViewId id) {

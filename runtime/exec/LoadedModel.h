@@ -1,9 +1,10 @@
-// A model ready to run: immutable and shared between threads. Holds the artifact and, for each set
-// of sizes that a function was called with, the function with all sizes worked out (an Instance), so
+// A model ready to run, shared between threads: immutable, but for constants that the host binds. Holds the artifact
+// and, for each set of sizes that a function was called with, the function with all sizes worked out (an Instance), so
 // that a warm run computes none.
 #pragma once
 
 #include "runtime/device/Cpu.h"
+#include "runtime/exec/ConstantSet.h"
 #include "runtime/exec/GrowingMemory.h"
 #include "runtime/exec/Instance.h"
 #include "runtime/plan/Artifact.h"
@@ -35,7 +36,15 @@ public:
   /// What launches run on.
   Device &device() const { return theDevice; }
   /// Base of Address::DeviceConstants.
-  char *deviceConstants() const { return constants.data(); }
+  char *deviceConstants() const { return sectionOnDevice.data(); }
+  /// The sizes, compiled.
+  const CompiledFunction &compiledFunction(FunctionId function) const { return compiled.functions[function]; }
+
+  /// The constants outside of the artifact as they are now, for one run; null where there are none.
+  std::shared_ptr<const ConstantSet> constants() const;
+  /// Makes these the ones that later runs see, all at once; an error changes nothing. From any thread; calls take
+  /// turns.
+  Status bindConstants(std::span<const ConstantSet::Binding> bindings) const;
 
   /// Checks inputs against the function's signature (E0502 ... E0508, naming the input and what was expected) and gives
   /// the function for their sizes. `inputs` in the signature's order, then the states;
@@ -48,13 +57,17 @@ public:
   static std::string describe(const Function &function, ViewId view);
 
 private:
-  explicit LoadedModel(Device &device) : theDevice(device), constants(device) {}
+  explicit LoadedModel(Device &device) : theDevice(device), sectionOnDevice(device) {}
   Status placeConstants();
 
   Device &theDevice;
-  GrowingMemory constants; // in the device's memory
+  GrowingMemory sectionOnDevice; // constants of the weights section, in the device's memory
   std::shared_ptr<const Artifact> theArtifact;
   CompiledProgram compiled;
+
+  mutable std::mutex binding; // held while constants are bound
+  mutable std::mutex constantsMutex;
+  mutable std::shared_ptr<const ConstantSet> theConstants;
 
   static constexpr size_t cachedInstances = 64; ///< of each function
   mutable std::mutex mutex;

@@ -1,6 +1,5 @@
 #include "runtime/plan/Artifact.h"
 
-#include "runtime/base/MappedFile.h"
 #include "runtime/base/ReadFile.h"
 #include "runtime/base/Tensor.h"
 #include "runtime/include/kiln/kernel_abi.h"
@@ -45,6 +44,8 @@ Result<std::shared_ptr<const Artifact>> Artifact::open(const std::string &path) 
   KILN_ASSIGN(std::shared_ptr<const MappedFile> file, MappedFile::map(fd, path));
   std::shared_ptr<Artifact> artifact(new Artifact);
   artifact->context = path + ": ";
+  artifact->fromFile = true;
+  artifact->folder = path.substr(0, path.rfind('/') + 1);
   artifact->whole = file->bytes();
   artifact->owner = std::move(file);
   Result<std::shared_ptr<const Artifact>> loaded = load(std::move(artifact), fd);
@@ -119,7 +120,9 @@ Status Artifact::parse() {
     return Status(ErrorCode::E0603, status.message());
   for (const Constant &c : theProgram.constants) {
     int64_t bytes = *byteCount(c.dtype, c.dims); // checkProgram saw it
-    if (!inside(c.offset, uint64_t(bytes), theWeights.size()) || c.offset % uint64_t(bufferAlignment) != 0)
+    auto *section = std::get_if<SectionSource>(&c.source);
+    if (section && (!inside(section->offset, uint64_t(bytes), theWeights.size()) ||
+                    section->offset % uint64_t(bufferAlignment) != 0))
       return damaged("a constant lies outside the weights");
   }
   return Status();
@@ -156,16 +159,54 @@ Status Artifact::mapCode(int fd, uint64_t offset, uint64_t size) {
 
 std::span<const std::byte> Artifact::constant(size_t index) const {
   const Constant &c = theProgram.constants[index];
-  return theWeights.subspan(c.offset, size_t(*byteCount(c.dtype, c.dims)));
+  return theWeights.subspan(std::get<SectionSource>(c.source).offset, size_t(*byteCount(c.dtype, c.dims)));
+}
+
+Result<Artifact::Files> Artifact::openFiles() const {
+  Files files;
+  for (const WeightFile &named : theProgram.files) {
+    bool relative = named.path[0] != '/';
+    if (relative && !fromFile)
+      return makeError(ErrorCode::E0609, "weights lie in ", named.path,
+                       ", beside the artifact, which was loaded from memory; load it from its file");
+    Result<std::shared_ptr<const MappedFile>> file = MappedFile::open((relative ? folder : "") + named.path);
+    if (!file.ok())
+      return makeError(ErrorCode::E0609, context, "weights file ", file.status().message(), "; put the file of ",
+                       named.bytes, " bytes there that the model was compiled from, or compile it again");
+    if ((*file)->bytes().size() != named.bytes)
+      return makeError(ErrorCode::E0609, context, "weights file ", (*file)->path(), ": has ", (*file)->bytes().size(),
+                       " bytes; put the file of ", named.bytes,
+                       " bytes there that the model was compiled from, or compile it again");
+    files.push_back(*std::move(file));
+  }
+  return files;
+}
+
+Status Artifact::verifyRange(const Files &files, size_t index) const {
+  const Constant &c = theProgram.constants[index];
+  const FileSource &range = std::get<FileSource>(c.source);
+  const MappedFile &file = *files[range.file];
+  std::span<const std::byte> bytes = file.bytes().subspan(range.offset, size_t(*byteCount(c.dtype, c.dims)));
+  if (hash64(bytes.data(), bytes.size()) == range.digest)
+    return Status();
+  return makeError(ErrorCode::E0608, context, "weights are damaged: constant ", index,
+                   c.name.empty() ? "" : " (\"" + c.name + "\")", " does not match its checksum, at bytes ",
+                   range.offset, "..", range.offset + bytes.size(), " of ", file.path(),
+                   "; put the file there that the model was compiled from, or compile it again");
 }
 
 Status Artifact::verifyWeights() const {
+  KILN_ASSIGN(Files files, openFiles());
   for (size_t i = 0; i < theProgram.constants.size(); ++i) {
+    const Constant &c = theProgram.constants[i];
+    if (std::holds_alternative<FileSource>(c.source))
+      KILN_TRY(verifyRange(files, i));
+    if (!c.inSection())
+      continue;
     std::span<const std::byte> bytes = constant(i);
-    const std::string &name = theProgram.constants[i].name;
-    if (hash64(bytes.data(), bytes.size()) != theProgram.constants[i].digest)
+    if (hash64(bytes.data(), bytes.size()) != std::get<SectionSource>(c.source).digest)
       return makeError(ErrorCode::E0608, context, "weights are damaged: constant ", i,
-                       name.empty() ? "" : " (\"" + name + "\")",
+                       c.name.empty() ? "" : " (\"" + c.name + "\")",
                        " does not match its checksum; copy or compile the artifact again");
   }
   return Status();

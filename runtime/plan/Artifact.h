@@ -4,6 +4,7 @@
 // code and is trusted; damage is detected: no bytes make the loader crash.
 #pragma once
 
+#include "runtime/base/MappedFile.h"
 #include "runtime/base/Tensor.h"
 #include "runtime/plan/Program.h"
 
@@ -17,7 +18,7 @@
 namespace kiln {
 
 /// Format version written, and the oldest one that is still read.
-inline constexpr uint32_t artifactVersion = 3, artifactOldestVersion = 3;
+inline constexpr uint32_t artifactVersion = 4, artifactOldestVersion = 4;
 
 /// Where an artifact's bytes go: in order, but for one patch of the header at the end.
 class ByteSink {
@@ -53,12 +54,12 @@ private:
   uint64_t position = 0;
 };
 
-/// The bytes of a constant (dense, of its type's size), asked for once each in order; they need to
-/// live until the next call.
+/// The bytes of a constant of the weights section (dense, of its type's size), asked for once each in order; they need
+/// to live until the next call.
 using ConstantBytes = std::function<Result<std::span<const std::byte>>(size_t constant)>;
 
-/// Writes the artifact of a checked program. Deterministic. Constant::offset and digest of
-/// `program` are ignored and set in the file.
+/// Writes the artifact of a checked program. Deterministic. What a SectionSource of `program` says is ignored and set
+/// in the file.
 Status writeArtifact(const Program &program, std::span<const std::byte> code, const ConstantBytes &constants,
                      ByteSink &sink);
 
@@ -83,10 +84,17 @@ public:
   std::span<const std::byte> weights() const { return theWeights; }
   /// All bytes of the file, as they were read.
   std::span<const std::byte> bytes() const { return whole; }
-  /// Bytes of a constant, in place.
+  /// Bytes of a constant of the weights section, in place.
   std::span<const std::byte> constant(size_t index) const;
+  /// The files that Program::files names; an error (E0609) where one is missing or of another size. What they hold is
+  /// not looked at.
+  using Files = std::vector<std::shared_ptr<const MappedFile>>;
+  Result<Files> openFiles() const;
+  /// Compares the range of a constant that is a FileSource with its digest (E0608).
+  Status verifyRange(const Files &files, size_t index) const;
 
-  /// Compares every constant with its digest (E0608), which reads all weights.
+  /// Compares every constant that has a digest with it (E0608), which reads all weights, those in other files (E0609)
+  /// too.
   Status verifyWeights() const;
 
 private:
@@ -100,6 +108,8 @@ private:
   std::span<const std::byte> whole, theCode, theWeights;
   std::shared_ptr<const void> owner; // of the bytes
   std::string context;               // of errors: "FILE: ", or nothing
+  std::string folder;                // of the file, with the slash that ends it
+  bool fromFile = false;
   void *codeMapping = nullptr;
   size_t codeMappingBytes = 0;
 };

@@ -75,7 +75,8 @@ Status writeArtifact(const Program &given, std::span<const std::byte> code, cons
   std::vector<std::byte> roughPlan = encodeProgram(program);
   uint64_t expected = 4 * artifactPage + code.size() + roughPlan.size() + 32 * program.constants.size();
   for (const Constant &constant : program.constants)
-    expected += uint64_t(*byteCount(constant.dtype, constant.dims) + bufferAlignment);
+    if (constant.inSection())
+      expected += uint64_t(*byteCount(constant.dtype, constant.dims) + bufferAlignment);
   sink.expect(expected);
 
   ArtifactHeader header = {};
@@ -91,14 +92,15 @@ Status writeArtifact(const Program &given, std::span<const std::byte> code, cons
   header.weightsOffset = out.position;
   for (size_t i = 0; i < program.constants.size(); ++i) {
     Constant &constant = program.constants[i];
+    if (!constant.inSection())
+      continue;
     KILN_ASSIGN(std::span<const std::byte> bytes, constants(i));
     std::optional<int64_t> expected = byteCount(constant.dtype, constant.dims);
     if (!expected || uint64_t(*expected) != bytes.size())
       return makeError(ErrorCode::E0901, "constant '", constant.name, "' has ", bytes.size(),
                        " bytes instead of those of ", printTensorType(constant.dtype, constant.dims));
     KILN_TRY(out.padTo(uint64_t(bufferAlignment)));
-    constant.offset = out.position - header.weightsOffset;
-    constant.digest = hash64(bytes.data(), bytes.size());
+    constant.source = SectionSource{out.position - header.weightsOffset, hash64(bytes.data(), bytes.size())};
     KILN_TRY(out.write(bytes));
   }
   header.weightsBytes = out.position - header.weightsOffset;

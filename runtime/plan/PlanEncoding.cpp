@@ -19,8 +19,9 @@ struct Key {
 
 /// What is stored as one number. Texts are numbers of the string table.
 template <typename T>
-concept Scalar = std::is_arithmetic_v<T> || std::is_enum_v<T> || std::same_as<T, std::string> ||
-                 std::same_as<T, SizeExpr> || std::same_as<T, Attributes> || std::same_as<T, KernelInterface>;
+concept Scalar =
+    std::is_arithmetic_v<T> || std::is_enum_v<T> || std::same_as<T, std::string> || std::same_as<T, SizeExpr> ||
+    std::same_as<T, Attributes> || std::same_as<T, KernelInterface> || std::same_as<T, Recipe>;
 template <typename T> constexpr bool isVector = false;
 template <typename T> constexpr bool isVector<std::vector<T>> = true;
 template <typename T> constexpr bool isOptional = false;
@@ -92,6 +93,7 @@ private:
   }
   uint64_t number(const Attributes &v) { return number(v.print()); }
   uint64_t number(const KernelInterface &v) { return number(v.print()); }
+  uint64_t number(const Recipe &v) { return number(v.print()); }
   /// A constant that leaves room for a bit, or a text.
   uint64_t number(const SizeExpr &v) {
     std::optional<int64_t> c = v.asConstant();
@@ -242,6 +244,7 @@ private:
   }
   void decode(uint64_t n, Attributes &v) { parse(n, v); }
   void decode(uint64_t n, KernelInterface &v) { parse(n, v); }
+  void decode(uint64_t n, Recipe &v) { parse(n, v); }
   void decode(uint64_t n, SizeExpr &v) {
     if ((n & 1) == 0) {
       v = SizeExpr(unzigzag(n >> 1));
@@ -352,7 +355,17 @@ template <typename A, typename V> void transfer(A &a, V &v) {
   } else if constexpr (std::same_as<T, State>) {
     FIELD(1, name), FIELD(2, dtype), FIELD(3, dims);
   } else if constexpr (std::same_as<T, Constant>) {
-    NOTE(1, name), FIELD(2, dtype), FIELD(3, dims), FIELD(4, offset), FIELD(5, digest);
+    NOTE(1, name), FIELD(2, dtype), FIELD(3, dims), FIELD(6, source); // 4 and 5 were format version 3
+  } else if constexpr (std::same_as<T, SectionSource>) {
+    FIELD(1, offset), FIELD(2, digest);
+  } else if constexpr (std::same_as<T, FileSource>) {
+    FIELD(1, file), FIELD(2, offset), FIELD(3, digest);
+  } else if constexpr (std::same_as<T, BoundSource>) {
+    FIELD(1, name);
+  } else if constexpr (std::same_as<T, DerivedSource>) {
+    FIELD(1, constant), FIELD(2, recipe);
+  } else if constexpr (std::same_as<T, WeightFile>) {
+    FIELD(1, path), FIELD(2, bytes);
   } else if constexpr (std::same_as<T, Kernel>) {
     NOTE(1, family), NOTE(2, config), NOTE(3, problem), FIELD(4, interface), FIELD(5, codeOffset), FIELD(6, codeBytes),
         FIELD(7, entries);
@@ -383,7 +396,7 @@ template <typename A, typename V> void transfer(A &a, V &v) {
   } else {
     static_assert(std::same_as<T, Program>);
     NOTE(1, producer), FIELD(2, target), FIELD(3, precision), FIELD(4, constants), FIELD(5, kernels),
-        FIELD(6, functions), FIELD(7, entries), FIELD(8, states), FIELD(9, device);
+        FIELD(6, functions), FIELD(7, entries), FIELD(8, states), FIELD(9, device), FIELD(10, files);
   }
 }
 

@@ -12,10 +12,46 @@ template <typename... Parts> Status inconsistent(const Parts &...parts) {
   return makeError(ErrorCode::E0905, "plan: ", parts...);
 }
 
-Status checkConstantsAndKernels(const Program &p, uint64_t codeBytes) {
-  for (const Constant &c : p.constants)
-    if (c.dims.size() > maxRank || !byteCount(c.dtype, c.dims))
+Status checkDerived(const Program &p, size_t index, const DerivedSource &derived) {
+  const Constant &c = p.constants[index];
+  if (derived.constant >= index)
+    return inconsistent("constant '", c.name, "' is made of one that does not come before it");
+  const Constant &from = p.constants[derived.constant];
+  KILN_ASSIGN(RecipeType type, recipeType(from.dtype, from.dims, derived.recipe));
+  if (type.dtype != c.dtype || type.dims != c.dims)
+    return inconsistent("constant '", c.name, "' is not what its recipe makes");
+  // No kernel wants more; a damaged artifact is not to fill the memory.
+  constexpr int64_t mostGrowth = 1024;
+  if (*byteCount(c.dtype, c.dims) / mostGrowth > *byteCount(from.dtype, from.dims))
+    return inconsistent("constant '", c.name, "' is much larger than what it is made of");
+  return Status();
+}
+
+Status checkConstants(const Program &p) {
+  for (const WeightFile &file : p.files)
+    if (file.path.empty() || file.path.find('\0') != std::string::npos)
+      return inconsistent("a file of weights has no valid name");
+  std::set<std::string> bound;
+  for (size_t i = 0; i < p.constants.size(); ++i) {
+    const Constant &c = p.constants[i];
+    std::optional<int64_t> bytes = byteCount(c.dtype, c.dims);
+    if (c.dims.size() > maxRank || !bytes)
       return inconsistent("constant '", c.name, "' has no valid size");
+    if (auto *range = std::get_if<FileSource>(&c.source)) {
+      if (range->file >= p.files.size() || range->offset > p.files[range->file].bytes ||
+          uint64_t(*bytes) > p.files[range->file].bytes - range->offset)
+        return inconsistent("constant '", c.name, "' lies outside its file");
+    } else if (const BoundSource *source = c.bound()) {
+      if (source->name.empty() || !bound.insert(source->name).second)
+        return inconsistent("constant '", source->name, "' is bound twice, or without a name");
+    } else if (auto *derived = std::get_if<DerivedSource>(&c.source)) {
+      KILN_TRY(checkDerived(p, i, *derived));
+    }
+  }
+  return Status();
+}
+
+Status checkStatesAndKernels(const Program &p, uint64_t codeBytes) {
   std::set<std::string> names;
   for (const State &s : p.states) {
     if (!names.insert(s.name).second)
@@ -65,9 +101,7 @@ private:
     for (const View &v : p.views)
       if (v.buffer >= p.buffers.size() || v.dims.size() > maxRank)
         return inconsistent("view refers to a buffer that does not exist");
-    size_t returned = 0;
-    for (const Buffer &b : p.buffers)
-      returned += b.place == Buffer::Place::Returned;
+    size_t returned = p.returnedCount();
     for (const Buffer &b : p.buffers) {
       size_t limit = b.place == Buffer::Place::Input      ? p.inputs.size()
                      : b.place == Buffer::Place::Output   ? p.outputs.size()
@@ -391,6 +425,10 @@ std::vector<std::string> Function::symbolNames() const {
   return names;
 }
 
+size_t Function::returnedCount() const {
+  return size_t(std::ranges::count(buffers, Buffer::Place::Returned, &Buffer::place));
+}
+
 std::string Program::nameTaken(const Function &function, size_t i) const {
   size_t inputs = function.inputs.size();
   return i < inputs ? "input \"" + function.inputs[i].name + "\""
@@ -405,7 +443,8 @@ size_t Program::firstStep(FunctionId function) const {
 }
 
 Status checkProgram(const Program &program, uint64_t codeBytes) {
-  KILN_TRY(checkConstantsAndKernels(program, codeBytes));
+  KILN_TRY(checkConstants(program));
+  KILN_TRY(checkStatesAndKernels(program, codeBytes));
   // References between functions, so that every function's check may follow them.
   for (const Function &f : program.functions) {
     for (const auto *ports : {&f.inputs, &f.outputs})

@@ -16,6 +16,7 @@
 #include "runtime/base/Attributes.h"
 #include "runtime/base/DType.h"
 #include "runtime/base/KernelInterface.h"
+#include "runtime/base/Recipe.h"
 #include "runtime/base/SizeExpr.h"
 
 #include <cstdint>
@@ -86,7 +87,7 @@ struct Buffer {
   enum class Place : uint8_t {
     Input,     ///< bound by the caller; read-only; `index` into inputs
     Output,    ///< bound by the caller or allocated; `index` into outputs
-    Constant,  ///< in the weights section; read-only; `index` into constants
+    Constant,  ///< read-only; `index` into constants
     Arena,     ///< intermediate result, packed with others by live interval
     Workspace, ///< like Arena; used within the launches of one kernel call
     Returned,  ///< made by the step that computes it, of dims that only the step knows
@@ -144,13 +145,40 @@ struct StatePort {
   bool written = false; ///< a run leaves a new value
 };
 
+/// In the artifact's weights section. Set by the writer: the byte offset there (a multiple of 64) and the hash64 of the
+/// bytes.
+struct SectionSource {
+  uint64_t offset = 0, digest = 0;
+};
+/// A range of another file.
+struct FileSource {
+  uint32_t file = 0; ///< into Program::files
+  uint64_t offset = 0, digest = 0;
+};
+/// What the host binds under that name, before runs.
+struct BoundSource {
+  std::string name; ///< of no other constant
+};
+/// Made of an earlier constant as soon as that has its bytes: when the model is loaded, or when the host binds it.
+struct DerivedSource {
+  uint32_t constant = 0; ///< into Program::constants, before this one
+  Recipe recipe;
+};
+
 struct Constant {
   std::string name; ///< for people; may be empty
   DType dtype = DType::F32;
   std::vector<int64_t> dims;
-  /// Set by the writer: byte offset in the weights section (a multiple of 64) and hash64 of the
-  /// bytes.
-  uint64_t offset = 0, digest = 0;
+  std::variant<SectionSource, FileSource, BoundSource, DerivedSource> source;
+
+  bool inSection() const { return std::holds_alternative<SectionSource>(source); }
+  const BoundSource *bound() const { return std::get_if<BoundSource>(&source); }
+};
+
+/// A file beside the artifact that constants lie in.
+struct WeightFile {
+  std::string path; ///< a relative one is looked up in the artifact's folder
+  uint64_t bytes = 0;
 };
 
 /// A compiled kernel: machine code at `codeOffset` of the code section.
@@ -261,6 +289,8 @@ struct Function {
   std::vector<std::string> symbolNames() const;
   /// What a call of the function is given, in its order: the inputs, then the states.
   size_t takenCount() const { return inputs.size() + states.size(); }
+  /// Buffers of place Returned.
+  size_t returnedCount() const;
   ViewId takenView(size_t i) const { return i < inputs.size() ? inputs[i].view : states[i - inputs.size()].view; }
 };
 
@@ -278,6 +308,7 @@ struct Program {
   /// work in device memory and all other steps in host memory; copy steps lead from one to the other.
   std::string device;
 
+  std::vector<WeightFile> files;
   std::vector<Constant> constants;
   std::vector<State> states;
   std::vector<Kernel> kernels;

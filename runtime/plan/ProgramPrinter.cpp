@@ -178,6 +178,19 @@ private:
   size_t firstStep;
 };
 
+/// "W" f32[4,2] derived from 3 by permute[1,0]
+void printConstant(std::ostream &os, const Program &p, const Constant &c) {
+  os << printAttribute(c.name) << " " << printTensorType(c.dtype, c.dims);
+  if (auto *section = std::get_if<SectionSource>(&c.source))
+    os << " at " << section->offset;
+  else if (auto *range = std::get_if<FileSource>(&c.source))
+    os << " at " << range->offset << " of " << printAttribute(p.files[range->file].path);
+  else if (const BoundSource *bound = c.bound())
+    os << " bound as " << printAttribute(bound->name);
+  else if (auto *derived = std::get_if<DerivedSource>(&c.source))
+    os << " derived from " << derived->constant << " by " << derived->recipe.print();
+}
+
 void printHead(std::ostream &os, const Program &p) {
   os << "program for " << p.target << (p.device.empty() ? "" : ", on device " + p.device) << ", precision "
      << p.precision;
@@ -185,13 +198,17 @@ void printHead(std::ostream &os, const Program &p) {
     os << ", by " << p.producer;
   os << "\n";
   int64_t weights = 0;
-  for (const Constant &c : p.constants) {
-    int64_t count = dtypeBytes(c.dtype);
-    for (int64_t d : c.dims)
-      count *= d;
-    weights += count;
-  }
+  for (const Constant &c : p.constants)
+    weights += byteCount(c.dtype, c.dims).value_or(0);
   os << "constants " << p.constants.size() << ", " << weights << " bytes\n";
+  for (const WeightFile &file : p.files)
+    os << "file " << printAttribute(file.path) << " " << file.bytes << " bytes\n";
+  for (size_t i = 0; i < p.constants.size(); ++i)
+    if (!p.constants[i].inSection()) {
+      os << "constant " << i << " ";
+      printConstant(os, p, p.constants[i]);
+      os << "\n";
+    }
   for (const State &state : p.states)
     os << "state " << printAttribute(state.name) << " " << dtypeName(state.dtype) << printSizes(state.dims) << "\n";
   for (size_t i = 0; i < p.kernels.size(); ++i) {

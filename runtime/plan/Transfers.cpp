@@ -243,11 +243,15 @@ TransferBytes transfersOf(const Function &function) {
 
 DeviceConstants deviceConstants(const Program &program) {
   DeviceConstants placed;
+  placed.used.assign(program.constants.size(), false);
   placed.offsets.assign(program.constants.size(), -1);
   for (const Function &function : program.functions)
     for (const Buffer &buffer : function.buffers)
-      if (buffer.place == Place::Constant && buffer.space == Space::Device && placed.offsets[buffer.index] < 0) {
+      if (buffer.place == Place::Constant && buffer.space == Space::Device && !placed.used[buffer.index]) {
         const Constant &c = program.constants[buffer.index];
+        placed.used[buffer.index] = true;
+        if (!c.inSection())
+          continue;
         placed.offsets[buffer.index] = placed.bytes;
         placed.bytes = alignUp(placed.bytes + byteCount(c.dtype, c.dims).value_or(0), bufferAlignment);
       }

@@ -32,9 +32,11 @@ struct TransferBytes {
 };
 TransferBytes transfersOf(const Function &function);
 
-/// The constants that launches on a device read, in device memory.
+/// The constants that launches on a device read. Those of the weights section lie in one piece of device memory; others
+/// come and go, each in memory of its own.
 struct DeviceConstants {
-  std::vector<int64_t> offsets; ///< of each constant; -1: not there
+  std::vector<bool> used;
+  std::vector<int64_t> offsets; ///< of each constant of the section; -1: not there
   int64_t bytes = 0;
 };
 DeviceConstants deviceConstants(const Program &program);

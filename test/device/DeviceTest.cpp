@@ -292,3 +292,34 @@ TEST_CASE("a program runs on the device that it was compiled for, without guard 
   context.setGuardPages(true);
   CHECK(formatError(context.run(in).status()) == "guard pages are for the CPU, not for device \"test\" [KILN-E0704]");
 }
+
+TEST_CASE("bound constants and what is made of them have memory on the device, one set for a run") {
+  TestDevice device;
+  Sample s;
+  ViewId x = s.input("x", DType::F32, {"4"}), y = s.output("y", DType::F32, {"4"}),
+         h = s.output("h", DType::F32, {"2", "2"});
+  ViewId raw = s.outside(DType::F32, {2, 2}, BoundSource{"w"}); // read by the host
+  ViewId turned = s.outside(DType::F32, {4}, DerivedSource{0, *Recipe::parse("permute[1,0]; reshape[4]")});
+  s.launch(s.add, {x, turned, y}, {"4"});
+  s.call("neg", {raw}, {h});
+  std::shared_ptr<const LoadedModel> model = load(s, device);
+  ExecutionContext context(model, 1);
+  Tensor in = iota({4}, 10);
+  std::vector<TensorView> inputs{in.view()};
+  CHECK(formatError(context.run(inputs).status()) == "constants are not bound: \"w\" [KILN-E0524]");
+  for (float start : {0.f, 100.f}) {
+    Tensor w = iota({2, 2}, start);
+    std::vector<ConstantSet::Binding> bindings{{0, w.view(), nullptr}};
+    int64_t before = device.counts.bytesToDevice;
+    REQUIRE(model->bindConstants(bindings).ok());
+    CHECK(device.counts.bytesToDevice - before == 16); // what launches read
+    auto out = context.run(inputs);
+    INFO(formatError(out.status()));
+    REQUIRE(out.ok());
+    const float order[4] = {0, 2, 1, 3};
+    for (int i = 0; i < 4; ++i) {
+      CHECK((*out)[0].as<float>()[i] == 10 + float(i) + start + order[i]);
+      CHECK((*out)[1].as<float>()[i] == -(start + float(i)));
+    }
+  }
+}

@@ -100,6 +100,16 @@ public:
     constants.push_back(std::move(bytes));
     return v;
   }
+  /// A constant that does not lie in the weights section. Also for what is used by recipes only: its number is that of
+  /// the last constant.
+  template <typename Source> ViewId outside(DType dtype, std::vector<int64_t> d, Source source) {
+    std::vector<SizeExpr> sizes(d.begin(), d.end());
+    ViewId v = view(buffer(Buffer::Place::Constant, program.constants.size()), dtype, sizes);
+    program.constants.push_back({"", dtype, std::move(d), std::move(source)});
+    constants.emplace_back();
+    return v;
+  }
+  uint32_t lastConstant() const { return uint32_t(program.constants.size() - 1); }
   ViewId temp(DType dtype, const std::vector<const char *> &d, Buffer::Place place = Buffer::Place::Arena) {
     ViewId v = view(buffer(place), dtype, dims(d));
     p.buffers[p.views[v].buffer].bytes = p.views[v].bytes();

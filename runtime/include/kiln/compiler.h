@@ -45,10 +45,17 @@ typedef struct kiln_compile_options {
    * every model that has one of them or both. */
   const char *const *states;
   size_t state_count;
+  /* Since API version 5. */
+  const char *const *bind; /* initializers that kiln_model_bind_constants gives: "W"; "decode:W" of one of several
+                              models; "all": those of floating-point elements, more than one of them. What sizes or
+                              attributes are read from cannot be bound ("all" leaves it out). */
+  size_t bind_count;
+  const char *weights; /* "embedded"; "external": weights stay in the model's files, which the artifact names, relative
+                          to its folder where they lie there or below. What was computed from them is embedded. */
 } kiln_compile_options;
 #define KILN_COMPILE_OPTIONS_INIT                                                                                    \
   {sizeof(kiln_compile_options), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, \
-   0, NULL, 0, NULL, 0}
+   0, NULL, 0, NULL, 0, NULL, 0, NULL}
 
 /* Compiles a model file (ONNX or Kiln IR, told by its contents). The artifact goes to the file `output_path`, complete
  * or not at all, where that is not null, else to `artifact` (exactly one of the two). `options` may be null. */

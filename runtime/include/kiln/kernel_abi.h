@@ -23,9 +23,9 @@ enum {
 
 /* Arguments of a launch, the same for all of its workgroups but for `scratch`.
  *
- * Tensors are dense and row-major, so their strides follow from `sizes`. Buffers in the arena and constants are 64-byte
- * aligned; bound inputs and outputs may be aligned to their element size only. Constants and inputs are read-only. A
- * kernel reads and writes nothing outside the tensors, not even within a last vector. */
+ * Tensors are dense and row-major, so their strides follow from `sizes`. Buffers in the arena and packed constants are
+ * 64-byte aligned; other constants, inputs and outputs may be aligned to their element size only. Constants and inputs
+ * are read-only. A kernel reads and writes nothing outside the tensors, not even within a last vector. */
 typedef struct kiln_kernel_args_v1 {
   void *const *buffers; /* one per buffer of the launch, in its order */
   const int64_t *sizes; /* values of the launch's sizes, in its order */

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Grows by one with every addition to this header. */
-#define KILN_API_VERSION 4
+#define KILN_API_VERSION 5
 /* Of the library in use. */
 KILN_API uint32_t kiln_api_version(void);
 KILN_API const char *kiln_version(void);
@@ -121,9 +121,10 @@ KILN_API void kiln_bytes_release(kiln_bytes *bytes);
 
 /* ---- Models ---- */
 
-typedef struct kiln_model kiln_model; /* immutable, counted references */
+typedef struct kiln_model kiln_model; /* immutable, but for constants that are bound; counted references */
 
-/* Maps an artifact; its weights are used in place, so the file must stay as it is while the model lives. */
+/* Maps an artifact; its weights are used in place, so the file must stay as it is while the model lives. So must files
+ * that it was compiled to find weights in; one that is missing, or has another size, is an error (E0609). */
 KILN_API int kiln_model_load_file(const char *path, kiln_model **model, kiln_status *status);
 /* Copies the bytes. */
 KILN_API int kiln_model_load_bytes(const void *data, size_t size, kiln_model **model, kiln_status *status);
@@ -136,7 +137,7 @@ KILN_API void kiln_model_release(kiln_model *model);
 KILN_API int kiln_model_bytes(const kiln_model *model, const void **data, size_t *size, kiln_status *status);
 /* Writes these bytes to a file, which is replaced whole or not at all. */
 KILN_API int kiln_model_save(const kiln_model *model, const char *path, kiln_status *status);
-/* Compares the weights with their checksums, which loading does not. */
+/* Compares the weights with their checksums, which loading does not; those in other files too. */
 KILN_API int kiln_model_verify(const kiln_model *model, kiln_status *status);
 /* The host program as text. */
 KILN_API const char *kiln_model_text(kiln_model *model);
@@ -299,6 +300,52 @@ KILN_API int kiln_state_set(kiln_state *state, const char *name, const kiln_valu
 KILN_API int kiln_state_reset(kiln_state *state, const char *name, kiln_status *status);
 /* Whether a state is not poisoned. */
 KILN_API int kiln_state_is_valid(kiln_state *state, const char *name, int *valid, kiln_status *status);
+
+/* ---- Constants (since API version 5) ----
+ *
+ * A model that was compiled to have constants bound (kiln_compile_options::bind) holds none of their bytes: the host
+ * gives them, before the first run and whenever they change. A run before all are bound is refused (E0524). */
+
+typedef enum kiln_constant_source {
+  KILN_CONSTANT_SECTION = 0, /* the artifact's own */
+  KILN_CONSTANT_FILE = 1,    /* a range of another file */
+  KILN_CONSTANT_BOUND = 2,   /* given by the host */
+  KILN_CONSTANT_DERIVED = 3  /* made of another constant, in the form that kernels read */
+} kiln_constant_source;
+
+typedef struct kiln_constant_info {
+  size_t size;
+  const char *name; /* the one to bind it by; of others, for people */
+  int32_t dtype;
+  int32_t rank;
+  const int64_t *dims;
+  int32_t source;   /* a kiln_constant_source */
+  int32_t is_bound; /* 0: its bytes, or those that it is made of, are still to be bound */
+  const char *path; /* of the file, as the artifact names it; null for others */
+  uint64_t offset;  /* in the file or section */
+  int32_t from;     /* the number of the constant that it is made of; -1 for others */
+} kiln_constant_info;
+#define KILN_CONSTANT_INFO_INIT {sizeof(kiln_constant_info), NULL, 0, 0, NULL, 0, 0, NULL, 0, -1}
+/* There are kiln_model_info::constant_count. */
+KILN_API int kiln_model_get_constant(const kiln_model *model, size_t index, kiln_constant_info *info,
+                                     kiln_status *status);
+
+typedef struct kiln_named_value {
+  const char *name;
+  kiln_value value;
+} kiln_named_value;
+/* Binds constants, or binds them anew, each a tensor of the constant's type and dims (E0525) that is aligned to its
+ * elements. An error changes nothing.
+ *
+ * All of them change at once. From any thread, also while contexts of the model run: a run works to its end with the
+ * constants that were bound when it began, and one that begins after this call has returned sees all of the new ones.
+ *
+ * The memory is borrowed and read in place, so it must live, and stay as it is while runs are under way. What kernels
+ * read in another form is made here, anew for those that are named here and for no other: bind a constant again after
+ * its memory was written. A value whose `release` is not null is taken over, and becomes KILN_NONE: it is released, on
+ * any thread, when another one is bound in its place and the last run that began before is over, or with the model.
+ * Memory of other values may go when, after such a call or a release of the model, no such run is under way. */
+KILN_API int kiln_model_bind_constants(kiln_model *model, kiln_named_value *values, size_t count, kiln_status *status);
 
 /* ---- Runs ---- */
 
