@@ -29,7 +29,7 @@ static bool takesWeights(Operation *op) {
 
 bool isLiteralConstant(Value constant) {
   auto type = llvm::dyn_cast<mlir::RankedTensorType>(constant.getType());
-  if (!isConstant(constant) || !type || !type.hasStaticShape())
+  if (!isKnownConstant(constant) || !type || !type.hasStaticShape())
     return false;
   if (llvm::any_of(constant.getUsers(), takesWeights))
     return false;

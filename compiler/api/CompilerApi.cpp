@@ -61,6 +61,8 @@ Result<CompileOptions> convert(const kiln_compile_options &given) {
     KILN_ASSIGN(StateOption option, readState(state));
     options.states.push_back(std::move(option));
   }
+  KILN_ASSIGN(options.bind, textList(given.bind, given.bind_count, "names of constants to bind"));
+  options.weights = text(given.weights, "embedded");
   if (given.diagnostic)
     options.message = [given](Severity severity, const std::string &message) {
       given.diagnostic(given.diagnostic_context, severity == Severity::Warning ? KILN_WARNING : KILN_NOTE,

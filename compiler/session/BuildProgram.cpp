@@ -1,6 +1,9 @@
 #include "compiler/session/BuildProgram.h"
 
 #include "compiler/session/Diagnostics.h"
+#include "dialects/kiln/Build.h"
+#include "dialects/kiln/Dialect.h"
+#include "dialects/kiln/WeightStore.h"
 #include "runtime/plan/Arena.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -16,7 +19,8 @@ namespace {
 
 class ProgramBuilder {
 public:
-  ProgramBuilder(ModuleOp module, std::span<const KernelFamily *const> families) : module(module), families(families) {}
+  ProgramBuilder(ModuleOp module, std::span<const KernelFamily *const> families, bool weightsInFiles)
+      : module(module), families(families), weightsInFiles(weightsInFiles) {}
 
   Result<BuiltProgram> run() {
     for (auto kernel : module.getOps<plan_ir::KernelOp>())
@@ -245,7 +249,6 @@ private:
   }
 
   Status addConstant(plan_ir::ConstantOp op) {
-    Program &program = built.program;
     auto type = op.getView().getType();
     Constant constant;
     constant.name = nodeName(op.getLoc());
@@ -257,14 +260,76 @@ private:
     }
     KILN_ASSIGN(Recipe recipe, Recipe::parse(std::string_view(op.getRecipe())));
     // Functions share what they have in common.
-    auto [known, isNew] = constants.try_emplace({op.getSource(), op.getRecipeAttr(), op.getView().getType()},
-                                                static_cast<uint32_t>(program.constants.size()));
+    std::tuple key{op.getSource(), mlir::Attribute(op.getRecipeAttr()), Type(type)};
+    auto known = constants.find(key);
+    if (known == constants.end()) {
+      KILN_ASSIGN(uint32_t index, placeConstant(op.getSource(), std::move(recipe), std::move(constant)));
+      known = constants.try_emplace(key, index).first;
+    }
     addView(op, addBuffer({Buffer::Place::Constant, known->second, SizeExpr(), {}}), 0);
-    if (!isNew)
-      return Status::success();
-    program.constants.push_back(std::move(constant));
-    built.constants.push_back({op.getSource(), std::move(recipe)});
     return Status::success();
+  }
+
+  /// `value` packed by `recipe`, which is of the type that `constant` says.
+  Result<uint32_t> placeConstant(mlir::Attribute value, Recipe recipe, Constant constant) {
+    if (auto bound = dyn_cast<BoundAttr>(value)) {
+      std::string name = bound.getName().str();
+      uint32_t raw = once("bound " + name, typed(name, bound.getSource(), BoundSource{name}));
+      if (const Constant &known = built.program.constants[raw]; !isOfType(known, bound.getSource()))
+        return makeError(ErrorCode::E0313, "constant \"", name, "\" is bound as two types");
+      KILN_ASSIGN(Recipe all, Recipe::parse(std::string_view(bound.getRecipe().getValue())));
+      all.steps.insert(all.steps.end(), recipe.steps.begin(), recipe.steps.end());
+      return derivedConstant(raw, std::move(all), std::move(constant));
+    }
+    if (auto weight = dyn_cast<WeightAttr>(value); weight && weightsInFiles) {
+      WeightStore &store = module.getContext()->getLoadedDialect<KilnDialect>()->weights();
+      WeightStore::Place place = store.placeOf(std::string_view(weight.getFile().getValue()));
+      if (!place.path.empty()) {
+        FileSource range{fileOf(place), weight.getOffset(), weight.getDigest()};
+        Constant raw = typed(constant.name, weight.getType(), range);
+        std::string key = "file " + std::to_string(range.file) + " " + std::to_string(range.offset) + " " +
+                          printTensorType(raw.dtype, raw.dims);
+        return derivedConstant(once(key, std::move(raw)), std::move(recipe), std::move(constant));
+      }
+    }
+    return keep(std::move(constant), {value, std::move(recipe)});
+  }
+
+  uint32_t derivedConstant(uint32_t raw, Recipe recipe, Constant constant) {
+    if (recipe.steps.empty())
+      return raw;
+    std::string key = "derived " + std::to_string(raw) + " " + recipe.print();
+    constant.source = DerivedSource{raw, std::move(recipe)};
+    return once(key, std::move(constant));
+  }
+
+  template <typename Source> static Constant typed(const std::string &name, Type type, Source source) {
+    auto tensor = cast<RankedTensorType>(type);
+    return {name, *dtypeOf(tensor.getElementType()), {tensor.getShape().begin(), tensor.getShape().end()}, source};
+  }
+  static bool isOfType(const Constant &constant, Type type) {
+    Constant other = typed("", type, SectionSource());
+    return other.dtype == constant.dtype && other.dims == constant.dims;
+  }
+
+  uint32_t keep(Constant constant, PackedConstant packed) {
+    built.program.constants.push_back(std::move(constant));
+    built.constants.push_back(std::move(packed));
+    return static_cast<uint32_t>(built.program.constants.size() - 1);
+  }
+  /// A constant outside of the weights section, which is there once.
+  uint32_t once(const std::string &key, Constant constant) {
+    auto known = outside.find(key);
+    return known != outside.end() ? known->second : outside[key] = keep(std::move(constant), {});
+  }
+
+  uint32_t fileOf(const WeightStore::Place &place) {
+    std::vector<WeightFile> &files = built.program.files;
+    for (uint32_t i = 0; i < files.size(); ++i)
+      if (files[i].path == place.path)
+        return i;
+    files.push_back({place.path, place.bytes});
+    return static_cast<uint32_t>(files.size() - 1);
   }
 
   Status addLaunch(LaunchOp op) {
@@ -314,12 +379,14 @@ private:
 
   ModuleOp module;
   std::span<const KernelFamily *const> families;
+  bool weightsInFiles;
   BuiltProgram built;
   llvm::StringMap<KernelId> kernels;
   llvm::StringMap<FunctionId> functions;
   llvm::StringMap<uint32_t> states;
   std::set<std::string> boundByStates;                                              // symbols of the function under way
   DenseMap<std::tuple<mlir::Attribute, mlir::Attribute, Type>, uint32_t> constants; // by source, recipe and type
+  llvm::StringMap<uint32_t> outside; // constants that do not lie in the weights section, by what they are
   DenseMap<Value, ViewId> views;
 };
 
@@ -327,6 +394,7 @@ private:
 
 std::string kiln::kernelCodeName(plan_ir::KernelOp kernel) { return kernel.getSymName().str() + "_code"; }
 
-Result<BuiltProgram> kiln::buildProgram(ModuleOp module, std::span<const KernelFamily *const> families) {
-  return ProgramBuilder(module, families).run();
+Result<BuiltProgram> kiln::buildProgram(ModuleOp module, std::span<const KernelFamily *const> families,
+                                        bool weightsInFiles) {
+  return ProgramBuilder(module, families, weightsInFiles).run();
 }

@@ -11,15 +11,15 @@
 
 namespace kiln {
 
-/// Where the bytes of a constant come from.
-struct ConstantSource {
+/// What the bytes of a constant of the weights section are made of; of other constants nothing.
+struct PackedConstant {
   mlir::Attribute value; ///< #kiln.weight or inline elements
   Recipe recipe;
 };
 
 struct BuiltProgram {
   Program program;
-  std::vector<ConstantSource> constants; ///< one per Program::constants
+  std::vector<PackedConstant> constants; ///< one per Program::constants
   std::vector<KernelJob> kernels;        ///< one per Program::kernels, whose code is not in the program yet
 };
 
@@ -27,7 +27,9 @@ struct BuiltProgram {
 std::string kernelCodeName(plan_ir::KernelOp kernel);
 
 /// Reads the one plan.program of `module`. IR that a user wrote may be wrong in any way that the
-/// verifier lets through: that is an error. Kernels name their families by name, of `families`.
-Result<BuiltProgram> buildProgram(mlir::ModuleOp module, std::span<const KernelFamily *const> families);
+/// verifier lets through: that is an error. Kernels name their families by name, of `families`. `weightsInFiles`: what
+/// lies in a file as it is stays there (Program::files, by the paths that the weight store knows).
+Result<BuiltProgram> buildProgram(mlir::ModuleOp module, std::span<const KernelFamily *const> families,
+                                  bool weightsInFiles = false);
 
 } // namespace kiln

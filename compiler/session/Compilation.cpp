@@ -30,8 +30,8 @@ static std::string labelOf(std::span<const CompileInput> inputs) {
 std::string Compilation::label() const { return labelOf(inputs); }
 
 Compilation::Compilation(CompileOptions givenOptions, std::vector<CompileInput> givenInputs)
-    : options(std::move(givenOptions)), inputs(std::move(givenInputs)), context(MLIRContext::Threading::DISABLED),
-      diagnostics(context, labelOf(inputs)) {}
+    : options(std::move(givenOptions)), inputs(std::move(givenInputs)), bound(options.bind),
+      context(MLIRContext::Threading::DISABLED), diagnostics(context, labelOf(inputs)) {}
 
 Compilation::~Compilation() = default;
 
@@ -51,6 +51,8 @@ Status Compilation::prepare() {
     return makeError(ErrorCode::E0701, "precision \"", options.precision,
                      "\" is not supported yet; only \"default\" is supported so far");
   precision = *level;
+  if (options.weights != "embedded" && options.weights != "external")
+    return makeError(ErrorCode::E0701, "weights \"", options.weights, "\" is unknown; use embedded or external");
   KILN_ASSIGN(without, Without::parse(options.without));
   context.loadDialect<KilnDialect, func::FuncDialect, plan_ir::PlanDialect>();
   if (options.target == "interpreter")

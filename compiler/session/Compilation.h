@@ -4,6 +4,7 @@
 #pragma once
 
 #include "codegen/CodegenOracle.h"
+#include "compiler/import/BoundConstants.h"
 #include "compiler/session/BuildProgram.h"
 #include "compiler/session/Diagnostics.h"
 #include "compiler/session/Options.h"
@@ -66,8 +67,8 @@ public:
   bool hasDerivedWeights();
   /// Writes these constants, in the form that IR text named after `path` refers to.
   Status writeDerivedWeights(const std::string &path);
-  /// Compiles the kernels of a planned module and writes the artifact.
-  Status writeArtifact(ByteSink &sink);
+  /// Compiles the kernels of a planned module and writes the artifact. `folder`: where it will lie; empty: in memory.
+  Status writeArtifact(ByteSink &sink, const std::string &folder);
 
   bool interpreted() const { return !target.has_value(); }
   /// The kernel families of the target; none when interpreted.
@@ -81,6 +82,7 @@ public:
   std::optional<BackendTarget> target; ///< none: "interpreter"
   Precision precision = Precision::Default;
   Without without;
+  BoundConstants bound;
   mlir::MLIRContext context;
   std::unique_ptr<CodegenOracle> oracle; // outlives the module, which may ask it
   mlir::OwningOpRef<mlir::ModuleOp> module;

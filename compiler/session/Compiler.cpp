@@ -55,7 +55,7 @@ Status kiln::compileModels(std::vector<CompileInput> inputs, const CompileOption
     return writeText(*c, output);
   if (output.path.empty()) {
     MemorySink sink;
-    KILN_TRY(c->writeArtifact(sink));
+    KILN_TRY(c->writeArtifact(sink, ""));
     if (output.bytes)
       *output.bytes = std::move(sink.bytes);
     return Status::success();
@@ -63,6 +63,7 @@ Status kiln::compileModels(std::vector<CompileInput> inputs, const CompileOption
   AtomicFile file;
   KILN_TRY(file.open(output.path));
   FileSink sink(file.descriptor(), output.path);
-  KILN_TRY(c->writeArtifact(sink));
+  std::filesystem::path folder = std::filesystem::path(output.path).parent_path();
+  KILN_TRY(c->writeArtifact(sink, folder.empty() ? "." : folder.string()));
   return file.commit();
 }

@@ -57,6 +57,9 @@ Status Compilation::readText(const Source &source) {
                        stageName(reached), " they lie inside kernels; give the model, or IR up to stage optimized");
     KILN_TRY(addExtraOutputs(*module, extraOutputs).withContext(input.path + ": "));
   }
+  if (!bound.empty())
+    return makeError(ErrorCode::E0703, input.path,
+                     ": constants are to be bound, but IR text says itself which ones are; give them with the model");
   ShapeOverrides shapes = shapesOfInput();
   if (!shapes.empty()) {
     if (reached != Stage::Imported)
@@ -86,7 +89,7 @@ Status Compilation::openWeightFiles() {
         MappedFile::open(fs::exists(beside, error) ? beside.string() : name);
     if (!file.ok())
       return file.status().withContext(input.path + ": weights: ");
-    KILN_TRY(weights().addFile(name, (*file)->bytes(), *file));
+    KILN_TRY(weights().addFile(name, (*file)->bytes(), *file, (*file)->path()));
   }
   return Status::success();
 }

@@ -39,6 +39,8 @@ struct CompileOptions {
   std::vector<std::string> extraOutputs; ///< values inside the model, by name, that become outputs as well; of one
                                          ///< of several models: ENTRY:NAME
   std::vector<StateOption> states;       ///< inputs and outputs that are one tensor, which outlives runs
+  std::vector<std::string> bind;         ///< initializers that the host binds: "W", "decode:W", "all" (BoundConstants)
+  std::string weights = "embedded";      ///< "embedded"; "external": those that lie in a file as they are stay there
 
   /// Called with notes and warnings, on the calling thread.
   std::function<void(Severity, const std::string &)> message;

@@ -24,7 +24,7 @@ class Packer {
 public:
   explicit Packer(const BuiltProgram &built) : built(built) {
     for (const Constant &constant : built.program.constants)
-      sizes.push_back(byteCount(constant.dtype, constant.dims).value_or(0));
+      sizes.push_back(constant.inSection() ? byteCount(constant.dtype, constant.dims).value_or(0) : 0);
     ready.resize(sizes.size());
   }
 
@@ -62,7 +62,7 @@ public:
 
 private:
   Status pack(size_t i, Bytes &result) const {
-    const ConstantSource &source = built.constants[i];
+    const PackedConstant &source = built.constants[i];
     const Constant &constant = built.program.constants[i];
     llvm::SmallVector<int64_t> dims;
     auto typed = mlir::dyn_cast<mlir::TypedAttr>(source.value);
@@ -87,6 +87,8 @@ private:
       if (stop || next >= sizes.size())
         return;
       size_t i = next++;
+      if (!built.program.constants[i].inSection())
+        continue; // nobody takes it
       ahead += sizes[i];
       lock.unlock();
       Bytes bytes = pack(i);

@@ -5,6 +5,7 @@
 #include "compiler/session/Compilation.h"
 #include "compiler/session/Entries.h"
 #include "compiler/session/States.h"
+#include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/WeightStore.h"
 #include "runtime/base/MappedFile.h"
 #include "runtime/plan/Artifact.h"
@@ -26,11 +27,18 @@ static bool looksLikeText(StringRef path, StringRef bytes) {
 
 Status Compilation::read() {
   KILN_TRY(checkEntries(inputs));
+  BoundReader *&reader = context.getLoadedDialect<KilnDialect>()->boundReader;
+  struct Scope { // nobody reads what is bound once the models are read
+    BoundReader *&reader;
+    ~Scope() { reader = nullptr; }
+  } scope{reader};
+  reader = &bound;
   OwningOpRef<ModuleOp> all;
   std::map<std::string, size_t> others; // shapes of what is no input, and of how many models
   for (const CompileInput &next : inputs) {
     input = next;
     otherShapes.clear();
+    bound.beginModel(next.entry);
     KILN_TRY(readInput());
     for (const std::string &name : otherShapes)
       if (++others[name] == inputs.size())
@@ -47,6 +55,7 @@ Status Compilation::read() {
       all = std::move(module);
   }
   module = std::move(all);
+  KILN_TRY(bound.finish(*module).withContext(label() + ": "));
   if (inputs.size() > 1)
     KILN_TRY(shareWeights(*module, weights()));
   bool isText = reached != Stage::None;
@@ -72,6 +81,9 @@ Status Compilation::readInput() {
   KILN_TRY(progress("imported", 0, 0));
   Source source;
   if (input.bytes) {
+    if (options.weights == "external")
+      return makeError(ErrorCode::E0703, input.path,
+                       ": is given as bytes, so its weights lie in no file that an artifact could name");
     source = {*input.bytes, nullptr, input.directory};
   } else {
     KILN_ASSIGN(std::shared_ptr<const MappedFile> file, MappedFile::open(input.path));
@@ -95,6 +107,7 @@ Status Compilation::readOnnx(const Source &source) {
   importing.shapes = shapesOfInput();
   if (inputs.size() > 1)
     importing.otherShapes = &otherShapes;
+  importing.bound = bound.empty() ? nullptr : &bound;
   importing.directory = source.directory;
   importing.file = source.file;
   importing.warn = [this](const std::string &text) { message(Severity::Warning, text); };

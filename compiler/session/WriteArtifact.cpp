@@ -38,10 +38,22 @@ static std::string deviceOf(const CompileOptions &options, const std::optional<B
   return std::string(target->backend->device());
 }
 
-Status Compilation::writeArtifact(ByteSink &sink) {
+/// How an artifact in `folder` names a file: relative where the file lies there or below, so that both may move.
+static std::string nameFrom(const std::string &folder, const std::string &path) {
+  namespace fs = std::filesystem;
+  fs::path file = fs::absolute(path).lexically_normal();
+  if (folder.empty())
+    return file.string();
+  fs::path relative = file.lexically_relative(fs::absolute(folder).lexically_normal());
+  return relative.empty() || *relative.begin() == ".." ? file.string() : relative.string();
+}
+
+Status Compilation::writeArtifact(ByteSink &sink, const std::string &folder) {
   KILN_TRY(refuseKernelsOfInterpreter());
-  KILN_ASSIGN(BuiltProgram built, buildProgram(*module, families()));
+  KILN_ASSIGN(BuiltProgram built, buildProgram(*module, families(), options.weights == "external"));
   Program &program = built.program;
+  for (WeightFile &file : program.files)
+    file.path = nameFrom(folder, file.path);
   program.producer = "kiln " KILN_VERSION;
   program.target = target ? target->info.print() : "interpreter";
   program.precision = precisionName(precision);

@@ -58,6 +58,8 @@ mlir::Type elementTypeOf(mlir::MLIRContext *context, DType dtype);
 
 /// Whether `value` is a kiln.constant.
 bool isConstant(mlir::Value value);
+/// Whether `value` is one whose elements are known when compiling; those of a #kiln.bound are not.
+bool isKnownConstant(mlir::Value value);
 /// Bytes of a static tensor type; nothing for dynamic or foreign types.
 std::optional<int64_t> byteSizeOf(mlir::Type type);
 /// A copy of a constant's elements.

@@ -1,8 +1,10 @@
-// Constants: element types, reading and making kiln.constant.
+// Constants: element types, those that are bound later, reading and making kiln.constant.
+#include "dialects/kiln/BoundReader.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/Movement.h"
 #include "dialects/kiln/WeightStore.h"
+#include "mlir/IR/DialectImplementation.h"
 #include "runtime/base/Float16.h"
 
 #include <cmath>
@@ -49,7 +51,64 @@ Type elementTypeOf(MLIRContext *context, DType dtype) {
                           isUnsignedInt(dtype) ? IntegerType::Unsigned : IntegerType::Signless);
 }
 
+// --- #kiln.bound
+
+// #kiln.bound<"W", tensor<3x4xf32>, "permute[1,0]"> : tensor<4x3xf32>
+mlir::Attribute BoundAttr::parse(AsmParser &parser, Type type) {
+  std::string name, recipe;
+  Type source;
+  if (parser.parseLess() || parser.parseString(&name) || parser.parseComma() || parser.parseType(source) ||
+      parser.parseComma() || parser.parseString(&recipe) || parser.parseGreater())
+    return {};
+  Builder builder(parser.getContext());
+  return parser.getChecked<BoundAttr>(parser.getContext(), builder.getStringAttr(name), source,
+                                      builder.getStringAttr(recipe), type);
+}
+
+void BoundAttr::print(AsmPrinter &printer) const {
+  printer << "<";
+  printer.printString(getName().getValue());
+  printer << ", " << getSource() << ", ";
+  printer.printString(getRecipe().getValue());
+  printer << ">";
+}
+
+LogicalResult BoundAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr name, Type source,
+                                StringAttr recipe, Type type) {
+  auto from = llvm::dyn_cast<RankedTensorType>(source), to = dyn_cast_if_present<RankedTensorType>(type);
+  if (name.empty() || !from || !to || !from.hasStaticShape() || !to.hasStaticShape() ||
+      !dtypeOf(from.getElementType()) || !dtypeOf(to.getElementType()))
+    return emitError() << "a constant that is bound has a name and is a tensor of static dims";
+  Result<Recipe> steps = Recipe::parse(std::string_view(recipe.getValue()));
+  Result<RecipeType> made = steps.ok() ? recipeType(*dtypeOf(from.getElementType()), from.getShape(), *steps)
+                                       : Result<RecipeType>(steps.status());
+  if (!made.ok())
+    return emitError() << made.status().message();
+  if (made->dtype != *dtypeOf(to.getElementType()) || ArrayRef<int64_t>(made->dims) != to.getShape())
+    return emitError() << "the recipe does not make " << type << " of " << source;
+  return success();
+}
+
+BoundAttr BoundAttr::then(const RecipeStep &step, Type type) const {
+  // What an attribute holds was verified.
+  Recipe recipe = *Recipe::parse(std::string_view(getRecipe().getValue()));
+  using Kind = RecipeStep::Kind;
+  if (step.kind == Kind::Reshape && !recipe.steps.empty() && recipe.steps.back().kind == Kind::Reshape)
+    recipe.steps.pop_back();
+  recipe.steps.push_back(step);
+  if (type == getSource() && recipe.steps.size() == 1 && step.kind == Kind::Reshape)
+    recipe.steps.clear();
+  return get(getContext(), getName(), getSource(), StringAttr::get(getContext(), recipe.print()), type);
+}
+
+// --- reading and making constants
+
 bool isConstant(Value value) { return value.getDefiningOp<ConstantOp>() != nullptr; }
+
+bool isKnownConstant(Value value) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  return constant && !isa<BoundAttr>(constant.getValue());
+}
 
 std::optional<int64_t> byteSizeOf(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
@@ -93,6 +152,14 @@ Result<TensorView> viewConstant(TypedAttr value, Tensor &storage, SmallVectorImp
   if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
     KILN_ASSIGN(storage, readDense(dense, *dtype));
     return TensorView{storage.data(), *dtype, dims};
+  }
+  if (auto bound = dyn_cast<BoundAttr>(value)) {
+    BoundReader *reader = value.getContext()->getLoadedDialect<KilnDialect>()->boundReader;
+    TypedAttr known = reader ? reader->read(bound) : TypedAttr();
+    if (!known)
+      return makeError(ErrorCode::E0208, "constant \"", bound.getName().str(),
+                       "\" is bound later, so its elements are not known when compiling");
+    return viewConstant(known, storage, dims);
   }
   auto weight = dyn_cast<WeightAttr>(value);
   if (!weight)

@@ -8,6 +8,7 @@
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/TensorEncoding.h"
+#include "runtime/base/Recipe.h"
 
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 namespace kiln {
 class WeightStore;
 class KernelOracle;
+class BoundReader;
 
 /// How many rewrites passes may still do (`--opt-limit`), and how many they did.
 struct RewriteBudget {

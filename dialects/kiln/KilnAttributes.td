@@ -24,4 +24,15 @@ def Kiln_WeightAttr : Kiln_Attr<"Weight", "weight", [TypedAttrInterface]> {
   let genVerifyDecl = 1;
 }
 
+def Kiln_BoundAttr : Kiln_Attr<"Bound", "bound", [TypedAttrInterface]> {
+  let summary = "A constant that the host binds by name before it runs: of type `source` then, and packed by `recipe`. Nobody knows its elements";
+  let parameters = (ins "::mlir::StringAttr":$name, "::mlir::Type":$source, "::mlir::StringAttr":$recipe, AttributeSelfTypeParameter<"">:$type);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The constant after one more step, whose result has that type.
+    BoundAttr then(const ::kiln::RecipeStep &step, ::mlir::Type type) const;
+  }];
+}
+
 #endif // KILN_ATTRIBUTES_TD

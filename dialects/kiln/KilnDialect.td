@@ -21,6 +21,8 @@ def Kiln_Dialect : Dialect {
     ::kiln::WeightStore &weights() { return *weightStore; }
     /// Code generation's opinion, for passes that ask; null when no code generator is present.
     ::kiln::KernelOracle *oracle = nullptr;
+    /// Of constants that are bound later, while models are read; null after that.
+    ::kiln::BoundReader *boundReader = nullptr;
     /// Fuel of the rewriting passes.
     ::kiln::RewriteBudget rewrites;
 

@@ -6,11 +6,18 @@
 
 namespace kiln {
 
-Status WeightStore::addFile(std::string id, std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+Status WeightStore::addFile(std::string id, std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                            std::string path) {
   std::lock_guard lock(mutex);
-  if (id == derivedId || !files.try_emplace(id, File{bytes, std::move(owner)}).second)
+  if (id == derivedId || !files.try_emplace(id, File{bytes, std::move(owner), std::move(path)}).second)
     return makeError(ErrorCode::E0901, "weight file '", id, "' is registered already");
   return Status();
+}
+
+WeightStore::Place WeightStore::placeOf(std::string_view id) const {
+  std::lock_guard lock(mutex);
+  auto it = files.find(id);
+  return it == files.end() ? Place() : Place{it->second.path, it->second.bytes.size()};
 }
 
 bool WeightStore::hasFile(std::string_view id) const {

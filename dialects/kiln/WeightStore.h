@@ -22,10 +22,18 @@ class WeightStore {
 public:
   static constexpr std::string_view derivedId = "derived";
 
-  /// Registers the bytes of a file; `owner` keeps them alive. An id can be registered once.
-  Status addFile(std::string id, std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
+  /// Registers the bytes of a file; `owner` keeps them alive. An id can be registered once. `path`: where the file
+  /// lies; empty where the bytes lie in memory only.
+  Status addFile(std::string id, std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                 std::string path = "");
   bool hasFile(std::string_view id) const;
   std::vector<std::string> fileIds() const;
+  /// Where a file lies, and its size.
+  struct Place {
+    std::string path; ///< empty: in no file
+    uint64_t bytes = 0;
+  };
+  Place placeOf(std::string_view id) const;
   /// `size` bytes at `offset`; an unknown file or a span outside of it is an error.
   Result<std::span<const std::byte>> bytes(std::string_view id, uint64_t offset, uint64_t size) const;
 
@@ -42,6 +50,7 @@ private:
   struct File {
     std::span<const std::byte> bytes;
     std::shared_ptr<const void> owner;
+    std::string path;
   };
   struct Piece {
     uint64_t digest;

@@ -1,5 +1,6 @@
 // ConstantFold: ops of constants become constants, evaluated by the reference kernels; integers that depend on sizes
 // only (shape arithmetic that came out static) become constants too.
+// Of constants that are bound later nothing is known: they take reshapes and transposes over into their recipes.
 //
 // Budgets are counts, not times, so that the same model folds alike on every machine. Results that are much larger than
 // what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them.
@@ -43,6 +44,10 @@ private:
   int64_t bytesLeft = 0, workLeft = 0;
 
   void foldOp(Operation *op, ShapeContext &context) {
+    if (Value replacement = foldBound(op)) {
+      op->getResult(0).replaceAllUsesWith(replacement);
+      return op->erase();
+    }
     int64_t bytes = 0;
     for (Type type : op->getResultTypes()) {
       auto size = byteSizeOf(type);
@@ -101,9 +106,25 @@ private:
         WeightAttr::get(&getContext(), weight.getFile(), weight.getOffset(), type, weight.getDigest()));
   }
 
+  /// What is bound later is reshaped and transposed when it is bound.
+  Value foldBound(Operation *op) {
+    if (!isa<ReshapeOp, TransposeOp>(op))
+      return {};
+    auto constant = op->getOperand(0).getDefiningOp<ConstantOp>();
+    auto bound = constant ? dyn_cast<BoundAttr>(constant.getValue()) : BoundAttr();
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    if (!bound || !type.hasStaticShape() || !takeFuel(op, "ConstantFold"))
+      return {};
+    RecipeStep step{RecipeStep::Kind::Reshape, {type.getShape().begin(), type.getShape().end()}};
+    if (auto transpose = dyn_cast<TransposeOp>(op))
+      step = {RecipeStep::Kind::Permute, {transpose.getPerm().begin(), transpose.getPerm().end()}};
+    OpBuilder builder(op);
+    return builder.create<ConstantOp>(constant.getLoc(), type, bound.then(step, type));
+  }
+
   /// A constant for each result, or nothing.
   SmallVector<Value> foldByReference(Operation *op, int64_t resultBytes) {
-    if (op->getNumOperands() == 0 || !llvm::all_of(op->getOperands(), [](Value v) { return isConstant(v); }))
+    if (op->getNumOperands() == 0 || !llvm::all_of(op->getOperands(), isKnownConstant))
       return {};
     StringRef name = mnemonicOf(op);
     ref::Kernel kernel = ref::find(std::string_view(name.data(), name.size()));

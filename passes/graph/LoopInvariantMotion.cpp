@@ -76,7 +76,7 @@ private:
     };
     for (Operation &op : body.getBody().front().without_terminator())
       if ((isMovement(&op) || (isWork(&op) && !grows(&op))) && !mayTellSize(&op) &&
-          llvm::all_of(op.getOperands(), isKnown) && !llvm::all_of(op.getOperands(), kiln::isConstant))
+          llvm::all_of(op.getOperands(), isKnown) && !llvm::all_of(op.getOperands(), isKnownConstant))
         invariant.insert(&op);
     llvm::SmallPtrSet<Operation *, 16> serving;
     for (Operation *op : llvm::reverse(invariant))

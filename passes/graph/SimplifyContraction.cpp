@@ -137,8 +137,9 @@ struct BatchNormIntoConv : OpRewritePattern<BatchNormOp> {
   BatchNormIntoConv(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/2) {}
   LogicalResult matchAndRewrite(BatchNormOp op, PatternRewriter &rewriter) const override {
     auto conv = op.getX().getDefiningOp<ConvOp>();
-    if (!conv || !conv->hasOneUse() || !isConstant(conv.getW()) || (conv.getBias() && !isConstant(conv.getBias())) ||
-        !hasConstantParameters(op))
+    if (!conv || !conv->hasOneUse() || !isKnownConstant(conv.getW()) ||
+        (conv.getBias() && !isKnownConstant(conv.getBias())) || !hasConstantParameters(op) ||
+        !llvm::all_of(op->getOperands().drop_front(), isKnownConstant))
       return failure();
     int64_t channel = conv.getLayout() == "nhwc" ? getRank(op.getType()) - 1 : 1;
     if (int64_t(op.getChannelAxis()) != channel || elementOf(conv.getW()) != elementOf(op.getScale()))

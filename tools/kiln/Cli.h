@@ -36,6 +36,8 @@ struct CompileArguments {
   std::string model;
   std::vector<std::string> models; // instead of `model`: of kiln compile, ENTRY=FILE each where there are several
   std::vector<std::string> states; // PAST=PRESENT
+  std::vector<std::string> bind;   // NAME, ENTRY:NAME, all
+  std::string weights = "embedded";
   std::vector<std::string> shapes; // NAME=1x3x224x224
   std::string target = "host", precision = "default", cache;
   int threads = 0;

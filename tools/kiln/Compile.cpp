@@ -140,6 +140,10 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
   std::vector<const char *> states = pointersOf(arguments.states);
   options.states = states.data();
   options.state_count = states.size();
+  std::vector<const char *> bind = pointersOf(arguments.bind);
+  options.bind = bind.data();
+  options.bind_count = bind.size();
+  options.weights = arguments.weights.c_str();
   options.diagnostic_context = options.progress_context = &callbacks;
   options.diagnostic = [](void *context, kiln_severity severity, const char *message) {
     static_cast<Callbacks *>(context)->progress.clear();

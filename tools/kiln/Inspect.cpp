@@ -114,6 +114,41 @@ size_t findEntry(const Program &program, const std::string &name) {
   fail(Usage, "--entry: the model has no entry \"" + name + "\"; it has " + names + " [KILN-E0501]");
 }
 
+int64_t bytesOf(const Constant &constant) { return byteCount(constant.dtype, constant.dims).value_or(0); }
+
+/// Constants that have a source of one kind, and their bytes.
+template <typename Source> std::pair<size_t, int64_t> countConstants(const Program &program) {
+  std::pair<size_t, int64_t> count;
+  for (const Constant &constant : program.constants)
+    if (std::holds_alternative<Source>(constant.source)) {
+      ++count.first;
+      count.second += bytesOf(constant);
+    }
+  return count;
+}
+
+Json constantOf(const Program &program, const Constant &constant) {
+  Json json = {
+      {"name", constant.name}, {"type", printTensorType(constant.dtype, constant.dims)}, {"bytes", bytesOf(constant)}};
+  if (auto *section = std::get_if<SectionSource>(&constant.source)) {
+    json["source"] = "artifact";
+    json["offset"] = section->offset;
+  } else if (auto *range = std::get_if<FileSource>(&constant.source)) {
+    json["source"] = "file";
+    json["file"] = program.files[range->file].path;
+    json["offset"] = range->offset;
+  } else if (const BoundSource *bound = constant.bound()) {
+    json["source"] = "bound";
+    json["name"] = bound->name;
+  } else {
+    const DerivedSource &derived = std::get<DerivedSource>(constant.source);
+    json["source"] = "derived";
+    json["from"] = derived.constant;
+    json["recipe"] = derived.recipe.print();
+  }
+  return json;
+}
+
 /// "past f32[1,4,N,16], read and written"
 std::string describeState(const Program &program, const Function &function, const StatePort &port) {
   return program.states[port.state].name + " " + typeText(function, port.view) +
@@ -181,6 +216,9 @@ Json toJson(const Artifact &artifact, size_t number, const std::map<std::string,
                     {"weights_bytes", artifact.weights().size()},
                     {"code_bytes", artifact.code().size()},
                     {"artifact_bytes", artifact.bytes().size()}};
+  json["constants"] = Json::array();
+  for (const Constant &constant : program.constants)
+    json["constants"].push_back(constantOf(program, constant));
   json["flops"] = work.flops;
   json["generated_flops"] = work.generatedFlops;
   json["generated_share"] = work.flops > 0 ? Json(work.generatedShare()) : Json();
@@ -236,6 +274,11 @@ void printText(const Artifact &artifact, size_t number, const std::map<std::stri
              counted(program.entry(i).inputs.size(), "input").c_str(),
              counted(program.entry(i).outputs.size(), "output").c_str(),
              counted(program.entry(i).states.size(), "state").c_str(), program.entries[i].name.c_str());
+  for (const WeightFile &file : program.files)
+    printf("file    %s %llu bytes\n", file.path.c_str(), static_cast<unsigned long long>(file.bytes));
+  for (const Constant &constant : program.constants)
+    if (const BoundSource *bound = constant.bound())
+      printf("bind    %s %s\n", bound->name.c_str(), printTensorType(constant.dtype, constant.dims).c_str());
   std::string at;
   for (const ProgramSymbol &symbol : entry.symbols)
     if (symbol.isBound())
@@ -245,8 +288,17 @@ void printText(const Artifact &artifact, size_t number, const std::map<std::stri
          static_cast<long>(memory.arena), static_cast<long>(memory.workspace), static_cast<long>(memory.lowerBound));
   if (!entry.states.empty())
     printf("  states     %12ld bytes\n", static_cast<long>(memory.states));
-  printf("  weights    %12zu bytes in %s\n", artifact.weights().size(),
-         counted(program.constants.size(), "constant").c_str());
+  auto printConstants = [](const char *what, const std::pair<size_t, int64_t> &count, const char *where) {
+    printf("  %-10s %12ld bytes in %s%s\n", what, static_cast<long>(count.second),
+           counted(count.first, "constant").c_str(), where);
+  };
+  printConstants("weights", {countConstants<SectionSource>(program).first, int64_t(artifact.weights().size())}, "");
+  if (auto count = countConstants<FileSource>(program); count.first > 0)
+    printConstants("in files", count, "");
+  if (auto count = countConstants<BoundSource>(program); count.first > 0)
+    printConstants("bound", count, ", by the host");
+  if (auto count = countConstants<DerivedSource>(program); count.first > 0)
+    printConstants("derived", count, ", when their bytes are there");
   printf("  code       %12zu bytes in %s\n", artifact.code().size(), counted(program.kernels.size(), "kernel").c_str());
   printf("  artifact   %12zu bytes\n", artifact.bytes().size());
   printf("\nwork%s: ", at.c_str());

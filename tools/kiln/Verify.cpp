@@ -12,10 +12,18 @@ int verifyCommand(const std::string &path) {
   Status status = artifact.ok() ? (*artifact)->verifyWeights() : artifact.status();
   if (!status.ok())
     fail(Failed, formatError(status));
-  printf("%s is intact: plan, %s of code, %s of weights in %s\n", path.c_str(),
+  size_t stored = 0, inFiles = 0;
+  for (const Constant &constant : (*artifact)->program().constants) {
+    stored += constant.inSection();
+    inFiles += std::holds_alternative<FileSource>(constant.source);
+  }
+  std::string files = inFiles > 0 ? ", and " + counted(inFiles, "constant") + " in " +
+                                        counted((*artifact)->program().files.size(), "file")
+                                  : "";
+  printf("%s is intact: plan, %s of code, %s of weights in %s%s\n", path.c_str(),
          printBytes(static_cast<double>((*artifact)->code().size())).c_str(),
-         printBytes(static_cast<double>((*artifact)->weights().size())).c_str(),
-         counted((*artifact)->program().constants.size(), "constant").c_str());
+         printBytes(static_cast<double>((*artifact)->weights().size())).c_str(), counted(stored, "constant").c_str(),
+         files.c_str());
   return Success;
 }
 

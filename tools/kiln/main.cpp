@@ -172,6 +172,18 @@ int main(int argc, char **argv) {
       "of an input of one of them: ENTRY:NAME=...",
       false);
   compile->add_option("-o,--output", output, "the artifact, or the IR text, to write");
+  compile
+      ->add_option(
+          "--bind", compileArguments.bind,
+          "an initializer whose values the host binds, and may bind anew, before runs; of one of several models "
+          "ENTRY:NAME; all: those of floating-point elements, more than one of them (repeatable)")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  compile
+      ->add_option("--weights", compileArguments.weights,
+                   "embedded; external: weights stay in the model's files, which the artifact names, relative to its "
+                   "folder where they lie there or below; what was computed from them is embedded")
+      ->capture_default_str();
   compile->add_option("--stop-after", compileArguments.stopAfter,
                       "print the IR after a stage: imported, canonical, optimized, kernels, "
                       "configured, planned, lowered");

@@ -81,6 +81,9 @@ Port describe(const kiln_port_info &port) {
   return {port.name, numpyName(port.dtype), dims};
 }
 
+/// An array as the library takes it: address, type, dims. The caller keeps it alive.
+using Array = std::tuple<uintptr_t, std::string, std::vector<int64_t>>;
+
 class Model {
 public:
   explicit Model(kiln_model *model = nullptr) : model(model) {}
@@ -132,6 +135,27 @@ public:
     return states;
   }
 
+  /// What the host binds: name, type and dims, and whether it is bound.
+  std::vector<std::pair<Port, bool>> constants() const {
+    Status status;
+    auto info = sized<kiln_model_info>();
+    check(kiln_model_get_info(model, &info, &status), status);
+    std::vector<std::pair<Port, bool>> constants;
+    for (size_t i = 0; i < info.constant_count; ++i) {
+      auto constant = sized<kiln_constant_info>();
+      check(kiln_model_get_constant(model, i, &constant, &status), status);
+      if (constant.source != KILN_CONSTANT_BOUND)
+        continue;
+      nb::list dims;
+      for (int32_t d = 0; d < constant.rank; ++d)
+        dims.append(constant.dims[d]);
+      constants.emplace_back(Port{constant.name, numpyName(constant.dtype), dims}, constant.is_bound != 0);
+    }
+    return constants;
+  }
+
+  void bind(const std::vector<std::tuple<std::string, Array, nb::object>> &given) const;
+
   void save(const nb::bytes &path) const {
     Status status;
     int failed = 0;
@@ -145,8 +169,6 @@ public:
   kiln_model *model;
 };
 
-/// An array as a run takes it: address, type, dims. The caller keeps it alive.
-using Array = std::tuple<uintptr_t, std::string, std::vector<int64_t>>;
 using Bytes = nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>>;
 
 kiln_value valueOf(const Array &array) {
@@ -157,6 +179,30 @@ kiln_value valueOf(const Array &array) {
   value.u.tensor = {reinterpret_cast<void *>(address),           dims.data(), int32_t(dims.size()),
                     known == dtypes().end() ? 0 : known->second, KILN_HOST,   0};
   return value;
+}
+
+/// Arrays with the objects that own them, which stay alive for as long as the library reads them.
+void Model::bind(const std::vector<std::tuple<std::string, Array, nb::object>> &given) const {
+  std::vector<kiln_named_value> values;
+  for (const auto &[name, array, owner] : given) {
+    values.push_back({name.c_str(), valueOf(array)});
+    values.back().value.owner = nb::object(owner).release().ptr();
+    values.back().value.release = [](kiln_value *value) { // on any thread
+      if (!Py_IsInitialized())
+        return;
+      nb::gil_scoped_acquire locked;
+      Py_DECREF(static_cast<PyObject *>(value->owner));
+    };
+  }
+  Status status;
+  int failed = 0;
+  {
+    nb::gil_scoped_release unlocked;
+    failed = kiln_model_bind_constants(model, values.data(), values.size(), &status);
+  }
+  for (kiln_named_value &value : values) // what an error left here
+    kiln_value_release(&value.value);
+  check(failed, status);
 }
 
 /// The bytes of a result as an array that frees them, and the dims.
@@ -385,9 +431,12 @@ std::shared_ptr<Model> compile(const std::vector<Source> &sources, const nb::dic
   auto dumpDirectory = nb::cast<std::optional<nb::bytes>>(dict["dump_dir"]);
   auto without = nb::cast<std::vector<std::string>>(dict["without"]),
        extra = nb::cast<std::vector<std::string>>(dict["dump"]),
-       states = nb::cast<std::vector<std::string>>(dict["states"]);
+       states = nb::cast<std::vector<std::string>>(dict["states"]),
+       bind = nb::cast<std::vector<std::string>>(dict["bind"]);
+  auto weights = nb::cast<std::string>(dict["weights"]);
   std::vector<const char *> shapeTexts = pointersOf(shapes), withoutTexts = pointersOf(without),
-                            extraTexts = pointersOf(extra), stateTexts = pointersOf(states);
+                            extraTexts = pointersOf(extra), stateTexts = pointersOf(states),
+                            bindTexts = pointersOf(bind);
   std::vector<std::string> warnings;
   kiln_compile_options options = KILN_COMPILE_OPTIONS_INIT;
   options.target = target.c_str();
@@ -408,6 +457,9 @@ std::shared_ptr<Model> compile(const std::vector<Source> &sources, const nb::dic
   options.extra_output_count = extraTexts.size();
   options.states = stateTexts.data();
   options.state_count = stateTexts.size();
+  options.bind = bindTexts.data();
+  options.bind_count = bindTexts.size();
+  options.weights = weights.c_str();
   options.diagnostic = collectWarning;
   options.diagnostic_context = &warnings;
   options.progress = [](void *context, const char *, uint64_t, uint64_t) {
@@ -436,6 +488,8 @@ NB_MODULE(_kiln, m) {
   nb::class_<Model>(m, "Handle")
       .def("entries", &Model::entries)
       .def("states", &Model::states)
+      .def("constants", &Model::constants)
+      .def("bind", &Model::bind)
       .def("save", &Model::save);
   nb::class_<State>(m, "State")
       .def("__init__", [](State *state, const std::shared_ptr<Model> &model,

@@ -192,7 +192,7 @@ Result<Value> ModelImport::lookup(std::string_view name, Scope &scope) {
   if (initializer == scope.initializers.end())
     return makeError(ErrorCode::E0302, "value \"", name, "\" is not defined");
   auto loc = mlir::NameLoc::get(state.builder.getStringAttr(llvm::StringRef(name.data(), name.size())));
-  KILN_ASSIGN(Value value, state.constant(*initializer->second, loc));
+  KILN_ASSIGN(Value value, state.initializer(*initializer->second, loc));
   scope.initializers.erase(initializer);
   scope.values.emplace(name, value);
   return value;
@@ -223,7 +223,7 @@ Status ModelImport::define(std::string_view name, Value value, Scope &scope) {
 
 Status ModelImport::repeatInitializer(const TensorProto &tensor, Scope &scope) {
   KILN_ASSIGN(Value first, lookup(tensor.name, scope));
-  KILN_ASSIGN(Value again, state.constant(tensor, first.getLoc()));
+  KILN_ASSIGN(Value again, state.initializer(tensor, first.getLoc()));
   if (!sameConstant(first, again))
     return makeError(ErrorCode::E0303, "initializer \"", tensor.name, "\" is defined twice");
   state.irregular[definedTwice].emplace(tensor.name);
@@ -520,7 +520,6 @@ Status ModelImport::importGraph(const GraphProto &graph) {
   state.sizes.write(function);
   return Status();
 }
-
 
 /// Tells what was taken although it is wrong.
 static void warn(const ImportState &state, const ImportOptions &options, const std::string &label) {

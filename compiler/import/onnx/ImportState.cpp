@@ -5,17 +5,18 @@
 
 namespace kiln::onnx {
 
-Result<std::string> ImportState::addFile(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner) {
+Result<std::string> ImportState::addFile(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner,
+                                         const std::string &path) {
   std::string name = id;
   for (int number = 2; weights.hasFile(name); ++number)
     name = id + "#" + std::to_string(number);
-  KILN_TRY(weights.addFile(name, std::as_bytes(bytes), std::move(owner)));
+  KILN_TRY(weights.addFile(name, std::as_bytes(bytes), std::move(owner), path));
   return name;
 }
 
 Status ImportState::addModel(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner) {
   modelBytes = bytes;
-  KILN_ASSIGN(modelId, addFile(bytes, id, std::move(owner)));
+  KILN_ASSIGN(modelId, addFile(bytes, id, std::move(owner), modelFile ? modelFile->path() : ""));
   return Status();
 }
 
@@ -33,7 +34,7 @@ Result<mlir::Value> ImportState::constant(const TensorProto &proto, mlir::Locati
     whole = byteSpan(data.file->bytes());
     auto known = externalIds.find(data.file.get());
     if (known == externalIds.end()) {
-      KILN_ASSIGN(std::string id, addFile(whole, data.file->path(), data.file));
+      KILN_ASSIGN(std::string id, addFile(whole, data.file->path(), data.file, data.file->path()));
       known = externalIds.emplace(data.file.get(), id).first;
     }
     file = known->second;
@@ -44,6 +45,16 @@ Result<mlir::Value> ImportState::constant(const TensorProto &proto, mlir::Locati
   auto weight =
       WeightAttr::get(context, builder.getStringAttr(file), offset, type, hash64(data.bytes.data(), data.bytes.size()));
   return builder.create<ConstantOp>(loc, type, weight).getResult();
+}
+
+Result<mlir::Value> ImportState::initializer(const TensorProto &tensor, mlir::Location loc) {
+  KILN_ASSIGN(mlir::Value value, constant(tensor, loc));
+  if (!bound)
+    return value;
+  auto op = value.getDefiningOp<ConstantOp>();
+  KILN_ASSIGN(mlir::TypedAttr taken, bound->take(std::string(tensor.name), op.getValue()));
+  op.setValueAttr(taken);
+  return value;
 }
 
 } // namespace kiln::onnx

@@ -15,7 +15,8 @@ namespace kiln::onnx {
 class ImportState {
 public:
   ImportState(mlir::MLIRContext *context, WeightStore &weights, const ImportOptions &options)
-      : builder(context), shapes(sizes), external(options.directory, options.file), weights(weights) {
+      : builder(context), shapes(sizes), external(options.directory, options.file), weights(weights),
+        modelFile(options.file), bound(options.bound) {
     shapes.rememberValues(); // an import erases no op
   }
 
@@ -25,6 +26,8 @@ public:
   /// A constant: inline where it is small, a reference into the mapped file where its bytes lie
   /// there as they are.
   Result<mlir::Value> constant(const TensorProto &tensor, mlir::Location loc);
+  /// That of an initializer, which may be bound later.
+  Result<mlir::Value> initializer(const TensorProto &tensor, mlir::Location loc);
 
   mlir::OpBuilder builder;
   SizeTable sizes;
@@ -44,9 +47,12 @@ public:
   }
 
 private:
-  Result<std::string> addFile(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner);
+  Result<std::string> addFile(ByteSpan bytes, const std::string &id, std::shared_ptr<const void> owner,
+                              const std::string &path);
 
   WeightStore &weights;
+  std::shared_ptr<const MappedFile> modelFile;
+  BoundConstants *bound;
   ByteSpan modelBytes;
   std::string modelId;
   std::map<const MappedFile *, std::string> externalIds;

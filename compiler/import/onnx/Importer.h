@@ -11,6 +11,7 @@
 // supported are collected over the whole model and reported at once (E02xx).
 #pragma once
 
+#include "compiler/import/BoundConstants.h"
 #include "compiler/import/ShapeOverrides.h"
 #include "dialects/kiln/WeightStore.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -38,6 +39,8 @@ struct ImportOptions {
   std::function<void(const std::string &)> warn = {};
   /// Values inside the graph, or nodes (whose first output is meant), that become outputs as well, after the graph's.
   std::vector<std::string> extraOutputs = {};
+  /// Initializers that are bound later; null: none. It outlives the import and is the dialect's boundReader.
+  BoundConstants *bound = nullptr;
 };
 
 /// Imports the bytes of a model. `owner` keeps them alive (the module refers to them); `name` is the file's path, or

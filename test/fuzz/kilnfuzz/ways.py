@@ -7,6 +7,9 @@ import random
 import tempfile
 import time
 
+import numpy as np
+import onnx.numpy_helper
+
 from . import control, engine, identities, noise, peer, states
 from .compare import difference, identical
 
@@ -194,6 +197,21 @@ def entries(e):
     both = engine.compiled({"one": e.data, "other": identities.equivalent(e.case, e.random).SerializeToString()})
     e.same_bits("entries", engine.run_all(both, e.case.feeds, "one"), engine.run_all(e.host(), e.case.feeds))
     e.against_base("entries", engine.run_all(both, e.case.feeds, "other"))
+
+
+@way("bound")
+def bound(e):
+    """The model with its weights bound, first others and then its own, between guard pages now and then."""
+    model = engine.compiled(e.data, bind="all", target=e.random.choice(["host", "interpreter"]), guard_pages=e.random.random() < 0.3)
+    if not isinstance(model, engine.Outcome):
+        own = {t.name: onnx.numpy_helper.to_array(t) for t in e.case.model.graph.initializer}
+        wanted = {c.name: own[c.name].astype(c.dtype) for c in model.constants}
+        if not wanted:
+            return e.skip("bound: no weights")
+        model.bind({name: np.ones_like(value) for name, value in wanted.items()})
+        engine.run_all(model, e.case.feeds)
+        model.bind(wanted)
+    e.against_base("bound", engine.run_all(model, e.case.feeds))
 
 
 @way("states")

@@ -33,6 +33,13 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Constant(Port):
+    """A constant that Model.bind gives. `bound`: whether it was given."""
+
+    bound: bool
+
+
+@dataclass(frozen=True)
 class Entry:
     """One of the functions of a model that may be run. `states` holds the names of those that it reads or writes."""
 
@@ -62,13 +69,17 @@ def _text(text, what):
 
 
 def compile(model, *, threads=None, target="host", shapes=None, cache=None, precision="default", require_compiled=False,
-            dump_dir=None, dump=(), without=(), choice_seed=None, guard_pages=False, opt_limit=None, states=None, memory_limit=None):
+            dump_dir=None, dump=(), without=(), choice_seed=None, guard_pages=False, opt_limit=None, states=None, memory_limit=None,
+            bind=(), weights="embedded"):
     """Compile a model to run here and now.
 
     model: path of an ONNX file or of Kiln IR, or the bytes of one; or {entry's name: such} for several models, which become
         entries of one model and share weights of equal bytes.
     states: {input: output}: these two are one tensor, which outlives runs and is changed in place; it has the input's name.
         Entries that have either of them share it. See Model.new_state.
+    bind: names of initializers that Model.bind gives, before runs and whenever they change, and that the artifact does not hold;
+        of several models "entry:name" is one's own. "all": those of floating-point elements, more than one of them.
+    weights: "embedded"; "external": weights stay in the model's files, which must stay where they are and as they are.
     threads: used for compiling and running; None or 0: the cores this process may use. Never changes results or artifact.
     target: "host", an instruction-set level with features such as "x86-64-v4+bf16+vnni", or "interpreter" (reference kernels).
     shapes: {input: [size, ...]}, each size an int, a symbol's name, or a (low, high) range of an unknown size. Of several
@@ -94,6 +105,8 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
                "dump_dir": None if dump_dir is None else _path(dump_dir), "dump": _names("dump", dump),
                "without": _names("without", without), "choice_seed": _choice_seed(choice_seed),
                "opt_limit": None if opt_limit is None else int(opt_limit),
+               "bind": [_text(n, "constant") for n in _names("bind", ["all"] if bind == "all" else bind)],
+               "weights": _text(str(weights), "weights"),
                "states": [_text(f"{past}={present}", "state") for past, present in (states or {}).items()]}
     models = model if isinstance(model, Mapping) else {"": model}
     compiled = _kiln.compile([_source(_text(str(entry), "entry"), one) for entry, one in models.items()], options)
@@ -101,7 +114,7 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
 
 
 def load(path, *, threads=None, verify=False, guard_pages=False, memory_limit=None):
-    """Load an artifact. The file is mapped and must stay as it is while the model lives.
+    """Load an artifact. The file is mapped and must stay as it is while the model lives, and so must files that hold its weights.
 
     threads: as for compile.
     verify: compare the weights with their checksums too, which reads all of them; the rest is always checked.
@@ -114,7 +127,8 @@ def load(path, *, threads=None, verify=False, guard_pages=False, memory_limit=No
 
 
 class Model:
-    """A compiled model, from kiln.compile or kiln.load. Immutable; may be run from several Python threads at once."""
+    """A compiled model, from kiln.compile or kiln.load. Immutable but for the constants that bind gives; may be run from several
+    Python threads at once."""
 
     def __init__(self, handle, threads, guard_pages, memory_limit):
         self._handle = handle
@@ -153,6 +167,21 @@ class Model:
         sizes: {name: value} of each size that the states' shapes name.
         """
         return State(self._states, _kiln.State(self._handle, {_text(str(k), "size"): operator.index(v) for k, v in (sizes or {}).items()}))
+
+    @property
+    def constants(self):
+        """The constants that bind gives, a tuple of Constant (name, dtype, shape, bound)."""
+        return tuple(_port(port, Constant, bound) for port, bound in self._handle.constants())
+
+    def bind(self, constants):
+        """Bind constants, {name: array}, or bind them anew; all of them change at once. Others stay as they are.
+
+        Arrays have the constant's type and shape, are read in place for as long as they are bound, and kept alive so long (one
+        that is not contiguous is copied). What kernels read in another form is made here: bind an array again after it was
+        written. Runs under way in other threads go on with what was bound when they began; meanwhile, write no array that is bound.
+        """
+        arrays = {_text(str(n), "constant"): np.asarray(a, order="C") for n, a in constants.items()}
+        self._handle.bind([(n, _array(a, f"constant {n!r}"), a) for n, a in arrays.items()])
 
     def run(self, inputs, *, entry=None, state=None):
         """Run the model on {input name: array} and return {output name: array} in the graph's output order.
@@ -268,9 +297,9 @@ def _source(entry, model):
     return entry, True, _path(model)
 
 
-def _port(port):
+def _port(port, kind=Port, *more):
     name, dtype, shape = port
-    return Port(name, _numpy_dtype(dtype), tuple(shape))
+    return kind(name, _numpy_dtype(dtype), tuple(shape), *more)
 
 
 def _array(array, what):
