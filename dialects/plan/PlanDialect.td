@@ -114,7 +114,7 @@ def Plan_StateOp : Plan_Op<"state", [Plan_InProgram]> {
 def Plan_ConstantOp : Plan_Op<"constant", [Plan_InProgram]> {
   let summary = "Constant memory: a weight, packed by a recipe";
   let description = [{
-    `source` names the bytes (a weight reference or small inline elements); `recipe` is applied to them when the artifact is written.
+    `source` names the bytes (a weight reference, small inline elements, or a constant that is bound later); `recipe` is applied to them when the artifact is written, or when they are there.
     The view's type is the type after the recipe.
   }];
   let arguments = (ins AnyAttr:$source, StrAttr:$recipe);

@@ -51,7 +51,7 @@ struct KernelInterface {
     uint32_t output = 0, input = 0;
     bool operator==(const InPlace &) const = default;
   };
-  /// A constant input in the form that launches read, made when compiling.
+  /// A constant input in the form that launches read, made when it has its bytes: mostly when compiling.
   struct Packed {
     uint32_t input = 0;
     Recipe recipe;
