@@ -1,6 +1,6 @@
 // ConstantFold: ops of constants become constants, evaluated by the reference kernels; integers that depend on sizes
 // only (shape arithmetic that came out static) become constants too.
-// Of constants that are bound later nothing is known: they take reshapes and transposes over into their recipes.
+// Of constants that are bound later nothing is known: they take reshapes, transposes and casts over into their recipes.
 //
 // Budgets are counts, not times, so that the same model folds alike on every machine. Results that are much larger than
 // what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them.
@@ -106,9 +106,9 @@ private:
         WeightAttr::get(&getContext(), weight.getFile(), weight.getOffset(), type, weight.getDigest()));
   }
 
-  /// What is bound later is reshaped and transposed when it is bound.
+  /// What is bound later is reshaped, transposed and cast when it is bound.
   Value foldBound(Operation *op) {
-    if (!isa<ReshapeOp, TransposeOp>(op))
+    if (!isa<ReshapeOp, TransposeOp, CastOp>(op))
       return {};
     auto constant = op->getOperand(0).getDefiningOp<ConstantOp>();
     auto bound = constant ? dyn_cast<BoundAttr>(constant.getValue()) : BoundAttr();
@@ -118,6 +118,8 @@ private:
     RecipeStep step{RecipeStep::Kind::Reshape, {type.getShape().begin(), type.getShape().end()}};
     if (auto transpose = dyn_cast<TransposeOp>(op))
       step = {RecipeStep::Kind::Permute, {transpose.getPerm().begin(), transpose.getPerm().end()}};
+    else if (isa<CastOp>(op))
+      step = {RecipeStep::Kind::Cast, {}, *dtypeOf(type.getElementType())};
     OpBuilder builder(op);
     return builder.create<ConstantOp>(constant.getLoc(), type, bound.then(step, type));
   }

@@ -74,6 +74,16 @@ def test_bound_weights_give_the_bits_of_embedded_ones(case, options):
     assert same(model.run(x), kiln.compile(make(other), **options).run(x))
 
 
+def test_weights_in_half_precision_are_cast_when_they_are_bound():
+    w = {"w": weights({"w": [40, 70]})["w"].astype(np.float16)}
+    model = graph([("Cast", ["w"], ["f"], {"to": onnx.TensorProto.FLOAT}), ("MatMul", ["x", "f"], ["y"], {})],
+                  {"x": (np.float32, [3, 40])}, {"y": (np.float32, [3, 70])}, w)
+    x = {"x": RNG.standard_normal([3, 40]).astype(np.float32)}
+    bound = kiln.compile(model, bind="all")
+    bound.bind(w)
+    assert same(bound.run(x), kiln.compile(model).run(x))
+
+
 def test_the_artifact_holds_none_of_it_and_does_not_depend_on_it(tmp_path):
     a, b, embedded = tmp_path / "a.kiln", tmp_path / "b.kiln", tmp_path / "e.kiln"
     kiln.compile(mlp(weights(MLP)), bind="all").save(a)

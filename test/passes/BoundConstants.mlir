@@ -45,6 +45,16 @@ func.func @into_no_weights(%x: tensor<1x1x4x4xf32>) -> tensor<1x2x4x4xf32> {
   return %r : tensor<1x2x4x4xf32>
 }
 
+// Casts, too, are steps of its recipe.
+// CHECK-LABEL: @cast
+// CHECK-NEXT: kiln.constant {value = #kiln.bound<"h", tensor<2xf16>, "cast[f32]"> : tensor<2xf32>
+// CHECK-NEXT: return
+func.func @cast() -> tensor<2xf32> {
+  %h = kiln.constant {value = #kiln.bound<"h", tensor<2xf16>, ""> : tensor<2xf16>} : () -> tensor<2xf16>
+  %f = kiln.cast %h {to = "f32"} : (tensor<2xf16>) -> tensor<2xf32>
+  return %f : tensor<2xf32>
+}
+
 // Reshapes and transposes become steps of its recipe; what comes to nothing is none.
 // CHECK-LABEL: @recipe
 // CHECK-DAG: value = #kiln.bound<"w", tensor<2x6xf32>, "permute[1,0]; reshape[3,4]"> : tensor<3x4xf32>

@@ -194,16 +194,13 @@ TEST_CASE("memory that is given away is released when nobody reads it any more")
 }
 
 TEST_CASE("a run sees one set of constants, whoever binds others meanwhile") {
-  // Sets whose members belong together: w * x + b is c * (1, 2, 3 ...) + c.
+  // Sets whose members belong together: of c in w and 10 c in b comes 11 c.
   Bound m;
   auto make = [](float c) {
     return std::pair(Tensor2{{c, c, c, c, c, c}, {3, 2}}, Tensor2{{10 * c, 10 * c, 10 * c}, {3}});
   };
   auto bind = [&](float c) {
     auto [w, b] = make(c);
-    struct Owner {
-      Tensor2 t;
-    };
     auto give = [](Tensor2 t) {
       auto *owner = new Tensor2(std::move(t));
       kiln_value value = owner->value();
@@ -223,8 +220,7 @@ TEST_CASE("a run sees one set of constants, whoever binds others meanwhile") {
   std::atomic<int> runs{0}, torn{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t)
-    threads.emplace_back([&] {
-      kiln_context *context = m.context();
+    threads.emplace_back([&, context = m.context()] {
       while (!stop) {
         Floats got = m.run(context).first;
         float c = got.empty() ? 0 : got[0] / 11;
