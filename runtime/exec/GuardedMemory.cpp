@@ -16,7 +16,9 @@ Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &
   for (size_t i = 0; i < p.buffers.size(); ++i) {
     const Buffer &b = p.buffers[i];
     // What kernels may rely on (kernel_abi.h): they cannot tell a tensor in the arena from a bound input.
-    bool lines = b.place == Buffer::Place::Constant || b.place == Buffer::Place::Workspace;
+    const Constant *constant = b.place == Buffer::Place::Constant ? &model.program().constants[b.index] : nullptr;
+    bool ours = constant && (constant->inSection() || std::holds_alternative<DerivedSource>(constant->source));
+    bool lines = ours || b.place == Buffer::Place::Workspace;
     KILN_ASSIGN(GuardedBuffer buffer,
                 GuardedBuffer::create(instance.bufferBytes[i], placement, lines ? bufferAlignment : alignments[i]));
     const StatePort *state = b.place == Buffer::Place::State ? &p.states[b.index] : nullptr;
@@ -25,13 +27,12 @@ Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &
       from = taken[b.index].data;
     else if (state && state->read)
       from = taken[p.inputs.size() + b.index].data;
-    else if (b.place == Buffer::Place::Constant && model.program().constants[b.index].inSection())
-      from = model.artifact().constant(b.index).data();
-    else if (b.place == Buffer::Place::Constant)
-      from = constants->data(b.index, Buffer::Space::Host);
+    else if (constant)
+      from = constant->inSection() ? static_cast<const void *>(model.artifact().constant(b.index).data())
+                                   : constants->data(b.index, Buffer::Space::Host);
     if (from && buffer.bytes() > 0)
       std::memcpy(buffer.data(), from, size_t(buffer.bytes()));
-    if (b.place == Buffer::Place::Input || b.place == Buffer::Place::Constant || (state && !state->written))
+    if (b.place == Buffer::Place::Input || constant || (state && !state->written))
       buffer.makeReadOnly();
     memory->buffers.push_back(std::move(buffer));
   }
