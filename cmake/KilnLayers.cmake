@@ -12,7 +12,7 @@ set(KILN_MAY_USE_kiln_problem kiln_base kiln_device kiln_reference kiln_op_table
 set(KILN_MAY_USE_kiln_tune kiln_base kiln_problem)
 set(KILN_MAY_USE_kiln_codegen kiln_base kiln_device kiln_op_table kiln_reference kiln_problem kiln_tune kiln_dialect)
 set(KILN_MAY_USE_kiln_harness kiln_base kiln_device kiln_reference kiln_plan kiln_exec kiln_problem kiln_codegen)
-set(KILN_MAY_USE_kiln_graph_passes kiln_base kiln_reference kiln_dialect)
+set(KILN_MAY_USE_kiln_graph_passes kiln_base kiln_reference kiln_op_table kiln_dialect)
 set(KILN_MAY_USE_kiln_plan_passes kiln_base kiln_reference kiln_plan kiln_dialect kiln_plan_dialect)
 set(KILN_MAY_USE_kiln_import kiln_base kiln_reference kiln_dialect)
 set(KILN_MAY_USE_kiln_import_onnx kiln_base kiln_op_table kiln_reference kiln_dialect kiln_import)

@@ -7,7 +7,7 @@ using namespace mlir;
 namespace kiln {
 
 bool isHostValue(Type type) {
-  constexpr int64_t few = 64;
+  constexpr int64_t few = 16;
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor && isa<IntegerType>(tensor.getElementType()) && tensor.hasStaticShape() &&
          tensor.getNumElements() <= few;
