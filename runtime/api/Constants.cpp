@@ -35,7 +35,7 @@ int kiln_model_bind_constants(kiln_model *model, kiln_named_value *values, size_
         return nullArgument("values[i].name");
       ConstantSet::Binding binding;
       KILN_ASSIGN(binding.constant, findBound(model->model->program(), values[i].name));
-      KILN_ASSIGN(binding.value, viewOf(values[i].value, "constant \"" + std::string(values[i].name) + "\""));
+      KILN_ASSIGN(binding.value, denseViewOf(values[i].value, "constant \"" + std::string(values[i].name) + "\""));
       taken.push_back(values[i].value.release ? std::make_shared<TakenValue>() : nullptr);
       binding.owner = taken.back();
       bindings.push_back(std::move(binding));

@@ -1,4 +1,5 @@
 #include "runtime/api/Handles.h"
+#include "runtime/api/Strides.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -7,6 +8,55 @@ using namespace kiln;
 using namespace kiln::api;
 
 namespace {
+
+/// What a run reads of an input: the caller's memory, or a dense copy in `copy`.
+Result<TensorView> readInput(const kiln_value &value, const std::string &what, Tensor &copy) {
+  KILN_ASSIGN(TensorView view, viewOf(value, what));
+  const kiln_tensor &t = value.u.tensor;
+  if (t.flags & KILN_HAS_CAPACITY)
+    return makeError(ErrorCode::E0704, what, " has a capacity, which is for outputs");
+  if (isDense(t))
+    return view;
+  KILN_TRY(checkStrides(t, what));
+  KILN_ASSIGN(copy, Tensor::create(view.dtype, view.dims));
+  if (!t.data)
+    return makeError(ErrorCode::E0502, what, " has no data");
+  toDense(t, dtypeBytes(view.dtype), copy.data());
+  return copy.view();
+}
+
+/// Where a run writes an output that the caller has memory for: there, or in a dense tensor of its own.
+Status bindOutput(const kiln_value &value, const std::string &what, OutputSlot &slot) {
+  KILN_ASSIGN(slot.bound, viewOf(value, what));
+  const kiln_tensor &t = value.u.tensor;
+  if (!t.data)
+    return makeError(ErrorCode::E0509, what, " has no buffer");
+  if (t.flags & KILN_HAS_CAPACITY) {
+    if (t.flags & KILN_HAS_STRIDES)
+      return makeError(ErrorCode::E0704, what, " has a capacity and strides");
+    slot.capacity = int64_t(std::min<size_t>(t.capacity, INT64_MAX));
+  } else if (!isDense(t)) {
+    KILN_TRY(checkStrides(t, what));
+    slot.bound.data = nullptr;
+  }
+  return Status();
+}
+
+/// Hands a result over as the caller asked for it.
+Status giveOutput(kiln_value &value, const std::string &what, OutputSlot &slot) {
+  if (value.kind == KILN_NONE) {
+    value = giveTensor(std::move(slot.allocated));
+    return Status();
+  }
+  kiln_tensor &t = value.u.tensor;
+  if (t.flags & KILN_HAS_CAPACITY) {
+    std::ranges::copy(slot.bound.dims, const_cast<int64_t *>(t.dims)); // an array of the caller's
+  } else if (slot.allocated.valid()) {
+    KILN_TRY(checkBound(what, slot.bound, slot.allocated.dtype(), slot.allocated.dims()));
+    fromDense(slot.allocated.data(), dtypeBytes(slot.allocated.dtype()), t);
+  }
+  return Status();
+}
 
 Status runContext(kiln_context *context, const kiln_run_options &options, std::span<const kiln_value> inputs,
                   std::span<kiln_value> outputs) {
@@ -18,22 +68,19 @@ Status runContext(kiln_context *context, const kiln_run_options &options, std::s
   if (outputs.size() != p.outputs.size())
     return makeError(ErrorCode::E0704, "the model has ", p.outputs.size(), " outputs, ", outputs.size(), " were given");
   std::vector<TensorView> views;
+  std::vector<Tensor> copies(inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
-    KILN_ASSIGN(TensorView view, viewOf(inputs[i], "input \"" + p.inputs[i].name + "\""));
+    KILN_ASSIGN(TensorView view, readInput(inputs[i], "input \"" + p.inputs[i].name + "\"", copies[i]));
     views.push_back(view);
   }
   std::vector<OutputSlot> slots(outputs.size());
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (outputs[i].kind == KILN_NONE)
-      continue;
-    KILN_ASSIGN(slots[i].bound, viewOf(outputs[i], "output \"" + p.outputs[i].name + "\""));
-    if (!slots[i].bound.data)
-      return makeError(ErrorCode::E0509, "output \"", p.outputs[i].name, "\" has no buffer");
-  }
+  auto nameOf = [&](size_t i) { return "output \"" + p.outputs[i].name + "\""; };
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (outputs[i].kind != KILN_NONE)
+      KILN_TRY(bindOutput(outputs[i], nameOf(i), slots[i]));
   KILN_TRY(context->context->run(options.entry, views, slots, options.state ? options.state->set.get() : nullptr));
   for (size_t i = 0; i < outputs.size(); ++i)
-    if (slots[i].allocated.valid())
-      outputs[i] = giveTensor(std::move(slots[i].allocated));
+    KILN_TRY(giveOutput(outputs[i], nameOf(i), slots[i]));
   return Status();
 }
 

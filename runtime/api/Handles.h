@@ -46,6 +46,8 @@ namespace kiln::api {
 
 /// The view of a value that must be a tensor; `what` names it in errors.
 Result<TensorView> viewOf(const kiln_value &value, const std::string &what);
+/// The same of one that must be dense and of no capacity.
+Result<TensorView> denseViewOf(const kiln_value &value, const std::string &what);
 /// A value that owns the tensor.
 kiln_value giveTensor(Tensor tensor);
 

@@ -59,7 +59,7 @@ int kiln_state_get(kiln_state *state, const char *name, kiln_value *value, kiln_
       *value = giveTensor(std::move(copy));
       return Status();
     }
-    KILN_ASSIGN(TensorView target, viewOf(*value, "the tensor for state \"" + std::string(name) + "\""));
+    KILN_ASSIGN(TensorView target, denseViewOf(*value, "the tensor for state \"" + std::string(name) + "\""));
     KILN_TRY(use.checkType(index, target));
     if (own.bytes() > 0)
       std::memcpy(target.data, own.data, size_t(own.bytes()));
@@ -71,7 +71,7 @@ int kiln_state_set(kiln_state *state, const char *name, const kiln_value *value,
   return ofState(state, name, status, [&](StateSet::Use &use, size_t index) -> Status {
     if (!value)
       return nullArgument("value");
-    KILN_ASSIGN(TensorView source, viewOf(*value, "the value of state \"" + std::string(name) + "\""));
+    KILN_ASSIGN(TensorView source, denseViewOf(*value, "the value of state \"" + std::string(name) + "\""));
     return use.assign(index, source);
   });
 }

@@ -1,4 +1,5 @@
 #include "runtime/api/Handles.h"
+#include "runtime/api/Strides.h"
 
 #include "runtime/device/HostCpu.h"
 
@@ -24,14 +25,25 @@ Result<TensorView> kiln::api::viewOf(const kiln_value &value, const std::string 
   const kiln_tensor &t = value.u.tensor;
   if (t.space != KILN_HOST)
     return makeError(ErrorCode::E0704, what, " lies in the unknown memory space ", t.space);
-  if (t.reserved != 0 || value.reserved != 0)
+  if ((t.flags & ~(KILN_HAS_STRIDES | KILN_HAS_CAPACITY)) || value.reserved != 0)
     return makeError(ErrorCode::E0704, what, " has a reserved field that is not 0");
   std::optional<DType> dtype = dtypeFromCode(uint64_t(int64_t(t.dtype)));
   if (!dtype)
     return makeError(ErrorCode::E0704, what, " has the unknown element type ", t.dtype);
   if (t.rank < 0 || t.rank > int32_t(maxRank) || (t.rank > 0 && !t.dims))
     return makeError(ErrorCode::E0704, what, " has no valid dims");
+  if ((t.flags & KILN_HAS_STRIDES) && t.rank > 0 && !t.strides)
+    return makeError(ErrorCode::E0704, what, " has no strides");
   return TensorView{t.data, *dtype, {t.dims, size_t(t.rank)}};
+}
+
+Result<TensorView> kiln::api::denseViewOf(const kiln_value &value, const std::string &what) {
+  KILN_ASSIGN(TensorView view, viewOf(value, what));
+  if (value.u.tensor.flags & KILN_HAS_CAPACITY)
+    return makeError(ErrorCode::E0704, what, " has a capacity, which is for outputs of a run");
+  if (!isDense(value.u.tensor))
+    return makeError(ErrorCode::E0704, what, " is not dense; strides are for inputs and outputs of a run");
+  return view;
 }
 
 static void releaseTensor(kiln_value *value) { delete static_cast<Tensor *>(value->owner); }
@@ -40,8 +52,14 @@ kiln_value kiln::api::giveTensor(Tensor tensor) {
   auto *owned = new Tensor(std::move(tensor));
   kiln_value value = KILN_VALUE_INIT;
   value.kind = KILN_TENSOR;
-  value.u.tensor = {
-      owned->data(), owned->dims().data(), int32_t(owned->dims().size()), int32_t(owned->dtype()), KILN_HOST, 0};
+  value.u.tensor = {owned->data(),
+                    owned->dims().data(),
+                    int32_t(owned->dims().size()),
+                    int32_t(owned->dtype()),
+                    KILN_HOST,
+                    0,
+                    nullptr,
+                    0};
   value.release = releaseTensor;
   value.owner = owned;
   return value;

@@ -142,6 +142,13 @@ Status ExecutionContext::bindOutputs(const Instance &instance, std::span<OutputS
   return Status();
 }
 
+Status checkBound(const std::string &what, const TensorView &bound, DType dtype, std::span<const int64_t> dims) {
+  if (bound.dtype != dtype || !std::ranges::equal(bound.dims, dims))
+    return makeError(ErrorCode::E0509, what, ": the result is ", printTensorType(dtype, dims), ", the given buffer ",
+                     printTensorType(bound.dtype, bound.dims));
+  return Status();
+}
+
 Status ExecutionContext::placeOutput(const Port &port, DType dtype, std::span<const int64_t> dims, OutputSlot &slot) {
   if (!slot.bound.data) {
     if (slot.spare.valid() && slot.spare.dtype() == dtype && std::ranges::equal(slot.spare.dims(), dims)) {
@@ -152,9 +159,16 @@ Status ExecutionContext::placeOutput(const Port &port, DType dtype, std::span<co
     return Status();
   }
   slot.allocated = Tensor();
-  if (slot.bound.dtype != dtype || !std::ranges::equal(slot.bound.dims, dims))
-    return makeError(ErrorCode::E0509, "output \"", port.name, "\": the result is ", printTensorType(dtype, dims),
-                     ", the given buffer ", printTensorType(slot.bound.dtype, slot.bound.dims));
+  std::string what = "output \"" + port.name + "\"";
+  if (slot.capacity && slot.bound.dtype == dtype && slot.bound.dims.size() == dims.size()) {
+    int64_t bytes = TensorView{nullptr, dtype, dims}.bytes();
+    if (bytes > *slot.capacity)
+      return makeError(ErrorCode::E0509, what, ": the result is ", printTensorType(dtype, dims), " of ", bytes,
+                       " bytes, the given buffer holds ", *slot.capacity);
+    slot.dims.assign(dims.begin(), dims.end());
+    slot.bound.dims = slot.dims;
+  }
+  KILN_TRY(checkBound(what, slot.bound, dtype, dims));
   if (slot.bound.size() > 0 && reinterpret_cast<uintptr_t>(slot.bound.data) % uintptr_t(dtypeBytes(dtype)) != 0)
     return makeError(ErrorCode::E0515, "output \"", port.name, "\": its data is not aligned to ", dtypeBytes(dtype),
                      " bytes");

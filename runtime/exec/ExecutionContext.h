@@ -20,10 +20,16 @@ namespace kiln {
 /// result's); else it is allocated.
 struct OutputSlot {
   TensorView bound;
+  /// Bytes at bound.data, where only the rank of `bound` counts: its dims become those of the result, which are kept in
+  /// `dims`.
+  std::optional<int64_t> capacity{};
+  std::vector<int64_t> dims{};
   Tensor allocated;
   Tensor spare; ///< memory for `allocated`, if its type and dims fit
   TensorView result() const { return allocated.valid() ? allocated.view() : bound; }
 };
+/// Whether a result of that type may be written to memory that a caller bound (E0509); `what` names it.
+Status checkBound(const std::string &what, const TensorView &bound, DType dtype, std::span<const int64_t> dims);
 
 /// What profiled runs measured of one step, and how often it ran.
 struct StepProfile {

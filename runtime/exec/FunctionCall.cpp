@@ -382,6 +382,8 @@ Status FunctionCall::loop(const ResolvedStep &step) {
       result.allocated = std::move(value);
       continue;
     }
+    if (const ResolvedOperand &o = operand(step, uint32_t(step.inputCount + i)); o.open)
+      KILN_TRY(context.placeOutput(function.outputs[outputIndex(o)], view.dtype, view.dims, result));
     if (!std::ranges::equal(view.dims, result.bound.dims))
       return makeError(ErrorCode::E0517, "the loop's result ", i, " is ", printTensorType(view.dtype, view.dims),
                        ", not ", printTensorType(result.bound.dtype, result.bound.dims));

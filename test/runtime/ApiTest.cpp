@@ -127,9 +127,9 @@ TEST_CASE("errors of the C API carry number and text") {
   CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 704);
   CHECK(std::string(m.status.message) == "input \"y\" lies in the unknown memory space 1 [KILN-E0704]");
   in[1].u.tensor.space = KILN_HOST;
-  in[1].u.tensor.reserved = 1;
+  in[1].u.tensor.flags = 4;
   CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 704);
-  in[1].u.tensor.reserved = 0;
+  in[1].u.tensor.flags = 0;
   kiln_run_options options = KILN_RUN_OPTIONS_INIT;
   CHECK(kiln_context_run(m.context, in, 2, out, 2, &options, &m.status) == 0);
   for (kiln_value &v : out)
@@ -152,6 +152,71 @@ TEST_CASE("errors of the C API carry number and text") {
   std::remove("api-test.pipe");
   CHECK(kiln_model_load_bytes("abc", 3, &none, &m.status) == 601);
   CHECK(kiln_model_load_bytes(nullptr, 0, &none, nullptr) == 601);
+}
+
+TEST_CASE("tensors with strides") {
+  Model m(sampleProgram().bytes());
+  std::vector<int64_t> dims{2, 3}, flat{6};
+  // x: every second column of a wider matrix, from the last on; y: one row for both.
+  std::vector<float> x{3, 0, 2, 0, 1, 6, 0, 5, 0, 4}, y(3, 10.f), sums(10, -1.f);
+  std::vector<int64_t> backwards{5, -2}, repeated{0, 1}, columns{1, 4}, plain{1};
+  kiln_value in[2] = {tensor(x.data() + 4, dims), tensor(y.data(), dims)}, out[2] = {tensor(sums.data(), dims), {}};
+  in[0].u.tensor.flags = in[1].u.tensor.flags = out[0].u.tensor.flags = KILN_HAS_STRIDES;
+  in[0].u.tensor.strides = backwards.data();
+  in[1].u.tensor.strides = repeated.data();
+  out[0].u.tensor.strides = columns.data();
+  REQUIRE(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 0);
+  CHECK(sums == std::vector<float>{11, 14, -1, -1, 24, 30, -1, -1, 39, 48});
+  kiln_value_release(&out[1]);
+
+  out[1] = tensor(x.data(), flat); // dense, also by its strides
+  out[1].u.tensor.flags = KILN_HAS_STRIDES;
+  out[1].u.tensor.strides = plain.data();
+  REQUIRE(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 0);
+  out[1].u.tensor.strides = nullptr;
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 704);
+  CHECK(std::string(m.status.message) == "output \"twice\" has no strides [KILN-E0704]");
+  out[1] = {};
+  backwards[1] = INT64_MAX / 2;
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 704);
+  CHECK(std::string(m.status.message) == "input \"x\" has strides that no memory can have [KILN-E0704]");
+  backwards[1] = -2;
+  dims[1] = 2; // of all, so the result has other dims than the model says
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) != 0);
+}
+
+TEST_CASE("an output's memory may be larger than the result, whose dims are told") {
+  ProgramBuilder b;
+  b.symbol("N", 0, 0);
+  ViewId x = b.input("x", DType::F32, {"N"});
+  ViewId found = b.openOutput("found", DType::I64, {"1", "k"}), negative = b.output("negative", DType::F32, {"N"});
+  b.call("nonzero", {x}, {found});
+  b.call("neg", {x}, {negative});
+  Model m(b.bytes());
+  std::vector<float> values{0, 3, 0, 4}, results(8, -1.f);
+  std::vector<int64_t> places(3, -1), dims{4}, foundDims{-7, -7}, resultDims{-7};
+  kiln_value in = tensor(values.data(), dims),
+             out[2] = {tensor(places.data(), foundDims, KILN_I64), tensor(results.data(), resultDims)};
+  for (kiln_value &value : out)
+    value.u.tensor.flags = KILN_HAS_CAPACITY;
+  out[0].u.tensor.capacity = 24;
+  out[1].u.tensor.capacity = 32;
+  REQUIRE(kiln_context_run(m.context, &in, 1, out, 2, nullptr, &m.status) == 0);
+  CHECK(foundDims == std::vector<int64_t>{1, 2});
+  CHECK(places == std::vector<int64_t>{1, 3, -1});
+  CHECK(resultDims == std::vector<int64_t>{4});
+  CHECK(results == std::vector<float>{0, -3, 0, -4, -1, -1, -1, -1});
+
+  out[0].u.tensor.capacity = 15;
+  CHECK(kiln_context_run(m.context, &in, 1, out, 2, nullptr, &m.status) == 509);
+  CHECK(std::string(m.status.message) ==
+        "node \"node_nonzero_0\": output \"found\": the result is i64[1,2] of 16 bytes, "
+        "the given buffer holds 15 [KILN-E0509]");
+  out[0].u.tensor.rank = 1;
+  CHECK(kiln_context_run(m.context, &in, 1, out, 2, nullptr, &m.status) == 509);
+  in.u.tensor.flags = KILN_HAS_CAPACITY;
+  CHECK(kiln_context_run(m.context, &in, 1, out, 2, nullptr, &m.status) == 704);
+  CHECK(std::string(m.status.message) == "input \"x\" has a capacity, which is for outputs [KILN-E0704]");
 }
 
 TEST_CASE("structures of other versions") {

@@ -70,14 +70,23 @@ typedef enum kiln_memory_space {
   KILN_HOST = 0 /* the only one so far; any other is refused */
 } kiln_memory_space;
 
-/* A dense row-major tensor. */
+/* Which of the last fields of a kiln_tensor count. Since API version 5. */
+typedef enum kiln_tensor_flags { KILN_HAS_STRIDES = 1, KILN_HAS_CAPACITY = 2 } kiln_tensor_flags;
+
+/* A tensor: dense and row-major, or with strides. */
 typedef struct kiln_tensor {
   void *data;          /* aligned to its element size; not looked at when there are no elements */
   const int64_t *dims; /* `rank` of them */
   int32_t rank;
   int32_t dtype;
-  int32_t space;    /* a kiln_memory_space */
-  int32_t reserved; /* 0 */
+  int32_t space; /* a kiln_memory_space */
+  int32_t flags; /* kiln_tensor_flags; 0: the fields below are not looked at */
+  /* Inputs and outputs of a run: how far elements lie apart along each dim, in elements; any sign, and 0. What is not
+   * dense is copied, so `data` may be aligned to anything. Elements of an output must not share memory. */
+  const int64_t *strides;
+  /* Outputs of a run, dense: bytes at `data`, of which the result takes what it needs. Its dims are written to `dims`,
+   * an array of the caller's, `rank` long. A result of more bytes is an error that says how many (E0509). */
+  size_t capacity;
 } kiln_tensor;
 
 typedef enum kiln_value_kind {
@@ -102,10 +111,10 @@ typedef struct kiln_value {
   void (*release)(struct kiln_value *value); /* null when the library owns nothing of it */
   void *owner;
 } kiln_value;
-#define KILN_VALUE_INIT {KILN_NONE, 0, {{NULL, NULL, 0, 0, KILN_HOST, 0}}, NULL, NULL}
+#define KILN_VALUE_INIT {KILN_NONE, 0, {{NULL, NULL, 0, 0, KILN_HOST, 0, NULL, 0}}, NULL, NULL}
 /* A tensor in host memory that the caller owns. */
 #define KILN_TENSOR_INIT(data, dims, rank, dtype) \
-  {KILN_TENSOR, 0, {{data, dims, rank, dtype, KILN_HOST, 0}}, NULL, NULL}
+  {KILN_TENSOR, 0, {{data, dims, rank, dtype, KILN_HOST, 0, NULL, 0}}, NULL, NULL}
 /* Frees what the library owns and makes the value KILN_NONE. */
 KILN_API void kiln_value_release(kiln_value *value);
 

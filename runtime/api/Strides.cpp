@@ -1,0 +1,97 @@
+#include "runtime/api/Strides.h"
+
+#include "runtime/plan/Program.h"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace kiln::api {
+namespace {
+
+bool hasElements(const kiln_tensor &t) {
+  for (int32_t i = 0; i < t.rank; ++i)
+    if (t.dims[i] == 0)
+      return false;
+  return true;
+}
+
+/// Calls `visit(strided, dense)` with the byte offsets of all rows of the last dim.
+template <typename Visit> void forEachRow(const kiln_tensor &t, int64_t bytes, Visit visit) {
+  if (!hasElements(t))
+    return;
+  int64_t index[maxRank] = {}, offset = 0, row = 0, rowBytes = bytes * (t.rank > 0 ? t.dims[t.rank - 1] : 1);
+  while (true) {
+    visit(offset, row);
+    row += rowBytes;
+    int32_t d = t.rank - 2;
+    for (; d >= 0; --d) {
+      offset += t.strides[d] * bytes;
+      if (++index[d] < t.dims[d])
+        break;
+      offset -= t.strides[d] * bytes * t.dims[d];
+      index[d] = 0;
+    }
+    if (d < 0)
+      return;
+  }
+}
+
+/// Copies one element after the other, each `bytes` long.
+void copyRow(char *to, int64_t toStep, const char *from, int64_t fromStep, int64_t count, int64_t bytes) {
+  if (toStep == bytes && fromStep == bytes) {
+    std::memcpy(to, from, size_t(count * bytes));
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i)
+    std::memcpy(to + i * toStep, from + i * fromStep, size_t(bytes));
+}
+
+} // namespace
+
+bool isDense(const kiln_tensor &t) {
+  if (!(t.flags & KILN_HAS_STRIDES) || !hasElements(t))
+    return true;
+  int64_t dense = 1;
+  for (int32_t i = t.rank; i-- > 0;) {
+    if (t.dims[i] != 1 && t.strides[i] != dense)
+      return false;
+    dense *= t.dims[i];
+  }
+  return true;
+}
+
+Status checkStrides(const kiln_tensor &t, const std::string &what) {
+  int64_t reach = 1; // elements from the first to the farthest
+  for (int32_t i = 0; i < t.rank; ++i) {
+    if (t.dims[i] < 0)
+      return makeError(ErrorCode::E0704, what, " has no valid dims");
+    if (t.dims[i] == 0)
+      return Status();
+    if (t.strides[i] == INT64_MIN)
+      return makeError(ErrorCode::E0704, what, " has strides that no memory can have");
+    std::optional<int64_t> along = checkedMul(std::abs(t.strides[i]), t.dims[i] - 1);
+    std::optional<int64_t> sum = along ? checkedAdd(reach, *along) : std::nullopt;
+    if (!sum || *sum > (INT64_MAX >> 8))
+      return makeError(ErrorCode::E0704, what, " has strides that no memory can have");
+    reach = *sum;
+  }
+  return Status();
+}
+
+void toDense(const kiln_tensor &from, int64_t bytes, void *to) {
+  int64_t count = from.rank > 0 ? from.dims[from.rank - 1] : 1;
+  int64_t step = from.rank > 0 ? from.strides[from.rank - 1] * bytes : bytes;
+  forEachRow(from, bytes, [&](int64_t strided, int64_t dense) {
+    copyRow(static_cast<char *>(to) + dense, bytes, static_cast<const char *>(from.data) + strided, step, count, bytes);
+  });
+}
+
+void fromDense(const void *from, int64_t bytes, const kiln_tensor &to) {
+  int64_t count = to.rank > 0 ? to.dims[to.rank - 1] : 1;
+  int64_t step = to.rank > 0 ? to.strides[to.rank - 1] * bytes : bytes;
+  forEachRow(to, bytes, [&](int64_t strided, int64_t dense) {
+    copyRow(static_cast<char *>(to.data) + strided, step, static_cast<const char *>(from) + dense, bytes, count, bytes);
+  });
+}
+
+} // namespace kiln::api
