@@ -43,6 +43,17 @@ TEST_CASE("convolution of unknown sizes") {
               {{1, 1, 1, 1, 1}, {2, 5, 7, 3, 17}, {1, 13, 11, 19, 37}});
 }
 
+TEST_CASE("a convolution whose filter alone says how many channels there are") {
+  checkFamily("conv",
+              "v1 default; %0 = in f32[1,d0,d1,d2]; %1 = const f32[32,16,3,3]; "
+              "%2 = conv(%0,%1){layout=\"nhwc\",pads=[1,1,1,1]} f32[1,d0,d1,32]; out %2",
+              {{9, 11, 16}, {28, 28, 16}}, true);
+  checkFamily("conv",
+              "v1 default; %0 = in f32[1,9,9,d0]; %1 = const f32[32,16,3,3]; "
+              "%2 = conv(%0,%1){layout=\"nhwc\",pads=[1,1,1,1]} f32[1,9,9,32]; out %2",
+              {{16}}, true);
+}
+
 TEST_CASE("every convolution candidate is right") {
   checkFamily("conv",
               "v1 default; %0 = in f32[1,10,9,20]; %1 = const f32[72,20,3,3]; "

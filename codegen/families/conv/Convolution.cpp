@@ -71,6 +71,9 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
   bool staticFilter = std::all_of(w.dims.begin(), w.dims.end(), [](const SizeExpr &d) { return d.isConstant(); });
   if (c.constantFilter && !staticFilter)
     return std::nullopt;
+  // A constant filter says how many channels there are; the dim of x may be an expression of the model's sizes.
+  if (c.constantFilter)
+    c.channels = c.groupChannels * c.groups;
   // A filter that also takes part elsewhere would be needed in two layouts.
   for (const Problem::Op &other : problem.ops)
     for (size_t i = 0; i < other.operands.size(); ++i)
