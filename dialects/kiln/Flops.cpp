@@ -63,8 +63,8 @@ SizeExpr flops_grid_sample(const OpSizes &op) {
 }
 
 SizeExpr flops_roi_align(const OpSizes &op) { // where data says how many samples there are, as if there were one
-  const int64_t samples = std::max<int64_t>(op.attributes.getInt("sampling_ratio"), 1);
-  return op.results() * (samples * samples * 8);
+  const SizeExpr samples = std::max<int64_t>(op.attributes.getInt("sampling_ratio"), 1);
+  return op.results() * samples * samples * 8;
 }
 
 /// Two products at each step; per gate a bias, an activation and a step of the state.

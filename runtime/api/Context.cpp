@@ -9,20 +9,40 @@ using namespace kiln::api;
 
 namespace {
 
-/// What a run reads of an input: the caller's memory, or a dense copy in `copy`.
-Result<TensorView> readInput(const kiln_value &value, const std::string &what, Tensor &copy) {
+/// Tensors as the executor wants them: what the caller gives with strides is dense here, in memory that counts towards
+/// the context's limit.
+class DenseCopies {
+public:
+  explicit DenseCopies(ExecutionContext &context) : context(context) {}
+  ~DenseCopies() { (void)context.setCallerBytes(0); }
+
+  Result<TensorView> of(const kiln_tensor &tensor, const TensorView &view, const std::string &what) {
+    KILN_TRY(checkStrides(tensor, what));
+    std::optional<int64_t> size = byteCount(view.dtype, view.dims), sum = checkedAdd(bytes, size.value_or(INT64_MAX));
+    bytes = sum.value_or(INT64_MAX);
+    KILN_TRY(context.setCallerBytes(bytes));
+    KILN_ASSIGN(Tensor copy, Tensor::create(view.dtype, view.dims));
+    toDense(tensor, dtypeBytes(view.dtype), copy.data());
+    return copies.emplace_back(std::move(copy)).view();
+  }
+
+private:
+  ExecutionContext &context;
+  std::vector<Tensor> copies;
+  int64_t bytes = 0;
+};
+
+/// What a run reads of an input: the caller's memory, or a dense copy.
+Result<TensorView> readInput(const kiln_value &value, const std::string &what, DenseCopies &copies) {
   KILN_ASSIGN(TensorView view, viewOf(value, what));
   const kiln_tensor &t = value.u.tensor;
   if (t.flags & KILN_HAS_CAPACITY)
     return makeError(ErrorCode::E0704, what, " has a capacity, which is for outputs");
   if (isDense(t))
     return view;
-  KILN_TRY(checkStrides(t, what));
-  KILN_ASSIGN(copy, Tensor::create(view.dtype, view.dims));
   if (!t.data)
     return makeError(ErrorCode::E0502, what, " has no data");
-  toDense(t, dtypeBytes(view.dtype), copy.data());
-  return copy.view();
+  return copies.of(t, view, what);
 }
 
 /// Where a run writes an output that the caller has memory for: there, or in a dense tensor of its own.
@@ -38,24 +58,20 @@ Status bindOutput(const kiln_value &value, const std::string &what, OutputSlot &
   } else if (!isDense(t)) {
     KILN_TRY(checkStrides(t, what));
     slot.bound.data = nullptr;
+    slot.mustMatch = true;
   }
   return Status();
 }
 
 /// Hands a result over as the caller asked for it.
-Status giveOutput(kiln_value &value, const std::string &what, OutputSlot &slot) {
+void giveOutput(kiln_value &value, OutputSlot &slot) {
   if (value.kind == KILN_NONE) {
     value = giveTensor(std::move(slot.allocated));
-    return Status();
+  } else if (slot.capacity) {
+    std::ranges::copy(slot.bound.dims, const_cast<int64_t *>(value.u.tensor.dims)); // an array of the caller's
+  } else if (slot.mustMatch) {
+    fromDense(slot.allocated.data(), dtypeBytes(slot.allocated.dtype()), value.u.tensor);
   }
-  kiln_tensor &t = value.u.tensor;
-  if (t.flags & KILN_HAS_CAPACITY) {
-    std::ranges::copy(slot.bound.dims, const_cast<int64_t *>(t.dims)); // an array of the caller's
-  } else if (slot.allocated.valid()) {
-    KILN_TRY(checkBound(what, slot.bound, slot.allocated.dtype(), slot.allocated.dims()));
-    fromDense(slot.allocated.data(), dtypeBytes(slot.allocated.dtype()), t);
-  }
-  return Status();
 }
 
 Status runContext(kiln_context *context, const kiln_run_options &options, std::span<const kiln_value> inputs,
@@ -68,19 +84,18 @@ Status runContext(kiln_context *context, const kiln_run_options &options, std::s
   if (outputs.size() != p.outputs.size())
     return makeError(ErrorCode::E0704, "the model has ", p.outputs.size(), " outputs, ", outputs.size(), " were given");
   std::vector<TensorView> views;
-  std::vector<Tensor> copies(inputs.size());
+  DenseCopies copies(*context->context);
   for (size_t i = 0; i < inputs.size(); ++i) {
-    KILN_ASSIGN(TensorView view, readInput(inputs[i], "input \"" + p.inputs[i].name + "\"", copies[i]));
+    KILN_ASSIGN(TensorView view, readInput(inputs[i], "input \"" + p.inputs[i].name + "\"", copies));
     views.push_back(view);
   }
   std::vector<OutputSlot> slots(outputs.size());
-  auto nameOf = [&](size_t i) { return "output \"" + p.outputs[i].name + "\""; };
   for (size_t i = 0; i < outputs.size(); ++i)
     if (outputs[i].kind != KILN_NONE)
-      KILN_TRY(bindOutput(outputs[i], nameOf(i), slots[i]));
+      KILN_TRY(bindOutput(outputs[i], "output \"" + p.outputs[i].name + "\"", slots[i]));
   KILN_TRY(context->context->run(options.entry, views, slots, options.state ? options.state->set.get() : nullptr));
   for (size_t i = 0; i < outputs.size(); ++i)
-    KILN_TRY(giveOutput(outputs[i], nameOf(i), slots[i]));
+    giveOutput(outputs[i], slots[i]);
   return Status();
 }
 

@@ -15,6 +15,9 @@ bool hasElements(const kiln_tensor &t) {
   return true;
 }
 
+/// Elements from one index of a dim to the next. Along a dim of size 1 that is nowhere.
+int64_t strideOf(const kiln_tensor &t, int32_t dim) { return t.dims[dim] == 1 ? 0 : t.strides[dim]; }
+
 /// Calls `visit(strided, dense)` with the byte offsets of all rows of the last dim.
 template <typename Visit> void forEachRow(const kiln_tensor &t, int64_t bytes, Visit visit) {
   if (!hasElements(t))
@@ -25,10 +28,10 @@ template <typename Visit> void forEachRow(const kiln_tensor &t, int64_t bytes, V
     row += rowBytes;
     int32_t d = t.rank - 2;
     for (; d >= 0; --d) {
-      offset += t.strides[d] * bytes;
+      offset += strideOf(t, d) * bytes;
       if (++index[d] < t.dims[d])
         break;
-      offset -= t.strides[d] * bytes * t.dims[d];
+      offset -= strideOf(t, d) * bytes * t.dims[d];
       index[d] = 0;
     }
     if (d < 0)
@@ -51,13 +54,11 @@ void copyRow(char *to, int64_t toStep, const char *from, int64_t fromStep, int64
 bool isDense(const kiln_tensor &t) {
   if (!(t.flags & KILN_HAS_STRIDES) || !hasElements(t))
     return true;
-  int64_t dense = 1;
-  for (int32_t i = t.rank; i-- > 0;) {
-    if (t.dims[i] != 1 && t.strides[i] != dense)
+  std::optional<int64_t> dense = 1;
+  for (int32_t i = t.rank; i-- > 0 && dense; dense = checkedMul(*dense, t.dims[i]))
+    if (t.dims[i] != 1 && t.strides[i] != *dense)
       return false;
-    dense *= t.dims[i];
-  }
-  return true;
+  return dense.has_value();
 }
 
 Status checkStrides(const kiln_tensor &t, const std::string &what) {
@@ -67,9 +68,8 @@ Status checkStrides(const kiln_tensor &t, const std::string &what) {
       return makeError(ErrorCode::E0704, what, " has no valid dims");
     if (t.dims[i] == 0)
       return Status();
-    if (t.strides[i] == INT64_MIN)
-      return makeError(ErrorCode::E0704, what, " has strides that no memory can have");
-    std::optional<int64_t> along = checkedMul(std::abs(t.strides[i]), t.dims[i] - 1);
+    int64_t stride = strideOf(t, i);
+    std::optional<int64_t> along = stride == INT64_MIN ? std::nullopt : checkedMul(std::abs(stride), t.dims[i]);
     std::optional<int64_t> sum = along ? checkedAdd(reach, *along) : std::nullopt;
     if (!sum || *sum > (INT64_MAX >> 8))
       return makeError(ErrorCode::E0704, what, " has strides that no memory can have");
@@ -80,7 +80,7 @@ Status checkStrides(const kiln_tensor &t, const std::string &what) {
 
 void toDense(const kiln_tensor &from, int64_t bytes, void *to) {
   int64_t count = from.rank > 0 ? from.dims[from.rank - 1] : 1;
-  int64_t step = from.rank > 0 ? from.strides[from.rank - 1] * bytes : bytes;
+  int64_t step = from.rank > 0 ? strideOf(from, from.rank - 1) * bytes : bytes;
   forEachRow(from, bytes, [&](int64_t strided, int64_t dense) {
     copyRow(static_cast<char *>(to) + dense, bytes, static_cast<const char *>(from.data) + strided, step, count, bytes);
   });
@@ -88,7 +88,7 @@ void toDense(const kiln_tensor &from, int64_t bytes, void *to) {
 
 void fromDense(const void *from, int64_t bytes, const kiln_tensor &to) {
   int64_t count = to.rank > 0 ? to.dims[to.rank - 1] : 1;
-  int64_t step = to.rank > 0 ? to.strides[to.rank - 1] * bytes : bytes;
+  int64_t step = to.rank > 0 ? strideOf(to, to.rank - 1) * bytes : bytes;
   forEachRow(to, bytes, [&](int64_t strided, int64_t dense) {
     copyRow(static_cast<char *>(to.data) + strided, step, static_cast<const char *>(from) + dense, bytes, count, bytes);
   });

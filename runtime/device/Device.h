@@ -1,5 +1,6 @@
 // What launches run on, as the executor sees it: memory, and queues of launches and copies. A new device implements
-// these two classes and nothing else.
+// these two classes. What is not here yet: a kernel is a function that this process can call, so such a device is one
+// that the CPU plays; one of its own needs a call that loads images.
 #pragma once
 
 #include "runtime/base/Status.h"
@@ -19,7 +20,7 @@ struct KernelLaunch {
   std::span<void *const> buffers; ///< the table itself is read before Queue::launch returns
   const int64_t *sizes = nullptr; ///< stay where they are until the queue was waited for
   void *workspace = nullptr;      ///< may be null
-  std::span<void *const> scratch; ///< of each worker (Device::workers); empty when the launch wants none
+  std::span<void *const> scratch; ///< of each worker (Device::workers), stays like `sizes`; empty when it wants none
   int64_t grid = 0;
   int threads = 1;                   ///< of the host, at most
   const std::string *node = nullptr; ///< for the error of a launch that runs later; stays like `sizes`

@@ -119,7 +119,7 @@ Status ExecutionContext::wait() {
 }
 
 Status ExecutionContext::checkMemory() const {
-  int64_t held = arenaBytes() + scratch.size() + valueBytes;
+  int64_t held = arenaBytes() + scratch.size() + valueBytes + callerBytes;
   if (memoryLimit > 0 && held > memoryLimit)
     return makeError(ErrorCode::E0510, "out of memory: the run needs more than its limit of ", memoryLimit, " bytes");
   return Status();
@@ -142,14 +142,27 @@ Status ExecutionContext::bindOutputs(const Instance &instance, std::span<OutputS
   return Status();
 }
 
-Status checkBound(const std::string &what, const TensorView &bound, DType dtype, std::span<const int64_t> dims) {
-  if (bound.dtype != dtype || !std::ranges::equal(bound.dims, dims))
-    return makeError(ErrorCode::E0509, what, ": the result is ", printTensorType(dtype, dims), ", the given buffer ",
-                     printTensorType(bound.dtype, bound.dims));
-  return Status();
+/// Whether a result is what a caller bound memory for.
+static Status checkResultType(const Port &port, const OutputSlot &slot, DType dtype, std::span<const int64_t> dims) {
+  const TensorView &bound = slot.bound;
+  bool fits = bound.dtype == dtype && (slot.capacity ? bound.rank() == int64_t(dims.size()) &&
+                                                           TensorView{nullptr, dtype, dims}.bytes() <= *slot.capacity
+                                                     : std::ranges::equal(bound.dims, dims));
+  if (fits)
+    return Status();
+  std::string result = "output \"" + port.name + "\": the result is " + printTensorType(dtype, dims);
+  if (!slot.capacity)
+    return makeError(ErrorCode::E0509, result, ", the given buffer ", printTensorType(bound.dtype, bound.dims));
+  if (bound.dtype != dtype || bound.rank() != int64_t(dims.size()))
+    return makeError(ErrorCode::E0509, result, ", the given buffer is for ", dtypeName(bound.dtype), " of rank ",
+                     bound.rank());
+  return makeError(ErrorCode::E0509, result, " of ", TensorView{nullptr, dtype, dims}.bytes(),
+                   " bytes, the given buffer holds ", *slot.capacity);
 }
 
 Status ExecutionContext::placeOutput(const Port &port, DType dtype, std::span<const int64_t> dims, OutputSlot &slot) {
+  if (slot.bound.data || slot.mustMatch)
+    KILN_TRY(checkResultType(port, slot, dtype, dims));
   if (!slot.bound.data) {
     if (slot.spare.valid() && slot.spare.dtype() == dtype && std::ranges::equal(slot.spare.dims(), dims)) {
       slot.allocated = std::move(slot.spare);
@@ -159,16 +172,10 @@ Status ExecutionContext::placeOutput(const Port &port, DType dtype, std::span<co
     return Status();
   }
   slot.allocated = Tensor();
-  std::string what = "output \"" + port.name + "\"";
-  if (slot.capacity && slot.bound.dtype == dtype && slot.bound.dims.size() == dims.size()) {
-    int64_t bytes = TensorView{nullptr, dtype, dims}.bytes();
-    if (bytes > *slot.capacity)
-      return makeError(ErrorCode::E0509, what, ": the result is ", printTensorType(dtype, dims), " of ", bytes,
-                       " bytes, the given buffer holds ", *slot.capacity);
+  if (slot.capacity) {
     slot.dims.assign(dims.begin(), dims.end());
     slot.bound.dims = slot.dims;
   }
-  KILN_TRY(checkBound(what, slot.bound, dtype, dims));
   if (slot.bound.size() > 0 && reinterpret_cast<uintptr_t>(slot.bound.data) % uintptr_t(dtypeBytes(dtype)) != 0)
     return makeError(ErrorCode::E0515, "output \"", port.name, "\": its data is not aligned to ", dtypeBytes(dtype),
                      " bytes");

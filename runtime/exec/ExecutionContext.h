@@ -24,12 +24,12 @@ struct OutputSlot {
   /// `dims`.
   std::optional<int64_t> capacity{};
   std::vector<int64_t> dims{};
+  /// Without bound.data: whether the result must be of bound's type and dims all the same.
+  bool mustMatch = false;
   Tensor allocated;
   Tensor spare; ///< memory for `allocated`, if its type and dims fit
   TensorView result() const { return allocated.valid() ? allocated.view() : bound; }
 };
-/// Whether a result of that type may be written to memory that a caller bound (E0509); `what` names it.
-Status checkBound(const std::string &what, const TensorView &bound, DType dtype, std::span<const int64_t> dims);
 
 /// What profiled runs measured of one step, and how often it ran.
 struct StepProfile {
@@ -70,6 +70,12 @@ public:
   }
   /// The most bytes that a run may hold: arena, scratch, and values that it allocates. 0: no limit.
   void setMemoryLimit(int64_t bytes) { memoryLimit = bytes; }
+  /// Bytes that the caller holds for the next runs besides, which count towards the limit: an error when they are more
+  /// (E0510).
+  Status setCallerBytes(int64_t bytes) {
+    callerBytes = bytes;
+    return checkMemory();
+  }
   /// Ends the run under way, if any, before its next step (E0518). From any thread, and from signal handlers.
   void cancel() { cancelled.store(true, std::memory_order_relaxed); }
 
@@ -119,7 +125,7 @@ private:
   int threadCount = 1;
   bool profiling = false;
   std::optional<BufferPlacement> guardPages;
-  int64_t memoryLimit = 0;
+  int64_t memoryLimit = 0, callerBytes = 0;
   int64_t valueBytes = 0;                       // that the run under way allocated
   int loops = 0;                                // under way
   std::span<const TensorView> states;           // of the run under way

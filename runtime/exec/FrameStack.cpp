@@ -16,6 +16,8 @@ Status FrameStack::reset() {
 }
 
 Result<FrameStack::Frame> FrameStack::push(Place place, int64_t bytes) {
+  if (bytes > INT64_MAX - bufferAlignment)
+    return makeError(ErrorCode::E0510, "out of memory: ", bytes, " bytes");
   bytes = alignUp(std::max<int64_t>(bytes, 1), bufferAlignment);
   if (place.segment >= segments.size() || bytes > segments[place.segment]->size() - place.offset) {
     if (place.occupied)

@@ -378,12 +378,16 @@ Status FunctionCall::loop(const ResolvedStep &step) {
       copyTo(values[i], value.view());
     }
     TensorView view = value.valid() ? value.view() : values[i];
+    const ResolvedOperand &o = operand(step, uint32_t(step.inputCount + i));
+    if (o.open && (result.bound.data || result.mustMatch)) {
+      KILN_TRY(context.placeOutput(function.outputs[outputIndex(o)], view.dtype, view.dims, result));
+      copyTo(view, result.result());
+      continue;
+    }
     if (!result.bound.data) {
       result.allocated = std::move(value);
       continue;
     }
-    if (const ResolvedOperand &o = operand(step, uint32_t(step.inputCount + i)); o.open)
-      KILN_TRY(context.placeOutput(function.outputs[outputIndex(o)], view.dtype, view.dims, result));
     if (!std::ranges::equal(view.dims, result.bound.dims))
       return makeError(ErrorCode::E0517, "the loop's result ", i, " is ", printTensorType(view.dtype, view.dims),
                        ", not ", printTensorType(result.bound.dtype, result.bound.dims));

@@ -179,7 +179,7 @@ private:
           b.bytes.constant() > limit - *b.offset)
         return inconsistent("buffer lies outside the arena");
     }
-    if (p.arenaBytes && *p.arenaBytes < 0)
+    if (p.arenaBytes.value_or(0) < 0 || p.deviceArenaBytes < 0)
       return inconsistent("arena has a negative size");
     return Status();
   }

@@ -165,7 +165,8 @@ def test_nothing_to_join(tmp_path):
     assert "KILN-E05" in str(error.value)
 
 
-ONLY_APPENDS = "a loop may only append to a sequence that it carries, unless its trip count is known when compiling [KILN-E0204]"
+ONLY_APPENDS = ("a loop may only append to a sequence that it carries, unless it is unrolled: its trip count, at most 1000, and its condition are known "
+                "when compiling [KILN-E0204]")
 
 
 @pytest.mark.parametrize("nodes, message", [

@@ -181,8 +181,39 @@ TEST_CASE("tensors with strides") {
   CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 704);
   CHECK(std::string(m.status.message) == "input \"x\" has strides that no memory can have [KILN-E0704]");
   backwards[1] = -2;
-  dims[1] = 2; // of all, so the result has other dims than the model says
-  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) != 0);
+  std::vector<int64_t> fewer{2, 2}, far{INT64_MAX, 2, 1}, single{1, 2, 3};
+  out[0].u.tensor.dims = fewer.data();
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 509);
+  CHECK(std::string(m.status.message) ==
+        "output \"out\": the result is f32[2,3], the given buffer f32[2,2] [KILN-E0509]");
+  // Where there is one index, no step is taken.
+  in[0] = tensor(x.data(), single);
+  in[0].u.tensor.flags = KILN_HAS_STRIDES;
+  in[0].u.tensor.strides = far.data();
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 504);
+  single = {int64_t(1) << 40, int64_t(1) << 40, 3};
+  CHECK(kiln_context_run(m.context, in, 2, out, 2, nullptr, &m.status) == 704);
+}
+
+TEST_CASE("copies of strided inputs count towards the memory limit") {
+  Model m(sampleProgram().bytes());
+  kiln_context *context = nullptr;
+  kiln_context_options options = KILN_CONTEXT_OPTIONS_INIT;
+  options.memory_limit = 1 << 20;
+  REQUIRE(kiln_context_create(m.model, &options, &context, &m.status) == 0);
+  float one = 1;
+  std::vector<int64_t> dims{int64_t(1) << 36, 3}, strides{0, 0};
+  kiln_value in[2] = {tensor(&one, dims), tensor(&one, dims)}, out[2] = {};
+  for (kiln_value &value : in) {
+    value.u.tensor.flags = KILN_HAS_STRIDES;
+    value.u.tensor.strides = strides.data();
+  }
+  CHECK(kiln_context_run(context, in, 2, out, 2, nullptr, &m.status) == 510);
+  dims[0] = 2; // is forgotten after the run
+  CHECK(kiln_context_run(context, in, 2, out, 2, nullptr, &m.status) == 0);
+  for (kiln_value &value : out)
+    kiln_value_release(&value);
+  kiln_context_release(context);
 }
 
 TEST_CASE("an output's memory may be larger than the result, whose dims are told") {
@@ -214,6 +245,8 @@ TEST_CASE("an output's memory may be larger than the result, whose dims are told
         "the given buffer holds 15 [KILN-E0509]");
   out[0].u.tensor.rank = 1;
   CHECK(kiln_context_run(m.context, &in, 1, out, 2, nullptr, &m.status) == 509);
+  CHECK(std::string(m.status.message) == "node \"node_nonzero_0\": output \"found\": the result is i64[1,2], the given "
+                                         "buffer is for i64 of rank 1 [KILN-E0509]");
   in.u.tensor.flags = KILN_HAS_CAPACITY;
   CHECK(kiln_context_run(m.context, &in, 1, out, 2, nullptr, &m.status) == 704);
   CHECK(std::string(m.status.message) == "input \"x\" has a capacity, which is for outputs [KILN-E0704]");

@@ -152,8 +152,7 @@ Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphP
         return makeError(ErrorCode::E0302, "output \"", output.name, "\" of graph '", role, "' is not defined");
       if (loop && place >= 1 && loop->sequenceAt(place - 1)) {
         if (!value->nonTensor || value->nonTensor->carried != result.appended.size())
-          return makeError(ErrorCode::E0204, "a loop may only append to a sequence that it carries, unless its trip "
-                                             "count is known when compiling");
+          return onlyAppends();
         appended.insert(appended.end(), value->nonTensor->items.begin(), value->nonTensor->items.end());
         result.appended.push_back(unsigned(value->nonTensor->items.size()));
         continue;
@@ -306,8 +305,8 @@ Status ModelImport::importLoop(const NodeProto &node, Scope &scope) {
       return Status();
     for (const auto &[place, sequence] : parts.sequences)
       if (!sequence.isList() && !sequence.stacked)
-        return makeError(ErrorCode::E0204, "the trip count of a loop that carries an optional, or what another loop "
-                                           "carries, must be known when compiling");
+        return makeError(ErrorCode::E0204, "a loop that carries an optional, or a sequence that another loop carries, "
+                                           "must be one that is unrolled");
   }
   return emitLoop(node, scope, parts);
 }

@@ -119,6 +119,9 @@ struct LoopParts {
 /// The bool that a value holds, if it is known.
 std::optional<bool> knownBool(Value value);
 
+/// The error of a loop that does more with a sequence.
+Status onlyAppends();
+
 /// Whether SequenceImport.cpp knows the operator.
 bool isSequenceOperator(const NodeProto &node);
 

@@ -10,6 +10,16 @@
 
 namespace kiln::onnx {
 
+/// Loops of no more iterations are unrolled.
+constexpr int64_t mostUnrolled = 1000;
+
+Status onlyAppends() {
+  return makeError(ErrorCode::E0204,
+                   "a loop may only append to a sequence that it carries, unless it is unrolled: its "
+                   "trip count, at most ",
+                   mostUnrolled, ", and its condition are known when compiling");
+}
+
 namespace {
 
 constexpr std::array<std::string_view, 12> operatorNames = {"ConcatFromSequence", "Optional",      "OptionalGetElement",
@@ -38,8 +48,7 @@ Result<size_t> position(const NodeImport &view, Value operand, int64_t ends) {
 /// What needs the items one by one.
 Status requireList(const NonTensor &sequence) {
   if (sequence.carried)
-    return makeError(ErrorCode::E0204, "a loop may only append to a sequence that it carries, unless its trip count is "
-                                       "known when compiling");
+    return onlyAppends();
   return sequence.stacked ? makeError(ErrorCode::E0208, "the length of the sequence must be known when compiling")
                           : Status();
 }
@@ -451,12 +460,11 @@ Status ModelImport::importSequenceMap(const NodeProto &node, Scope &scope, const
 /// where it is not: then nothing is defined.
 Result<bool> ModelImport::unrollLoop(const NodeProto &node, Scope &scope, const LoopParts &parts,
                                      std::vector<GraphValue> carried) {
-  constexpr int64_t mostIterations = 1000;
   mlir::Location loc = state.location;
   NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), {});
   std::optional<Ints> count = parts.count ? view.knownInts(parts.count) : std::nullopt;
   std::optional<bool> goesOn = parts.condition ? knownBool(parts.condition) : true;
-  if (!count || (*count)[0] > mostIterations || !goesOn)
+  if (!count || (*count)[0] > mostUnrolled || !goesOn)
     return false;
   KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
   if (graph.outputs.size() < 1 + carried.size() || graph.outputs.size() - 1 < node.outputs.size())

@@ -367,9 +367,9 @@ typedef struct kiln_run_options {
 } kiln_run_options;
 #define KILN_RUN_OPTIONS_INIT {sizeof(kiln_run_options), NULL, 0, NULL}
 
-/* Runs the model. Inputs and outputs stand in the signature's order. Inputs are read in place. An output that is
- * KILN_NONE is allocated, to be freed with kiln_value_release; one that is a tensor is written in place, and its type
- * and dims must be those of the result. Bound outputs must not overlap inputs or each other. `options` may be null. */
+/* Runs the model. Inputs and outputs stand in the signature's order. Dense inputs are read in
+ * place. An output that is KILN_NONE is allocated, to be freed with kiln_value_release; one that is a tensor is written
+ * in place, and its type and dims must be those of the result, unless it has a capacity. Bound outputs must not overlap inputs or each other. `options` may be null. */
 KILN_API int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,
                               size_t output_count, const kiln_run_options *options, kiln_status *status);
 
