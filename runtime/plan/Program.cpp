@@ -3,6 +3,7 @@
 #include "runtime/base/Tensor.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 namespace kiln {
@@ -20,18 +21,39 @@ Status checkDerived(const Program &p, size_t index, const DerivedSource &derived
   KILN_ASSIGN(RecipeType type, recipeType(from.dtype, from.dims, derived.recipe));
   if (type.dtype != c.dtype || type.dims != c.dims)
     return inconsistent("constant '", c.name, "' is not what its recipe makes");
-  // No kernel wants more; a damaged artifact is not to fill the memory.
-  constexpr int64_t mostGrowth = 1024;
-  if (*byteCount(c.dtype, c.dims) / mostGrowth > *byteCount(from.dtype, from.dims))
-    return inconsistent("constant '", c.name, "' is much larger than what it is made of");
   return Status();
 }
+
+/// How much recipes make of one constant, directly or of what they made: no kernel wants much more than it has, and a
+/// damaged artifact is not to fill the memory.
+class DerivedBytes {
+public:
+  explicit DerivedBytes(size_t constants) : roots(constants), made(constants) {
+    std::iota(roots.begin(), roots.end(), size_t(0));
+  }
+
+  Status add(const Program &p, size_t index, const DerivedSource &derived) {
+    constexpr int64_t mostGrowth = 1024;
+    roots[index] = roots[derived.constant];
+    const Constant &c = p.constants[index], &root = p.constants[roots[index]];
+    int64_t &sum = made[roots[index]];
+    if (__builtin_add_overflow(sum, *byteCount(c.dtype, c.dims), &sum) ||
+        sum / mostGrowth > *byteCount(root.dtype, root.dims))
+      return inconsistent("what is made of constant '", root.name, "' is much larger than it");
+    return Status();
+  }
+
+private:
+  std::vector<size_t> roots; // what a constant is made of in the end: one that is not derived
+  std::vector<int64_t> made; // by root
+};
 
 Status checkConstants(const Program &p) {
   for (const WeightFile &file : p.files)
     if (file.path.empty() || file.path.find('\0') != std::string::npos)
       return inconsistent("a file of weights has no valid name");
   std::set<std::string> bound;
+  DerivedBytes derivedBytes(p.constants.size());
   for (size_t i = 0; i < p.constants.size(); ++i) {
     const Constant &c = p.constants[i];
     std::optional<int64_t> bytes = byteCount(c.dtype, c.dims);
@@ -46,6 +68,7 @@ Status checkConstants(const Program &p) {
         return inconsistent("constant '", source->name, "' is bound twice, or without a name");
     } else if (auto *derived = std::get_if<DerivedSource>(&c.source)) {
       KILN_TRY(checkDerived(p, i, *derived));
+      KILN_TRY(derivedBytes.add(p, i, *derived));
     }
   }
   return Status();

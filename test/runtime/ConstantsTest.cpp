@@ -367,7 +367,16 @@ TEST_CASE("inconsistent sources are refused") {
         c[1].source = DerivedSource{0, recipeOf("pad[0,0,0,10000000]")};
         c[1].dims = {3, 10000002};
       },
-      "plan: constant '' is much larger than what it is made of [KILN-E0905]");
+      "plan: what is made of constant '' is much larger than it [KILN-E0905]");
+  // Nor may all that is made of one, directly or by a chain. Of 24 bytes come 24000 and again so many.
+  for (uint32_t from : {0u, 3u})
+    refuse(
+        [&](Constants &c, Files &) {
+          c.push_back({"", DType::F32, {3, 2000}, DerivedSource{0, recipeOf("pad[0,0,0,1998]")}});
+          c.push_back(
+              {"", DType::F32, {3, 2001}, DerivedSource{from, recipeOf(from ? "pad[0,0,0,1]" : "pad[0,0,0,1999]")}});
+        },
+        "plan: what is made of constant '' is much larger than it [KILN-E0905]");
 }
 
 TEST_CASE("damage that the checksums do not show ends in an error or in a model that can be asked and bound") {
