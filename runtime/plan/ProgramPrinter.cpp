@@ -191,16 +191,27 @@ void printConstant(std::ostream &os, const Program &p, const Constant &c) {
     os << " derived from " << derived->constant << " by " << derived->recipe.print();
 }
 
+/// constants 4, 64 bytes in the artifact, 24 bound, 96 derived
+void printConstantBytes(std::ostream &os, const Program &p) {
+  static constexpr const char *places[] = {" in the artifact", " in files", " bound", " derived"};
+  int64_t bytes[std::variant_size_v<decltype(Constant::source)>] = {};
+  static_assert(std::size(places) == std::size(bytes));
+  for (const Constant &c : p.constants)
+    bytes[c.source.index()] += byteCount(c.dtype, c.dims).value_or(0);
+  os << "constants " << p.constants.size() << ", " << bytes[0] << " bytes" << places[0];
+  for (size_t i = 1; i < std::size(bytes); ++i)
+    if (bytes[i] > 0)
+      os << ", " << bytes[i] << places[i];
+  os << "\n";
+}
+
 void printHead(std::ostream &os, const Program &p) {
   os << "program for " << p.target << (p.device.empty() ? "" : ", on device " + p.device) << ", precision "
      << p.precision;
   if (!p.producer.empty())
     os << ", by " << p.producer;
   os << "\n";
-  int64_t weights = 0;
-  for (const Constant &c : p.constants)
-    weights += byteCount(c.dtype, c.dims).value_or(0);
-  os << "constants " << p.constants.size() << ", " << weights << " bytes\n";
+  printConstantBytes(os, p);
   for (const WeightFile &file : p.files)
     os << "file " << printAttribute(file.path) << " " << file.bytes << " bytes\n";
   for (size_t i = 0; i < p.constants.size(); ++i)

@@ -144,6 +144,16 @@ TEST_CASE("what does not fit is refused, and nothing changes") {
   CHECK(m.runOnce().first == Floats{11, 23, 35, 12, 24, 36});
 }
 
+TEST_CASE("the text of a program says how many bytes lie where") {
+  ProgramBuilder b = boundProgram();
+  b.program.files.push_back({"w.bin", 100});
+  b.outside(DType::F32, {5}, FileSource{0, 0, 0});
+  b.constant<float>("v", DType::F32, {1}, {1});
+  CHECK(printProgram(b.finish()).find("constants 5, 4 bytes in the artifact, 20 in files, 36 bound, 24 derived\n") !=
+        std::string::npos);
+  CHECK(printProgram(sampleProgram().finish()).find("constants 1, 12 bytes in the artifact\n") != std::string::npos);
+}
+
 TEST_CASE("constants are told of") {
   Bound m;
   auto info = [&](size_t i) {
