@@ -389,13 +389,17 @@ TEST_CASE("inconsistent sources are refused") {
         "plan: what is made of constant '' is much larger than it [KILN-E0905]");
 }
 
-TEST_CASE("damage that the checksums do not show ends in an error or in a model that can be asked and bound") {
+TEST_CASE("damage that the checksums do not show ends in an error or in a model that can be asked, bound and run") {
   std::vector<std::byte> bytes = boundProgram().bytes();
   ArtifactHeader h;
   std::memcpy(&h, bytes.data(), sizeof h);
   std::mt19937 rng(7);
   size_t loaded = 0;
-  Tensor2 w{{1, 2, 3, 4, 5, 6}, {3, 2}};
+  Tensor2 w{{1, 2, 3, 4, 5, 6}, {3, 2}}, b{{10, 20, 30}, {3}}, x{{1, 0, 0, 1}, {2, 2}};
+  kiln_context_options options = KILN_CONTEXT_OPTIONS_INIT;
+  options.threads = 1;
+  options.memory_limit = 1 << 20;
+  size_t ran = 0;
   for (int round = 0; round < 4000; ++round) {
     auto damaged = bytes;
     for (int k = 0; k < 1 + round % 3; ++k)
@@ -405,11 +409,18 @@ TEST_CASE("damage that the checksums do not show ends in an error or in a model 
     if (kiln_model_load_bytes(damaged.data(), damaged.size(), &model, nullptr))
       continue;
     ++loaded;
-    kiln_named_value value = {"w", w.value()};
-    (void)kiln_model_bind_constants(model, &value, 1, nullptr);
+    for (kiln_named_value value : {kiln_named_value{"w", w.value()}, kiln_named_value{"b", b.value()}})
+      (void)kiln_model_bind_constants(model, &value, 1, nullptr);
     (void)kiln_model_verify(model, nullptr);
     (void)kiln_model_text(model);
     kiln_model_release(model);
   }
   CHECK(loaded > 0);
 }
+    kiln_context *context = nullptr;
+    kiln_value in = x.value(), out = KILN_VALUE_INIT;
+    ran += kiln_context_create(model, &options, &context, nullptr) == 0 &&
+           kiln_context_run(context, &in, 1, &out, 1, nullptr, nullptr) == 0;
+    kiln_value_release(&out);
+    kiln_context_release(context);
+  CHECK(ran > 0);
