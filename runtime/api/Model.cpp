@@ -132,8 +132,7 @@ int kiln_model_save(const kiln_model *model, const char *path, kiln_status *stat
 }
 
 int kiln_model_verify(const kiln_model *model, kiln_status *status) {
-  return guarded(status,
-                 [&]() -> Status { return model ? model->model->artifact().verifyWeights() : nullArgument("model"); });
+  return guarded(status, [&]() -> Status { return model ? model->model->verifyWeights() : nullArgument("model"); });
 }
 
 const char *kiln_model_text(kiln_model *model) {

@@ -25,11 +25,10 @@ char *ConstantSet::data(uint32_t constant, Buffer::Space space) const {
   return space == Buffer::Space::Device ? value.copy->memory.data() : static_cast<char *>(value.data);
 }
 
-Result<std::shared_ptr<const ConstantSet>> ConstantSet::load(const Artifact &artifact, Device &device,
-                                                             const DeviceConstants &placed) {
+Result<std::shared_ptr<const ConstantSet>> ConstantSet::load(const Artifact &artifact, const Artifact::Files &files,
+                                                             Device &device, const DeviceConstants &placed) {
   std::shared_ptr<ConstantSet> set(new ConstantSet(artifact, device, placed));
   const std::vector<Constant> &constants = artifact.program().constants;
-  KILN_ASSIGN(Artifact::Files files, artifact.openFiles());
   std::vector<bool> read(constants.size());
   for (const Constant &c : constants)
     if (auto *derived = std::get_if<DerivedSource>(&c.source))

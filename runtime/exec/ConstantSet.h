@@ -25,10 +25,10 @@ public:
     std::shared_ptr<const void> owner;
   };
 
-  /// Nothing is bound. `artifact` and `device` outlive all sets. Ranges that recipes read are compared with their
-  /// digests (E0608), for they are read anyway. `placed`: which constants the device has too.
-  static Result<std::shared_ptr<const ConstantSet>> load(const Artifact &artifact, Device &device,
-                                                         const DeviceConstants &placed);
+  /// Nothing is bound. `artifact` and `device` outlive all sets; `files` are the artifact's. Ranges that recipes read
+  /// are compared with their digests (E0608), for they are read anyway. `placed`: which constants the device has too.
+  static Result<std::shared_ptr<const ConstantSet>> load(const Artifact &artifact, const Artifact::Files &files,
+                                                         Device &device, const DeviceConstants &placed);
   /// The set with these bound, each of the constant's type (E0525, E0515). Recipes run for what is made of them.
   Result<std::shared_ptr<const ConstantSet>> bind(std::span<const Binding> bindings) const;
 

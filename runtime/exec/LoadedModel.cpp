@@ -153,7 +153,9 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(std::shared_ptr<c
   model->theArtifact = std::move(artifact);
   KILN_TRY(model->placeConstants());
   if (model->compiled.hasOutsideConstants) {
-    KILN_ASSIGN(model->theConstants, ConstantSet::load(*model->theArtifact, device, model->compiled.deviceConstants));
+    KILN_ASSIGN(model->files, model->theArtifact->openFiles());
+    KILN_ASSIGN(model->theConstants,
+                ConstantSet::load(*model->theArtifact, model->files, device, model->compiled.deviceConstants));
   }
   return std::shared_ptr<const LoadedModel>(std::move(model));
 }

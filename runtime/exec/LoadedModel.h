@@ -33,6 +33,9 @@ public:
 
   const Artifact &artifact() const { return *theArtifact; }
   const Program &program() const { return theArtifact->program(); }
+  /// Compares the weights that runs read with their digests (E0608): those of the files as they were mapped when the
+  /// model was loaded, whatever lies under their names now.
+  Status verifyWeights() const { return theArtifact->verifyWeights(files); }
   /// What launches run on.
   Device &device() const { return theDevice; }
   /// Base of Address::DeviceConstants.
@@ -63,6 +66,7 @@ private:
   Device &theDevice;
   GrowingMemory sectionOnDevice; // constants of the weights section, in the device's memory
   std::shared_ptr<const Artifact> theArtifact;
+  Artifact::Files files;
   CompiledProgram compiled;
 
   mutable std::mutex binding; // held while constants are bound

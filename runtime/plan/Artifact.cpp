@@ -197,6 +197,10 @@ Status Artifact::verifyRange(const Files &files, size_t index) const {
 
 Status Artifact::verifyWeights() const {
   KILN_ASSIGN(Files files, openFiles());
+  return verifyWeights(files);
+}
+
+Status Artifact::verifyWeights(const Files &files) const {
   for (size_t i = 0; i < theProgram.constants.size(); ++i) {
     const Constant &c = theProgram.constants[i];
     if (std::holds_alternative<FileSource>(c.source))

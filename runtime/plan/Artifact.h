@@ -93,8 +93,9 @@ public:
   /// Compares the range of a constant that is a FileSource with its digest (E0608).
   Status verifyRange(const Files &files, size_t index) const;
 
-  /// Compares every constant that has a digest with it (E0608), which reads all weights, those in other files (E0609)
-  /// too.
+  /// Compares every constant that has a digest with it (E0608), which reads all weights, those in other files too.
+  Status verifyWeights(const Files &files) const;
+  /// The same of the files that are there now (E0609).
   Status verifyWeights() const;
 
 private:
