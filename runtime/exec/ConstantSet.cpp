@@ -1,6 +1,7 @@
 #include "runtime/exec/ConstantSet.h"
 
 #include "runtime/exec/GrowingMemory.h"
+#include "runtime/exec/WaitScope.h"
 
 #include <algorithm>
 
@@ -90,12 +91,7 @@ Status ConstantSet::update(std::vector<bool> changed) {
     if (const BoundSource *source = program.constants[i].bound(); source && !values[i].ready)
       missing += (missing.empty() ? "\"" : ", \"") + source->name + "\"";
   std::unique_ptr<Queue> queue = device.makeQueue();
-  Status status = update(std::move(changed), *queue);
-  Status copied = queue->wait(); // whatever happened: the memory of both sides may go after it
-  return status.ok() ? copied : status;
-}
-
-Status ConstantSet::update(std::vector<bool> changed, Queue &queue) {
+  WaitScope scope(*queue); // the memory of both sides may go after it
   for (uint32_t i = 0; i < values.size(); ++i) {
     Value &value = values[i];
     if (auto *derived = std::get_if<DerivedSource>(&program.constants[i].source)) {
@@ -115,13 +111,13 @@ Status ConstantSet::update(std::vector<bool> changed, Queue &queue) {
     if (!changed[i] || !value.ready || !placed.used[i] || program.constants[i].inSection())
       continue;
     auto copy = std::make_shared<DeviceCopy>(device);
-    value.copy = copy; // lives until the queue was waited for
+    value.copy = copy;
     int64_t bytes = viewOf(i).bytes();
     KILN_TRY(copy->memory.reserve(bytes));
     if (bytes > 0)
-      KILN_TRY(queue.copyToDevice(copy->memory.data(), value.data, bytes));
+      KILN_TRY(queue->copyToDevice(copy->memory.data(), value.data, bytes));
   }
-  return Status();
+  return queue->wait();
 }
 
 Status ConstantSet::checkBound() const {

@@ -51,7 +51,6 @@ private:
       : artifact(artifact), program(artifact.program()), device(device), placed(placed) {}
   /// Makes what follows from constants that changed.
   Status update(std::vector<bool> changed);
-  Status update(std::vector<bool> changed, Queue &queue);
   TensorView viewOf(uint32_t constant) const;
 
   const Artifact &artifact;

@@ -1,6 +1,7 @@
 #include "runtime/exec/FunctionCall.h"
 
 #include "runtime/exec/ScanBuffer.h"
+#include "runtime/exec/WaitScope.h"
 
 #include <algorithm>
 #include <chrono>
@@ -65,10 +66,11 @@ Status FunctionCall::prepare(const ExecutionContext::Places &places) {
 
 Status FunctionCall::run(const ExecutionContext::Places &places) {
   KILN_TRY(prepare(places));
-  Status status = runSteps();
   if (context.model().device().isHost())
-    return status;
-  // What is under way uses the function's memory. A launch that failed came before a step that did.
+    return runSteps();
+  WaitScope scope(*context.queue); // what is under way uses the function's memory
+  Status status = runSteps();
+  // A launch that failed came before a step that did.
   Status late = context.wait();
   if (late.ok())
     return status;

@@ -1,5 +1,7 @@
 #include "runtime/exec/LoadedModel.h"
 
+#include "runtime/exec/WaitScope.h"
+
 #include <algorithm>
 
 namespace kiln {
@@ -166,6 +168,7 @@ Status LoadedModel::placeConstants() {
     return Status();
   KILN_TRY(sectionOnDevice.reserve(placed.bytes));
   std::unique_ptr<Queue> queue = theDevice.makeQueue();
+  WaitScope scope(*queue); // copies read the artifact and write memory that goes with the model
   for (size_t i = 0; i < placed.offsets.size(); ++i) {
     if (placed.offsets[i] < 0)
       continue;

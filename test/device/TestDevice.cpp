@@ -27,22 +27,26 @@ public:
   explicit LaggingQueue(TestDevice &device) : device(device) {}
 
   Status launch(const KernelLaunch &launch) override {
-    Operation &operation = operations.emplace_back();
+    KILN_TRY(refused());
+    Operation &operation = take();
     operation.launch = launch;
     operation.buffers.assign(launch.buffers.begin(), launch.buffers.end());
     return Status();
   }
   Status copyToDevice(void *to, const void *from, int64_t bytes) override {
+    KILN_TRY(refused());
     add(Kind::ToDevice, to, from, from, bytes);
     return Status();
   }
   Status copyToHost(void *to, const void *from, int64_t bytes) override {
+    KILN_TRY(refused());
     if (!isPending(to, bytes))
       std::memset(to, nobodyWroteThis, size_t(bytes)); // for who reads it too early
     add(Kind::ToHost, to, from, to, bytes);
     return Status();
   }
   Status copyOnDevice(void *to, const void *from, int64_t bytes) override {
+    KILN_TRY(refused());
     add(Kind::OnDevice, to, from, nullptr, bytes);
     return Status();
   }
@@ -57,6 +61,7 @@ public:
       if (Status status = run(operation); first.ok() && !status.ok())
         first = status;
     device.close();
+    device.pending -= int64_t(operations.size());
     operations.clear();
     return first;
   }
@@ -82,11 +87,18 @@ private:
     });
   }
 
+  Status refused() const { return device.refuse ? device.refuse() : Status(); }
+
+  Operation &take() {
+    ++device.pending;
+    return operations.emplace_back();
+  }
+
   void add(Kind kind, void *to, const void *from, const void *host, int64_t bytes) {
     std::optional<uint64_t> seen;
     if (host && !isPending(host, bytes))
       seen = digest(host, bytes);
-    Operation &operation = operations.emplace_back();
+    Operation &operation = take();
     operation.kind = kind;
     operation.to = to;
     operation.from = from;

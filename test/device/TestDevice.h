@@ -6,6 +6,7 @@
 #include "runtime/device/Device.h"
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 
@@ -25,6 +26,10 @@ public:
     std::atomic<int64_t> bytesToDevice{0}, bytesToHost{0}, copies{0}, launches{0}, waits{0};
   } counts;
   int64_t bytesHeld();
+  /// Operations that queues were given and have not done yet. Those of a queue that is gone stay among them.
+  std::atomic<int64_t> pending{0};
+  /// Asked before a queue takes an operation: its error, or exception, is that of the call.
+  std::function<Status()> refuse;
 
 private:
   friend class LaggingQueue;
