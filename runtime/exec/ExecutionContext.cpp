@@ -115,7 +115,9 @@ Status ExecutionContext::prepareScratch(const Instance &instance) {
 
 Status ExecutionContext::wait() {
   crossing = false;
-  return queue->wait();
+  Status status = queue->wait();
+  failedLate |= !status.ok();
+  return status;
 }
 
 Status ExecutionContext::checkMemory() const {
@@ -221,6 +223,7 @@ Status ExecutionContext::run(size_t entry, std::span<const TensorView> inputs, s
   valueBytes = 0;
   stateCopies = toDevice = toHost = 0;
   loops = 0;
+  failedLate = false;
   KILN_TRY(frames.reset());
   KILN_TRY(deviceFrames.reset());
   if (profiling)

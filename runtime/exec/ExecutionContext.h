@@ -140,6 +140,7 @@ private:
   int64_t scratchStride = 0;
   std::vector<void *> workerScratch; // parts of it
   std::unique_ptr<Queue> queue;
+  bool failedLate = false;          // whether wait() told an error, which names its node and ends the run
   bool crossing = false;            // whether the queue may be reading or writing host memory
   int64_t toDevice = 0, toHost = 0; // bytes, by the last run
   std::vector<StepProfile> profiles;

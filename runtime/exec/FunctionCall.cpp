@@ -111,7 +111,7 @@ Status FunctionCall::runSteps() {
     }
     if (!status.ok()) {
       context.stepsBegun = i + 1;
-      return status.withContext("node \"" + function.steps[i].node + "\": ");
+      return context.failedLate ? status : status.withContext("node \"" + function.steps[i].node + "\": ");
     }
   }
   if (guarded) {

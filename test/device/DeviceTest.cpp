@@ -35,6 +35,9 @@ const char *const rowSum = "sizes [n,r]; in f32[r,n]; out f32[r]; workspace [4*r
 /// x[N] + x -> a, on the device; -a -> h, on the host; a + h + w -> y, on the device: w.
 struct Sample : ProgramBuilder {
   KernelId add;
+const char *const failing =
+    "sizes [status]; in f32[4]; out f32[4]; launch fail(in0,out0) grid [2] scratch [0] flops [0] bytes [0]";
+
   Sample() {
     program.target = "x86-64-v3";
     add = kernel(kernelCode("AddF32"), addition);
@@ -188,8 +191,7 @@ TEST_CASE("constants are put on a device once for each loaded model, and given b
 TEST_CASE("a launch that fails later is reported by its own node, once") {
   TestDevice device;
   Sample s;
-  KernelId fail = s.kernel(kernelCode("Fail"), "sizes [status]; in f32[4]; out f32[4]; launch fail(in0,out0) grid [2] "
-                                               "scratch [0] flops [0] bytes [0]");
+  KernelId fail = s.kernel(kernelCode("Fail"), failing);
   s.symbol("N", 0, 0);
   ViewId x = s.input("x", DType::F32, {"N"}), y = s.output("y", DType::F32, {"4"}), n = s.input("n", DType::F32, {"4"});
   ViewId a = s.temp(DType::F32, {"4"}), h = s.temp(DType::F32, {"4"});
@@ -204,10 +206,136 @@ TEST_CASE("a launch that fails later is reported by its own node, once") {
     std::vector<TensorView> inputs{first.view(), second.view()};
     return formatError(context.run(inputs).status());
   };
-  CHECK(run(0) == "");
-  CHECK(run(1) == "node \"node_launch_0\": an index is out of range [KILN-E0513]");
-  CHECK(run(7) == "node \"node_launch_0\": the kernel reported error 7 [KILN-E0512]");
-  CHECK(run(0) == "");
+  for (bool profiling : {false, true}) {
+    context.setProfiling(profiling);
+    CHECK(run(0) == "");
+    CHECK(run(1) == "node \"node_launch_0\": an index is out of range [KILN-E0513]");
+    CHECK(run(7) == "node \"node_launch_0\": the kernel reported error 7 [KILN-E0512]");
+    CHECK(run(0) == "");
+  }
+}
+
+TEST_CASE("a launch that fails later is reported by its own node, whichever function waits") {
+  TestDevice device;
+  Sample s;
+  KernelId fail = s.kernel(kernelCode("Fail"), failing);
+  s.symbol("N", 0, 0);
+  s.symbol("M", 1, 0);
+  s.input("x", DType::F32, {"N"});
+  ViewId z = s.input("z", DType::F32, {"M"}), n = s.input("n", DType::F32, {"4"}), y = s.output("y", DType::F32, {"4"});
+  ViewId a = s.temp(DType::F32, {"4"}), h = s.temp(DType::F32, {"4"}), b = s.temp(DType::F32, {"4"}),
+         c = s.temp(DType::F32, {"4"});
+  s.launch(s.add, {n, n, a}, {"4"});
+  s.call("neg", {a}, {h}); // after it no copy is under way: the call waits for nothing
+  s.launch(fail, {n, b}, {"N"});
+  s.step({CallStep{{1, {z, h}, {}}, {c}}, "", {}});
+  s.launch(s.add, {b, c, y}, {"4"});
+  s.function("callee");
+  s.symbol("M", 0, 0);
+  s.input("z", DType::F32, {"M"});
+  ViewId v = s.input("v", DType::F32, {"4"}), w = s.output("w", DType::F32, {"4"}), t = s.temp(DType::F32, {"4"});
+  s.launch(fail, {v, t}, {"M"});
+  s.launch(s.add, {v, t, w}, {"4"});
+  s.p.steps[0].node = "inner";
+  ExecutionContext context(load(s, device), 1);
+  auto run = [&](int64_t caller, int64_t callee) {
+    Tensor first = iota({caller}), second = iota({callee}), third = iota({4});
+    std::vector<TensorView> inputs{first.view(), second.view(), third.view()};
+    return formatError(context.run(inputs).status());
+  };
+  for (bool profiling : {false, true}) {
+    context.setProfiling(profiling);
+    CHECK(run(1, 0) == "node \"node_launch_2\": an index is out of range [KILN-E0513]");
+    CHECK(run(0, 1) == "node \"inner\": an index is out of range [KILN-E0513]");
+    CHECK(run(1, 7) == "node \"node_launch_2\": an index is out of range [KILN-E0513]");
+    CHECK(run(0, 0) == "");
+  }
+}
+
+TEST_CASE("what a device refuses ends the run, after it has done what it was given") {
+  TestDevice device;
+  Sample s;
+  s.body();
+  ExecutionContext context(load(s, device), 1);
+  Tensor x = iota({100}, 1);
+  std::vector<TensorView> in{x.view()};
+  int64_t left = INT64_MAX;
+  bool throws = false;
+  device.refuse = [&] {
+    if (left-- > 0)
+      return Status();
+    if (throws)
+      throw std::bad_alloc();
+    return makeError(ErrorCode::E0510, "no more");
+  };
+  std::vector<std::string> errors;
+  for (bool ended = false; !ended;) {
+    int64_t taken = int64_t(errors.size());
+    left = taken;
+    throws = false;
+    Status status = context.run(in).status();
+    CHECK(device.pending == 0);
+    if ((ended = status.ok()))
+      continue;
+    errors.push_back(formatError(status));
+    left = taken;
+    throws = true;
+    CHECK_THROWS_AS(context.run(in), std::bad_alloc);
+    CHECK(device.pending == 0);
+  }
+  std::vector<std::string> nodes{"node_launch_0", "node_launch_0", "node_neg_1", "node_launch_2",
+                                 "node_launch_2", "node_launch_3", "y"};
+  REQUIRE(errors.size() == nodes.size()); // four copies, three launches
+  for (size_t i = 0; i < nodes.size(); ++i)
+    CHECK(errors[i] == "node \"" + nodes[i] + "\": no more [KILN-E0510]");
+  left = INT64_MAX;
+  auto out = context.run(in);
+  REQUIRE(out.ok());
+  CHECK(std::equal(x.as<float>(), x.as<float>() + x.size(), (*out)[0].as<float>()));
+}
+
+TEST_CASE("a device that refuses constants makes loading and binding fail, after it has done what it was given") {
+  TestDevice device;
+  Sample s;
+  ViewId x = s.input("x", DType::F32, {"4"}), y = s.output("y", DType::F32, {"4"}), a = s.temp(DType::F32, {"4"}),
+         b = s.temp(DType::F32, {"4"}), c = s.temp(DType::F32, {"4"});
+  s.launch(s.add, {x, s.constant<float>("v", DType::F32, {4}, {1, 1, 1, 1}), a}, {"4"});
+  s.launch(s.add, {a, s.constant<float>("w", DType::F32, {4}, {2, 2, 2, 2}), b}, {"4"});
+  s.launch(s.add, {b, s.outside(DType::F32, {4}, BoundSource{"p"}), c}, {"4"});
+  s.launch(s.add, {c, s.outside(DType::F32, {4}, BoundSource{"q"}), y}, {"4"});
+  int left = 0;
+  bool throws = false;
+  device.refuse = [&] {
+    if (left-- > 0)
+      return Status();
+    if (throws)
+      throw std::bad_alloc();
+    return makeError(ErrorCode::E0510, "no more");
+  };
+  left = 1;
+  CHECK(formatError(tryLoad(s, device).status()) == "no more [KILN-E0510]");
+  CHECK(device.pending == 0);
+  left = 2;
+  std::shared_ptr<const LoadedModel> model = load(s, device);
+  Tensor p = iota({4}), q = iota({4}, 10);
+  std::vector<ConstantSet::Binding> bindings{{2, p.view(), nullptr}, {3, q.view(), nullptr}};
+  for (bool thrown : {false, true}) {
+    left = 1;
+    throws = thrown;
+    if (throws)
+      CHECK_THROWS_AS(model->bindConstants(bindings), std::bad_alloc);
+    else
+      CHECK(formatError(model->bindConstants(bindings)) == "no more [KILN-E0510]");
+    CHECK(device.pending == 0);
+    CHECK(!model->constants()->isBound(2));
+  }
+  left = 1000;
+  CHECK(model->bindConstants(bindings).ok());
+  Tensor in = iota({4}, 100);
+  std::vector<TensorView> inputs{in.view()};
+  auto out = ExecutionContext(model, 1).run(inputs);
+  REQUIRE(out.ok());
+  CHECK((*out)[0].as<float>()[3] == 103 + 1 + 2 + 3 + 13);
 }
 
 TEST_CASE("functions that launch, called again and again, use the frames above their callers'") {
