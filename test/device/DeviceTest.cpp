@@ -1,4 +1,5 @@
 #include "test/device/TestDevice.h"
+#include "test/runtime/Checksums.h"
 #include "test/runtime/TestProgram.h"
 
 #include "runtime/exec/ExecutionContext.h"
@@ -7,8 +8,10 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <random>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -32,12 +35,12 @@ const char *const addition =
 const char *const rowSum = "sizes [n,r]; in f32[r,n]; out f32[r]; workspace [4*r]; launch sum(in0,out0) grid "
                            "[r] scratch [64] flops [n] bytes [4*n]";
 
-/// x[N] + x -> a, on the device; -a -> h, on the host; a + h + w -> y, on the device: w.
-struct Sample : ProgramBuilder {
-  KernelId add;
 const char *const failing =
     "sizes [status]; in f32[4]; out f32[4]; launch fail(in0,out0) grid [2] scratch [0] flops [0] bytes [0]";
 
+/// x[N] + x -> a, on the device; -a -> h, on the host; a + h + w -> y, on the device: w.
+struct Sample : ProgramBuilder {
+  KernelId add;
   Sample() {
     program.target = "x86-64-v3";
     add = kernel(kernelCode("AddF32"), addition);
@@ -421,15 +424,25 @@ TEST_CASE("a program runs on the device that it was compiled for, without guard 
   CHECK(formatError(context.run(in).status()) == "guard pages are for the CPU, not for device \"test\" [KILN-E0704]");
 }
 
+namespace {
+
+/// y[4] = x + transposed w, on the device; h[2,2] = -w, on the host; w is bound.
+struct BoundSample : Sample {
+  BoundSample() {
+    ViewId x = input("x", DType::F32, {"4"}), y = output("y", DType::F32, {"4"}),
+           h = output("h", DType::F32, {"2", "2"});
+    ViewId raw = outside(DType::F32, {2, 2}, BoundSource{"w"});
+    ViewId turned = outside(DType::F32, {4}, DerivedSource{0, *Recipe::parse("permute[1,0]; reshape[4]")});
+    launch(add, {x, turned, y}, {"4"});
+    call("neg", {raw}, {h});
+  }
+};
+
+} // namespace
+
 TEST_CASE("bound constants and what is made of them have memory on the device, one set for a run") {
   TestDevice device;
-  Sample s;
-  ViewId x = s.input("x", DType::F32, {"4"}), y = s.output("y", DType::F32, {"4"}),
-         h = s.output("h", DType::F32, {"2", "2"});
-  ViewId raw = s.outside(DType::F32, {2, 2}, BoundSource{"w"}); // read by the host
-  ViewId turned = s.outside(DType::F32, {4}, DerivedSource{0, *Recipe::parse("permute[1,0]; reshape[4]")});
-  s.launch(s.add, {x, turned, y}, {"4"});
-  s.call("neg", {raw}, {h});
+  BoundSample s;
   std::shared_ptr<const LoadedModel> model = load(s, device);
   ExecutionContext context(model, 1);
   Tensor in = iota({4}, 10);
@@ -450,4 +463,88 @@ TEST_CASE("bound constants and what is made of them have memory on the device, o
       CHECK((*out)[1].as<float>()[i] == -(start + float(i)));
     }
   }
+}
+
+TEST_CASE("a run sees one set of constants on the device, whoever binds others meanwhile") {
+  TestDevice device;
+  BoundSample s;
+  std::shared_ptr<const LoadedModel> model = load(s, device);
+  auto bind = [&](float c) {
+    auto w = std::make_shared<Tensor>(*Tensor::create(DType::F32, std::vector<int64_t>{2, 2}));
+    std::fill_n(w->as<float>(), 4, c);
+    REQUIRE(model->bindConstants(std::vector<ConstantSet::Binding>{{0, w->view(), w}}).ok());
+  };
+  bind(1);
+  std::atomic<bool> stop{false};
+  std::atomic<int> runs{0}, torn{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      ExecutionContext context(model, 1);
+      Tensor in = iota({4});
+      std::vector<TensorView> inputs{in.view()};
+      while (!stop) {
+        auto out = context.run(inputs);
+        float c = out.ok() ? (*out)[0].as<float>()[0] : 0;
+        bool one = c >= 1 && c <= 64;
+        for (int i = 0; one && i < 4; ++i)
+          one = (*out)[0].as<float>()[i] == float(i) + c && (*out)[1].as<float>()[i] == -c;
+        torn += !one;
+        ++runs;
+      }
+    });
+  for (int i = 0; i < 300 || runs < 400; ++i)
+    bind(float(1 + i % 64));
+  stop = true;
+  for (std::thread &thread : threads)
+    thread.join();
+  CHECK(torn == 0);
+  CHECK(device.pending == 0);
+}
+
+TEST_CASE("damage that the checksums do not show, in a program for a device with weights in a file") {
+  TestDevice device;
+  std::string path = std::filesystem::absolute("device-test-weights.bin");
+  Tensor content = iota({4});
+  std::ofstream(path, std::ios::binary).write(content.as<char>(), content.bytes());
+  BoundSample s;
+  s.program.files.push_back({path, uint64_t(content.bytes())});
+  ViewId z = s.output("z", DType::F32, {"4"}), b = s.temp(DType::F32, {"4"});
+  s.launch(s.add, {0, s.outside(DType::F32, {4}, FileSource{0, 0, hash64(content.data(), 16)}), b}, {"4"});
+  s.call("neg", {b}, {z});
+  Program program = s.finish();
+  moveToDevice(program, "test");
+  MemorySink sink;
+  REQUIRE(writeArtifact(
+              program, s.code, [](size_t) { return Result<std::span<const std::byte>>(std::span<const std::byte>()); },
+              sink)
+              .ok());
+  ArtifactHeader h;
+  std::memcpy(&h, sink.bytes.data(), sizeof h);
+  std::mt19937 rng(7);
+  Tensor w = iota({2, 2});
+  size_t loaded = 0;
+  for (int round = 0; round < 4000; ++round) {
+    AlignedBytes damaged = sink.bytes;
+    for (int k = 0; k < round % 4; ++k)
+      damaged[h.planOffset + rng() % h.planBytes] = std::byte(rng());
+    repairChecksums(damaged);
+    auto artifact = Artifact::fromBytes(damaged);
+    if (!artifact.ok())
+      continue;
+    (void)printProgram((*artifact)->program());
+    auto model = LoadedModel::create(*artifact, device);
+    REQUIRE((round > 0 || model.ok()));
+    if (!model.ok())
+      continue;
+    ++loaded;
+    (void)(*model)->verifyWeights();
+    for (uint32_t i = 0; i < (*artifact)->program().constants.size(); ++i)
+      if ((*artifact)->program().constants[i].bound())
+        (void)(*model)->bindConstants(std::vector<ConstantSet::Binding>{{i, w.view(), nullptr}});
+  }
+  CHECK(loaded > 1000);
+  CHECK(device.pending == 0);
+  CHECK(device.bytesHeld() == 0);
+  std::remove(path.c_str());
 }
