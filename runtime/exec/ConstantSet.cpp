@@ -99,8 +99,10 @@ Status ConstantSet::update(std::vector<bool> changed) {
       changed[i] = changed[derived->constant] && from.ready;
       if (!changed[i])
         continue;
-      if (std::ranges::all_of(derived->recipe.steps,
-                              [](const RecipeStep &s) { return s.kind == RecipeStep::Kind::Reshape; })) {
+      bool sameBytes = std::ranges::all_of(derived->recipe.steps,
+                                           [](const RecipeStep &s) { return s.kind == RecipeStep::Kind::Reshape; });
+      // Kernels may rely on the alignment of what was made for them (kernel_abi.h).
+      if (sameBytes && reinterpret_cast<uintptr_t>(from.data) % uintptr_t(bufferAlignment) == 0) {
         value = {true, from.data, from.owner, nullptr};
       } else {
         KILN_ASSIGN(Tensor made, applyRecipe(viewOf(derived->constant), derived->recipe));

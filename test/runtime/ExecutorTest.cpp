@@ -441,3 +441,35 @@ TEST_CASE("with guard pages what nobody wrote is NaN") {
   for (int i = 0; i < 64; ++i)
     CHECK(std::isnan((*result)[0].as<float>()[i]) == (i >= 60));
 }
+
+TEST_CASE("a constant that is only reshaped is its source's memory where that is aligned for kernels") {
+  ProgramBuilder b;
+  ViewId x = b.input("x", DType::F32, {"4"}), y = b.output("y", DType::F32, {"4"});
+  b.outside(DType::F32, {2, 2}, BoundSource{"w"});
+  b.call("add", {x, b.outside(DType::F32, {4}, DerivedSource{0, *Recipe::parse("reshape[4]")})}, {y});
+  std::shared_ptr<const LoadedModel> model = load(b);
+  ExecutionContext context(model, 1);
+  Tensor in = iota({4});
+  std::vector<TensorView> inputs{in.view()};
+  std::weak_ptr<const void> earlier;
+  for (int64_t shift : {0, 1, 0}) { // elements from an aligned address
+    auto memory = std::make_shared<Tensor>(iota({5}, float(10 * shift)));
+    int64_t dims[] = {2, 2};
+    TensorView w{memory->as<float>() + shift, DType::F32, dims};
+    REQUIRE(model->bindConstants(std::vector<ConstantSet::Binding>{{0, w, memory}}).ok());
+    CHECK(earlier.expired()); // by both constants
+    earlier = memory;
+    memory.reset();
+    CHECK(!earlier.expired());
+    auto *made = model->constants()->data(1, Buffer::Space::Host);
+    CHECK((made == static_cast<const char *>(w.data)) == (shift == 0));
+    CHECK(reinterpret_cast<uintptr_t>(made) % uintptr_t(bufferAlignment) == 0);
+    for (bool guard : {false, true}) {
+      context.setGuardPages(guard);
+      auto out = context.run(inputs);
+      REQUIRE(out.ok());
+      for (int i = 0; i < 4; ++i)
+        CHECK((*out)[0].as<float>()[i] == float(11 * shift + 2 * i));
+    }
+  }
+}
