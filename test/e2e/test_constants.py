@@ -190,6 +190,24 @@ def test_all_leaves_out_what_steers_the_model():
 
 def test_entries_share_what_they_bind():
     w = weights(MLP)
+def test_an_initializer_that_is_listed_twice_is_bound_once():
+    w = weights(MLP)
+    model = onnx.load_model_from_string(mlp(w))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(w["w1"], "w1"))
+    twice = model.SerializeToString()
+    assert names(kiln.compile(twice, bind="all")) == ["b1", "b2", "w1", "w2"]
+    bound = kiln.compile(twice, bind=["w1"])
+    assert names(bound) == ["w1"]
+    new = weights(MLP, 3)["w1"]
+    bound.bind({"w1": new})
+    x = {"x": RNG.standard_normal([3, 40]).astype(np.float32)}
+    assert same(bound.run(x), kiln.compile(mlp({**w, "w1": new})).run(x))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(new, "w1"))
+    with pytest.raises(kiln.Error) as e:
+        kiln.compile(model.SerializeToString(), bind="all")
+    assert str(e.value) == 'model: initializer "w1" is defined twice [KILN-E0303]'
+
+
     second = graph([("MatMul", ["x", "w1"], ["y"], {})], {"x": (np.float32, [3, 40])}, {"y": (np.float32, [3, 70])}, {"w1": w["w1"]})
     other = graph([("MatMul", ["x", "w1"], ["y"], {})], {"x": (np.float32, [3, 40])}, {"y": (np.float32, [3, 70])}, {"w1": w["w1"] + 1})
     x = {"x": RNG.standard_normal([3, 40]).astype(np.float32)}

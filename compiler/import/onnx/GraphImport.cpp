@@ -4,6 +4,7 @@
 #include "compiler/import/onnx/ModelImport.h"
 #include "compiler/import/onnx/OpTable.h"
 #include "compiler/import/onnx/Signature.h"
+#include "dialects/kiln/Ops.h"
 #include "runtime/base/Text.h"
 
 namespace kiln::onnx {
@@ -199,8 +200,11 @@ Result<Value> ModelImport::lookup(std::string_view name, Scope &scope) {
 }
 
 static bool sameConstant(Value a, Value b) {
-  if (!kiln::isConstant(a) || !kiln::isConstant(b) || a.getType() != b.getType())
+  auto first = a.getDefiningOp<kiln::ConstantOp>(), second = b.getDefiningOp<kiln::ConstantOp>();
+  if (!first || !second || a.getType() != b.getType())
     return false;
+  if (first.getValue() == second.getValue()) // also where they are bound later: looking at elements rules that out
+    return true;
   Tensor storageOfA, storageOfB;
   mlir::SmallVector<int64_t> dimsOfA, dimsOfB;
   auto viewOfA = viewConstant(a, storageOfA, dimsOfA), viewOfB = viewConstant(b, storageOfB, dimsOfB);
