@@ -1,4 +1,4 @@
-// Memory of a context that is kept from run to run.
+// Memory of a device that is kept for as long as it is enough.
 #pragma once
 
 #include "runtime/device/Device.h"

@@ -144,7 +144,8 @@ KILN_API void kiln_model_release(kiln_model *model);
 
 /* The artifact's bytes, valid while the model lives: written to a file they can be loaded again. */
 KILN_API int kiln_model_bytes(const kiln_model *model, const void **data, size_t *size, kiln_status *status);
-/* Writes these bytes to a file, which is replaced whole or not at all. */
+/* Writes these bytes to a file, which is replaced whole or not at all. Weights in other files stay there: where the
+ * artifact names them relative to its folder (kiln_constant_info::path), the copy finds them beside itself only. */
 KILN_API int kiln_model_save(const kiln_model *model, const char *path, kiln_status *status);
 /* Compares the weights with their checksums, which loading does not; those in other files too. */
 KILN_API int kiln_model_verify(const kiln_model *model, kiln_status *status);
@@ -349,11 +350,12 @@ typedef struct kiln_named_value {
  * All of them change at once. From any thread, also while contexts of the model run: a run works to its end with the
  * constants that were bound when it began, and one that begins after this call has returned sees all of the new ones.
  *
- * The memory is borrowed and read in place, so it must live, and stay as it is while runs are under way. What kernels
- * read in another form is made here, anew for those that are named here and for no other: bind a constant again after
- * its memory was written. A value whose `release` is not null is taken over, and becomes KILN_NONE: it is released, on
- * any thread, when another one is bound in its place and the last run that began before is over, or with the model.
- * Memory of other values may go when, after such a call or a release of the model, no such run is under way. */
+ * The memory is borrowed and read in place, so it must live, and stay as it is while runs are under way. What
+ * kernels read in another form, or in the memory of a device that has its own, is made here, anew for those that are
+ * named here and for no other: bind a constant again after its memory was written. A value whose `release` is not
+ * null is taken over, and becomes KILN_NONE: it is released, on any thread, when another one is bound in its place
+ * and the last run that began before is over, or with the model. Memory of other values may go when, after such a
+ * call or a release of the model, no such run is under way. */
 KILN_API int kiln_model_bind_constants(kiln_model *model, kiln_named_value *values, size_t count, kiln_status *status);
 
 /* ---- Runs ---- */
