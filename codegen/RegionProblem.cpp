@@ -241,7 +241,7 @@ std::optional<OpWork> workOf(Operation *op) {
       described.dims.push_back(dim);
     known &= dtype && llvm::none_of(described.dims, [](const SizeExpr &dim) { return dim.isInvalid(); });
     if (known && !isLiteralConstant(value) && counted.insert(value.getAsOpaquePointer()).second)
-      work.bytes = work.bytes + elementCount(described.dims) * dtypeBytes(described.dtype);
+      work.bytes = work.bytes + SizeExpr::product(described.dims) * dtypeBytes(described.dtype);
     return described;
   };
   std::vector<Problem::Value> storage;

@@ -145,7 +145,7 @@ static Status verifyValue(const Problem &problem, size_t i) {
     if (v.op < 0 || size_t(v.op) >= problem.ops.size() || problem.ops[v.op].result != int(i))
       return makeError(ErrorCode::E0805, "problem: %", i, " has no defining op");
   } else if (v.kind == Problem::Kind::Literal) {
-    std::optional<int64_t> count = elementCount(v.dims).asConstant();
+    std::optional<int64_t> count = SizeExpr::product(v.dims).asConstant();
     if (!count || size_t(*count) != literalSize(v.literal))
       return makeError(ErrorCode::E0805, "problem: literal %", i, " has ", literalSize(v.literal),
                        " elements, its type says otherwise");

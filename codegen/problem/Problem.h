@@ -101,6 +101,8 @@ struct Problem {
   void addOutput(ValueId value) { outputs.push_back(value); }
 
   const Value &value(ValueId id) const { return values.at(static_cast<size_t>(id)); }
+  /// Whether `id`, which may be absent, is a buffer of f32.
+  bool isF32Buffer(ValueId id) const { return id != absent && value(id).isBuffer() && value(id).dtype == DType::F32; }
   /// The op that computes `id`; null for inputs, constants and literals.
   const Op *producer(ValueId id) const;
 
@@ -138,8 +140,6 @@ struct Problem::Canonical {
 /// Values of a problem's symbols.
 using SymbolValues = std::map<std::string, int64_t>;
 
-/// Number of elements of dims.
-SizeExpr elementCount(std::span<const SizeExpr> dims);
 /// Floating-point operations of one op (dialects/kiln/Flops.h). Of operands (null where absent) and results, types and
 /// dims count. The first result stands for all of them.
 SizeExpr opFlops(std::string_view mnemonic, const Attributes &attributes,

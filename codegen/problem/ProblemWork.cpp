@@ -5,8 +5,6 @@
 
 namespace kiln {
 
-SizeExpr elementCount(std::span<const SizeExpr> dims) { return SizeExpr::product(dims); }
-
 SizeExpr opFlops(std::string_view mnemonic, const Attributes &attributes,
                  std::span<const Problem::Value *const> operands, const Problem::Value &result) {
   const OpInfo *info = findOp(mnemonic);
@@ -35,7 +33,7 @@ SizeExpr flops(const Problem &problem) {
 
 SizeExpr bytes(const Problem &problem) {
   SizeExpr sum = 0;
-  auto add = [&](const Problem::Value &v) { sum = sum + elementCount(v.dims) * dtypeBytes(v.dtype); };
+  auto add = [&](const Problem::Value &v) { sum = sum + SizeExpr::product(v.dims) * dtypeBytes(v.dtype); };
   for (Problem::ValueId id : problem.inputs())
     add(problem.value(id));
   for (Problem::ValueId id : problem.outputs)

@@ -28,7 +28,7 @@ KernelInterface oneLaunch(KernelInterface::Launch launch) {
 KernelInterface::Launch preparingLaunch(const Problem &problem, std::string name, Problem::ValueId input, SizeExpr grid,
                                         SizeExpr bytes, SizeExpr scratchBytes) {
   const Problem::Value &value = problem.value(input);
-  SizeExpr read = elementCount(value.dims) * SizeExpr(dtypeBytes(value.dtype));
+  SizeExpr read = SizeExpr::product(value.dims) * SizeExpr(dtypeBytes(value.dtype));
   return {std::move(name),
           {KernelOperand::input(size_t(problem.inputIndex(input)))},
           std::move(grid),

@@ -6,10 +6,6 @@ namespace kiln {
 
 namespace {
 
-bool isF32Buffer(const Problem &problem, Problem::ValueId id) {
-  return id != Problem::absent && problem.value(id).isBuffer() && problem.value(id).dtype == DType::F32;
-}
-
 /// Reads a list attribute of `count` integers; false where it has another length or a value below `least`.
 bool readInts(const Attributes &attributes, std::string_view name, size_t count, int64_t fallback, int64_t least,
               std::vector<int64_t> &into) {
@@ -41,8 +37,8 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
   c.filter = op->operands[1];
   c.bias = op->operands.size() > 2 ? op->operands[2] : Problem::absent;
   c.result = op->result;
-  if (!isF32Buffer(problem, c.input) || !isF32Buffer(problem, c.filter) ||
-      (c.bias != Problem::absent && !isF32Buffer(problem, c.bias)))
+  if (!problem.isF32Buffer(c.input) || !problem.isF32Buffer(c.filter) ||
+      (c.bias != Problem::absent && !problem.isF32Buffer(c.bias)))
     return std::nullopt;
   const Problem::Value &x = problem.value(c.input), &w = problem.value(c.filter), &y = problem.value(c.result);
   if (x.rank() < 3 || x.rank() > 5 || w.rank() != x.rank() || y.rank() != x.rank() || y.dtype != DType::F32)

@@ -28,8 +28,6 @@ struct Product {
   static std::optional<Product> of(const Problem &problem);
 };
 
-SizeExpr productOf(const std::vector<SizeExpr> &dims) { return SizeExpr::product(dims); }
-
 std::vector<SizeExpr> batchDims(const Problem::Value &value, size_t rank) {
   std::vector<SizeExpr> dims(value.dims.begin(), value.dims.end() - 2);
   dims.insert(dims.begin(), rank - dims.size(), SizeExpr(1));
@@ -40,10 +38,6 @@ bool allOnes(const std::vector<SizeExpr> &dims) {
   return std::all_of(dims.begin(), dims.end(), [](const SizeExpr &d) { return d.isConstant(1); });
 }
 
-bool isF32Buffer(const Problem &problem, Problem::ValueId id) {
-  return id != Problem::absent && problem.value(id).isBuffer() && problem.value(id).dtype == DType::F32;
-}
-
 std::optional<Product> Product::of(const Problem &problem) {
   const Problem::Op *op = nullptr;
   for (const Problem::Op &candidate : problem.ops)
@@ -52,8 +46,7 @@ std::optional<Product> Product::of(const Problem &problem) {
         return std::nullopt;
       op = &candidate;
     }
-  if (!op || op->operands.size() != 2 || !isF32Buffer(problem, op->operands[0]) ||
-      !isF32Buffer(problem, op->operands[1]))
+  if (!op || op->operands.size() != 2 || !problem.isF32Buffer(op->operands[0]) || !problem.isF32Buffer(op->operands[1]))
     return std::nullopt;
   Product p;
   p.a = op->operands[0];
@@ -98,7 +91,7 @@ std::optional<Product> Product::of(const Problem &problem) {
 
 ProductShape shapeOf(const Product &p) {
   ProductShape shape;
-  SizeExpr rows = p.folded ? p.rows * productOf(p.batch) : p.rows;
+  SizeExpr rows = p.folded ? p.rows * SizeExpr::product(p.batch) : p.rows;
   shape.rows = rows.asConstant();
   shape.columns = p.columns.asConstant();
   shape.depth = p.depth.asConstant();
@@ -127,10 +120,10 @@ struct MatMulShape {
   MatMulShape(const Problem &problem, const Config &config, const TargetInfo &)
       : problem(problem), p(*Product::of(problem)), pack(config.getBool("pack")) {
     nest.tiling = fromConfig<Tiling>(config);
-    nest.sizes.rows = p.folded ? p.rows * productOf(p.batch) : p.rows;
+    nest.sizes.rows = p.folded ? p.rows * SizeExpr::product(p.batch) : p.rows;
     nest.sizes.columns = p.columns;
     nest.sizes.inner = p.depth;
-    nest.sizes.batch = p.folded ? SizeExpr(1) : productOf(p.batch);
+    nest.sizes.batch = p.folded ? SizeExpr(1) : SizeExpr::product(p.batch);
   }
 
   bool packsInLaunch() const { return pack && !p.constantB; }
@@ -143,14 +136,14 @@ struct MatMulShape {
 KernelInterface MatMulShape::describe() const {
   KernelInterface interface;
   if (packsInLaunch()) {
-    interface.workspaceBytes = productOf(p.batchB) * panels() * panelBytes();
+    interface.workspaceBytes = SizeExpr::product(p.batchB) * panels() * panelBytes();
     interface.launches.push_back(
-        preparingLaunch(problem, "pack", p.b, productOf(p.batchB) * panels(), interface.workspaceBytes));
+        preparingLaunch(problem, "pack", p.b, SizeExpr::product(p.batchB) * panels(), interface.workspaceBytes));
   }
   if (p.constantB)
     interface.packed.push_back(
         {uint32_t(problem.inputIndex(p.b)),
-         packMatrix(productOf(p.batchB).constant(), p.depth.constant(), p.columns.constant(), p.transposeB)});
+         packMatrix(SizeExpr::product(p.batchB).constant(), p.depth.constant(), p.columns.constant(), p.transposeB)});
   interface.launches.push_back(mainLaunch(problem, "matmul", nest.grid(), nest.scratchBytes(),
                                           allOperands(problem, p.constantB ? p.b : Problem::absent)));
   return interface;

@@ -58,7 +58,7 @@ struct GatherRows {
       axis += x.rank();
     std::span<const SizeExpr> dims(x.dims);
     extent = x.dims[size_t(axis)];
-    count = elementCount(problem.value(op.operands[1]).dims);
+    count = SizeExpr::product(problem.value(op.operands[1]).dims);
     after = SizeExpr::product(dims.subspan(size_t(axis) + 1));
     space = {SizeExpr::product(dims.first(size_t(axis))), count, after};
     grid = makeRowGrid(space, block, 64);
@@ -214,7 +214,7 @@ public:
     KernelInterface interface;
     for (size_t k = 0; k < copies.size(); ++k) {
       const Problem::Value &x = problem.value(op.operands[k]);
-      SizeExpr bytes = elementCount(x.dims) * SizeExpr(2 * dtypeBytes(x.dtype));
+      SizeExpr bytes = SizeExpr::product(x.dims) * SizeExpr(2 * dtypeBytes(x.dtype));
       interface.launches.push_back(
           {"movement" + std::to_string(k),
            {KernelOperand::input(size_t(problem.inputIndex(op.operands[k]))), KernelOperand::output(0)},
