@@ -111,7 +111,8 @@ Status FunctionCall::runSteps() {
     }
     if (!status.ok()) {
       context.stepsBegun = i + 1;
-      return context.failedLate ? status : status.withContext("node \"" + function.steps[i].node + "\": ");
+      const std::string &node = function.steps[i].node; // what goes on with a size from data has none
+      return context.failedLate || node.empty() ? status : status.withContext("node \"" + node + "\": ");
     }
   }
   if (guarded) {
