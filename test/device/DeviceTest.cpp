@@ -1,5 +1,6 @@
 #include "test/device/TestDevice.h"
 #include "test/runtime/Checksums.h"
+#include "test/runtime/Samples.h"
 #include "test/runtime/TestProgram.h"
 
 #include "runtime/exec/ExecutionContext.h"
@@ -20,14 +21,6 @@ using namespace kiln;
 using namespace kiln::test;
 
 namespace {
-
-std::vector<std::byte> kernelCode(const char *name) {
-  std::ifstream file(std::string(KILN_TEST_KERNELS "/") + name + ".bin", std::ios::binary);
-  REQUIRE(file);
-  std::vector<char> chars((std::istreambuf_iterator<char>(file)), {});
-  auto bytes = std::as_bytes(std::span(chars));
-  return {bytes.begin(), bytes.end()};
-}
 
 const char *const addition =
     "sizes [n]; in f32[n]; in f32[n]; out f32[n]; launch add(in0,in1,out0) grid [4] scratch [0] "
@@ -76,10 +69,13 @@ std::shared_ptr<const LoadedModel> load(ProgramBuilder &b, Device &device) {
   return *model;
 }
 
-Tensor iota(std::vector<int64_t> dims, float start = 0) {
-  Tensor t = *Tensor::create(DType::F32, dims);
-  std::iota(t.as<float>(), t.as<float>() + t.size(), start);
-  return t;
+/// For TestDevice::refuse: refuses what comes after `left` operations.
+Status refuseAfter(int64_t &left, bool throws) {
+  if (left-- > 0)
+    return Status();
+  if (throws)
+    throw std::bad_alloc();
+  return makeError(ErrorCode::E0510, "no more");
 }
 
 /// The signal that a child dies of that does `action`.
@@ -264,13 +260,7 @@ TEST_CASE("what a device refuses ends the run, after it has done what it was giv
   std::vector<TensorView> in{x.view()};
   int64_t left = INT64_MAX;
   bool throws = false;
-  device.refuse = [&] {
-    if (left-- > 0)
-      return Status();
-    if (throws)
-      throw std::bad_alloc();
-    return makeError(ErrorCode::E0510, "no more");
-  };
+  device.refuse = [&] { return refuseAfter(left, throws); };
   std::vector<std::string> errors;
   for (bool ended = false; !ended;) {
     int64_t taken = int64_t(errors.size());
@@ -306,15 +296,9 @@ TEST_CASE("a device that refuses constants makes loading and binding fail, after
   s.launch(s.add, {a, s.constant<float>("w", DType::F32, {4}, {2, 2, 2, 2}), b}, {"4"});
   s.launch(s.add, {b, s.outside(DType::F32, {4}, BoundSource{"p"}), c}, {"4"});
   s.launch(s.add, {c, s.outside(DType::F32, {4}, BoundSource{"q"}), y}, {"4"});
-  int left = 0;
+  int64_t left = 0;
   bool throws = false;
-  device.refuse = [&] {
-    if (left-- > 0)
-      return Status();
-    if (throws)
-      throw std::bad_alloc();
-    return makeError(ErrorCode::E0510, "no more");
-  };
+  device.refuse = [&] { return refuseAfter(left, throws); };
   left = 1;
   CHECK(formatError(tryLoad(s, device).status()) == "no more [KILN-E0510]");
   CHECK(device.pending == 0);

@@ -1,4 +1,5 @@
 #include "test/runtime/LoadProgram.h"
+#include "test/runtime/Samples.h"
 
 #include "runtime/exec/ExecutionContext.h"
 
@@ -15,21 +16,6 @@ using namespace kiln;
 using namespace kiln::test;
 
 namespace {
-std::vector<std::byte> kernelCode(const char *name) {
-  std::ifstream file(std::string(KILN_TEST_KERNELS "/") + name + ".bin", std::ios::binary);
-  REQUIRE(file);
-  std::vector<char> chars((std::istreambuf_iterator<char>(file)), {});
-  std::vector<std::byte> bytes(chars.size());
-  std::memcpy(bytes.data(), chars.data(), chars.size());
-  return bytes;
-}
-
-Tensor iota(std::vector<int64_t> dims, float start = 0) {
-  Tensor t = *Tensor::create(DType::F32, dims);
-  std::iota(t.as<float>(), t.as<float>() + t.size(), start);
-  return t;
-}
-
 std::string runError(ExecutionContext &context, const std::vector<TensorView> &inputs) {
   auto r = context.run(inputs);
   return r.ok() ? "ok" : formatError(r.status());
