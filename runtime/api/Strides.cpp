@@ -18,13 +18,17 @@ bool hasElements(const kiln_tensor &t) {
 /// Elements from one index of a dim to the next. Along a dim of size 1 that is nowhere.
 int64_t strideOf(const kiln_tensor &t, int32_t dim) { return t.dims[dim] == 1 ? 0 : t.strides[dim]; }
 
-/// Calls `visit(strided, dense)` with the byte offsets of all rows of the last dim.
+int64_t rowLength(const kiln_tensor &t) { return t.rank > 0 ? t.dims[t.rank - 1] : 1; }
+
+/// Calls `visit(strided, dense, step)` for every row of the last dim: the byte offsets of its first element, and how
+/// many bytes its elements lie apart.
 template <typename Visit> void forEachRow(const kiln_tensor &t, int64_t bytes, Visit visit) {
   if (!hasElements(t))
     return;
-  int64_t index[maxRank] = {}, offset = 0, row = 0, rowBytes = bytes * (t.rank > 0 ? t.dims[t.rank - 1] : 1);
+  int64_t index[maxRank] = {}, offset = 0, row = 0;
+  int64_t rowBytes = bytes * rowLength(t), step = t.rank > 0 ? strideOf(t, t.rank - 1) * bytes : bytes;
   while (true) {
-    visit(offset, row);
+    visit(offset, row, step);
     row += rowBytes;
     int32_t d = t.rank - 2;
     for (; d >= 0; --d) {
@@ -79,18 +83,16 @@ Status checkStrides(const kiln_tensor &t, const std::string &what) {
 }
 
 void toDense(const kiln_tensor &from, int64_t bytes, void *to) {
-  int64_t count = from.rank > 0 ? from.dims[from.rank - 1] : 1;
-  int64_t step = from.rank > 0 ? strideOf(from, from.rank - 1) * bytes : bytes;
-  forEachRow(from, bytes, [&](int64_t strided, int64_t dense) {
-    copyRow(static_cast<char *>(to) + dense, bytes, static_cast<const char *>(from.data) + strided, step, count, bytes);
+  forEachRow(from, bytes, [&](int64_t strided, int64_t dense, int64_t step) {
+    copyRow(static_cast<char *>(to) + dense, bytes, static_cast<const char *>(from.data) + strided, step,
+            rowLength(from), bytes);
   });
 }
 
 void fromDense(const void *from, int64_t bytes, const kiln_tensor &to) {
-  int64_t count = to.rank > 0 ? to.dims[to.rank - 1] : 1;
-  int64_t step = to.rank > 0 ? strideOf(to, to.rank - 1) * bytes : bytes;
-  forEachRow(to, bytes, [&](int64_t strided, int64_t dense) {
-    copyRow(static_cast<char *>(to.data) + strided, step, static_cast<const char *>(from) + dense, bytes, count, bytes);
+  forEachRow(to, bytes, [&](int64_t strided, int64_t dense, int64_t step) {
+    copyRow(static_cast<char *>(to.data) + strided, step, static_cast<const char *>(from) + dense, bytes, rowLength(to),
+            bytes);
   });
 }
 

@@ -379,10 +379,16 @@ Status ModelImport::bindSlices(const NodeProto &node, const GraphProto &graph, c
   return Status();
 }
 
+Result<Value> firstDimTo(const NodeImport &view, Value x, int64_t axis) {
+  Ints perm;
+  for (int64_t i = 0; i < view.rank(x); ++i)
+    perm.push_back(i < axis ? i + 1 : i == axis ? 0 : i);
+  return view.transpose(x, perm);
+}
+
 /// What a Scan stacked, along its axis and from its end.
 static Result<Value> layOut(const NodeImport &view, Value stacked, const LoopParts::Along &along) {
-  int64_t rank = view.rank(stacked);
-  KILN_ASSIGN(int64_t axis, view.normalizeAxis(along.axis, rank));
+  KILN_ASSIGN(int64_t axis, view.normalizeAxis(along.axis, view.rank(stacked)));
   if (along.reversed) {
     Attributes backwards;
     backwards.set("starts", Ints{-1});
@@ -391,10 +397,7 @@ static Result<Value> layOut(const NodeImport &view, Value stacked, const LoopPar
     backwards.set("steps", Ints{-1});
     KILN_ASSIGN(stacked, view.emit("slice", {stacked}, backwards));
   }
-  Ints perm;
-  for (int64_t i = 0; i < rank; ++i)
-    perm.push_back(i < axis ? i + 1 : i == axis ? 0 : i);
-  return view.transpose(stacked, perm);
+  return firstDimTo(view, stacked, axis);
 }
 
 Status ModelImport::emitLoop(const NodeProto &node, Scope &scope, const LoopParts &parts) {

@@ -119,6 +119,9 @@ struct LoopParts {
 /// The bool that a value holds, if it is known.
 std::optional<bool> knownBool(Value value);
 
+/// The first dim moved to where it is dim `axis`.
+Result<Value> firstDimTo(const NodeImport &view, Value x, int64_t axis);
+
 /// The error of a loop that does more with a sequence.
 Status onlyAppends();
 

@@ -149,10 +149,7 @@ Result<Value> joinStacked(const NodeImport &view, Value stacked, int64_t axis, b
   KILN_TRY(view.requireNotNegative(view.dims(stacked)[0] - SizeExpr(1))); // an empty sequence has no type to join in
   int64_t rank = view.rank(stacked);
   KILN_ASSIGN(axis, view.normalizeAxis(axis, isNew ? rank : rank - 1));
-  Ints perm;
-  for (int64_t i = 0; i < rank; ++i)
-    perm.push_back(i < axis ? i + 1 : i == axis ? 0 : i);
-  KILN_ASSIGN(Value joined, view.transpose(stacked, perm));
+  KILN_ASSIGN(Value joined, firstDimTo(view, stacked, axis));
   return isNew ? Result<Value>(joined) : mergeDims(view, joined, size_t(axis));
 }
 
