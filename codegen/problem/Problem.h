@@ -101,8 +101,10 @@ struct Problem {
   void addOutput(ValueId value) { outputs.push_back(value); }
 
   const Value &value(ValueId id) const { return values.at(static_cast<size_t>(id)); }
-  /// Whether `id`, which may be absent, is a buffer of f32.
-  bool isF32Buffer(ValueId id) const { return id != absent && value(id).isBuffer() && value(id).dtype == DType::F32; }
+  /// Whether `id`, which may be absent, is a buffer of that type.
+  bool isBufferOf(DType dtype, ValueId id) const {
+    return id != absent && value(id).isBuffer() && value(id).dtype == dtype;
+  }
   /// The op that computes `id`; null for inputs, constants and literals.
   const Op *producer(ValueId id) const;
 

@@ -67,6 +67,57 @@ TEST_CASE("every matmul candidate is right") {
               {{2}, {37}}, true);
 }
 
+TEST_CASE("matmul of narrow and wide types") {
+  for (std::string t : {"f16", "bf16", "f64"}) {
+    auto in = [&](const std::string &dims) { return "in " + t + "[" + dims + "]; "; };
+    auto constant = [&](const std::string &dims) { return "const " + t + "[" + dims + "]; "; };
+    // B constant, of an odd depth and of one without a remainder.
+    checkFamily("matmul",
+                "v1 default; %0 = " + in("d0,37") + "%1 = " + constant("37,50") + "%2 = matmul(%0,%1) " + t +
+                    "[d0,50]; out %2",
+                {{1}, {3}, {13}, {97}, {0}});
+    checkFamily("matmul", "v1 default; %0 = " + in("3,1,300") + "%1 = " + constant("3,131,300") +
+                              "%2 = matmul(%0,%1){transpose_b=1} " + t + "[3,1,131]; out %2");
+    checkFamily("matmul", "v1 default; %0 = " + in("49,0") + "%1 = " + constant("0,32") + "%2 = matmul(%0,%1) " + t +
+                              "[49,32]; out %2");
+    // B packed at run time, or read in place.
+    checkFamily("matmul",
+                "v1 default; %0 = " + in("d0,d1") + "%1 = " + in("d2,d1") + "%2 = matmul(%0,%1){transpose_b=1} " + t +
+                    "[d0,d2]; out %2",
+                threeSizes);
+    checkFamily("matmul",
+                "v1 default; %0 = " + in("d0,d1") + "%1 = " + in("d0,d2") + "%2 = matmul(%0,%1){transpose_a=1} " + t +
+                    "[d1,d2]; out %2",
+                threeSizes);
+    checkFamily("matmul", "v1 default; %0 = " + in("2,3,13,17") + "%1 = " + in("3,17,64") + "%2 = matmul(%0,%1) " + t +
+                              "[2,3,13,64]; out %2");
+  }
+}
+
+TEST_CASE("matmul epilogues of narrow and wide types: casts, in place") {
+  for (std::string t : {"f16", "bf16", "f64"}) {
+    std::string body = "v1 default; %0 = in " + t + "[d0,40]; %1 = const " + t + "[40,35]; %2 = const " + t +
+                       "[35]; %3 = in f32[d0,1]; %4 = in " + t + "[d0,35]; %5 = matmul(%0,%1) " + t +
+                       "[d0,35]; %6 = add(%5,%2) " + t + "[d0,35]; %7 = add(%6,%4) " + t + "[d0,35]; ";
+    checkFamily("matmul", body + "%8 = relu(%7) " + t + "[d0,35]; out %8; inplace %8=%4", {{1}, {5}, {23}});
+    checkFamily("matmul", body + "%8 = cast(%7){to=\"f32\"} f32[d0,35]; %9 = mul(%8,%3) f32[d0,35]; out %9,%7",
+                {{1}, {5}, {23}});
+  }
+}
+
+TEST_CASE("every matmul candidate of narrow and wide types is right") {
+  for (std::string t : {"f16", "bf16", "f64"}) {
+    checkFamily("matmul",
+                "v1 default; %0 = in " + t + "[21,13]; %1 = const " + t + "[13,40]; %2 = matmul(%0,%1) " + t +
+                    "[21,40]; out %2",
+                {{}}, true);
+    checkFamily("matmul",
+                "v1 default; %0 = in " + t + "[d0,13]; %1 = in " + t + "[13,48]; %2 = matmul(%0,%1) " + t +
+                    "[d0,48]; out %2",
+                {{19}}, true);
+  }
+}
+
 TEST_CASE("what matmul does not claim") {
   // An operand that is computed, or a result that is reduced.
   CHECK(claimant("v1 default; %0 = in f32[4,4]; %1 = const f32[4,4]; %2 = relu(%0) f32[4,4]; %3 = matmul(%2,%1) "

@@ -206,7 +206,7 @@ void AttentionEmission::emitPacking() {
     from.taps = one;
     from.inner = e.size(view.dims[depthDim]);
     from.columns = e.sub(e.size(view.dims[columnDim]), column0);
-    emitPackPanel(e, from, e.offset(target, e.mul(index, from.inner), panelColumns * 4));
+    emitPackPanel(e, {}, from, e.offset(target, e.mul(index, from.inner), panelColumns * 4));
   };
   e.ifElse(
       e.cmp(Cmp::lt, panel, keys), [&] { pack(e.buffer(0), a.k, rank, rank + 1, panel, to); },
@@ -422,7 +422,7 @@ public:
     product.tile = tiling.tile;
     product.blockTiles = tiling.blockTiles;
     product.unroll = tiling.unroll;
-    return Attention::of(problem) && isLegalTiling(product, target) && config == toConfig(tiling);
+    return Attention::of(problem) && isLegalTiling(product, {}, target) && config == toConfig(tiling);
   }
   Exactness exactness(const Problem &, const Config &) const override { return {2e-5, 2e-5}; }
 };

@@ -75,7 +75,7 @@ KernelInterface ConvShape::describe() const {
   if (c.constantFilter) {
     interface.packed.push_back(
         {uint32_t(problem.inputIndex(c.filter)),
-         packFilter(c.groups, groupOutputs().constant(), c.groupChannels.constant(), c.taps().constant())});
+         packFilter(c.groups, groupOutputs().constant(), c.groupChannels.constant(), c.taps().constant(), 1)});
   } else {
     SizeExpr count = SizeExpr(c.groups) * panels();
     interface.workspaceBytes = count * panelBytes();
@@ -120,7 +120,7 @@ void ConvEmission::emitPacking() {
   from.taps = e.size(c.taps());
   from.inner = e.size(c.groupChannels);
   from.columns = e.size(groupOutputs());
-  emitPackMatrices(e, from, e.size(groupOutputs() * filterBytes), e.workspace());
+  emitPackMatrices(e, nest.types, from, e.size(groupOutputs() * filterBytes), e.workspace());
   e.endKernel();
 }
 
@@ -132,7 +132,7 @@ void ConvEmission::emitProduct() {
   BasePointers pointers = basePointers(e, problem);
   Value x = pointers.inputs[problem.inputIndex(c.input)];
   Value w = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
-  Epilogue epilogue(e, problem, c.result, c.bias, pointers.inputs, pointers.outputs);
+  Epilogue epilogue(e, problem, c.result, nest.types.accumulator, c.bias, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
   if (plainRows()) {
@@ -214,7 +214,7 @@ public:
       return mayUseWinograd(problem, *conv, target) && isLegalTiling(tiling, target) && config == toConfig(tiling);
     }
     Tiling tiling = fromConfig<Tiling>(config);
-    return conv && isLegalTiling(tiling, target) && config == toConfig(tiling);
+    return conv && isLegalTiling(tiling, ElementTypes{}, target) && config == toConfig(tiling);
   }
   /// Minimal filtering combines all inputs of a tile: an infinity becomes NaN there (docs/semantics.md).
   Exactness exactness(const Problem &, const Config &config) const override {

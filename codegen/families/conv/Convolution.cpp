@@ -37,8 +37,8 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
   c.filter = op->operands[1];
   c.bias = op->operands.size() > 2 ? op->operands[2] : Problem::absent;
   c.result = op->result;
-  if (!problem.isF32Buffer(c.input) || !problem.isF32Buffer(c.filter) ||
-      (c.bias != Problem::absent && !problem.isF32Buffer(c.bias)))
+  if (!problem.isBufferOf(DType::F32, c.input) || !problem.isBufferOf(DType::F32, c.filter) ||
+      (c.bias != Problem::absent && !problem.isBufferOf(DType::F32, c.bias)))
     return std::nullopt;
   const Problem::Value &x = problem.value(c.input), &w = problem.value(c.filter), &y = problem.value(c.result);
   if (x.rank() < 3 || x.rank() > 5 || w.rank() != x.rank() || y.rank() != x.rank() || y.dtype != DType::F32)

@@ -146,7 +146,7 @@ void WinogradEmission::emitMainLaunch() {
   BasePointers pointers = basePointers(e, problem);
   Value input = pointers.inputs[problem.inputIndex(c.input)];
   filter = pointers.inputs[problem.inputIndex(c.filter)];
-  epilogue = std::make_unique<Epilogue>(e, problem, c.result, c.bias, pointers.inputs, pointers.outputs);
+  epilogue = std::make_unique<Epilogue>(e, problem, c.result, DType::F32, c.bias, pointers.inputs, pointers.outputs);
 
   productTable = e.scratch();
   products = e.offset(productTable, productTableBytes());

@@ -33,8 +33,8 @@ bool isLegalTiling(const WinogradTiling &tiling, const TargetInfo &target) {
   product.blockTiles = tiling.blockTiles;
   product.unroll = tiling.unroll;
   product.prefetch = tiling.prefetch;
-  return (tiling.outputs == 2 || tiling.outputs == 4) && gemm::isLegalTiling(product, target) && tiling.groups >= 0 &&
-         tiling.groups <= 1 << 20;
+  return (tiling.outputs == 2 || tiling.outputs == 4) && gemm::isLegalTiling(product, {}, target) &&
+         tiling.groups >= 0 && tiling.groups <= 1 << 20;
 }
 
 WinogradTiling winogradTiling(const Convolution &c, int outputs, const TargetInfo &target) {

@@ -109,7 +109,8 @@ void DepthwiseEmission::emitTransposedFilter() {
 void DepthwiseEmission::emitConvolution() {
   beginLaunch(e, interface, c.constantFilter ? 0 : 1);
   BasePointers pointers = basePointers(e, problem);
-  epilogue = std::make_unique<gemm::Epilogue>(e, problem, c.result, c.bias, pointers.inputs, pointers.outputs);
+  epilogue =
+      std::make_unique<gemm::Epilogue>(e, problem, c.result, DType::F32, c.bias, pointers.inputs, pointers.outputs);
   input = pointers.inputs[problem.inputIndex(c.input)];
   filter = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
   channels = e.size(c.channels);

@@ -67,9 +67,10 @@ bool isEpilogueOf(const Problem &problem, ValueId anchor) {
   return used;
 }
 
-Epilogue::Epilogue(Emitter &e, const Problem &problem, ValueId anchor, ValueId bias, std::vector<Value> inputs,
-                   std::vector<Value> outputs)
-    : e(e), problem(problem), anchor(anchor), bias(bias), outputs(std::move(outputs)) {
+Epilogue::Epilogue(Emitter &e, const Problem &problem, ValueId anchor, DType accumulator, ValueId bias,
+                   std::vector<Value> inputs, std::vector<Value> outputs)
+    : e(e), problem(problem), anchor(anchor), bias(bias), accumulator(accumulator),
+      lanes(e.lanes(unsigned(dtypeBits(accumulator)))), outputs(std::move(outputs)) {
   columnCount = e.size(problem.value(anchor).dims.back());
   std::vector<ValueId> needed = neededValues(problem, anchor);
   std::vector<ValueId> ids = problem.inputs();
@@ -97,13 +98,12 @@ Epilogue::Shape Epilogue::classify(const Problem::Value &value) const {
 
 void Epilogue::emitBlock(Value tile, int64_t tileColumns, Value row0, Value rows, Value column0, int vectors,
                          Value columns) {
-  int64_t lanes = e.lanes();
   if (!columns)
     return emitRows(tile, tileColumns, row0, rows, column0, vectors, {});
   auto masked = [&] {
     e.loop(0, columns, lanes, [&](Value first) {
-      Value mask = e.tailMask(lanes, e.sub(columns, first));
-      emitRows(e.offset(tile, first, 4), tileColumns, row0, rows, e.add(column0, first), 1, mask);
+      Value mask = e.tailMask(lanes, e.sub(columns, first), unsigned(dtypeBits(accumulator)));
+      emitRows(e.offset(tile, first, e.bytesOf(accumulator)), tileColumns, row0, rows, e.add(column0, first), 1, mask);
     });
   };
   Value whole = e.cmp(Cmp::ge, columns, e.index(vectors * lanes));
@@ -112,14 +112,14 @@ void Epilogue::emitBlock(Value tile, int64_t tileColumns, Value row0, Value rows
 
 void Epilogue::emitRows(Value tile, int64_t tileColumns, Value row0, Value rows, Value column0, int vectors,
                         Value mask) {
-  int64_t lanes = e.lanes();
+  int64_t bytes = e.bytesOf(accumulator);
   // What does not depend on the row stays in registers over all rows.
   std::vector<Known> fixed;
   for (int j = 0; j < vectors; ++j)
     fixed.push_back(columnValues(e.add(column0, e.index(j * lanes)), mask));
   e.loop(0, rows, 1, [&](Value i) {
     Value row = e.add(row0, i);
-    Value tileRow = e.offset(tile, i, tileColumns * 4);
+    Value tileRow = e.offset(tile, i, tileColumns * bytes);
     Known perRow;
     for (const Leaf &leaf : leaves)
       if (leaf.shape == Shape::Row)
@@ -127,7 +127,7 @@ void Epilogue::emitRows(Value tile, int64_t tileColumns, Value row0, Value rows,
     for (int j = 0; j < vectors; ++j) {
       Known known = fixed[static_cast<size_t>(j)];
       known.insert(perRow.begin(), perRow.end());
-      Value product = e.load(e.vec(e.f32(), lanes), e.offset(tileRow, int64_t(j) * lanes * 4));
+      Value product = e.load(e.vec(e.registerType(accumulator), lanes), e.offset(tileRow, int64_t(j) * lanes * bytes));
       Value column = e.add(column0, e.index(j * lanes));
       compute(product, row, column, mask, known);
       store(row, column, mask, known);
@@ -178,7 +178,7 @@ void Epilogue::store(Value row, Value column, Value mask, const Known &known) {
 
 Value Epilogue::loadLeaf(const Leaf &leaf, Value row, Value column, Value mask) {
   const Problem::Value &value = problem.value(leaf.id);
-  int64_t bytes = e.bytesOf(value.dtype), lanes = e.lanes();
+  int64_t bytes = e.bytesOf(value.dtype);
   auto splatAt = [&](Value element) {
     return e.splat(e.loadAs(value.dtype, 0, e.offset(leaf.base, element, bytes)), lanes);
   };
@@ -225,7 +225,7 @@ void Epilogue::evaluate(ValueId id, Known &known) {
     return;
   const Problem::Value &value = problem.value(id);
   if (value.kind == Problem::Kind::Literal) {
-    known[id] = emitLiteral(e, value, e.lanes());
+    known[id] = emitLiteral(e, value, lanes);
     return;
   }
   const Problem::Op &op = *problem.producer(id);

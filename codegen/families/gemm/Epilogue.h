@@ -27,12 +27,12 @@ struct EpilogueRow {
 class Epilogue {
 public:
   /// `inputs[i]`, `outputs[k]`: base pointers of the problem's inputs() and outputs (inputs that are not read may be
-  /// null). `bias`: a value [columns] added to the anchor first, or absent.
-  Epilogue(emit::Emitter &e, const Problem &problem, Problem::ValueId anchor, Problem::ValueId bias,
+  /// null). `accumulator`: type of the sums. `bias`: a value [columns] added to the anchor first, or absent.
+  Epilogue(emit::Emitter &e, const Problem &problem, Problem::ValueId anchor, DType accumulator, Problem::ValueId bias,
            std::vector<emit::Value> inputs, std::vector<emit::Value> outputs);
 
-  /// Applies it to a block of `rows` x `vectors` registers at `tile` (row-major, `tileColumns` floats a row) whose
-  /// first element is (row0, column0). `columns`: how many of them exist (null: all).
+  /// Applies it to a block of `rows` x `vectors` registers at `tile` (row-major, `tileColumns` accumulators a row)
+  /// whose first element is (row0, column0). `columns`: how many of them exist (null: all).
   void emitBlock(emit::Value tile, int64_t tileColumns, emit::Value row0, emit::Value rows, emit::Value column0,
                  int vectors, emit::Value columns);
 
@@ -65,6 +65,8 @@ private:
   emit::Emitter &e;
   const Problem &problem;
   Problem::ValueId anchor, bias;
+  DType accumulator;
+  int64_t lanes;
   std::vector<Leaf> leaves;
   std::vector<emit::Value> outputs;
   emit::Value columnCount;

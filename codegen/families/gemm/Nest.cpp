@@ -17,6 +17,7 @@ Nest::Nest(Emitter &e, const NestShape &shape, const NestOptions &options) : Nes
 
 Nest::Kernels Nest::emitKernels(int panels, const std::string &name) {
   TileOptions tile;
+  tile.types = types;
   tile.unroll = tiling.unroll;
   tile.prefetch = tiling.prefetch;
   tile.packed = options.packed;
@@ -89,8 +90,8 @@ void Nest::emit(const Operands &operands, Epilogue &epilogue) {
 void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels &kernels, int panels, Value batch,
                      Value panel, Value tile0, Value tiles) {
   Value b = operands.panel(batch, panel);
-  Value depth = e.mul(e.size(sizes.taps), e.size(sizes.inner));
-  Value panelBytes = e.mul(depth, e.index(panelColumns * 4));
+  Value depth = e.mul(e.size(sizes.taps), e.size(packedInner()));
+  Value panelBytes = e.mul(depth, e.index(panelStepBytes()));
   Value zero = e.index(0);
   Value bStep = operands.bStep ? operands.bStep : zero, aStep = operands.aStep ? operands.aStep : zero;
   EpilogueRow origin = operands.origin(batch);
@@ -116,7 +117,7 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels
                      e.size(sizes.taps),
                      e.size(sizes.inner),
                      scratch,
-                     e.index(panels * panelColumns * 4)};
+                     e.index(tileRowBytes(panels))};
     auto callFull = [&] { e.call(kernels.full, arguments); };
     auto callSmall = [&] { e.call(kernels.small, arguments); };
     if (kernels.full.op && kernels.small.op)
@@ -126,7 +127,7 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels
     else
       callSmall();
     epilogue.emitBlock(scratch, panels * panelColumns, e.add(origin.row, row0), rows, e.add(origin.column, column),
-                       static_cast<int>(panels * panelColumns / e.lanes()), columns);
+                       panels * vectorsPerPanel(types, e.target()), columns);
   });
 }
 

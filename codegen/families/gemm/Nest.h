@@ -20,6 +20,7 @@ struct NestSizes {
 struct NestShape {
   Tiling tiling;
   NestSizes sizes;
+  ElementTypes types;
 
   SizeExpr grid() const;
   /// Bytes of the tables and the tile; the family's own scratch follows.
@@ -29,7 +30,14 @@ struct NestShape {
   SizeExpr panelCount() const { return SizeExpr::ceilDiv(sizes.columns, panelColumns); }
   SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, tiling.tile.rows); }
   SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), tiling.tile.panels); }
-  int64_t tileBytes() const { return alignUp(int64_t(tiling.tile.rows) * tiling.tile.panels * panelColumns * 4, 64); }
+  /// Inner steps of the depth with those that fill up the last k-pack.
+  SizeExpr packedInner() const {
+    return types.kPack == 1 ? sizes.inner : SizeExpr::ceilDiv(sizes.inner, types.kPack) * types.kPack;
+  }
+  int64_t panelStepBytes() const { return panelColumns * types.panelBytes(); }
+  SizeExpr panelBytes() const { return sizes.taps * packedInner() * panelStepBytes(); }
+  int64_t tileRowBytes(int panels) const { return panels * panelColumns * types.accumulatorBytes(); }
+  int64_t tileBytes() const { return alignUp(tiling.tile.rows * tileRowBytes(tiling.tile.panels), 64); }
 };
 
 struct NestOptions {

@@ -6,46 +6,57 @@ namespace kiln::gemm {
 
 using namespace emit;
 
-Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed) {
+Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed, int kPack) {
   int64_t padded = alignUp(columns, panelColumns), panels = padded / panelColumns;
+  int64_t steps = alignUp(depth, kPack), packs = steps / kPack;
   Recipe recipe;
   if (transposed) {
     recipe.reshape({batch, columns, depth});
-    if (padded != columns)
-      recipe.pad({0, 0, 0, 0, padded - columns, 0});
-    recipe.reshape({batch, panels, panelColumns, depth}).permute({0, 1, 3, 2});
+    if (padded != columns || steps != depth)
+      recipe.pad({0, 0, 0, 0, padded - columns, steps - depth});
+    if (kPack == 1)
+      recipe.reshape({batch, panels, panelColumns, depth}).permute({0, 1, 3, 2});
+    else
+      recipe.reshape({batch, panels, panelColumns, packs, kPack}).permute({0, 1, 3, 2, 4});
   } else {
     recipe.reshape({batch, depth, columns});
-    if (padded != columns)
-      recipe.pad({0, 0, 0, 0, 0, padded - columns});
-    recipe.reshape({batch, depth, panels, panelColumns}).permute({0, 2, 1, 3});
+    if (padded != columns || steps != depth)
+      recipe.pad({0, 0, 0, 0, steps - depth, padded - columns});
+    if (kPack == 1)
+      recipe.reshape({batch, depth, panels, panelColumns}).permute({0, 2, 1, 3});
+    else
+      recipe.reshape({batch, packs, kPack, panels, panelColumns}).permute({0, 3, 1, 4, 2});
   }
   return recipe;
 }
 
-Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps) {
+Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps, int kPack) {
   int64_t padded = alignUp(outputs, panelColumns), panels = padded / panelColumns;
+  int64_t steps = alignUp(channels, kPack), packs = steps / kPack;
   Recipe recipe;
   recipe.reshape({groups, outputs, channels, taps});
-  if (padded != outputs)
-    recipe.pad({0, 0, 0, 0, 0, padded - outputs, 0, 0});
-  recipe.reshape({groups, panels, panelColumns, channels, taps}).permute({0, 1, 4, 3, 2});
+  if (padded != outputs || steps != channels)
+    recipe.pad({0, 0, 0, 0, 0, padded - outputs, steps - channels, 0});
+  if (kPack == 1)
+    recipe.reshape({groups, panels, panelColumns, channels, taps}).permute({0, 1, 4, 3, 2});
+  else
+    recipe.reshape({groups, panels, panelColumns, packs, kPack, taps}).permute({0, 1, 5, 3, 2, 4});
   return recipe;
 }
 
-void emitPackMatrices(Emitter &e, PanelSource from, Value batchBytes, Value to) {
+void emitPackMatrices(Emitter &e, const ElementTypes &types, PanelSource from, Value batchBytes, Value to) {
   Value panels = e.ceilDiv(from.columns, e.index(panelColumns));
   Value panel = e.rem(e.workgroup(), panels), batch = e.div(e.workgroup(), panels);
   Value column0 = e.mul(panel, e.index(panelColumns));
   from.source = e.offset(e.offset(from.source, e.mul(batch, batchBytes), 1), e.mul(column0, from.columnBytes), 1);
   from.columns = e.sub(from.columns, column0);
   Value depth = e.mul(from.taps, from.inner);
-  emitPackPanel(e, from, e.offset(to, e.mul(e.workgroup(), depth), panelColumns * 4));
+  emitPackPanel(e, types, from, e.offset(to, e.mul(e.workgroup(), depth), panelColumns * types.accumulatorBytes()));
 }
 
-void emitPackPanel(Emitter &e, const PanelSource &from, Value target) {
+void emitPackPanel(Emitter &e, const ElementTypes &types, const PanelSource &from, Value target) {
   Value source = from.source, left = from.columns, one = e.index(1), zero = e.index(0);
-  int64_t lanes = e.lanes();
+  int64_t lanes = types.lanes(e.target()), bytes = types.accumulatorBytes();
   auto forSteps = [&](llvm::function_ref<void(Value from, Value k)> body) {
     e.loop(zero, from.taps, one, [&](Value tap) {
       Value start = e.offset(source, e.mul(tap, from.tapBytes), 1);
@@ -57,10 +68,11 @@ void emitPackPanel(Emitter &e, const PanelSource &from, Value target) {
   // Columns side by side are copied as vectors, others element by element; missing ones are zero.
   auto vectors = [&] {
     for (int64_t j = 0; j < panelColumns; j += lanes) {
-      Value mask = e.tailMask(lanes, e.sub(left, e.index(j)));
+      Value mask = e.tailMask(lanes, e.sub(left, e.index(j)), unsigned(8 * bytes));
       forSteps([&](Value at, Value k) {
-        Value v = e.maskedLoad(e.vec(e.f32(), lanes), e.offset(at, j * 4), mask);
-        e.store(v, e.offset(e.offset(target, k, panelColumns * 4), j * 4), static_cast<unsigned>(lanes * 4));
+        Value v = e.loadAs(types.operand, lanes, e.offset(at, j * types.operandBytes()), mask);
+        e.store(v, e.offset(e.offset(target, k, panelColumns * bytes), j * bytes),
+                static_cast<unsigned>(lanes * bytes));
       });
     }
   };
@@ -69,13 +81,13 @@ void emitPackPanel(Emitter &e, const PanelSource &from, Value target) {
       Value there = e.cmp(Cmp::lt, n, left);
       Value column = e.mul(e.select(there, n, zero), from.columnBytes);
       forSteps([&](Value at, Value k) {
-        Value v = e.load(e.f32(), e.offset(at, column, 1));
-        v = e.select(there, v, e.constant(e.f32(), 0.0));
-        e.store(v, e.offset(e.offset(target, k, panelColumns * 4), n, 4));
+        Value v = e.loadAs(types.operand, 0, e.offset(at, column, 1));
+        v = e.select(there, v, e.like(v, 0.0));
+        e.store(v, e.offset(e.offset(target, k, panelColumns * bytes), n, bytes));
       });
     });
   };
-  e.ifElse(e.cmp(Cmp::eq, from.columnBytes, e.index(4)), vectors, elements);
+  e.ifElse(e.cmp(Cmp::eq, from.columnBytes, e.index(types.operandBytes())), vectors, elements);
 }
 
 } // namespace kiln::gemm

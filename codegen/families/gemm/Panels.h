@@ -3,14 +3,16 @@
 #pragma once
 
 #include "codegen/emit/Emitter.h"
+#include "codegen/families/gemm/ElementTypes.h"
 #include "runtime/base/Recipe.h"
 
 namespace kiln::gemm {
 
-/// [batch][panel][depth][16] from a dense [batch, depth, columns], or [batch, columns, depth] when `transposed`.
-Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed);
-/// [group][panel][tap][channel][16] from a dense filter [groups * outputs, channels, taps].
-Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps);
+/// [batch][panel][depth / kPack][16][kPack] from a dense [batch, depth, columns], or [batch, columns, depth] when
+/// `transposed`.
+Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed, int kPack);
+/// [group][panel][tap][channel / kPack][16][kPack] from a dense filter [groups * outputs, channels, taps].
+Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps, int kPack);
 
 /// One panel of B: element (k, n), k = tap * inner + i, at source + tap * tapBytes + i * innerBytes + n * columnBytes.
 /// Only `columns` of the 16 columns exist (or more than 16); the others are filled with zeros.
@@ -19,11 +21,12 @@ struct PanelSource {
   emit::Value columnBytes, tapBytes, innerBytes;
   emit::Value taps, inner, columns;
 };
-/// Copies it to `to`.
-void emitPackPanel(emit::Emitter &e, const PanelSource &from, emit::Value to);
+/// Copies it to `to`, in the accumulators' type.
+void emitPackPanel(emit::Emitter &e, const ElementTypes &types, const PanelSource &from, emit::Value to);
 
 /// The body of a packing kernel for a batch of matrices, one workgroup per panel: workgroup = batch * panels + panel.
 /// `from` is the first panel with all columns; matrices lie batchBytes apart.
-void emitPackMatrices(emit::Emitter &e, PanelSource from, emit::Value batchBytes, emit::Value to);
+void emitPackMatrices(emit::Emitter &e, const ElementTypes &types, PanelSource from, emit::Value batchBytes,
+                      emit::Value to);
 
 } // namespace kiln::gemm

@@ -10,13 +10,13 @@ namespace {
 class TileEmission {
 public:
   TileEmission(Emitter &e, TileShape shape, const TileOptions &options, ValueRange arguments)
-      : e(e), options(options), rows(shape.rows), lanes(e.lanes()),
-        vectors(static_cast<int>(shape.panels * panelColumns / lanes)), table(arguments[0]), b(arguments[1]),
+      : e(e), options(options), types(options.types), rows(shape.rows), lanes(types.lanes(e.target())),
+        vectors(static_cast<int>(shape.panels * panelColumns / lanes)), bytes(types.accumulatorBytes()),
+        vector(e.vec(e.registerType(types.accumulator), lanes)), table(arguments[0]), b(arguments[1]),
         panelBytes(arguments[2]), bStep(arguments[3]), aStep(arguments[4]), taps(arguments[5]), inner(arguments[6]),
         result(arguments[7]), resultBytes(arguments[8]) {}
 
   void emit() {
-    auto vector = e.vec(e.f32(), lanes);
     Values state(static_cast<size_t>(rows * vectors), e.constant(vector, 0.0));
     state.push_back(b);
     bool remainder = options.innerDivisor % options.unroll != 0;
@@ -31,13 +31,15 @@ public:
                           [&](Value k, ValueRange in) { return steps(pointers, k, options.unroll, in); });
       if (remainder)
         now = e.loop(mainEnd, inner, one, now, [&](Value k, ValueRange in) { return steps(pointers, k, 1, in); });
+      if (remainder && types.kPack > 1) // the rest of the last pair is no step
+        now.back() = e.offset(now.back(), e.mul(isOdd(inner), e.index(packBytes())), 1);
       return now;
     });
     Value row = result;
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < vectors; ++j)
-        e.store(state[static_cast<size_t>(i * vectors + j)], e.offset(row, int64_t(j) * lanes * 4),
-                static_cast<unsigned>(lanes * 4));
+        e.store(state[static_cast<size_t>(i * vectors + j)], e.offset(row, int64_t(j) * lanes * bytes),
+                static_cast<unsigned>(lanes * bytes));
       row = e.offset(row, resultBytes, 1);
     }
   }
@@ -47,22 +49,22 @@ private:
   Values steps(ValueRange pointers, Value k, int count, ValueRange in) {
     Values out(in.begin(), in.end());
     Value base = out.back();
-    auto vector = e.vec(e.f32(), lanes);
     Value aOffset = options.contiguousA ? Value() : e.mul(k, aStep);
     Value bRow = base;
     for (int u = 0; u < count; ++u) {
       Values bs;
       for (int j = 0; j < vectors; ++j) {
         Value at = bAddress(bRow, u, j);
-        bs.push_back(e.load(vector, at, options.packed ? static_cast<unsigned>(lanes * 4) : 4));
-        if (options.prefetch && (j * lanes) % panelColumns == 0)
-          e.prefetch(options.packed ? e.offset(at, int64_t(options.prefetch) * panelColumns * 4)
+        bs.push_back(loadB(at, count == 1 ? k : Value(), u));
+        if (options.prefetch && startsLine(u, j))
+          e.prefetch(options.packed ? e.offset(at, int64_t(options.prefetch) * panelColumns * types.panelBytes())
                                     : e.offset(at, bStep, options.prefetch));
       }
       for (int i = 0; i < rows; ++i) {
         Value row = pointers[static_cast<size_t>(i)];
-        Value at = options.contiguousA ? e.offset(e.offset(row, k, 4), int64_t(u) * 4) : e.offset(row, aOffset, 1);
-        Value a = e.splat(e.load(e.f32(), at), lanes);
+        Value at =
+            options.contiguousA ? e.offset(e.offset(row, k, bytes), int64_t(u) * bytes) : e.offset(row, aOffset, 1);
+        Value a = e.splat(e.load(e.registerType(types.accumulator), at), lanes);
         for (int j = 0; j < vectors; ++j) {
           Value &acc = out[static_cast<size_t>(i * vectors + j)];
           acc = e.fma(a, bs[static_cast<size_t>(j)], acc);
@@ -73,24 +75,61 @@ private:
       if (!options.packed)
         bRow = e.offset(bRow, bStep, 1);
     }
-    out.back() = options.packed ? e.offset(base, int64_t(count) * panelColumns * 4) : bRow;
+    if (!options.packed)
+      out.back() = bRow;
+    else if (count % types.kPack == 0)
+      out.back() = e.offset(base, int64_t(count / types.kPack) * packBytes());
+    else
+      out.back() = e.offset(base, e.mul(isOdd(k), e.index(packBytes())), 1);
     return out;
+  }
+
+  /// Bytes of the steps of K that lie side by side, in one panel.
+  int64_t packBytes() const { return types.kPack * panelColumns * types.panelBytes(); }
+  Value isOdd(Value k) { return e.bitAnd(k, e.index(1)); }
+
+  /// A vector of B of step `u`; of step `k` where that is not known to be even when u is.
+  Value loadB(Value at, Value k, int u) {
+    if (types.kPack == 2) {
+      auto pairs = e.vec(e.i32(), lanes);
+      Value pair = e.load(pairs, at, static_cast<unsigned>(lanes * 4));
+      Value upper = e.constant(pairs, int64_t(0xffff0000)), half = e.constant(pairs, 16);
+      if (k) {
+        Value left = e.select(e.cmp(Cmp::eq, isOdd(k), e.index(0)), half, e.constant(pairs, 0));
+        pair = e.bitAnd(e.shl(pair, left), upper);
+      } else {
+        pair = u % 2 == 0 ? e.shl(pair, half) : e.bitAnd(pair, upper);
+      }
+      return e.bitcast(pair, vector);
+    }
+    if (types.panel != types.accumulator)
+      return e.loadAs(types.panel, lanes, at);
+    return e.load(vector, at, static_cast<unsigned>(options.packed ? lanes * bytes : bytes));
+  }
+
+  /// Whether vector `j` of step `step` is the first of a cache line.
+  bool startsLine(int step, int j) const {
+    int64_t column = j * lanes % panelColumns, before = options.packed ? step * panelColumns : 0;
+    return (before + column) * types.panelBytes() % 64 == 0 && step % types.kPack == 0;
   }
 
   Value bAddress(Value row, int step, int vector) {
     int64_t column = vector * lanes;
     if (!options.packed)
-      return e.offset(row, column * 4);
+      return e.offset(row, column * types.panelBytes());
     int64_t panel = column / panelColumns, within = column % panelColumns;
     Value at = panel == 0 ? row : e.offset(row, panel == 1 ? panelBytes : e.mul(panelBytes, e.index(panel)), 1);
-    return e.offset(at, (step * panelColumns + within) * 4);
+    return e.offset(at, step / types.kPack * packBytes() + within * types.kPack * types.panelBytes());
   }
 
   Emitter &e;
   const TileOptions &options;
+  const ElementTypes &types;
   int rows;
   int64_t lanes;
   int vectors;
+  int64_t bytes; // of an accumulator
+  Type vector;
   Value table, b, panelBytes, bStep, aStep, taps, inner, result, resultBytes;
 };
 
@@ -104,9 +143,14 @@ LocalFunction emitRegisterTile(Emitter &e, llvm::StringRef name, TileShape shape
   return function;
 }
 
-int registersOf(TileShape shape, const TargetInfo &target) {
-  int vectors = static_cast<int>(shape.panels * panelColumns / target.lanes(32));
-  return shape.rows * vectors + vectors + 1;
+int vectorsPerPanel(const ElementTypes &types, const TargetInfo &target) {
+  return static_cast<int>(panelColumns / types.lanes(target));
+}
+
+int registersOf(TileShape shape, const ElementTypes &types, const TargetInfo &target) {
+  int vectors = shape.panels * vectorsPerPanel(types, target);
+  int packs = types.kPack > 1 ? vectors + 1 : 0; // steps of K that wait for their turn, and a mask
+  return shape.rows * vectors + vectors + packs + 1;
 }
 
 } // namespace kiln::gemm

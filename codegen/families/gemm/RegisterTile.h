@@ -2,11 +2,13 @@
 // fed by rows of A through a table of pointers (any rows: a matrix's, or pixels of an image) and by panels of B.
 //
 // B lies in panels of 16 columns, whatever the register width: panel p, step k, column c at p * panelBytes + (k * 16 +
-// c) * 4, so that every level reads the same packed bytes. Unpacked B (row-major, a multiple of 16 columns) is read in
-// place.
+// c) * its bytes, so that every level reads the same packed bytes; with a k-pack of n steps, n of them lie side by side
+// for each column: ((k / n * 16 + c) * n + k % n) * its bytes. Unpacked B (row-major, a multiple of 16 columns) is read
+// in place. Rows of A are in the accumulators' type.
 #pragma once
 
 #include "codegen/emit/Emitter.h"
+#include "codegen/families/gemm/ElementTypes.h"
 
 namespace kiln::gemm {
 
@@ -20,10 +22,11 @@ struct TileShape {
 };
 
 struct TileOptions {
-  int unroll = 4;            ///< steps of K per iteration
+  ElementTypes types;
+  int unroll = 4;            ///< steps of K per iteration, a multiple of the k-pack
   int prefetch = 0;          ///< steps of K that B is fetched ahead; 0: not at all
   bool packed = true;        ///< B in panels; else row-major
-  bool contiguousA = true;   ///< step k of a row is 4 bytes after step k-1; else `aStep` bytes
+  bool contiguousA = true;   ///< step k of a row lies behind step k-1; else `aStep` bytes after it
   int64_t innerDivisor = 1;  ///< known divisor of the inner count: no remainder loop where `unroll` divides it
   int64_t tableRowBytes = 0; ///< distance of the table's taps
 };
@@ -36,7 +39,9 @@ struct TileOptions {
 emit::LocalFunction emitRegisterTile(emit::Emitter &e, llvm::StringRef name, TileShape shape,
                                      const TileOptions &options);
 
+/// Vectors of accumulators in a panel's columns.
+int vectorsPerPanel(const ElementTypes &types, const TargetInfo &target);
 /// Registers that a tile needs, of the target's vectors.
-int registersOf(TileShape shape, const TargetInfo &target);
+int registersOf(TileShape shape, const ElementTypes &types, const TargetInfo &target);
 
 } // namespace kiln::gemm

@@ -11,14 +11,15 @@ int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// Cycles of one K step of a tile: bound by arithmetic, by loads, or by the latency of too few accumulators; and what
 /// its bytes of B cost that come from the second-level cache.
-double stepCycles(TileShape shape, const TargetInfo &target) {
-  double vectors = double(shape.panels * panelColumns / target.lanes(32));
-  double fma = shape.rows * vectors / 2;
+double stepCycles(TileShape shape, const ElementTypes &types, const TargetInfo &target) {
+  double vectors = double(shape.panels * vectorsPerPanel(types, target));
+  double widening = types.panel == types.accumulator ? 0 : vectors;
+  double fma = (shape.rows * vectors + widening) / 2;
   // Pointers beyond the address registers are reloaded at every step.
   double loads = (shape.rows + vectors + std::max(0, shape.rows - 10)) / 2;
   // Many rows crowd the address registers; few accumulators leave no slack to hide latencies in.
   double strained = shape.rows > 12 ? 1.04 : fma < 5 ? 1.08 : 1;
-  return std::max({fma, loads, 4.0}) * strained + 0.15 * double(shape.panels * panelColumns) / 16;
+  return std::max({fma, loads, 4.0}) * strained + 0.15 * double(shape.panels * panelColumns * types.panelBytes()) / 64;
 }
 
 /// Cycles of a whole product per step of K.
@@ -28,20 +29,20 @@ double productCycles(TileShape shape, const ProductShape &product, const TargetI
   int64_t panels = ceilDiv(product.columns.value_or(1024), panelColumns);
   // Around a tile's K loop: the call, the row table, and the epilogue over its vectors.
   auto tileCycles = [&](TileShape s) {
-    double vectors = double(s.rows * s.panels * panelColumns / target.lanes(32));
-    return stepCycles(s, target) + (50 + 2.5 * vectors) / depth;
+    double vectors = double(s.rows * s.panels * vectorsPerPanel(product.types, target));
+    return stepCycles(s, product.types, target) + (50 + 2.5 * vectors) / depth;
   };
   double perTile =
       double(panels / shape.panels) * tileCycles(shape) + double(panels % shape.panels) * tileCycles({shape.rows, 1});
   return tiles * perTile;
 }
 
-std::vector<TileShape> legalShapes(const TargetInfo &target) {
+std::vector<TileShape> legalShapes(const ElementTypes &types, const TargetInfo &target) {
   std::vector<TileShape> shapes;
-  int panelVectors = static_cast<int>(panelColumns / target.lanes(32));
+  int panelVectors = vectorsPerPanel(types, target);
   for (int panels = 1; panels * panelVectors <= 8; ++panels)
     for (int rows = 1; rows <= 16; ++rows)
-      if (registersOf({rows, panels}, target) <= target.vectorRegisters)
+      if (registersOf({rows, panels}, types, target) <= target.vectorRegisters)
         shapes.push_back({rows, panels});
   return shapes;
 }
@@ -49,7 +50,7 @@ std::vector<TileShape> legalShapes(const TargetInfo &target) {
 TileShape bestShape(const ProductShape &product, const TargetInfo &target) {
   TileShape best{1, 1};
   double bestCycles = 0;
-  for (TileShape shape : legalShapes(target)) {
+  for (TileShape shape : legalShapes(product.types, target)) {
     double cycles = productCycles(shape, product, target);
     if (bestCycles == 0 || cycles < bestCycles * 0.999) {
       best = shape;
@@ -69,9 +70,10 @@ void chooseBlocks(Tiling &tiling, const ProductShape &product, const TargetInfo 
   // A workgroup does at least this many tiles, for its overhead to vanish, and there are some tens of them.
   int64_t wanted = std::clamp<int64_t>(ceilDiv(tiles * groups, 32), 1, 1 << 20);
   wanted = std::max<int64_t>(wanted, int64_t(1e6 / flopsPerTile));
-  int64_t rowBytes = ceilDiv(depth, product.rowReuse) * std::min<int64_t>(product.rowReuse, 3) * 4;
+  int64_t rowBytes =
+      ceilDiv(depth, product.rowReuse) * std::min<int64_t>(product.rowReuse, 3) * product.types.accumulatorBytes();
   int64_t fitTiles = std::max<int64_t>(1, target.l2Bytes / 2 / (rowBytes * tiling.tile.rows));
-  bool wholeB = depth * columns * 4 <= target.l2Bytes / 2;
+  bool wholeB = depth * columns * product.types.panelBytes() <= target.l2Bytes / 2;
   if (wholeB) {
     tiling.blockGroups = static_cast<int>(std::min<int64_t>(groups, std::max<int64_t>(wanted, 4)));
     tiling.blockTiles = static_cast<int>(std::clamp<int64_t>(ceilDiv(wanted, tiling.blockGroups), 1,
@@ -86,12 +88,12 @@ void chooseBlocks(Tiling &tiling, const ProductShape &product, const TargetInfo 
 
 } // namespace
 
-bool isLegalTiling(const Tiling &tiling, const TargetInfo &target) {
+bool isLegalTiling(const Tiling &tiling, const ElementTypes &types, const TargetInfo &target) {
   return tiling.tile.rows >= 1 && tiling.tile.rows <= 16 && tiling.tile.panels >= 1 && tiling.smallRows >= 0 &&
-         tiling.smallRows < tiling.tile.rows && registersOf(tiling.tile, target) <= target.vectorRegisters &&
+         tiling.smallRows < tiling.tile.rows && registersOf(tiling.tile, types, target) <= target.vectorRegisters &&
          tiling.blockTiles >= 1 && tiling.blockTiles <= 64 && tiling.blockGroups >= 1 &&
-         tiling.blockGroups <= 1 << 20 && tiling.unroll >= 1 && tiling.unroll <= 8 && tiling.prefetch >= 0 &&
-         tiling.prefetch <= 256;
+         tiling.blockGroups <= 1 << 20 && tiling.unroll >= 1 && tiling.unroll <= 8 &&
+         tiling.unroll % types.kPack == 0 && tiling.prefetch >= 0 && tiling.prefetch <= 256;
 }
 
 Tiling defaultTiling(const ProductShape &product, const TargetInfo &target) {
@@ -108,12 +110,12 @@ Tiling defaultTiling(const ProductShape &product, const TargetInfo &target) {
 std::vector<Tiling> candidateTilings(const ProductShape &product, const TargetInfo &target) {
   std::vector<Tiling> tilings{defaultTiling(product, target)};
   auto consider = [&](const Tiling &tiling) {
-    if (isLegalTiling(tiling, target) &&
+    if (isLegalTiling(tiling, product.types, target) &&
         std::none_of(tilings.begin(), tilings.end(), [&](const Tiling &p) { return toConfig(p) == toConfig(tiling); }))
       tilings.push_back(tiling);
   };
   double best = productCycles(tilings[0].tile, product, target);
-  for (TileShape shape : legalShapes(target)) {
+  for (TileShape shape : legalShapes(product.types, target)) {
     if (productCycles(shape, product, target) > 1.15 * best)
       continue;
     Tiling tiling = tilings[0];

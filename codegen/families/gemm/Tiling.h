@@ -12,6 +12,7 @@ namespace kiln::gemm {
 
 /// The product as the tiling sees it. Sizes unknown at compile time are absent.
 struct ProductShape {
+  ElementTypes types;
   std::optional<int64_t> rows, columns, depth;
   /// How often an element of A takes part per depth step of its row: kernel taps of a convolution.
   int64_t rowReuse = 1;
@@ -38,7 +39,7 @@ struct Tiling {
   }
 };
 
-bool isLegalTiling(const Tiling &tiling, const TargetInfo &target);
+bool isLegalTiling(const Tiling &tiling, const ElementTypes &types, const TargetInfo &target);
 Tiling defaultTiling(const ProductShape &shape, const TargetInfo &target);
 std::vector<Tiling> candidateTilings(const ProductShape &shape, const TargetInfo &target);
 

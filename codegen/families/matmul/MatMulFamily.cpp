@@ -1,11 +1,13 @@
 // Matrix products: batched with broadcast batch dims, either operand transposed, B constant (packed at compile time) or
-// not (packed by a launch of its own, or read in place), any elementwise epilogue.
+// not (packed by a launch of its own, or read in place), any elementwise epilogue. Narrow types are widened to that of
+// the sums: A by a launch, B as it is packed or read.
 #include "codegen/families/CpuFamilies.h"
 
 #include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/gemm/Nest.h"
 #include "codegen/families/gemm/Panels.h"
+#include "codegen/families/gemm/Widening.h"
 
 #include <algorithm>
 
@@ -18,6 +20,7 @@ namespace {
 
 /// A problem's product, taken apart.
 struct Product {
+  ElementTypes types;
   Problem::ValueId a = Problem::absent, b = Problem::absent, result = Problem::absent;
   bool transposeA = false, transposeB = false, constantB = false;
   SizeExpr rows, columns, depth;        ///< of one product of the batch
@@ -46,15 +49,19 @@ std::optional<Product> Product::of(const Problem &problem) {
         return std::nullopt;
       op = &candidate;
     }
-  if (!op || op->operands.size() != 2 || !problem.isF32Buffer(op->operands[0]) || !problem.isF32Buffer(op->operands[1]))
+  if (!op || op->operands.size() != 2)
+    return std::nullopt;
+  DType dtype = problem.value(op->result).dtype;
+  auto types = ElementTypes::of(dtype);
+  if (!types || !problem.isBufferOf(dtype, op->operands[0]) || !problem.isBufferOf(dtype, op->operands[1]))
     return std::nullopt;
   Product p;
+  p.types = *types;
   p.a = op->operands[0];
   p.b = op->operands[1];
   p.result = op->result;
   const Problem::Value &a = problem.value(p.a), &b = problem.value(p.b), &out = problem.value(p.result);
-  if (a.rank() < 2 || b.rank() < 2 || out.rank() < 2 || out.dtype != DType::F32 || a.rank() > out.rank() ||
-      b.rank() > out.rank())
+  if (a.rank() < 2 || b.rank() < 2 || out.rank() < 2 || a.rank() > out.rank() || b.rank() > out.rank())
     return std::nullopt;
   p.transposeA = op->attributes.getBool("transpose_a");
   p.transposeB = op->attributes.getBool("transpose_b");
@@ -89,8 +96,14 @@ std::optional<Product> Product::of(const Problem &problem) {
   return p;
 }
 
-ProductShape shapeOf(const Product &p) {
+ElementTypes typesOf(const Product &p, bool pack) {
+  return !pack ? p.types.inPlace() : p.constantB ? p.types : p.types.packedWide();
+}
+
+ProductShape shapeOf(const Product &p, bool pack) {
   ProductShape shape;
+  shape.types = typesOf(p, pack);
+  shape.packed = pack;
   SizeExpr rows = p.folded ? p.rows * SizeExpr::product(p.batch) : p.rows;
   shape.rows = rows.asConstant();
   shape.columns = p.columns.asConstant();
@@ -120,6 +133,7 @@ struct MatMulShape {
   MatMulShape(const Problem &problem, const Config &config, const TargetInfo &)
       : problem(problem), p(*Product::of(problem)), pack(config.getBool("pack")) {
     nest.tiling = fromConfig<Tiling>(config);
+    nest.types = typesOf(p, pack);
     nest.sizes.rows = p.folded ? p.rows * SizeExpr::product(p.batch) : p.rows;
     nest.sizes.columns = p.columns;
     nest.sizes.inner = p.depth;
@@ -127,23 +141,31 @@ struct MatMulShape {
   }
 
   bool packsInLaunch() const { return pack && !p.constantB; }
-  SizeExpr matrixElementsB() const { return p.depth * p.columns; }
-  SizeExpr panelBytes() const { return p.depth * (panelColumns * 4); }
-  SizeExpr panels() const { return SizeExpr::ceilDiv(p.columns, panelColumns); }
+  SizeExpr matrixBytesB() const { return p.depth * p.columns * p.types.operandBytes(); }
+  /// Of the panels of one matrix.
+  SizeExpr packedBytesB() const { return nest.panelCount() * nest.panelBytes(); }
+  /// Of the panels that a launch makes; what follows in the workspace is A, widened.
+  SizeExpr workspacePanelBytes() const {
+    return packsInLaunch() ? SizeExpr::product(p.batchB) * packedBytesB() : SizeExpr(0);
+  }
   KernelInterface describe() const;
 };
 
 KernelInterface MatMulShape::describe() const {
   KernelInterface interface;
   if (packsInLaunch()) {
-    interface.workspaceBytes = SizeExpr::product(p.batchB) * panels() * panelBytes();
-    interface.launches.push_back(
-        preparingLaunch(problem, "pack", p.b, SizeExpr::product(p.batchB) * panels(), interface.workspaceBytes));
+    interface.workspaceBytes = workspacePanelBytes();
+    interface.launches.push_back(preparingLaunch(problem, "pack", p.b, SizeExpr::product(p.batchB) * nest.panelCount(),
+                                                 interface.workspaceBytes));
+  }
+  if (p.types.widens()) {
+    interface.launches.push_back(wideningLaunch(problem, p.a, p.types));
+    interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem.value(p.a).dims, p.types);
   }
   if (p.constantB)
     interface.packed.push_back(
-        {uint32_t(problem.inputIndex(p.b)),
-         packMatrix(SizeExpr::product(p.batchB).constant(), p.depth.constant(), p.columns.constant(), p.transposeB)});
+        {uint32_t(problem.inputIndex(p.b)), packMatrix(SizeExpr::product(p.batchB).constant(), p.depth.constant(),
+                                                       p.columns.constant(), p.transposeB, nest.types.kPack)});
   interface.launches.push_back(mainLaunch(problem, "matmul", nest.grid(), nest.scratchBytes(),
                                           allOperands(problem, p.constantB ? p.b : Problem::absent)));
   return interface;
@@ -158,6 +180,8 @@ public:
   void run() {
     if (packsInLaunch())
       emitPacking();
+    if (p.types.widens())
+      emitWidening(e, interface, packsInLaunch() ? 1 : 0, problem.value(p.a).dims, p.types, workspacePanelBytes());
     emitProduct();
   }
 
@@ -175,13 +199,14 @@ void MatMulEmission::emitPacking() {
   beginLaunch(e, interface);
   PanelSource from;
   from.source = e.buffer(0);
-  from.columnBytes = e.size(p.transposeB ? p.depth * 4 : SizeExpr(4));
-  from.innerBytes = e.size(p.transposeB ? SizeExpr(4) : p.columns * 4);
+  SizeExpr bytes = p.types.operandBytes();
+  from.columnBytes = e.size(p.transposeB ? p.depth * bytes : bytes);
+  from.innerBytes = e.size(p.transposeB ? bytes : p.columns * bytes);
   from.tapBytes = e.index(0);
   from.taps = e.index(1);
   from.inner = e.size(p.depth);
   from.columns = e.size(p.columns);
-  emitPackMatrices(e, from, e.size(matrixElementsB() * 4), e.workspace());
+  emitPackMatrices(e, nest.types, from, e.size(matrixBytesB()), e.workspace());
   e.endKernel();
 }
 
@@ -205,16 +230,18 @@ Value MatMulEmission::batchBytes(const std::vector<SizeExpr> &own, const SizeExp
 void MatMulEmission::emitProduct() {
   Nest kernels(e, nest, {pack, !p.transposeA});
 
-  beginLaunch(e, interface, packsInLaunch() ? 1 : 0);
+  beginLaunch(e, interface, interface.launches.size() - 1);
   BasePointers pointers = basePointers(e, problem);
-  Value a = pointers.inputs[problem.inputIndex(p.a)];
+  Value a = p.types.widens() ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
+                             : pointers.inputs[problem.inputIndex(p.a)];
   Value b = packsInLaunch() ? e.workspace() : pointers.inputs[problem.inputIndex(p.b)];
-  Epilogue epilogue(e, problem, p.result, Problem::absent, pointers.inputs, pointers.outputs);
+  Epilogue epilogue(e, problem, p.result, p.types.accumulator, Problem::absent, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
-  SizeExpr rowBytes = p.transposeA ? SizeExpr(4) : p.depth * 4;
+  SizeExpr bytes = p.types.accumulatorBytes(); // of an element of A, as tiles read it
+  SizeExpr rowBytes = p.transposeA ? bytes : p.depth * bytes;
   operands.fillTable = [&](Value batch, Value row0, Value table) {
-    Value base = p.folded ? a : e.offset(a, batchBytes(p.batchA, p.rows * p.depth * 4, batch), 1);
+    Value base = p.folded ? a : e.offset(a, batchBytes(p.batchA, p.rows * p.depth * bytes, batch), 1);
     Value last = e.sub(e.size(nest.sizes.rows), e.index(1)), stride = e.size(rowBytes);
     e.loop(0, e.index(nest.tiling.tile.rows), 1, [&](Value i) {
       Value row = e.min(e.add(row0, i), last);
@@ -222,12 +249,13 @@ void MatMulEmission::emitProduct() {
     });
   };
   operands.panel = [&](Value batch, Value panel) {
-    SizeExpr matrix = pack ? panels() * panelBytes() : matrixElementsB() * 4;
+    SizeExpr matrix = pack ? packedBytesB() : matrixBytesB();
     Value base = p.folded ? b : e.offset(b, batchBytes(p.batchB, matrix, batch), 1);
-    return pack ? e.offset(base, e.mul(panel, e.size(panelBytes())), 1) : e.offset(base, panel, panelColumns * 4);
+    return pack ? e.offset(base, e.mul(panel, e.size(nest.panelBytes())), 1)
+                : e.offset(base, panel, nest.panelStepBytes());
   };
-  operands.bStep = pack ? Value() : e.size(p.columns * 4);
-  operands.aStep = p.transposeA ? e.size(p.rows * 4) : Value();
+  operands.bStep = pack ? Value() : e.size(p.columns * p.types.operandBytes());
+  operands.aStep = p.transposeA ? e.size(p.rows * bytes) : Value();
   operands.origin = [&](Value batch) {
     return EpilogueRow{p.folded ? e.index(0) : e.mul(batch, e.size(p.rows)), e.index(0)};
   };
@@ -250,11 +278,9 @@ public:
   }
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
     Product p = *Product::of(problem);
-    ProductShape shape = shapeOf(p);
     // Rows of B that lie close together do not disturb each other in the cache.
     bool pack = !(mayReadInPlace(p) && p.columns.constant() <= 128);
-    shape.packed = pack;
-    return configOf(defaultTiling(shape, target), pack);
+    return configOf(defaultTiling(shapeOf(p, pack), target), pack);
   }
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
     Product p = *Product::of(problem);
@@ -262,9 +288,7 @@ public:
     for (bool pack : {true, false}) {
       if (!pack && !mayReadInPlace(p))
         continue;
-      ProductShape shape = shapeOf(p);
-      shape.packed = pack;
-      for (const Tiling &tiling : candidateTilings(shape, target)) {
+      for (const Tiling &tiling : candidateTilings(shapeOf(p, pack), target)) {
         Config config = configOf(tiling, pack);
         if (std::find(configs.begin(), configs.end(), config) == configs.end())
           configs.push_back(config);
@@ -276,9 +300,12 @@ public:
     auto p = Product::of(problem);
     Tiling tiling = fromConfig<Tiling>(config);
     bool pack = config.getBool("pack");
-    return p && isLegalTiling(tiling, target) && config == configOf(tiling, pack) && (pack || mayReadInPlace(*p));
+    return p && isLegalTiling(tiling, typesOf(*p, pack), target) && config == configOf(tiling, pack) &&
+           (pack || mayReadInPlace(*p));
   }
-  Exactness exactness(const Problem &, const Config &) const override { return {1e-5, 1e-5}; }
+  Exactness exactness(const Problem &problem, const Config &) const override {
+    return productExactness(problem, Product::of(problem)->types);
+  }
 };
 
 } // namespace

@@ -1,0 +1,36 @@
+// Element types of a product: how operands lie in memory, what sums are kept in, and what tiles read. Narrow types are
+// widened on the way: rows of A by a launch of their own, B in registers (constants), when it is packed, or as it is
+// read in place.
+#pragma once
+
+#include "codegen/KernelFamily.h"
+
+#include <optional>
+
+namespace kiln::gemm {
+
+struct ElementTypes {
+  DType operand = DType::F32;     ///< of A and B in memory
+  DType accumulator = DType::F32; ///< of the sums, and of the rows of A that a tile reads
+  DType panel = DType::F32;       ///< of B as a tile reads it
+  int kPack = 1;                  ///< steps of K that lie side by side, per column, in a panel
+
+  /// The types of a product of `operand`s with a packed constant; nothing where there are no kernels for the type.
+  static std::optional<ElementTypes> of(DType operand);
+  /// The same where B is packed by a launch, which widens it.
+  ElementTypes packedWide() const { return {operand, accumulator, accumulator, 1}; }
+  /// The same where B is read in place.
+  ElementTypes inPlace() const { return {operand, accumulator, operand, 1}; }
+
+  bool widens() const { return operand != accumulator; }
+  bool exact() const { return !isFloat(accumulator); }
+  int64_t operandBytes() const { return dtypeBytes(operand); }
+  int64_t accumulatorBytes() const { return dtypeBytes(accumulator); }
+  int64_t panelBytes() const { return dtypeBytes(panel); }
+  int lanes(const TargetInfo &target) const { return target.lanes(dtypeBits(accumulator)); }
+};
+
+/// The bound of sums of products in the accumulator, with what an epilogue in narrower types adds.
+Exactness productExactness(const Problem &problem, const ElementTypes &types);
+
+} // namespace kiln::gemm
