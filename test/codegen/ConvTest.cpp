@@ -95,6 +95,69 @@ TEST_CASE("depthwise convolution of unknown sizes") {
               {{1, 1, 1}, {2, 7, 13}, {1, 31, 23}, {1, 2, 50}, {0, 3, 3}});
 }
 
+/// `text` with every f32 replaced by `type`.
+static std::string of(const std::string &type, std::string text) {
+  for (size_t at = 0; (at = text.find("f32", at)) != std::string::npos; at += type.size())
+    text.replace(at, 3, type);
+  return text;
+}
+
+TEST_CASE("convolutions of narrow and wide types") {
+  for (std::string type : {"f16", "bf16", "f64"}) {
+    checkFamily("conv",
+                of(type, "v1 default; %0 = in f32[1,9,11,5]; %1 = const f32[7,5,3,3]; %2 = const f32[7]; "
+                         "%3 = conv(%0,%1,%2){layout=\"nhwc\",pads=[1,1,1,1],strides=[2,1]} f32[1,5,11,7]; out %3"));
+    checkFamily("conv", of(type, "v1 default; %0 = in f32[2,9,11,12]; %1 = const f32[40,6,3,3]; "
+                                 "%2 = conv(%0,%1){dilations=[2,2],groups=2,layout=\"nhwc\",pads=[2,1,0,3]} "
+                                 "f32[2,7,11,40]; %3 = relu(%2) f32[2,7,11,40]; out %3"));
+    checkFamily("conv", of(type, "v1 default; %0 = in f32[1,7,7,32]; %1 = const f32[48,32,1,1]; %2 = in f32[1,7,7,48]; "
+                                 "%3 = conv(%0,%1){layout=\"nhwc\"} f32[1,7,7,48]; %4 = add(%3,%2) f32[1,7,7,48]; "
+                                 "%5 = relu(%4) f32[1,7,7,48]; out %5; inplace %5=%2"));
+    checkFamily("conv", of(type, "v1 default; %0 = in f32[1,5,6,7,3]; %1 = in f32[20,3,2,3,1]; "
+                                 "%2 = conv(%0,%1){layout=\"nhwc\",pads=[0,1,0,1,1,0],strides=[1,2,1]} "
+                                 "f32[1,5,3,7,20]; out %2"));
+    checkFamily("conv",
+                of(type, "v1 default; %0 = in f32[d0,d1,d2,d3]; %1 = in f32[d4,d3,3,2]; "
+                         "%2 = conv(%0,%1){layout=\"nhwc\",pads=[1,0,1,1]} f32[d0,d1,d2,d4]; out %2"),
+                {{1, 1, 1, 1, 1}, {2, 5, 7, 3, 17}, {1, 13, 11, 19, 37}});
+    checkFamily("depthwise",
+                of(type, "v1 default; %0 = in f32[2,7,7,24]; %1 = const f32[24,1,3,3]; %2 = const f32[24]; "
+                         "%3 = conv(%0,%1,%2){groups=24,layout=\"nhwc\",pads=[1,1,1,1]} f32[2,7,7,24]; "
+                         "%4 = relu(%3) f32[2,7,7,24]; out %4"));
+    checkFamily("depthwise", of(type, "v1 default; %0 = in f32[2,11,20]; %1 = in f32[20,1,3]; "
+                                      "%2 = conv(%0,%1){dilations=[2],groups=20,layout=\"nhwc\",pads=[1,2]} "
+                                      "f32[2,10,20]; out %2"));
+    checkFamily("depthwise",
+                of(type, "v1 default; %0 = in f32[d0,d1,d2,41]; %1 = const f32[41,1,3,3]; "
+                         "%2 = conv(%0,%1){groups=41,layout=\"nhwc\",pads=[1,1,1,1],strides=[2,2]} "
+                         "f32[d0,(d1+1) floordiv 2,(d2+1) floordiv 2,41]; out %2"),
+                {{1, 1, 1}, {2, 7, 13}, {1, 2, 50}, {0, 3, 3}});
+  }
+}
+
+TEST_CASE("every candidate of convolutions in bf16 is right") {
+  checkFamily("conv",
+              "v1 default; %0 = in bf16[1,5,4,6]; %1 = const bf16[40,6,3,3]; "
+              "%2 = conv(%0,%1){layout=\"nhwc\",pads=[1,1,1,1]} bf16[1,5,4,40]; out %2",
+              {{}}, true);
+  checkFamily("depthwise",
+              "v1 default; %0 = in bf16[1,7,7,24]; %1 = const bf16[24,1,3,3]; "
+              "%2 = conv(%0,%1){groups=24,layout=\"nhwc\",pads=[1,1,1,1]} bf16[1,7,7,24]; out %2",
+              {{}}, true);
+}
+
+TEST_CASE("minimal filtering is for f32") {
+  using namespace kiln;
+  for (std::string type : {"f32", "f16", "f64"}) {
+    Problem problem =
+        *Problem::parse(of(type, "v1 default; %0 = in f32[1,56,56,64]; %1 = const f32[64,64,3,3]; "
+                                 "%2 = conv(%0,%1){layout=\"nhwc\",pads=[1,1,1,1]} f32[1,56,56,64]; out %2"));
+    const KernelFamily *family = claimant(problem.print());
+    REQUIRE(family);
+    CHECK(family->defaultConfig(problem, *TargetInfo::parse("x86-64-v3")).contains("winograd") == (type == "f32"));
+  }
+}
+
 TEST_CASE("what convolution families do not claim") {
   // Channels first.
   CHECK(claimant("v1 default; %0 = in f32[1,8,4,4]; %1 = const f32[8,8,1,1]; %2 = conv(%0,%1){layout=\"nchw\"} "

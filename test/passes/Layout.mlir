@@ -103,7 +103,7 @@ func.func @last_input(%x: tensor<2x8x8x3xf32>, %w: tensor<8x3x1x1xf32>) -> tenso
 
 // No family of the CPU has a convolution of this type: on its reference kernel it runs as it stands, and so do its
 // neighbours.
-// CPU-LABEL: func.func @half
+// CPU-LABEL: func.func @integers
 // CPU-NOT: kiln.transpose
 // CPU-NOT: nhwc
 // CPU-LABEL: func.func @single

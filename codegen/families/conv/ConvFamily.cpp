@@ -1,6 +1,7 @@
 // Convolutions in channels-last layout as implicit matrix products: a row of the product is an output pixel, whose
 // operands are read in place through one pointer per kernel tap (or from a row of zeros where the tap lies in the
-// padding). No unfolded copy of the input is made. Any spatial rank from 1 to 3, strides, dilations, pads and groups.
+// padding). No unfolded copy of the input is made; one of a narrow type is widened by a launch. Any spatial rank from 1
+// to 3, strides, dilations, pads and groups.
 #include "codegen/families/CpuFamilies.h"
 
 #include "codegen/families/common/Family.h"
@@ -9,6 +10,7 @@
 #include "codegen/families/conv/WinogradEmission.h"
 #include "codegen/families/gemm/Nest.h"
 #include "codegen/families/gemm/Panels.h"
+#include "codegen/families/gemm/Widening.h"
 
 #include <algorithm>
 
@@ -19,8 +21,13 @@ using namespace gemm;
 
 namespace {
 
+ElementTypes typesOf(const Convolution &c) {
+  return c.constantFilter ? c.types.packedConstant(c.groupChannels.constant()) : c.types.packedWide();
+}
+
 ProductShape shapeOf(const Convolution &c) {
   ProductShape shape;
+  shape.types = typesOf(c);
   shape.rows = c.pixels().asConstant();
   shape.columns = SizeExpr::floorDiv(c.outputs, c.groups).asConstant();
   shape.depth = (c.taps() * c.groupChannels).asConstant();
@@ -50,6 +57,7 @@ struct ConvShape {
 
   ConvShape(const Problem &problem, const Tiling &tiling) : problem(problem), c(*Convolution::of(problem)) {
     nest.tiling = tiling;
+    nest.types = typesOf(c);
     nest.sizes.rows = c.pixels();
     nest.sizes.columns = groupOutputs();
     nest.sizes.taps = c.taps();
@@ -58,8 +66,10 @@ struct ConvShape {
   }
 
   SizeExpr groupOutputs() const { return SizeExpr::floorDiv(c.outputs, c.groups); }
-  SizeExpr panels() const { return SizeExpr::ceilDiv(groupOutputs(), panelColumns); }
-  SizeExpr panelBytes() const { return c.taps() * c.groupChannels * (panelColumns * 4); }
+  /// Of the panels that a launch makes; what follows in the workspace is the input, widened.
+  SizeExpr workspacePanelBytes() const {
+    return c.constantFilter ? SizeExpr(0) : SizeExpr(c.groups) * nest.panelCount() * nest.panelBytes();
+  }
   /// A pixel's channels are consecutive product rows' operands: no tables of taps are needed.
   bool plainRows() const {
     auto ones = [](const std::vector<int64_t> &v) {
@@ -73,13 +83,17 @@ struct ConvShape {
 KernelInterface ConvShape::describe() const {
   KernelInterface interface;
   if (c.constantFilter) {
-    interface.packed.push_back(
-        {uint32_t(problem.inputIndex(c.filter)),
-         packFilter(c.groups, groupOutputs().constant(), c.groupChannels.constant(), c.taps().constant(), 1)});
+    interface.packed.push_back({uint32_t(problem.inputIndex(c.filter)),
+                                packFilter(c.groups, groupOutputs().constant(), c.groupChannels.constant(),
+                                           c.taps().constant(), nest.types.kPack)});
   } else {
-    SizeExpr count = SizeExpr(c.groups) * panels();
-    interface.workspaceBytes = count * panelBytes();
-    interface.launches.push_back(preparingLaunch(problem, "pack", c.filter, count, interface.workspaceBytes));
+    interface.workspaceBytes = workspacePanelBytes();
+    interface.launches.push_back(
+        preparingLaunch(problem, "pack", c.filter, SizeExpr(c.groups) * nest.panelCount(), interface.workspaceBytes));
+  }
+  if (c.types.widens()) {
+    interface.launches.push_back(wideningLaunch(problem, c.input, c.types));
+    interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem.value(c.input).dims, c.types);
   }
   SizeExpr scratch = nest.scratchBytes();
   if (!plainRows())
@@ -98,6 +112,8 @@ public:
   void run() {
     if (!c.constantFilter)
       emitPacking();
+    if (c.types.widens())
+      emitWidening(e, interface, c.constantFilter ? 0 : 1, problem.value(c.input).dims, c.types, workspacePanelBytes());
     emitProduct();
   }
 
@@ -113,10 +129,10 @@ void ConvEmission::emitPacking() {
   beginLaunch(e, interface);
   PanelSource from;
   from.source = e.buffer(0);
-  SizeExpr filterBytes = c.groupChannels * c.taps() * 4;
+  SizeExpr filterBytes = c.groupChannels * c.taps() * c.types.operandBytes();
   from.columnBytes = e.size(filterBytes);
-  from.innerBytes = e.size(c.taps() * 4);
-  from.tapBytes = e.index(4);
+  from.innerBytes = e.size(c.taps() * c.types.operandBytes());
+  from.tapBytes = e.index(c.types.operandBytes());
   from.taps = e.size(c.taps());
   from.inner = e.size(c.groupChannels);
   from.columns = e.size(groupOutputs());
@@ -128,17 +144,19 @@ void ConvEmission::emitProduct() {
   Nest kernels(e, nest, {});
   PixelRows pixels(e, c, nest.tiling.tile.rows, nest.tableRowBytes());
 
-  beginLaunch(e, interface, c.constantFilter ? 0 : 1);
+  beginLaunch(e, interface, interface.launches.size() - 1);
   BasePointers pointers = basePointers(e, problem);
-  Value x = pointers.inputs[problem.inputIndex(c.input)];
+  Value x = c.types.widens() ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
+                             : pointers.inputs[problem.inputIndex(c.input)];
+  int64_t bytes = c.types.accumulatorBytes(); // of an element of the input, as tiles read it
   Value w = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
   Epilogue epilogue(e, problem, c.result, nest.types.accumulator, c.bias, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
   if (plainRows()) {
     operands.fillTable = [&](Value group, Value row0, Value table) {
-      Value base = e.offset(x, e.mul(group, e.size(c.groupChannels)), 4);
-      Value last = e.sub(e.size(nest.sizes.rows), e.index(1)), stride = e.size(c.channels * 4);
+      Value base = e.offset(x, e.mul(group, e.size(c.groupChannels)), bytes);
+      Value last = e.sub(e.size(nest.sizes.rows), e.index(1)), stride = e.size(c.channels * bytes);
       e.loop(0, e.index(nest.tiling.tile.rows), 1, [&](Value i) {
         Value row = e.min(e.add(row0, i), last);
         e.store(e.offset(base, e.mul(row, stride), 1), e.offset(table, i, 8));
@@ -149,7 +167,7 @@ void ConvEmission::emitProduct() {
     operands.fillTable = [&](Value group, Value row0, Value table) { pixels.fill(group, row0, table); };
   }
   operands.panel = [&](Value group, Value panel) {
-    return e.offset(w, e.mul(e.add(e.mul(group, e.size(panels())), panel), e.size(panelBytes())), 1);
+    return e.offset(w, e.mul(e.add(e.mul(group, e.size(nest.panelCount())), panel), e.size(nest.panelBytes())), 1);
   };
   operands.origin = [&](Value group) { return EpilogueRow{e.index(0), e.mul(group, e.size(groupOutputs()))}; };
   kernels.emit(operands, epilogue);
@@ -214,11 +232,13 @@ public:
       return mayUseWinograd(problem, *conv, target) && isLegalTiling(tiling, target) && config == toConfig(tiling);
     }
     Tiling tiling = fromConfig<Tiling>(config);
-    return conv && isLegalTiling(tiling, ElementTypes{}, target) && config == toConfig(tiling);
+    return conv && isLegalTiling(tiling, typesOf(*conv), target) && config == toConfig(tiling);
   }
   /// Minimal filtering combines all inputs of a tile: an infinity becomes NaN there (docs/semantics.md).
-  Exactness exactness(const Problem &, const Config &config) const override {
-    return {1e-5, 1e-5, !config.contains("winograd")};
+  Exactness exactness(const Problem &problem, const Config &config) const override {
+    Exactness exactness = productExactness(problem, Convolution::of(problem)->types);
+    exactness.nonFinite = !config.contains("winograd");
+    return exactness;
   }
 };
 

@@ -37,11 +37,14 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
   c.filter = op->operands[1];
   c.bias = op->operands.size() > 2 ? op->operands[2] : Problem::absent;
   c.result = op->result;
-  if (!problem.isBufferOf(DType::F32, c.input) || !problem.isBufferOf(DType::F32, c.filter) ||
-      (c.bias != Problem::absent && !problem.isBufferOf(DType::F32, c.bias)))
+  DType dtype = problem.value(c.result).dtype;
+  auto types = gemm::ElementTypes::of(dtype);
+  if (!types || !problem.isBufferOf(dtype, c.input) || !problem.isBufferOf(dtype, c.filter) ||
+      (c.bias != Problem::absent && !problem.isBufferOf(dtype, c.bias)))
     return std::nullopt;
+  c.types = *types;
   const Problem::Value &x = problem.value(c.input), &w = problem.value(c.filter), &y = problem.value(c.result);
-  if (x.rank() < 3 || x.rank() > 5 || w.rank() != x.rank() || y.rank() != x.rank() || y.dtype != DType::F32)
+  if (x.rank() < 3 || x.rank() > 5 || w.rank() != x.rank() || y.rank() != x.rank())
     return std::nullopt;
   size_t spatial = static_cast<size_t>(x.rank()) - 2;
   std::vector<int64_t> pads;

@@ -1,6 +1,7 @@
 // A problem's convolution, taken apart; shared by the families that implement one.
 #pragma once
 
+#include "codegen/families/gemm/ElementTypes.h"
 #include "codegen/problem/Problem.h"
 
 #include <optional>
@@ -9,6 +10,7 @@
 namespace kiln {
 
 struct Convolution {
+  gemm::ElementTypes types;
   Problem::ValueId input = Problem::absent, filter = Problem::absent, bias = Problem::absent, result = Problem::absent;
   std::vector<int64_t> strides, padsBegin, padsEnd, dilations; ///< per spatial dim
   int64_t groups = 1;
@@ -22,7 +24,7 @@ struct Convolution {
   SizeExpr taps() const { return SizeExpr::product(kernel); }
   SizeExpr pixels() const { return batch * SizeExpr::product(out); }
 
-  /// The one convolution of a problem: f32, channels last, operands that are buffers of their own; nothing for any
+  /// The one convolution of a problem: channels last, operands that are buffers of their own; nothing for any
   /// other problem.
   static std::optional<Convolution> of(const Problem &problem);
 };

@@ -7,12 +7,12 @@ using namespace emit;
 SizeExpr PixelRows::scratchBytes(const Convolution &conv) {
   SizeExpr bytes = slotBytes + addressBytes * static_cast<int64_t>(1 + conv.spatialRank());
   if (conv.padded())
-    bytes = bytes + SizeExpr::ceilDiv(conv.groupChannels, 16) * 64;
+    bytes = bytes + SizeExpr::ceilDiv(conv.groupChannels, 16) * (16 * conv.types.accumulatorBytes());
   return bytes;
 }
 
 SizeExpr PixelRows::stepBytes(size_t dim) const {
-  SizeExpr bytes = conv.channels * 4;
+  SizeExpr bytes = conv.channels * conv.types.accumulatorBytes();
   for (size_t d = conv.spatialRank(); --d > dim;)
     bytes = bytes * conv.in[d];
   return bytes;
@@ -31,9 +31,10 @@ void PixelRows::begin(Value inputPointer, Value scratch) {
   if (!conv.padded())
     return;
   Value row = e.offset(state, addressBytes * static_cast<int64_t>(1 + conv.spatialRank()));
-  int64_t lanes = e.lanes();
+  int64_t lanes = conv.types.lanes(e.target()), bytes = conv.types.accumulatorBytes();
   e.loop(0, e.size(SizeExpr::ceilDiv(conv.groupChannels, 16) * 16), lanes, [&](Value i) {
-    e.store(e.constant(e.vec(e.f32(), lanes), 0.0), e.offset(row, i, 4), static_cast<unsigned>(lanes * 4));
+    e.store(e.constant(e.vec(e.registerType(conv.types.accumulator), lanes), 0.0), e.offset(row, i, bytes),
+            static_cast<unsigned>(lanes * bytes));
   });
   zeros = addressOf(row);
 }
@@ -54,8 +55,8 @@ void PixelRows::fillCoordinates(Value group, Value row0) {
   }
   position[0] = rest;
   Value last = e.sub(e.size(conv.pixels()), one);
-  Value base = e.add(input, e.mul(group, e.size(conv.groupChannels * 4)));
-  SizeExpr imageBytes = conv.channels * 4;
+  Value base = e.add(input, e.mul(group, e.size(conv.groupChannels * conv.types.accumulatorBytes())));
+  SizeExpr imageBytes = conv.channels * conv.types.accumulatorBytes();
   for (const SizeExpr &size : conv.in)
     imageBytes = imageBytes * size;
   e.loop(zero, e.index(tileRows), one, position, [&](Value i, ValueRange at) {

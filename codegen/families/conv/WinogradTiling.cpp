@@ -22,9 +22,10 @@ bool mayUseWinograd(const Problem &problem, const Convolution &c, const TargetIn
   auto all = [](const std::vector<int64_t> &values, int64_t v) {
     return std::all_of(values.begin(), values.end(), [&](int64_t x) { return x == v; });
   };
-  return problem.precision != Precision::Strict && c.spatialRank() == 2 && c.constantFilter && c.groups == 1 &&
-         all(c.strides, 1) && all(c.dilations, 1) && c.kernel[0].isConstant(3) && c.kernel[1].isConstant(3) &&
-         c.channels.constant() % target.lanes(32) == 0 && c.outputs.constant() % gemm::panelColumns == 0;
+  return problem.precision != Precision::Strict && c.types.operand == DType::F32 && c.spatialRank() == 2 &&
+         c.constantFilter && c.groups == 1 && all(c.strides, 1) && all(c.dilations, 1) && c.kernel[0].isConstant(3) &&
+         c.kernel[1].isConstant(3) && c.channels.constant() % target.lanes(32) == 0 &&
+         c.outputs.constant() % gemm::panelColumns == 0;
 }
 
 bool isLegalTiling(const WinogradTiling &tiling, const TargetInfo &target) {

@@ -23,10 +23,11 @@ struct DepthwiseLoops {
   DepthwiseShape shape;
   DepthwiseTiling tiling;
   int64_t lanes;
+  int64_t bytes = c.types.operandBytes(); ///< of an element of input and filter
 
   DepthwiseLoops(const Problem &problem, const Config &config, const TargetInfo &target)
       : problem(problem), c(*Convolution::of(problem)), shape(*depthwiseShape(c)),
-        tiling(fromConfig<DepthwiseTiling>(config)), lanes(target.lanes(32)) {}
+        tiling(fromConfig<DepthwiseTiling>(config)), lanes(c.types.lanes(target)) {}
 
   SizeExpr channelBlock() const { return tiling.vectors ? SizeExpr(tiling.vectors * lanes) : c.channels; }
   SizeExpr channelBlocks() const {
@@ -43,7 +44,7 @@ KernelInterface DepthwiseLoops::describe() const {
     recipe.reshape({c.channels.constant(), c.taps().constant()}).permute({1, 0});
     interface.packed.push_back({uint32_t(problem.inputIndex(c.filter)), recipe});
   } else {
-    interface.workspaceBytes = c.taps() * c.channels * 4;
+    interface.workspaceBytes = c.taps() * c.channels * bytes;
     interface.launches.push_back(preparingLaunch(problem, "pack", c.filter, c.taps(), interface.workspaceBytes));
   }
   interface.launches.push_back(mainLaunch(problem, "depthwise", c.batch * rowBlocks() * channelBlocks(), 0,
@@ -66,10 +67,9 @@ private:
   void emitBlock(Value pixel, int64_t pixels, const std::vector<bool> &inside);
   void emitSinglePixels(Value begin, Value end);
   void forChannels(llvm::function_ref<void(Value channel, Value mask)> body);
-  Value loadVector(Value pointer, Value mask) {
-    auto type = e.vec(e.f32(), lanes);
-    return mask ? e.maskedLoad(type, pointer, mask) : e.load(type, pointer);
-  }
+  Type vector() { return e.vec(e.registerType(c.types.accumulator), lanes); }
+  Value tailMask(Value count) { return e.tailMask(lanes, count, unsigned(dtypeBits(c.types.accumulator))); }
+  Value loadVector(Value pointer, Value mask) { return e.loadAs(c.types.operand, lanes, pointer, mask); }
 
   const KernelInterface &interface;
   Emitter &e;
@@ -97,11 +97,12 @@ void DepthwiseEmission::run() {
 void DepthwiseEmission::emitTransposedFilter() {
   SizeExpr taps = c.taps();
   beginLaunch(e, interface);
-  Value from = e.offset(e.buffer(0), e.workgroup(), 4);
-  Value to = e.offset(e.workspace(), e.mul(e.workgroup(), e.size(c.channels)), 4);
+  Value from = e.offset(e.buffer(0), e.workgroup(), bytes);
+  Value to = e.offset(e.workspace(), e.mul(e.workgroup(), e.size(c.channels)), bytes);
   Value stride = e.size(taps);
+  Type element = c.types.widens() ? e.integer(unsigned(8 * bytes)) : e.registerType(c.types.operand);
   e.loop(0, e.size(c.channels), 1, [&](Value channel) {
-    e.store(e.load(e.f32(), e.offset(from, e.mul(channel, stride), 4)), e.offset(to, channel, 4));
+    e.store(e.load(element, e.offset(from, e.mul(channel, stride), bytes)), e.offset(to, channel, bytes));
   });
   e.endKernel();
 }
@@ -109,12 +110,12 @@ void DepthwiseEmission::emitTransposedFilter() {
 void DepthwiseEmission::emitConvolution() {
   beginLaunch(e, interface, c.constantFilter ? 0 : 1);
   BasePointers pointers = basePointers(e, problem);
-  epilogue =
-      std::make_unique<gemm::Epilogue>(e, problem, c.result, DType::F32, c.bias, pointers.inputs, pointers.outputs);
+  epilogue = std::make_unique<gemm::Epilogue>(e, problem, c.result, c.types.accumulator, c.bias, pointers.inputs,
+                                              pointers.outputs);
   input = pointers.inputs[problem.inputIndex(c.input)];
   filter = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
   channels = e.size(c.channels);
-  pixelBytes = e.size(c.channels * 4);
+  pixelBytes = e.size(c.channels * bytes);
 
   Value block = e.size(channelBlock());
   channelBegin = e.mul(e.rem(e.workgroup(), e.size(channelBlocks())), block);
@@ -133,7 +134,7 @@ void DepthwiseEmission::emitRow(Value image, Value y) {
   std::tie(tapBegin, tapEnd) = tapsInside(e, height, start);
   Value firstRow = e.add(e.mul(image, e.size(height.in)), start);
   inputRow = e.offset(input, e.mul(e.mul(firstRow, e.size(width.in)), pixelBytes), 1);
-  inputRowBytes = e.size(width.in * c.channels * (4 * height.dilation));
+  inputRowBytes = e.size(width.in * c.channels * (bytes * height.dilation));
   rowPixels = e.mul(e.add(e.mul(image, e.size(height.out)), y), e.size(width.out));
 
   Value one = e.index(1), zero = e.index(0);
@@ -166,7 +167,7 @@ void DepthwiseEmission::forChannels(llvm::function_ref<void(Value channel, Value
   }
   Value whole = e.sub(channelEnd, e.rem(e.sub(channelEnd, channelBegin), step));
   e.loop(channelBegin, whole, step, [&](Value channel) { body(channel, {}); });
-  e.ifThen(e.cmp(Cmp::lt, whole, channelEnd), [&] { body(whole, e.tailMask(lanes, e.sub(channelEnd, whole))); });
+  e.ifThen(e.cmp(Cmp::lt, whole, channelEnd), [&] { body(whole, tailMask(e.sub(channelEnd, whole))); });
 }
 
 void DepthwiseEmission::emitBlock(Value pixel, int64_t pixels, const std::vector<bool> &inside) {
@@ -174,23 +175,23 @@ void DepthwiseEmission::emitBlock(Value pixel, int64_t pixels, const std::vector
   int64_t kernel = width.kernel.constant();
   Value column = e.sub(e.mul(pixel, e.index(width.stride)), e.index(width.pad));
   Value start = e.offset(inputRow, e.mul(column, pixelBytes), 1);
-  Value tapRowBytes = e.size(width.kernel * c.channels * 4);
+  Value tapRowBytes = e.size(width.kernel * c.channels * bytes);
   forChannels([&](Value channel, Value mask) {
-    Values sums(static_cast<size_t>(pixels), e.constant(e.vec(e.f32(), lanes), 0.0));
-    Value at = e.offset(start, channel, 4), weights = e.offset(filter, channel, 4);
+    Values sums(static_cast<size_t>(pixels), e.constant(vector(), 0.0));
+    Value at = e.offset(start, channel, bytes), weights = e.offset(filter, channel, bytes);
     sums = e.loop(tapBegin, tapEnd, e.index(1), sums, [&](Value tap, ValueRange carried) {
       Values next(carried.begin(), carried.end());
       Value row = e.offset(at, e.mul(tap, inputRowBytes), 1);
       Value rowWeights = e.offset(weights, e.mul(tap, tapRowBytes), 1);
       Values columns(inside.size());
       for (int64_t k = 0; k < kernel; ++k) {
-        Value weight = loadVector(e.offset(rowWeights, e.size(c.channels * (4 * k)), 1), mask);
+        Value weight = loadVector(e.offset(rowWeights, e.size(c.channels * (bytes * k)), 1), mask);
         for (int64_t p = 0; p < pixels; ++p) {
           auto j = static_cast<size_t>(p * width.stride + k * width.dilation);
           if (!inside[j])
             continue;
           if (!columns[j])
-            columns[j] = loadVector(e.offset(row, e.size(c.channels * (4 * static_cast<int64_t>(j))), 1), mask);
+            columns[j] = loadVector(e.offset(row, e.size(c.channels * (bytes * static_cast<int64_t>(j))), 1), mask);
           Value &sum = next[static_cast<size_t>(p)];
           sum = e.fma(columns[j], weight, sum);
         }
@@ -206,16 +207,16 @@ void DepthwiseEmission::emitBlock(Value pixel, int64_t pixels, const std::vector
 
 void DepthwiseEmission::emitSinglePixels(Value begin, Value end) {
   const WindowDim &width = shape.width;
-  Value one = e.index(1), tapRowBytes = e.size(width.kernel * c.channels * 4);
-  Value stepBytes = e.size(c.channels * (4 * width.dilation));
+  Value one = e.index(1), tapRowBytes = e.size(width.kernel * c.channels * bytes);
+  Value stepBytes = e.size(c.channels * (bytes * width.dilation));
   e.loop(begin, end, one, [&](Value pixel) {
     Value column = e.sub(e.mul(pixel, e.index(width.stride)), e.index(width.pad));
     auto [columnBegin, columnEnd] = tapsInside(e, width, column);
     Value start = e.offset(inputRow, e.mul(column, pixelBytes), 1);
     Value kBegin = columnBegin, kEnd = columnEnd;
     forChannels([&](Value channel, Value mask) {
-      Value at = e.offset(start, channel, 4), weights = e.offset(filter, channel, 4);
-      Values sum{e.constant(e.vec(e.f32(), lanes), 0.0)};
+      Value at = e.offset(start, channel, bytes), weights = e.offset(filter, channel, bytes);
+      Values sum{e.constant(vector(), 0.0)};
       sum = e.loop(tapBegin, tapEnd, one, sum, [&](Value tap, ValueRange outer) {
         Value row = e.offset(at, e.mul(tap, inputRowBytes), 1);
         Value rowWeights = e.offset(weights, e.mul(tap, tapRowBytes), 1);
@@ -258,7 +259,9 @@ public:
     DepthwiseTiling tiling = fromConfig<DepthwiseTiling>(config);
     return shape && isLegalTiling(tiling, *shape, target) && config == toConfig(tiling);
   }
-  Exactness exactness(const Problem &, const Config &) const override { return {1e-5, 1e-5}; }
+  Exactness exactness(const Problem &problem, const Config &) const override {
+    return gemm::productExactness(problem, Convolution::of(problem)->types);
+  }
 };
 
 } // namespace

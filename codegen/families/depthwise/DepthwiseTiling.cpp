@@ -79,10 +79,10 @@ DepthwiseTiling defaultTiling(const Convolution &conv, const TargetInfo &target)
   DepthwiseShape shape = *depthwiseShape(conv);
   DepthwiseTiling tiling;
   tiling.pixels = choosePixels(shape.width, target);
-  int64_t channels = conv.channels.asConstant().value_or(256), vectors = ceilDiv(channels, target.lanes(32));
+  int64_t channels = conv.channels.asConstant().value_or(256), vectors = ceilDiv(channels, conv.types.lanes(target));
   int64_t height = shape.height.out.asConstant().value_or(32), width = shape.width.out.asConstant().value_or(32);
   // The input rows of a block of channels stay in the first-level cache from one output row to the next.
-  int64_t rowBytes = (width * shape.width.stride + 8) * target.lanes(32) * 4;
+  int64_t rowBytes = (width * shape.width.stride + 8) * conv.types.lanes(target) * conv.types.operandBytes();
   int64_t kernelRows = shape.height.kernel.asConstant().value_or(3) + shape.height.stride;
   // Fewer vectors than this side by side leave the memory system idle.
   int64_t fit = std::max<int64_t>(4, target.l1Bytes * 3 / 4 / (rowBytes * kernelRows));

@@ -10,11 +10,17 @@ std::optional<ElementTypes> ElementTypes::of(DType operand) {
   switch (operand) {
   case DType::F32:
   case DType::F64: return ElementTypes{operand, operand, operand, 1};
-  case DType::F16: return ElementTypes{operand, DType::F32, operand, 1};
-  // Two bf16 are widened by one instruction each from the same 32 bits.
-  case DType::BF16: return ElementTypes{operand, DType::F32, operand, 2};
+  case DType::F16:
+  case DType::BF16: return ElementTypes{operand, DType::F32, operand, 1};
   default: return std::nullopt;
   }
+}
+
+ElementTypes ElementTypes::packedConstant(int64_t inner) const {
+  ElementTypes types = *this;
+  if (operand == DType::BF16 && inner % 2 == 0)
+    types.kPack = 2; // two steps are widened from the same 32 bits by one instruction each
+  return types;
 }
 
 Exactness productExactness(const Problem &problem, const ElementTypes &types) {

@@ -15,12 +15,12 @@ struct ElementTypes {
   DType panel = DType::F32;       ///< of B as a tile reads it
   int kPack = 1;                  ///< steps of K that lie side by side, per column, in a panel
 
-  /// The types of a product of `operand`s with a packed constant; nothing where there are no kernels for the type.
+  /// The types of a product of `operand`s whose B is read in place; nothing where there are no kernels for the type.
   static std::optional<ElementTypes> of(DType operand);
   /// The same where B is packed by a launch, which widens it.
   ElementTypes packedWide() const { return {operand, accumulator, accumulator, 1}; }
-  /// The same where B is read in place.
-  ElementTypes inPlace() const { return {operand, accumulator, operand, 1}; }
+  /// The same where B is a constant, packed as it is; `inner` steps of K follow one another.
+  ElementTypes packedConstant(int64_t inner) const;
 
   bool widens() const { return operand != accumulator; }
   bool exact() const { return !isFloat(accumulator); }

@@ -90,7 +90,7 @@ void Nest::emit(const Operands &operands, Epilogue &epilogue) {
 void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels &kernels, int panels, Value batch,
                      Value panel, Value tile0, Value tiles) {
   Value b = operands.panel(batch, panel);
-  Value depth = e.mul(e.size(sizes.taps), e.size(packedInner()));
+  Value depth = e.mul(e.size(sizes.taps), e.size(sizes.inner));
   Value panelBytes = e.mul(depth, e.index(panelStepBytes()));
   Value zero = e.index(0);
   Value bStep = operands.bStep ? operands.bStep : zero, aStep = operands.aStep ? operands.aStep : zero;

@@ -30,12 +30,8 @@ struct NestShape {
   SizeExpr panelCount() const { return SizeExpr::ceilDiv(sizes.columns, panelColumns); }
   SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, tiling.tile.rows); }
   SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), tiling.tile.panels); }
-  /// Inner steps of the depth with those that fill up the last k-pack.
-  SizeExpr packedInner() const {
-    return types.kPack == 1 ? sizes.inner : SizeExpr::ceilDiv(sizes.inner, types.kPack) * types.kPack;
-  }
   int64_t panelStepBytes() const { return panelColumns * types.panelBytes(); }
-  SizeExpr panelBytes() const { return sizes.taps * packedInner() * panelStepBytes(); }
+  SizeExpr panelBytes() const { return sizes.taps * sizes.inner * panelStepBytes(); }
   int64_t tileRowBytes(int panels) const { return panels * panelColumns * types.accumulatorBytes(); }
   int64_t tileBytes() const { return alignUp(tiling.tile.rows * tileRowBytes(tiling.tile.panels), 64); }
 };

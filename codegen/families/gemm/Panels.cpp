@@ -7,21 +7,20 @@ namespace kiln::gemm {
 using namespace emit;
 
 Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed, int kPack) {
-  int64_t padded = alignUp(columns, panelColumns), panels = padded / panelColumns;
-  int64_t steps = alignUp(depth, kPack), packs = steps / kPack;
+  int64_t padded = alignUp(columns, panelColumns), panels = padded / panelColumns, packs = depth / kPack;
   Recipe recipe;
   if (transposed) {
     recipe.reshape({batch, columns, depth});
-    if (padded != columns || steps != depth)
-      recipe.pad({0, 0, 0, 0, padded - columns, steps - depth});
+    if (padded != columns)
+      recipe.pad({0, 0, 0, 0, padded - columns, 0});
     if (kPack == 1)
       recipe.reshape({batch, panels, panelColumns, depth}).permute({0, 1, 3, 2});
     else
       recipe.reshape({batch, panels, panelColumns, packs, kPack}).permute({0, 1, 3, 2, 4});
   } else {
     recipe.reshape({batch, depth, columns});
-    if (padded != columns || steps != depth)
-      recipe.pad({0, 0, 0, 0, steps - depth, padded - columns});
+    if (padded != columns)
+      recipe.pad({0, 0, 0, 0, 0, padded - columns});
     if (kPack == 1)
       recipe.reshape({batch, depth, panels, panelColumns}).permute({0, 2, 1, 3});
     else
@@ -31,12 +30,11 @@ Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed
 }
 
 Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps, int kPack) {
-  int64_t padded = alignUp(outputs, panelColumns), panels = padded / panelColumns;
-  int64_t steps = alignUp(channels, kPack), packs = steps / kPack;
+  int64_t padded = alignUp(outputs, panelColumns), panels = padded / panelColumns, packs = channels / kPack;
   Recipe recipe;
   recipe.reshape({groups, outputs, channels, taps});
-  if (padded != outputs || steps != channels)
-    recipe.pad({0, 0, 0, 0, 0, padded - outputs, steps - channels, 0});
+  if (padded != outputs)
+    recipe.pad({0, 0, 0, 0, 0, padded - outputs, 0, 0});
   if (kPack == 1)
     recipe.reshape({groups, panels, panelColumns, channels, taps}).permute({0, 1, 4, 3, 2});
   else

@@ -8,8 +8,8 @@
 
 namespace kiln::gemm {
 
-/// [batch][panel][depth / kPack][16][kPack] from a dense [batch, depth, columns], or [batch, columns, depth] when
-/// `transposed`.
+/// [batch][panel][depth / kPack][16][kPack], where kPack divides the depth, from a dense [batch, depth, columns], or
+/// [batch, columns, depth] when `transposed`.
 Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed, int kPack);
 /// [group][panel][tap][channel / kPack][16][kPack] from a dense filter [groups * outputs, channels, taps].
 Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps, int kPack);

@@ -21,6 +21,7 @@ public:
     state.push_back(b);
     bool remainder = options.innerDivisor % options.unroll != 0;
     Value one = e.index(1), zero = e.index(0), step = e.index(options.unroll);
+    Value pack = types.kPack == 1 ? one : e.index(types.kPack);
     Value mainEnd = remainder ? e.sub(inner, e.rem(inner, step)) : inner;
     state = e.loop(zero, taps, one, state, [&](Value tap, ValueRange carried) {
       Value tapRow = e.offset(table, tap, options.tableRowBytes);
@@ -30,9 +31,8 @@ public:
       Values now = e.loop(zero, mainEnd, step, carried,
                           [&](Value k, ValueRange in) { return steps(pointers, k, options.unroll, in); });
       if (remainder)
-        now = e.loop(mainEnd, inner, one, now, [&](Value k, ValueRange in) { return steps(pointers, k, 1, in); });
-      if (remainder && types.kPack > 1) // the rest of the last pair is no step
-        now.back() = e.offset(now.back(), e.mul(isOdd(inner), e.index(packBytes())), 1);
+        now = e.loop(mainEnd, inner, pack, now,
+                     [&](Value k, ValueRange in) { return steps(pointers, k, types.kPack, in); });
       return now;
     });
     Value row = result;
@@ -55,7 +55,7 @@ private:
       Values bs;
       for (int j = 0; j < vectors; ++j) {
         Value at = bAddress(bRow, u, j);
-        bs.push_back(loadB(at, count == 1 ? k : Value(), u));
+        bs.push_back(loadB(at, u));
         if (options.prefetch && startsLine(u, j))
           e.prefetch(options.packed ? e.offset(at, int64_t(options.prefetch) * panelColumns * types.panelBytes())
                                     : e.offset(at, bStep, options.prefetch));
@@ -75,31 +75,19 @@ private:
       if (!options.packed)
         bRow = e.offset(bRow, bStep, 1);
     }
-    if (!options.packed)
-      out.back() = bRow;
-    else if (count % types.kPack == 0)
-      out.back() = e.offset(base, int64_t(count / types.kPack) * packBytes());
-    else
-      out.back() = e.offset(base, e.mul(isOdd(k), e.index(packBytes())), 1);
+    out.back() = options.packed ? e.offset(base, int64_t(count / types.kPack) * packBytes()) : bRow;
     return out;
   }
 
   /// Bytes of the steps of K that lie side by side, in one panel.
   int64_t packBytes() const { return types.kPack * panelColumns * types.panelBytes(); }
-  Value isOdd(Value k) { return e.bitAnd(k, e.index(1)); }
 
-  /// A vector of B of step `u`; of step `k` where that is not known to be even when u is.
-  Value loadB(Value at, Value k, int u) {
+  /// A vector of B of step `u`.
+  Value loadB(Value at, int u) {
     if (types.kPack == 2) {
       auto pairs = e.vec(e.i32(), lanes);
       Value pair = e.load(pairs, at, static_cast<unsigned>(lanes * 4));
-      Value upper = e.constant(pairs, int64_t(0xffff0000)), half = e.constant(pairs, 16);
-      if (k) {
-        Value left = e.select(e.cmp(Cmp::eq, isOdd(k), e.index(0)), half, e.constant(pairs, 0));
-        pair = e.bitAnd(e.shl(pair, left), upper);
-      } else {
-        pair = u % 2 == 0 ? e.shl(pair, half) : e.bitAnd(pair, upper);
-      }
+      pair = u % 2 == 0 ? e.shl(pair, e.constant(pairs, 16)) : e.bitAnd(pair, e.constant(pairs, int64_t(0xffff0000)));
       return e.bitcast(pair, vector);
     }
     if (types.panel != types.accumulator)

@@ -97,7 +97,9 @@ std::optional<Product> Product::of(const Problem &problem) {
 }
 
 ElementTypes typesOf(const Product &p, bool pack) {
-  return !pack ? p.types.inPlace() : p.constantB ? p.types : p.types.packedWide();
+  if (!pack)
+    return p.types;
+  return p.constantB ? p.types.packedConstant(p.depth.constant()) : p.types.packedWide();
 }
 
 ProductShape shapeOf(const Product &p, bool pack) {
