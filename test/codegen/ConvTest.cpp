@@ -102,8 +102,8 @@ static std::string of(const std::string &type, std::string text) {
   return text;
 }
 
-TEST_CASE("convolutions of narrow and wide types") {
-  for (std::string type : {"f16", "bf16", "f64"}) {
+TEST_CASE("convolutions of other types than f32") {
+  for (std::string type : {"f16", "bf16", "f64", "i32"}) {
     checkFamily("conv",
                 of(type, "v1 default; %0 = in f32[1,9,11,5]; %1 = const f32[7,5,3,3]; %2 = const f32[7]; "
                          "%3 = conv(%0,%1,%2){layout=\"nhwc\",pads=[1,1,1,1],strides=[2,1]} f32[1,5,11,7]; out %3"));

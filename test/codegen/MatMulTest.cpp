@@ -67,8 +67,8 @@ TEST_CASE("every matmul candidate is right") {
               {{2}, {37}}, true);
 }
 
-TEST_CASE("matmul of narrow and wide types") {
-  for (std::string t : {"f16", "bf16", "f64"}) {
+TEST_CASE("matmul of other types than f32") {
+  for (std::string t : {"f16", "bf16", "f64", "i32", "i64"}) {
     auto in = [&](const std::string &dims) { return "in " + t + "[" + dims + "]; "; };
     auto constant = [&](const std::string &dims) { return "const " + t + "[" + dims + "]; "; };
     // B constant, of an odd depth and of one without a remainder.
@@ -94,8 +94,8 @@ TEST_CASE("matmul of narrow and wide types") {
   }
 }
 
-TEST_CASE("matmul epilogues of narrow and wide types: casts, in place") {
-  for (std::string t : {"f16", "bf16", "f64"}) {
+TEST_CASE("matmul epilogues of other types than f32: casts, in place") {
+  for (std::string t : {"f16", "bf16", "f64", "i32", "i64"}) {
     std::string body = "v1 default; %0 = in " + t + "[d0,40]; %1 = const " + t + "[40,35]; %2 = const " + t +
                        "[35]; %3 = in f32[d0,1]; %4 = in " + t + "[d0,35]; %5 = matmul(%0,%1) " + t +
                        "[d0,35]; %6 = add(%5,%2) " + t + "[d0,35]; %7 = add(%6,%4) " + t + "[d0,35]; ";
@@ -105,8 +105,8 @@ TEST_CASE("matmul epilogues of narrow and wide types: casts, in place") {
   }
 }
 
-TEST_CASE("every matmul candidate of narrow and wide types is right") {
-  for (std::string t : {"f16", "bf16", "f64"}) {
+TEST_CASE("every matmul candidate of other types than f32 is right") {
+  for (std::string t : {"f16", "bf16", "f64", "i32"}) {
     checkFamily("matmul",
                 "v1 default; %0 = in " + t + "[21,13]; %1 = const " + t + "[13,40]; %2 = matmul(%0,%1) " + t +
                     "[21,40]; out %2",

@@ -108,10 +108,10 @@ func.func @last_input(%x: tensor<2x8x8x3xf32>, %w: tensor<8x3x1x1xf32>) -> tenso
 // CPU-NOT: nhwc
 // CPU-LABEL: func.func @single
 // CPU: kiln.conv {{.*}} layout = "nhwc"
-func.func @half(%x: tensor<1x3x8x8xf16>, %w: tensor<8x3x1x1xf16>) -> tensor<1x8x8x8xf16> {
-  %0 = kiln.conv %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x3x8x8xf16>, tensor<8x3x1x1xf16>) -> tensor<1x8x8x8xf16>
-  %1 = kiln.relu %0 : (tensor<1x8x8x8xf16>) -> tensor<1x8x8x8xf16>
-  return %1 : tensor<1x8x8x8xf16>
+func.func @integers(%x: tensor<1x3x8x8xi16>, %w: tensor<8x3x1x1xi16>) -> tensor<1x8x8x8xi16> {
+  %0 = kiln.conv %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x3x8x8xi16>, tensor<8x3x1x1xi16>) -> tensor<1x8x8x8xi16>
+  %1 = kiln.relu %0 : (tensor<1x8x8x8xi16>) -> tensor<1x8x8x8xi16>
+  return %1 : tensor<1x8x8x8xi16>
 }
 
 func.func @single(%x: tensor<1x3x8x8xf32>, %w: tensor<8x3x1x1xf32>) -> tensor<1x8x8x8xf32> {

@@ -9,7 +9,9 @@ namespace kiln::gemm {
 std::optional<ElementTypes> ElementTypes::of(DType operand) {
   switch (operand) {
   case DType::F32:
-  case DType::F64: return ElementTypes{operand, operand, operand, 1};
+  case DType::F64:
+  case DType::I32:
+  case DType::I64: return ElementTypes{operand, operand, operand, 1};
   case DType::F16:
   case DType::BF16: return ElementTypes{operand, DType::F32, operand, 1};
   default: return std::nullopt;
@@ -24,11 +26,15 @@ ElementTypes ElementTypes::packedConstant(int64_t inner) const {
 }
 
 Exactness productExactness(const Problem &problem, const ElementTypes &types) {
-  double sums = 1e-5 * (types.accumulator == DType::F64 ? 0x1p-29 : 1); // about 170 units in the last place
-  bool narrower = std::ranges::any_of(problem.values, [&](const Problem::Value &value) {
-    return isFloat(value.dtype) && dtypeBits(value.dtype) < dtypeBits(types.accumulator);
+  double sums = 1e-5; // about 170 units in the last place
+  if (types.exact())
+    sums = 0;
+  else if (types.accumulator == DType::F64)
+    sums *= 0x1p-29;
+  bool rounds = std::ranges::any_of(problem.values, [&](const Problem::Value &value) {
+    return isFloat(value.dtype) && (types.exact() || dtypeBits(value.dtype) < dtypeBits(types.accumulator));
   });
-  ExpressionError rounding = narrower ? expressionError(problem) : ExpressionError();
+  ExpressionError rounding = rounds ? expressionError(problem) : ExpressionError();
   return {sums + rounding.relative, sums + rounding.scaled};
 }
 

@@ -23,14 +23,14 @@ struct ElementTypes {
   ElementTypes packedConstant(int64_t inner) const;
 
   bool widens() const { return operand != accumulator; }
-  bool exact() const { return !isFloat(accumulator); }
+  bool exact() const { return !isFloat(accumulator); } ///< integers, whose sums keep the low bits
   int64_t operandBytes() const { return dtypeBytes(operand); }
   int64_t accumulatorBytes() const { return dtypeBytes(accumulator); }
   int64_t panelBytes() const { return dtypeBytes(panel); }
   int lanes(const TargetInfo &target) const { return target.lanes(dtypeBits(accumulator)); }
 };
 
-/// The bound of sums of products in the accumulator, with what an epilogue in narrower types adds.
+/// The bound of sums of products in the accumulator, with what an epilogue that rounds to other types adds.
 Exactness productExactness(const Problem &problem, const ElementTypes &types);
 
 } // namespace kiln::gemm

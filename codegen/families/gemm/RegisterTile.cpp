@@ -138,7 +138,8 @@ int vectorsPerPanel(const ElementTypes &types, const TargetInfo &target) {
 int registersOf(TileShape shape, const ElementTypes &types, const TargetInfo &target) {
   int vectors = shape.panels * vectorsPerPanel(types, target);
   int packs = types.kPack > 1 ? vectors + 1 : 0; // steps of K that wait for their turn, and a mask
-  return shape.rows * vectors + vectors + packs + 1;
+  int products = types.exact() ? 1 : 0; // integers have no fused multiply-add
+  return shape.rows * vectors + vectors + packs + products + 1;
 }
 
 } // namespace kiln::gemm
