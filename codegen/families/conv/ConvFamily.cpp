@@ -55,7 +55,8 @@ struct ConvShape {
   Convolution c;
   NestShape nest;
 
-  ConvShape(const Problem &problem, const Tiling &tiling) : problem(problem), c(*Convolution::of(problem)) {
+  ConvShape(const Problem &problem, const Tiling &tiling, const TargetInfo &target)
+      : problem(problem), c(*Convolution::of(problem)) {
     nest.tiling = tiling;
     nest.types = typesOf(c);
     nest.sizes.rows = c.pixels();
@@ -63,6 +64,7 @@ struct ConvShape {
     nest.sizes.taps = c.taps();
     nest.sizes.inner = c.groupChannels;
     nest.sizes.batch = c.groups;
+    nest.sharesWidened = paysToShareWidened(nest, target);
   }
 
   SizeExpr groupOutputs() const { return SizeExpr::floorDiv(c.outputs, c.groups); }
@@ -192,7 +194,7 @@ public:
 private:
   bool usesWinograd() const { return config.contains("winograd"); }
   WinogradTiling winograd() const { return fromConfig<WinogradTiling>(config); }
-  ConvShape direct() const { return {problem, fromConfig<Tiling>(config)}; }
+  ConvShape direct() const { return {problem, fromConfig<Tiling>(config), target}; }
 
   const Problem &problem;
   const Config &config;

@@ -1,21 +1,44 @@
 #include "codegen/families/gemm/Nest.h"
 
+#include "codegen/families/gemm/Panels.h"
 #include "runtime/base/PlantedBug.h"
+
 namespace kiln::gemm {
 
 using namespace emit;
 
+/// Tiles of a block from which on widening once costs less than widening for each.
+static constexpr int64_t sharingTiles = 3;
+
+bool paysToShareWidened(const NestShape &nest, const TargetInfo &target) {
+  if (nest.types.panel == nest.types.accumulator || nest.tiling.blockTiles < sharingTiles ||
+      !nest.totalDepth().isConstant())
+    return false;
+  auto tiles = nest.tileCount().asConstant();
+  int64_t bytes = nest.totalDepth().constant() * nest.tiling.tile.panels * panelColumns * nest.types.accumulatorBytes();
+  return (!tiles || *tiles >= sharingTiles) && bytes <= target.l2Bytes;
+}
+
 Nest::Nest(Emitter &e, const NestShape &shape, const NestOptions &options) : NestShape(shape), e(e), options(options) {
   auto panels = panelCount().asConstant();
   hasTail = tiling.tile.panels > 1 && !(panels && *panels % tiling.tile.panels == 0);
-  bool noWhole = panels && *panels < tiling.tile.panels;
-  if (!noWhole)
-    whole = emitKernels(tiling.tile.panels, "tile");
-  if (hasTail)
-    tail = emitKernels(1, "tail");
+  hasWhole = !(panels && *panels < tiling.tile.panels);
+  if (!sharesWidened || !tileCount().isConstant())
+    direct = emitKernelSet(types, "");
+  if (sharesWidened)
+    widened = emitKernelSet(types.packedWide(), "_widened");
 }
 
-Nest::Kernels Nest::emitKernels(int panels, const std::string &name) {
+Nest::KernelSet Nest::emitKernelSet(const ElementTypes &types, const std::string &suffix) {
+  KernelSet set{types, {}, {}};
+  if (hasWhole)
+    set.whole = emitKernels(types, tiling.tile.panels, "tile" + suffix);
+  if (hasTail)
+    set.tail = emitKernels(types, 1, "tail" + suffix);
+  return set;
+}
+
+Nest::Kernels Nest::emitKernels(const ElementTypes &types, int panels, const std::string &name) {
   TileOptions tile;
   tile.types = types;
   tile.unroll = tiling.unroll;
@@ -40,12 +63,18 @@ SizeExpr NestShape::grid() const {
 }
 
 SizeExpr NestShape::scratchBytes() const {
-  return SizeExpr(tileBytes()) + sizes.taps * (tableRowBytes() * tiling.blockTiles);
+  return SizeExpr(tileBytes()) + sizes.taps * (tableRowBytes() * tiling.blockTiles) + widenedBytes();
+}
+
+SizeExpr NestShape::widenedBytes() const {
+  return sharesWidened ? totalDepth() * tileRowBytes(tiling.tile.panels) : SizeExpr(0);
 }
 
 Value Nest::tableOf(Value tileInBlock) {
   return e.offset(e.offset(e.scratch(), tileBytes()), e.mul(tileInBlock, e.size(sizes.taps)), tableRowBytes());
 }
+
+Value Nest::widenedPanels() { return e.offset(e.scratch(), e.size(scratchBytes() - widenedBytes()), 1); }
 
 void Nest::emit(const Operands &operands, Epilogue &epilogue) {
   if (panelCount().isConstant(0))
@@ -70,28 +99,39 @@ void Nest::emit(const Operands &operands, Epilogue &epilogue) {
   Value one = e.index(1), width = e.index(tiling.tile.panels);
   e.loop(group0, groupEnd, one, [&](Value group) {
     Value panel0 = e.mul(group, width);
-    auto wholeGroup = [&] {
-      emitTiles(operands, epilogue, whole, tiling.tile.panels, batch, panel0, tile0, blockTiles);
-    };
+    auto wholeGroup = [&] { emitGroup(operands, epilogue, tiling.tile.panels, batch, panel0, tile0, blockTiles); };
     auto singlePanels = [&] {
       e.loop(panel0, panels, one,
-             [&](Value panel) { emitTiles(operands, epilogue, tail, 1, batch, panel, tile0, blockTiles); });
+             [&](Value panel) { emitGroup(operands, epilogue, 1, batch, panel, tile0, blockTiles); });
     };
-    bool haveWhole = whole.full.op || whole.small.op;
-    if (haveWhole && hasTail)
+    if (hasWhole && hasTail)
       e.ifElse(e.cmp(Cmp::le, e.add(panel0, width), panels), wholeGroup, singlePanels);
-    else if (haveWhole)
+    else if (hasWhole)
       wholeGroup();
     else
       singlePanels();
   });
 }
 
-void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels &kernels, int panels, Value batch,
+void Nest::emitGroup(const Operands &operands, Epilogue &epilogue, int panels, Value batch, Value panel, Value tile0,
+                     Value tiles) {
+  auto emitWith = [&](const KernelSet &set) { emitTiles(operands, epilogue, set, panels, batch, panel, tile0, tiles); };
+  if (direct && widened)
+    e.ifElse(e.cmp(Cmp::lt, tiles, e.index(sharingTiles)), [&] { emitWith(*direct); }, [&] { emitWith(*widened); });
+  else
+    emitWith(direct ? *direct : *widened);
+}
+
+void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const KernelSet &set, int panels, Value batch,
                      Value panel, Value tile0, Value tiles) {
+  const Kernels &kernels = panels == tiling.tile.panels ? set.whole : set.tail;
   Value b = operands.panel(batch, panel);
   Value depth = e.mul(e.size(sizes.taps), e.size(sizes.inner));
-  Value panelBytes = e.mul(depth, e.index(panelStepBytes()));
+  if (set.types.panel != types.panel) {
+    emitWidenPanels(e, types, b, e.mul(depth, e.index(panels)), widenedPanels());
+    b = widenedPanels();
+  }
+  Value panelBytes = e.mul(depth, e.index(panelColumns * set.types.panelBytes()));
   Value zero = e.index(0);
   Value bStep = operands.bStep ? operands.bStep : zero, aStep = operands.aStep ? operands.aStep : zero;
   EpilogueRow origin = operands.origin(batch);

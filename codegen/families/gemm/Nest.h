@@ -21,9 +21,10 @@ struct NestShape {
   Tiling tiling;
   NestSizes sizes;
   ElementTypes types;
+  bool sharesWidened = false; ///< blocks of several tiles widen the panels of a group once, into scratch
 
   SizeExpr grid() const;
-  /// Bytes of the tables and the tile; the family's own scratch follows.
+  /// Bytes of the tile, the tables and widened panels; the family's own scratch follows.
   SizeExpr scratchBytes() const;
   int64_t tableRowBytes() const { return alignUp(tiling.tile.rows, 8) * 8; }
 
@@ -31,7 +32,9 @@ struct NestShape {
   SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, tiling.tile.rows); }
   SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), tiling.tile.panels); }
   int64_t panelStepBytes() const { return panelColumns * types.panelBytes(); }
-  SizeExpr panelBytes() const { return sizes.taps * sizes.inner * panelStepBytes(); }
+  SizeExpr panelBytes() const { return totalDepth() * panelStepBytes(); }
+  SizeExpr totalDepth() const { return sizes.taps * sizes.inner; }
+  SizeExpr widenedBytes() const;
   int64_t tileRowBytes(int panels) const { return panels * panelColumns * types.accumulatorBytes(); }
   int64_t tileBytes() const { return alignUp(tiling.tile.rows * tileRowBytes(tiling.tile.panels), 64); }
 };
@@ -40,6 +43,9 @@ struct NestOptions {
   bool packed = true; ///< B in panels, else row-major with a multiple of 16 columns
   bool contiguousA = true;
 };
+
+/// Whether sharesWidened pays: panels of a narrow type whose widened group stays in the second-level cache.
+bool paysToShareWidened(const NestShape &nest, const TargetInfo &target);
 
 /// The local functions of a nest; to be emitted before the kernel is opened.
 class Nest : private NestShape {
@@ -64,15 +70,24 @@ private:
   struct Kernels {
     emit::LocalFunction full, small;
   };
-  Kernels emitKernels(int panels, const std::string &suffix);
-  void emitTiles(const Operands &operands, Epilogue &epilogue, const Kernels &kernels, int panels, emit::Value batch,
+  /// For panels as they are packed, and for widened ones.
+  struct KernelSet {
+    ElementTypes types;
+    Kernels whole, tail;
+  };
+  KernelSet emitKernelSet(const ElementTypes &types, const std::string &suffix);
+  Kernels emitKernels(const ElementTypes &types, int panels, const std::string &name);
+  void emitGroup(const Operands &operands, Epilogue &epilogue, int panels, emit::Value batch, emit::Value panel,
+                 emit::Value tile0, emit::Value tiles);
+  void emitTiles(const Operands &operands, Epilogue &epilogue, const KernelSet &set, int panels, emit::Value batch,
                  emit::Value panel, emit::Value tile0, emit::Value tiles);
   emit::Value tableOf(emit::Value tileInBlock);
+  emit::Value widenedPanels();
 
   emit::Emitter &e;
   NestOptions options;
-  bool hasTail;
-  Kernels whole, tail;
+  bool hasTail, hasWhole;
+  std::optional<KernelSet> direct, widened;
 };
 
 } // namespace kiln::gemm

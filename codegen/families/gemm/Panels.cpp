@@ -42,6 +42,30 @@ Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t tap
   return recipe;
 }
 
+Value loadPanelVector(Emitter &e, const ElementTypes &types, Value at, int step) {
+  int64_t lanes = types.lanes(e.target());
+  if (types.kPack == 1)
+    return e.loadAs(types.panel, lanes, at);
+  // Two bf16: the upper and the lower half of an f32 each.
+  auto pairs = e.vec(e.i32(), lanes);
+  Value pair = e.load(pairs, at, static_cast<unsigned>(lanes * 4));
+  pair = step % 2 == 0 ? e.shl(pair, e.constant(pairs, 16)) : e.bitAnd(pair, e.constant(pairs, int64_t(0xffff0000)));
+  return e.bitcast(pair, e.vec(e.registerType(types.accumulator), lanes));
+}
+
+void emitWidenPanels(Emitter &e, const ElementTypes &types, Value from, Value steps, Value to) {
+  int64_t lanes = types.lanes(e.target()), bytes = types.accumulatorBytes(), packColumns = panelColumns * types.kPack;
+  e.loop(0, e.div(steps, e.index(types.kPack)), 1, [&](Value pack) {
+    Value source = e.offset(from, pack, packColumns * types.panelBytes()),
+          target = e.offset(to, pack, packColumns * bytes);
+    for (int64_t column = 0; column < panelColumns; column += lanes)
+      for (int step = 0; step < types.kPack; ++step) {
+        Value wide = loadPanelVector(e, types, e.offset(source, column * types.kPack * types.panelBytes()), step);
+        e.store(wide, e.offset(target, (step * panelColumns + column) * bytes), static_cast<unsigned>(lanes * bytes));
+      }
+  });
+}
+
 void emitPackMatrices(Emitter &e, const ElementTypes &types, PanelSource from, Value batchBytes, Value to) {
   Value panels = e.ceilDiv(from.columns, e.index(panelColumns));
   Value panel = e.rem(e.workgroup(), panels), batch = e.div(e.workgroup(), panels);

@@ -1,5 +1,7 @@
 #include "codegen/families/gemm/RegisterTile.h"
 
+#include "codegen/families/gemm/Panels.h"
+
 namespace kiln::gemm {
 
 using namespace emit;
@@ -84,14 +86,8 @@ private:
 
   /// A vector of B of step `u`.
   Value loadB(Value at, int u) {
-    if (types.kPack == 2) {
-      auto pairs = e.vec(e.i32(), lanes);
-      Value pair = e.load(pairs, at, static_cast<unsigned>(lanes * 4));
-      pair = u % 2 == 0 ? e.shl(pair, e.constant(pairs, 16)) : e.bitAnd(pair, e.constant(pairs, int64_t(0xffff0000)));
-      return e.bitcast(pair, vector);
-    }
     if (types.panel != types.accumulator)
-      return e.loadAs(types.panel, lanes, at);
+      return loadPanelVector(e, types, at, u);
     return e.load(vector, at, static_cast<unsigned>(options.packed ? lanes * bytes : bytes));
   }
 
@@ -138,7 +134,7 @@ int vectorsPerPanel(const ElementTypes &types, const TargetInfo &target) {
 int registersOf(TileShape shape, const ElementTypes &types, const TargetInfo &target) {
   int vectors = shape.panels * vectorsPerPanel(types, target);
   int packs = types.kPack > 1 ? vectors + 1 : 0; // steps of K that wait for their turn, and a mask
-  int products = types.exact() ? 1 : 0; // integers have no fused multiply-add
+  int products = types.exact() ? 1 : 0;          // integers have no fused multiply-add
   return shape.rows * vectors + vectors + packs + products + 1;
 }
 

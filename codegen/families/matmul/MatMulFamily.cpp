@@ -132,7 +132,7 @@ struct MatMulShape {
   bool pack;
   NestShape nest;
 
-  MatMulShape(const Problem &problem, const Config &config, const TargetInfo &)
+  MatMulShape(const Problem &problem, const Config &config, const TargetInfo &target)
       : problem(problem), p(*Product::of(problem)), pack(config.getBool("pack")) {
     nest.tiling = fromConfig<Tiling>(config);
     nest.types = typesOf(p, pack);
@@ -140,6 +140,7 @@ struct MatMulShape {
     nest.sizes.columns = p.columns;
     nest.sizes.inner = p.depth;
     nest.sizes.batch = p.folded ? SizeExpr(1) : SizeExpr::product(p.batch);
+    nest.sharesWidened = pack && paysToShareWidened(nest, target);
   }
 
   bool packsInLaunch() const { return pack && !p.constantB; }

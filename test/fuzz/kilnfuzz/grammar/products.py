@@ -8,7 +8,7 @@ from ..dtypes import FLOATS, INTS
 from . import op
 from .elementwise import attribute
 
-TYPES = ("f32",) * 12 + FLOATS + ("i32", "i64", "u32", "u64")
+TYPES = ("f32",) * 9 + FLOATS * 2 + ("i32", "i64", "u32", "u64")
 
 
 def product_bound(x, y, inner):
