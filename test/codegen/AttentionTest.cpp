@@ -59,6 +59,28 @@ TEST_CASE("attention of widths that end inside a panel") {
               {{}});
 }
 
+TEST_CASE("attention of other types than f32") {
+  for (std::string t : {"f16", "bf16", "f64"}) {
+    const std::string operands =
+        "v1 default; %0 = in " + t + "[d0,d1,d2]; %1 = in " + t + "[d0,d3,d2]; %2 = in " + t + "[d0,d3,d4]; %3 = in ";
+    const std::string result = t + "[d0,d1,d4]; out %4";
+    checkFamily("attention", operands + t + "[1,d1,d3]; %4 = attention(%0,%1,%2,%3){scale=0.5} " + result,
+                {{1, 1, 1, 1, 1}, {2, 7, 8, 13, 5}, {3, 29, 31, 37, 17}, {1, 0, 4, 3, 2}, {2, 7, 8, 0, 5}});
+    checkFamily("attention", operands + "bool[d0,1,d3]; %4 = attention(%0,%1,%2,%3) " + result, {{2, 7, 8, 13, 5}});
+    std::string heads = "v1 default; ";
+    for (int i = 0; i < 3; ++i)
+      heads += "%" + std::to_string(i) + " = in " + t + "[1,26,3,16]; ";
+    for (int i = 0; i < 3; ++i)
+      heads += "%" + std::to_string(i + 3) + " = transpose(%" + std::to_string(i) + "){perm=[0,2,1,3]} " + t +
+               "[1,3,26,16]; ";
+    checkFamily("attention",
+                heads + "%6 = attention(%3,%4,%5){scale=0.25} " + t +
+                    "[1,3,26,16]; %7 = transpose(%6){perm=[0,2,1,3]} " + t + "[1,26,3,16]; out %7",
+                {{}}, true);
+  }
+  CHECK(claimant("v1 default; %0 = in i32[2,4,8]; %1 = attention(%0,%0,%0) i32[2,4,8]; out %1") == nullptr);
+}
+
 TEST_CASE("what attention does not claim") {
   // a slice that counts from the end, a reshape that merges what lies apart
   CHECK(claimant(

@@ -6,6 +6,7 @@
 #include "codegen/families/common/Access.h"
 #include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
+#include "codegen/families/common/Space.h"
 #include "codegen/families/common/StridedView.h"
 #include "codegen/families/gemm/Panels.h"
 #include "codegen/families/gemm/Tiling.h"
@@ -28,6 +29,7 @@ struct Attention {
   std::vector<SizeExpr> batch;
   SizeExpr rows, columns, depth, width; ///< S, T, D, E
   double scale = 1;
+  ElementTypes types; ///< k and v are packed wide, rows of q widened into scratch
 
   SizeExpr batches() const { return SizeExpr::product(batch); }
   static std::optional<Attention> of(const Problem &problem);
@@ -51,6 +53,11 @@ std::optional<Attention> Attention::of(const Problem &problem) {
   a.result = op->result;
   a.mask = op->operands.size() > 3 ? op->operands[3] : Problem::absent;
   a.scale = op->attributes.getFloat("scale", 1.0);
+  DType dtype = problem.value(a.result).dtype;
+  auto types = ElementTypes::of(dtype);
+  if (!types || types->exact())
+    return std::nullopt;
+  a.types = types->packedWide();
   auto q = StridedView::of(problem, op->operands[0]), k = StridedView::of(problem, op->operands[1]),
        v = StridedView::of(problem, op->operands[2]);
   auto out = outputStrides(problem, a.result, problem.outputs[0]);
@@ -60,7 +67,7 @@ std::optional<Attention> Attention::of(const Problem &problem) {
   const std::vector<SizeExpr> &dims = problem.value(a.result).dims;
   size_t rank = dims.size();
   for (const StridedView *view : {&a.q, &a.k, &a.v})
-    if (view->dims.size() != rank || problem.value(view->buffer).dtype != DType::F32)
+    if (view->dims.size() != rank || problem.value(view->buffer).dtype != dtype)
       return std::nullopt;
   a.batch.assign(dims.begin(), dims.end() - 2);
   a.rows = dims[rank - 2];
@@ -75,7 +82,7 @@ std::optional<Attention> Attention::of(const Problem &problem) {
     return std::nullopt;
   if (a.mask != Problem::absent) {
     const Problem::Value &mask = problem.value(a.mask);
-    if (!mask.isBuffer() || (mask.dtype != DType::F32 && mask.dtype != DType::Bool) || mask.dims.size() > rank)
+    if (!mask.isBuffer() || (mask.dtype != dtype && mask.dtype != DType::Bool) || mask.dims.size() > rank)
       return std::nullopt;
   }
   return a;
@@ -96,6 +103,7 @@ struct AttentionTiling {
 
 ProductShape scoresShape(const Attention &a) {
   ProductShape shape;
+  shape.types = a.types;
   shape.rows = a.rows.asConstant();
   shape.columns = a.columns.asConstant();
   shape.depth = a.depth.asConstant();
@@ -115,6 +123,7 @@ struct AttentionShape {
   const Problem &problem;
   Attention a;
   AttentionTiling tiling;
+  int64_t bytes = a.types.accumulatorBytes(); ///< of an element of what lies in scratch and workspace
 
   AttentionShape(const Problem &problem, const Config &config, const TargetInfo &)
       : problem(problem), a(*Attention::of(problem)), tiling(fromConfig<AttentionTiling>(config)) {}
@@ -123,12 +132,17 @@ struct AttentionShape {
   SizeExpr blocks() const { return SizeExpr::ceilDiv(tiles(), tiling.blockTiles); }
   SizeExpr keyPanels() const { return SizeExpr::ceilDiv(a.columns, panelColumns); }
   SizeExpr valuePanels() const { return SizeExpr::ceilDiv(a.width, panelColumns); }
-  SizeExpr keyBytes() const { return keyPanels() * a.depth * (panelColumns * 4); }
-  SizeExpr valueBytes() const { return valuePanels() * a.columns * (panelColumns * 4); }
+  SizeExpr keyBytes() const { return keyPanels() * a.depth * (panelColumns * bytes); }
+  SizeExpr valueBytes() const { return valuePanels() * a.columns * (panelColumns * bytes); }
   /// Of a row of scores: whole panels, and one more so that rows do not fall on each other in the cache.
-  SizeExpr scoreRowBytes() const { return (keyPanels() + 1) * (panelColumns * 4); }
-  int64_t tileBytes() const { return int64_t(tiling.tile.rows) * tiling.tile.panels * panelColumns * 4; }
+  SizeExpr scoreRowBytes() const { return (keyPanels() + 1) * (panelColumns * bytes); }
+  /// Of a row of q that is widened.
+  SizeExpr queryRowBytes() const {
+    return a.types.widens() ? SizeExpr::ceilDiv(a.depth, panelColumns) * (panelColumns * bytes) : SizeExpr(0);
+  }
+  int64_t tileBytes() const { return int64_t(tiling.tile.rows) * tiling.tile.panels * panelColumns * bytes; }
   static constexpr int64_t tableBytes = 16 * 8;
+  int64_t scaleBytes() const { return 16 * bytes; }
   KernelInterface describe() const;
 };
 
@@ -136,7 +150,7 @@ KernelInterface AttentionShape::describe() const {
   auto input = [&](Problem::ValueId id) { return KernelOperand::input(size_t(problem.inputIndex(id))); };
   KernelInterface interface;
   interface.workspaceBytes = a.batches() * (keyBytes() + valueBytes());
-  SizeExpr read = a.batches() * a.columns * (a.depth + a.width) * 4;
+  SizeExpr read = a.batches() * a.columns * (a.depth + a.width) * a.types.operandBytes();
   interface.launches.push_back({"pack",
                                 {input(a.k.buffer), input(a.v.buffer)},
                                 a.batches() * (keyPanels() + valuePanels()),
@@ -147,7 +161,8 @@ KernelInterface AttentionShape::describe() const {
   if (a.mask != Problem::absent)
     operands.push_back(input(a.mask));
   operands.push_back(KernelOperand::output(0));
-  SizeExpr scratch = SizeExpr(tileBytes() + 2 * tableBytes + 64) + scoreRowBytes() * tiling.tile.rows;
+  SizeExpr scratch =
+      SizeExpr(tileBytes() + 2 * tableBytes + scaleBytes()) + (scoreRowBytes() + queryRowBytes()) * tiling.tile.rows;
   interface.launches.push_back(mainLaunch(problem, "attention", a.batches() * blocks(), scratch, operands));
   return interface;
 }
@@ -156,7 +171,8 @@ KernelInterface AttentionShape::describe() const {
 class AttentionEmission : AttentionShape {
 public:
   AttentionEmission(const AttentionShape &shape, Emitter &e, const KernelInterface &interface)
-      : AttentionShape(shape), interface(interface), e(e), scalars(e), lanes(e.lanes()) {}
+      : AttentionShape(shape), interface(interface), e(e), scalars(e), lanes(a.types.lanes(e.target())),
+        vector(e.vec(e.registerType(a.types.accumulator), lanes)) {}
 
   void run() {
     emitPacking();
@@ -176,17 +192,21 @@ private:
   /// Where the matrix of one batch starts in a view of `buffer`.
   Value viewStart(Value buffer, const StridedView &view, Value batch) {
     Value start = e.offset(buffer, batchBytes(view.strides, batch), 1);
-    return view.offset.isConstant(0) ? start : e.offset(start, e.size(view.offset * 4), 1);
+    return view.offset.isConstant(0) ? start : e.offset(start, e.size(view.offset * a.types.operandBytes()), 1);
   }
+  Value tailMask(Value count) { return e.tailMask(lanes, count, unsigned(8 * bytes)); }
+  /// Row `i` of the tile of q, copied to scratch.
+  Value widenQuery(Value row, Value i);
   void callTile(int panels, Value table, Value b, Value inner, Value result, Value resultBytes);
 
   const KernelInterface &interface;
   Emitter &e;
   ScalarEmitter scalars;
   int64_t lanes;
+  Type vector; ///< of the accumulators
   LocalFunction tile, tail;
   // Of the kernel: the parts of scratch, and base pointers.
-  Value q, mask, out, product, rowTable, scoreTable, rowScales, scores;
+  Value q, mask, out, product, rowTable, scoreTable, rowScales, scores, queries;
 };
 
 void AttentionEmission::emitPacking() {
@@ -199,14 +219,14 @@ void AttentionEmission::emitPacking() {
   auto pack = [&](Value buffer, const StridedView &view, size_t columnDim, size_t depthDim, Value index, Value target) {
     PanelSource from;
     Value column0 = e.mul(index, e.index(panelColumns));
-    from.columnBytes = e.size(view.strides[columnDim] * 4);
+    from.columnBytes = e.size(view.strides[columnDim] * a.types.operandBytes());
     from.source = e.offset(viewStart(buffer, view, batch), e.mul(column0, from.columnBytes), 1);
     from.tapBytes = e.index(0);
-    from.innerBytes = e.size(view.strides[depthDim] * 4);
+    from.innerBytes = e.size(view.strides[depthDim] * a.types.operandBytes());
     from.taps = one;
     from.inner = e.size(view.dims[depthDim]);
     from.columns = e.sub(e.size(view.dims[columnDim]), column0);
-    emitPackPanel(e, {}, from, e.offset(target, e.mul(index, from.inner), panelColumns * 4));
+    emitPackPanel(e, a.types, from, e.offset(target, e.mul(index, from.inner), panelColumns * bytes));
   };
   e.ifElse(
       e.cmp(Cmp::lt, panel, keys), [&] { pack(e.buffer(0), a.k, rank, rank + 1, panel, to); },
@@ -229,12 +249,13 @@ Value AttentionEmission::batchBytes(const std::vector<SizeExpr> &strides, Value 
   Values indices = batchIndices(batch);
   Value bytes = e.index(0);
   for (size_t d = 0; d < indices.size(); ++d)
-    bytes = e.add(bytes, e.mul(indices[d], e.size(strides[d] * 4)));
+    bytes = e.add(bytes, e.mul(indices[d], e.size(strides[d] * a.types.operandBytes())));
   return bytes;
 }
 
 void AttentionEmission::emitAttention() {
   TileOptions options;
+  options.types = a.types;
   options.unroll = tiling.unroll;
   int64_t depth = a.depth.knownDivisor(), columns = a.columns.knownDivisor();
   if (depth % tiling.unroll == 0 && columns % tiling.unroll == 0)
@@ -252,8 +273,10 @@ void AttentionEmission::emitAttention() {
   rowTable = e.offset(product, tileBytes());
   scoreTable = e.offset(rowTable, tableBytes);
   rowScales = e.offset(scoreTable, tableBytes);
-  scores = e.offset(rowScales, 64);
+  scores = e.offset(rowScales, scaleBytes());
   Value scoreBytes = e.size(scoreRowBytes()), one = e.index(1), zero = e.index(0);
+  if (a.types.widens())
+    queries = e.offset(scores, e.size(scoreRowBytes() * tiling.tile.rows), 1);
   e.loop(zero, e.index(tiling.tile.rows), one,
          [&](Value i) { e.store(e.offset(scores, e.mul(i, scoreBytes), 1), e.offset(scoreTable, i, 8)); });
   Value blockCount = e.size(blocks());
@@ -277,30 +300,40 @@ void AttentionEmission::forGroups(Value panels, llvm::function_ref<void(Value pa
 
 void AttentionEmission::callTile(int panels, Value table, Value b, Value inner, Value result, Value resultBytes) {
   Value zero = e.index(0);
-  Value panelBytes = e.mul(inner, e.index(panelColumns * 4));
+  Value panelBytes = e.mul(inner, e.index(panelColumns * bytes));
   e.call(panels == tiling.tile.panels ? tile : tail,
          Values{table, b, panelBytes, zero, zero, e.index(1), inner, result, resultBytes});
+}
+
+Value AttentionEmission::widenQuery(Value row, Value i) {
+  Value to = e.offset(queries, e.mul(i, e.size(queryRowBytes())), 1), depth = e.size(a.depth);
+  emitVectors(e, e.index(0), depth, lanes, 1, unsigned(8 * bytes), a.depth, [&](Value at, int, Value mask) {
+    Value wide = e.loadAs(a.types.operand, lanes, e.offset(row, at, a.types.operandBytes()), mask);
+    e.store(wide, e.offset(to, at, bytes));
+  });
+  return to;
 }
 
 void AttentionEmission::emitTile(Value batch, Value row0, Value rows) {
   size_t rank = a.batch.size();
   Value base = viewStart(q, a.q, batch), last = e.sub(e.size(a.rows), e.index(1));
-  Value rowBytes = e.size(a.q.strides[rank] * 4);
+  Value rowBytes = e.size(a.q.strides[rank] * a.types.operandBytes());
   e.loop(0, e.index(tiling.tile.rows), 1, [&](Value i) {
     Value row = e.min(e.add(row0, i), last);
-    e.store(e.offset(base, e.mul(row, rowBytes), 1), e.offset(rowTable, i, 8));
+    Value entry = e.offset(rowTable, i, 8), start = e.offset(base, e.mul(row, rowBytes), 1);
+    e.store(a.types.widens() ? widenQuery(start, i) : start, entry);
   });
   Value keys = e.offset(e.workspace(), e.mul(batch, e.size(keyBytes() + valueBytes())), 1);
   forGroups(e.size(keyPanels()), [&](Value panel, int count) {
-    Value b = e.offset(keys, e.mul(panel, e.size(a.depth)), panelColumns * 4);
-    callTile(count, rowTable, b, e.size(a.depth), e.offset(scores, panel, panelColumns * 4), e.size(scoreRowBytes()));
+    Value b = e.offset(keys, e.mul(panel, e.size(a.depth)), panelColumns * bytes);
+    callTile(count, rowTable, b, e.size(a.depth), e.offset(scores, panel, panelColumns * bytes),
+             e.size(scoreRowBytes()));
   });
   emitSoftmax(batch, row0, rows);
   emitResult(batch, row0, rows);
 }
 
 void AttentionEmission::emitSoftmax(Value batch, Value row0, Value rows) {
-  auto vector = e.vec(e.f32(), lanes);
   constexpr double lowest = -std::numeric_limits<double>::infinity();
   Value bottom = e.constant(vector, lowest), scale = e.constant(vector, a.scale);
   Value columns = e.size(a.columns), step = e.index(lanes), zero = e.index(0);
@@ -321,25 +354,24 @@ void AttentionEmission::emitSoftmax(Value batch, Value row0, Value rows) {
     indices.back() = e.add(row0, i);
     Value maskRow = access ? access->rowAddress(indices) : Value();
     // Pass 1: scaled and masked scores, and their maximum.
-    auto prepare = [&](Value column, Value top, Value tailMask) {
-      Value at = e.offset(row, column, 4);
+    auto prepare = [&](Value column, Value top, Value inside) {
+      Value at = e.offset(row, column, bytes);
       Value s = e.mul(e.load(vector, at), scale);
       if (access) {
-        Value m = access->load(access->step(maskRow, column), lanes, tailMask);
+        Value m = access->load(access->step(maskRow, column), lanes, inside);
         s = access->dtype() == DType::Bool ? e.select(m, s, bottom) : e.add(s, m);
       }
-      if (tailMask)
-        s = e.select(tailMask, s, bottom);
+      if (inside)
+        s = e.select(inside, s, bottom);
       e.store(s, at);
       return e.fastMax(top, s);
     };
     Values top{bottom};
     top = e.loop(zero, whole, step, top, [&](Value c, ValueRange in) { return Values{prepare(c, in[0], {})}; });
-    Value tailMask;
     if (ragged) {
-      tailMask = e.tailMask(lanes, e.sub(columns, whole));
+      Value inside = tailMask(e.sub(columns, whole));
       top = e.ifElse(
-          e.cmp(Cmp::lt, whole, columns), {vector}, [&] { return Values{prepare(whole, top[0], tailMask)}; },
+          e.cmp(Cmp::lt, whole, columns), {vector}, [&] { return Values{prepare(whole, top[0], inside)}; },
           [&] { return top; });
     }
     Value maximum = e.splat(e.reduceMax(top[0]), lanes);
@@ -347,41 +379,40 @@ void AttentionEmission::emitSoftmax(Value batch, Value row0, Value rows) {
     Value end = ragged ? columns : whole;
     Values sum{e.constant(vector, 0.0)};
     sum = e.loop(zero, end, step, sum, [&](Value c, ValueRange in) {
-      Value at = e.offset(row, c, 4);
+      Value at = e.offset(row, c, bytes);
       Value p = scalars.exp(e.sub(e.load(vector, at), maximum));
       e.store(p, at);
       return Values{e.add(in[0], p)};
     });
     // The maximum's own exponential is 1, so that a total of 0 means that there are no keys: the result is 0.
-    Value total = e.reduceAdd(sum[0]), none = e.constant(e.f32(), 0.0);
-    Value inverse = e.div(e.constant(e.f32(), 1.0), total);
-    e.store(e.select(e.cmp(Cmp::eq, total, none), none, inverse), e.offset(rowScales, i, 4));
+    Value total = e.reduceAdd(sum[0]), none = e.like(total, 0.0);
+    Value inverse = e.div(e.like(total, 1.0), total);
+    e.store(e.select(e.cmp(Cmp::eq, total, none), none, inverse), e.offset(rowScales, i, bytes));
   });
 }
 
 void AttentionEmission::emitResult(Value batch, Value row0, Value rows) {
   size_t rank = a.batch.size();
-  auto vector = e.vec(e.f32(), lanes);
+  Type element = e.registerType(a.types.accumulator);
+  int64_t own = a.types.operandBytes(); // of an element of the result
   Value values = e.offset(e.workspace(), e.add(e.mul(batch, e.size(keyBytes() + valueBytes())), e.size(keyBytes())), 1);
   Value target = e.offset(out, batchBytes(a.outStrides, batch), 1);
-  Value rowBytes = e.size(a.outStrides[rank] * 4);
+  Value rowBytes = e.size(a.outStrides[rank] * own);
   bool ragged = a.width.knownDivisor() % panelColumns != 0;
   forGroups(e.size(valuePanels()), [&](Value panel, int count) {
-    Value b = e.offset(values, e.mul(panel, e.size(a.columns)), panelColumns * 4);
-    int64_t resultBytes = int64_t(count) * panelColumns * 4;
+    Value b = e.offset(values, e.mul(panel, e.size(a.columns)), panelColumns * bytes);
+    int64_t resultBytes = int64_t(count) * panelColumns * bytes;
     callTile(count, scoreTable, b, e.size(a.columns), product, e.index(resultBytes));
     Value column0 = e.mul(panel, e.index(panelColumns));
     Value left = e.sub(e.size(a.width), column0);
     e.loop(e.index(0), rows, e.index(1), [&](Value i) {
-      Value scale = e.splat(e.load(e.f32(), e.offset(rowScales, i, 4)), lanes);
+      Value scale = e.splat(e.load(element, e.offset(rowScales, i, bytes)), lanes);
       Value from = e.offset(product, i, resultBytes);
-      Value to = e.offset(e.offset(target, e.mul(e.add(row0, i), rowBytes), 1), column0, 4);
+      Value to = e.offset(e.offset(target, e.mul(e.add(row0, i), rowBytes), 1), column0, own);
       for (int64_t j = 0; j < count * panelColumns; j += lanes) {
-        Value result = e.mul(e.load(vector, e.offset(from, j * 4)), scale);
-        if (ragged)
-          e.maskedStore(result, e.offset(to, j * 4), e.tailMask(lanes, e.sub(left, e.index(j))));
-        else
-          e.store(result, e.offset(to, j * 4));
+        Value result = e.mul(e.load(vector, e.offset(from, j * bytes)), scale);
+        Value inside = ragged ? tailMask(e.sub(left, e.index(j))) : Value();
+        e.storeAs(a.types.operand, result, e.offset(to, j * own), inside);
       }
     });
   });
@@ -422,9 +453,13 @@ public:
     product.tile = tiling.tile;
     product.blockTiles = tiling.blockTiles;
     product.unroll = tiling.unroll;
-    return Attention::of(problem) && isLegalTiling(product, {}, target) && config == toConfig(tiling);
+    return Attention::of(problem) && isLegalTiling(product, Attention::of(problem)->types, target) &&
+           config == toConfig(tiling);
   }
-  Exactness exactness(const Problem &, const Config &) const override { return {2e-5, 2e-5}; }
+  Exactness exactness(const Problem &problem, const Config &) const override {
+    Exactness products = productExactness(problem, Attention::of(problem)->types); // of which there are two
+    return {2 * products.relative, 2 * products.scaled};
+  }
 };
 
 } // namespace
