@@ -44,6 +44,8 @@ Type Emitter::registerType(DType dtype) {
   case DType::F16:
   case DType::BF16: return f32();
   case DType::F64: return f64();
+  case DType::U8:
+  case DType::U16: return i32(); // zero-extended: what compares and converts i32 is right for them
   case DType::Bool: return i1();
   default: return integer(unsigned(dtypeBits(dtype)));
   }
@@ -139,8 +141,8 @@ LocalFunction Emitter::beginLocal(llvm::StringRef name, llvm::ArrayRef<Type> arg
                 : results.size() == 1 ? results[0]
                                       : Type(LLVM::LLVMStructType::getLiteral(b_.getContext(), results));
   b_.setInsertionPointToEnd(module_->getBody());
-  auto function = b_.create<LLVM::LLVMFuncOp>(loc_, name, LLVM::LLVMFunctionType::get(result, arguments),
-                                              LLVM::Linkage::Internal);
+  auto function =
+      b_.create<LLVM::LLVMFuncOp>(loc_, name, LLVM::LLVMFunctionType::get(result, arguments), LLVM::Linkage::Internal);
   function.setPassthroughAttr(b_.getArrayAttr({b_.getStringAttr("noinline")}));
   function_ = function;
   entry_ = function.addEntryBlock(b_);

@@ -94,6 +94,8 @@ Value Emitter::loadAs(DType dtype, int64_t lanes, Value pointer, Value mask) {
     Value wide = resizeInt(raw(integer(16)), vec(i32(), lanes), false);
     return bitcast(shl(wide, like(wide, 16)), vec(f32(), lanes));
   }
+  case DType::U8:
+  case DType::U16: return resizeInt(raw(integer(unsigned(dtypeBits(dtype)))), vec(i32(), lanes), false);
   default: return raw(registerType(dtype));
   }
 }
@@ -102,6 +104,8 @@ void Emitter::storeAs(DType dtype, Value value, Value pointer, Value mask) {
   int64_t n = lanesOf(value.getType());
   switch (dtype) {
   case DType::Bool: value = resizeInt(value, vec(i8(), n), false); break;
+  case DType::U8:
+  case DType::U16: value = resizeInt(value, vec(integer(unsigned(dtypeBits(dtype))), n)); break;
   case DType::F16:
     value = bitcast(b_.create<arith::TruncFOp>(loc_, vec(b_.getF16Type(), n), value), vec(integer(16), n));
     break;

@@ -94,6 +94,21 @@ TEST_CASE("casts among the types") {
         checkFamily("elementwise", unary("cast", std::string("{to=\"") + to + "\"}", from, to), {{7, 13}});
 }
 
+TEST_CASE("narrow unsigned integers where nothing is computed in them") {
+  for (std::string narrow : {"u8", "u16"})
+    for (std::string wide : {"f32", "f16", "f64", "i64", "i32", "i8", "bool"}) {
+      checkFamily("elementwise", unary("cast", "{to=\"" + wide + "\"}", narrow, wide), {{7, 13}});
+      checkFamily("elementwise", unary("cast", "{to=\"" + narrow + "\"}", wide, narrow), {{7, 13}});
+    }
+  checkFamily("elementwise",
+              "v1 default; %0 = in u8[d0]; %1 = in u8[d0]; %2 = max(%0,%1) u8[d0]; "
+              "%3 = less(%0,%2) bool[d0]; %4 = where(%3,%0,%1) u8[d0]; out %2,%4",
+              {{77}});
+  CHECK(claimant("v1 default; %0 = in u8[4]; %1 = add(%0,%0) u8[4]; out %1") == nullptr);
+  CHECK(claimant("v1 default; %0 = in u8[4]; %1 = neg(%0) u8[4]; out %1") == nullptr);
+  CHECK(claimant("v1 default; %0 = in u32[4]; %1 = cast(%0){to=\"i32\"} i32[4]; out %1") == nullptr);
+}
+
 TEST_CASE("a graph with several outputs, literals and where") {
   checkFamily(
       "elementwise",

@@ -29,7 +29,13 @@ Body findBody(std::string_view mnemonic) {
   return nullptr;
 }
 
-bool isRegisterType(DType dtype) { return !isUnsignedInt(dtype); }
+/// u8 and u16 are i32 in registers, which is right for what makes no numbers that they do not hold.
+bool computesIn(DType dtype, std::string_view mnemonic) {
+  constexpr std::string_view ops[] = {"cast", "where",      "max",     "min",          "equal",
+                                      "less", "less_equal", "greater", "greater_equal"};
+  bool narrow = dtype == DType::U8 || dtype == DType::U16;
+  return !isUnsignedInt(dtype) || (narrow && std::ranges::find(ops, mnemonic) != std::end(ops));
+}
 
 } // namespace
 
@@ -40,9 +46,9 @@ bool supportsScalarOp(const Problem &problem, const Problem::Op &op) {
   if (!info || !info->elementwise || op.operands.empty())
     return false;
   for (Problem::ValueId id : op.operands)
-    if (id == Problem::absent || !isRegisterType(problem.value(id).dtype))
+    if (id == Problem::absent || !computesIn(problem.value(id).dtype, op.mnemonic))
       return false;
-  if (!isRegisterType(problem.value(op.result).dtype))
+  if (!computesIn(problem.value(op.result).dtype, op.mnemonic))
     return false;
   DType first = problem.value(op.operands[0]).dtype;
   auto emits = [&](std::string_view function) { return emit::ScalarEmitter::supports(function, first); };
