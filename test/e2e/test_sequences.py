@@ -156,6 +156,34 @@ def test_parts_of_an_unknown_size(tmp_path):
         kiln.compile(path).run({"x": x, "p": I(3)})
 
 
+@pytest.mark.parametrize("given", ["known", "computed", "data"])
+def test_parts_of_said_sizes_of_an_unknown_size(tmp_path, given):
+    """The list is of known length; whether the sizes sum up is checked when sizes are bound, or when data tells."""
+    sizes = {"known": [], "data": [], "computed": [h.make_node("Shape", ["like"], ["sizes"])]}[given]
+    nodes = [*sizes, h.make_node("SplitToSequence", ["x", "sizes"], ["parts"], axis=1), h.make_node("SequenceAt", ["parts", "second"], ["y"])]
+    inputs = [value("x", T.FLOAT, [2, "N"]), value("like", T.FLOAT, ["A", "B"])] + ([value("sizes", T.INT64, [2])] if given == "data" else [])
+    path = model(tmp_path / "m.onnx", nodes, inputs, [value("y", T.FLOAT, [2, "M"])],
+                 {"second": I(1), **({"sizes": I([1, 2])} if given == "known" else {})})
+    x = np.arange(6, dtype=F).reshape(2, 3)
+    feed = {"x": x, "like": np.zeros((1, 2), F), **({"sizes": I([1, 2])} if given == "data" else {})}
+    np.testing.assert_array_equal(run_everywhere(path, feed), x[:, 1:])
+    with pytest.raises(kiln.Error) as error:
+        kiln.compile(path).run({**feed, "x": np.zeros((2, 4), F)})
+    assert str(error.value) == {
+        "known": 'input "x": expected f32[2,3], got f32[2,4]: dim 1 is 4, expected 3 [KILN-E0505]',
+        "computed": 'input "x": expected f32[2,N], got f32[2,4]: dim 1 is 4, but N is bound to 3 [KILN-E0506]',
+        "data": 'node "SplitToSequence_parts": reshape: dims [2,3] do not have as many elements as [2,2] [KILN-E0304]'}[given]
+
+
+def test_a_dim_as_long_as_memory_is_no_list(tmp_path):
+    nodes = [h.make_node("SplitToSequence", ["x", "three"], ["s"], name="split"), h.make_node("SequenceAt", ["s", "three"], ["y"])]
+    path = model(tmp_path / "m.onnx", nodes, [value("x", T.FLOAT, [2**40])], [value("y", T.FLOAT)], {"three": I(3)})
+    with pytest.raises(kiln.UnsupportedError) as error:
+        kiln.compile(path)
+    assert str(error.value) == ("m.onnx: node \"split\" (SplitToSequence, opset 17): a split into 366503875925 parts; at most 100000 are supported "
+                                "[KILN-E0205]")
+
+
 def test_nothing_to_join(tmp_path):
     nodes = [h.make_node("SequenceEmpty", [], ["none"]), h.make_node("Loop", ["n", "", "none"], ["all"], body=loop_over(append())),
              h.make_node("ConcatFromSequence", ["all"], ["y"], axis=0, name="join")]

@@ -2,6 +2,7 @@
 // later: exporters write them where a framework splits and joins. One whose length only a run tells (parts of an
 // unknown size, what a loop appends) is a tensor that has its items along the first dim, and they must have equal dims.
 #include "compiler/import/onnx/ModelImport.h"
+#include "compiler/import/onnx/ops/Shared.h"
 
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Ops.h"
@@ -12,6 +13,8 @@ namespace kiln::onnx {
 
 /// Loops of no more iterations are unrolled.
 constexpr int64_t mostUnrolled = 1000;
+/// Lists have no more items.
+constexpr int64_t mostItems = 100'000;
 
 Status onlyAppends() {
   return makeError(ErrorCode::E0204,
@@ -100,48 +103,52 @@ Result<NonTensor> splitToRows(const NodeImport &view, Value x, int64_t axis, boo
   return result;
 }
 
+/// x without a dim of size 1.
+Result<Value> withoutUnitDim(const NodeImport &view, Value x, int64_t axis) {
+  Dims dims = view.dims(x);
+  dims.erase(dims.begin() + axis);
+  return view.reshape(x, dims);
+}
+
+/// `sizes`: absent for parts of size 1, a scalar for equal parts (the last one may be smaller), or one size a part.
 Result<NonTensor> splitToSequence(const NodeImport &view, Value x, Value sizes) {
   KILN_ASSIGN(int64_t axis, view.axisAttribute("axis", 0, x));
   KILN_ASSIGN(int64_t keepDims, view.intAttribute("keepdims", 1));
   SizeExpr size = view.dims(x)[size_t(axis)];
-  if (!size.isConstant()) {
-    std::optional<Ints> known = sizes && view.rank(sizes) == 0 ? view.knownInts(sizes) : std::nullopt;
-    if (!sizes || (known && (*known)[0] == 1))
-      return splitToRows(view, x, axis, sizes || keepDims);
-    return makeError(ErrorCode::E0208, "the size of what is split must be known when compiling");
-  }
-  int64_t length = size.constant();
-  Ints parts(size_t(sizes ? 0 : length), 1);
-  if (sizes) {
-    std::optional<Ints> known = view.knownInts(sizes);
-    if (!known)
-      return makeError(ErrorCode::E0208, "the sizes of the parts must be known when compiling");
-    parts = *known;
-    if (view.rank(sizes) == 0) {
-      int64_t part = parts[0];
-      if (part < 1)
-        return makeError(ErrorCode::E0411, "split is ", part);
-      parts = Ints(size_t(length / part), part);
-      if (length % part)
-        parts.push_back(length % part);
-    }
-  }
+  std::optional<Ints> known = sizes ? view.knownInts(sizes) : Ints{1};
   NonTensor result;
-  int64_t start = 0;
-  for (int64_t part : parts) {
-    if (part < 0 || part > length - start)
-      return makeError(ErrorCode::E0304, "the parts do not sum up to ", length);
-    KILN_ASSIGN(Value item, view.slice(x, axis, start, start + part));
-    if (!sizes && !keepDims) {
-      Dims dims = view.dims(item);
-      dims.erase(dims.begin() + axis);
-      KILN_ASSIGN(item, view.reshape(item, dims));
+  if (sizes && view.rank(sizes) != 0) {
+    if (known) {
+      KILN_ASSIGN(result.items, splitInto(view, x, axis, *known));
+      return result;
     }
-    result.items.push_back(item);
-    start += part;
+    SizeExpr count = view.dims(sizes)[0];
+    if (!count.isConstant())
+      return makeError(ErrorCode::E0208, "the number of parts must be known when compiling");
+    KILN_ASSIGN(result.items, splitInto(view, x, axis, sizes, size_t(count.constant())));
+    return result;
   }
-  if (start != length)
-    return makeError(ErrorCode::E0304, "the parts do not sum up to ", length);
+  if (!known)
+    return makeError(ErrorCode::E0208, "the size of the parts must be known when compiling");
+  int64_t part = (*known)[0];
+  if (part < 1)
+    return makeError(ErrorCode::E0411, "split is ", part);
+  bool isShort = size.isConstant() && size.constant() / part < mostItems;
+  if (!isShort && part == 1)
+    return splitToRows(view, x, axis, sizes || keepDims);
+  if (!size.isConstant())
+    return makeError(ErrorCode::E0208, "the size of what is split must be known when compiling");
+  if (!isShort)
+    return makeError(ErrorCode::E0205, "a split into ", size.constant() / part, " parts; at most ", mostItems,
+                     " are supported");
+  Ints parts(size_t(size.constant() / part), part);
+  if (size.constant() % part)
+    parts.push_back(size.constant() % part);
+  KILN_ASSIGN(result.items, splitInto(view, x, axis, parts));
+  if (!sizes && !keepDims)
+    for (Value &item : result.items) {
+      KILN_ASSIGN(item, withoutUnitDim(view, item, axis));
+    }
   return result;
 }
 

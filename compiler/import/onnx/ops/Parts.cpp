@@ -83,12 +83,12 @@ Status slice(NodeImport &node) {
 }
 
 /// x from `start` to `end`, one-element vectors.
-Result<Value> sliceBetween(NodeImport &node, Value x, int64_t axis, Value start, Value end) {
+Result<Value> sliceBetween(const NodeImport &node, Value x, int64_t axis, Value start, Value end) {
   return node.emit("slice", {x, start, end, node.intsConstant({axis})});
 }
 
 /// A slice does not mind what it is asked for: where only data tells `size`, a reshape refuses a part of another one.
-Result<Value> checkedPart(NodeImport &node, Value part, int64_t axis, Value size) {
+Result<Value> checkedPart(const NodeImport &node, Value part, int64_t axis, Value size) {
   KILN_ASSIGN(Value isNegative, node.emit("less", {size, node.intsConstant({0})}));
   Value none = node.intsConstant({std::numeric_limits<int64_t>::max()}); // in a shape -1 has a meaning
   KILN_ASSIGN(Value asked, node.emit("where", {isNegative, none, size}));
@@ -101,42 +101,9 @@ Result<Value> checkedPart(NodeImport &node, Value part, int64_t axis, Value size
   return node.emit("reshape", {part, shape}, literal);
 }
 
-/// Parts of sizes that only run time knows: as functions of the sizes of inputs, or from data.
-Status splitDynamic(NodeImport &node, Value x, int64_t axis, Value sizes) {
-  size_t parts = node.resultCount();
-  KILN_ASSIGN(sizes, node.withLength(sizes, int64_t(parts)));
-  std::optional<std::vector<SizeExpr>> known = node.knownSizes(sizes);
-  if (known) {
-    SizeExpr total(0);
-    for (const SizeExpr &size : *known) {
-      KILN_TRY(node.requireNotNegative(size).withContext("split: "));
-      total = total + size;
-    }
-    KILN_TRY(node.requireEqual(total, node.dims(x)[size_t(axis)]).withContext("split: "));
-  }
-  Value start = node.intsConstant({0});
-  for (size_t i = 0; i < parts; ++i) {
-    KILN_ASSIGN(Value size, node.slice(sizes, 0, int64_t(i), int64_t(i) + 1));
-    KILN_ASSIGN(Value end, node.emit("add", {start, size}));
-    if (known && node.wants(i)) {
-      KILN_ASSIGN(Value part, sliceBetween(node, x, axis, start, end));
-      node.setResult(i, part);
-    } else if (!known) {
-      // The last part is what is left, so it is of its size only if all sizes sum up to that of x.
-      Value last = node.intsConstant({std::numeric_limits<int64_t>::max()});
-      KILN_ASSIGN(Value part, sliceBetween(node, x, axis, start, i + 1 < parts ? end : last));
-      KILN_ASSIGN(part, checkedPart(node, part, axis, size));
-      node.setResult(i, part);
-    }
-    start = end;
-  }
-  return Status();
-}
-
 /// Equal parts of a size that only run time knows; the last one is smaller from opset 18 on, must
 /// not be before.
-Status splitEqually(NodeImport &node, Value x, int64_t axis) {
-  int64_t parts = int64_t(node.resultCount());
+Result<std::vector<Value>> splitEqually(const NodeImport &node, Value x, int64_t axis, int64_t parts) {
   SizeExpr size = node.dims(x)[size_t(axis)];
   if (node.opset() < 18)
     KILN_TRY(node.requireEqual(SizeExpr::floorDiv(size, parts) * parts, size));
@@ -144,15 +111,13 @@ Status splitEqually(NodeImport &node, Value x, int64_t axis) {
   KILN_ASSIGN(whole, node.reshape(whole, {1}));
   KILN_ASSIGN(Value rounded, node.emit("add", {whole, node.intsConstant({parts - 1})}));
   KILN_ASSIGN(Value chunk, node.emit("div", {rounded, node.intsConstant({parts})}));
+  std::vector<Value> results;
   for (int64_t i = 0; i < parts; ++i) {
-    if (!node.wants(size_t(i)))
-      continue;
     KILN_ASSIGN(Value start, node.emit("mul", {chunk, node.intsConstant({i})}));
     KILN_ASSIGN(Value end, node.emit("mul", {chunk, node.intsConstant({i + 1})}));
-    KILN_ASSIGN(Value part, sliceBetween(node, x, axis, start, end));
-    node.setResult(size_t(i), part);
+    KILN_ASSIGN(results.emplace_back(), sliceBetween(node, x, axis, start, end));
   }
-  return Status();
+  return results;
 }
 
 /// Sizes are an attribute up to opset 12, then an operand; without them equal parts, the last one
@@ -163,50 +128,40 @@ Status split(NodeImport &node) {
   KILN_ASSIGN(int64_t axis, node.axisAttribute("axis", 0, x));
   SizeExpr size = node.dims(x)[size_t(axis)];
   size_t parts = node.resultCount();
-  std::optional<Ints> sizes;
+  KILN_ASSIGN(int64_t wanted, node.intAttribute("num_outputs", int64_t(parts)));
+  if (wanted != int64_t(parts))
+    return makeError(ErrorCode::E0306, "num_outputs is ", wanted, ", but the node has ", parts, " outputs");
+  std::vector<Value> results;
+  Ints sizes;
   if (node.hasAttribute("split")) {
     KILN_ASSIGN(sizes, node.intsAttribute("split"));
   } else if (node.has(1)) {
-    sizes = node.knownInts(node.operand(1));
-    if (!sizes)
-      return splitDynamic(node, x, axis, node.operand(1));
-  }
-  if (node.hasAttribute("num_outputs")) {
-    KILN_ASSIGN(int64_t wanted, node.intAttribute("num_outputs", 0));
-    if (wanted != int64_t(parts))
-      return makeError(ErrorCode::E0306, "num_outputs is ", wanted, ", but the node has ", parts, " outputs");
-  }
-  if (!sizes) {
-    if (!size.isConstant())
-      return splitEqually(node, x, axis);
+    std::optional<Ints> known = node.knownInts(node.operand(1));
+    if (!known) {
+      KILN_ASSIGN(results, splitInto(node, x, axis, node.operand(1), parts));
+      node.setResults(results);
+      return Status();
+    }
+    sizes = *known;
+  } else {
     if (parts == 0)
       return Status();
+    if (!size.isConstant()) {
+      KILN_ASSIGN(results, splitEqually(node, x, axis, int64_t(parts)));
+      node.setResults(results);
+      return Status();
+    }
     int64_t chunk = size.constant() / int64_t(parts) + (size.constant() % int64_t(parts) != 0);
     if (node.opset() < 18 && chunk * int64_t(parts) != size.constant())
       return makeError(ErrorCode::E0304, "dim ", axis, " is ", size.print(), ", which does not split into ", parts,
                        " equal parts");
-    sizes.emplace();
     for (size_t i = 0; i < parts; ++i)
-      sizes->push_back(std::clamp<int64_t>(size.constant() - int64_t(i) * chunk, 0, chunk));
+      sizes.push_back(std::clamp<int64_t>(size.constant() - int64_t(i) * chunk, 0, chunk));
   }
-  if (sizes->size() != parts)
-    return makeError(ErrorCode::E0306, "split has ", sizes->size(), " entries, but the node has ", parts, " outputs");
-  int64_t total = 0;
-  for (int64_t part : *sizes) {
-    if (part < 0 || !checkedAdd(total, part))
-      return makeError(ErrorCode::E0311, "split holds ", part);
-    total += part;
-  }
-  KILN_TRY(node.requireEqual(total, size).withContext("split: "));
-  int64_t start = 0;
-  for (size_t i = 0; i < parts; ++i) {
-    int64_t end = start + (*sizes)[i];
-    if (node.wants(i)) {
-      KILN_ASSIGN(Value part, node.slice(x, axis, start, end));
-      node.setResult(i, part);
-    }
-    start = end;
-  }
+  if (sizes.size() != parts)
+    return makeError(ErrorCode::E0306, "split has ", sizes.size(), " entries, but the node has ", parts, " outputs");
+  KILN_ASSIGN(results, splitInto(node, x, axis, sizes));
+  node.setResults(results);
   return Status();
 }
 
@@ -248,6 +203,52 @@ constexpr OpEntry table[] = {
 };
 
 } // namespace
+
+Result<std::vector<Value>> splitInto(const NodeImport &node, Value x, int64_t axis, const Ints &sizes) {
+  int64_t total = 0;
+  for (int64_t size : sizes) {
+    if (size < 0 || !checkedAdd(total, size))
+      return makeError(ErrorCode::E0311, "split holds ", size);
+    total += size;
+  }
+  KILN_TRY(node.requireEqual(total, node.dims(x)[size_t(axis)]).withContext("split: "));
+  std::vector<Value> parts;
+  int64_t start = 0;
+  for (int64_t size : sizes) {
+    KILN_ASSIGN(parts.emplace_back(), node.slice(x, axis, start, start + size));
+    start += size;
+  }
+  return parts;
+}
+
+Result<std::vector<Value>> splitInto(const NodeImport &node, Value x, int64_t axis, Value sizes, size_t count) {
+  KILN_ASSIGN(sizes, node.withLength(sizes, int64_t(count)));
+  std::optional<std::vector<SizeExpr>> known = node.knownSizes(sizes);
+  if (known) {
+    SizeExpr total(0);
+    for (const SizeExpr &size : *known) {
+      KILN_TRY(node.requireNotNegative(size).withContext("split: "));
+      total = total + size;
+    }
+    KILN_TRY(node.requireEqual(total, node.dims(x)[size_t(axis)]).withContext("split: "));
+  }
+  std::vector<Value> parts;
+  Value start = node.intsConstant({0});
+  for (size_t i = 0; i < count; ++i) {
+    KILN_ASSIGN(Value size, node.slice(sizes, 0, int64_t(i), int64_t(i) + 1));
+    KILN_ASSIGN(Value end, node.emit("add", {start, size}));
+    // Where only data tells: the last part is what is left, so it is of its size only if all sizes sum up to that of x.
+    bool isRest = !known && i + 1 == count;
+    Value last = node.intsConstant({std::numeric_limits<int64_t>::max()});
+    KILN_ASSIGN(Value part, sliceBetween(node, x, axis, start, isRest ? last : end));
+    if (!known) {
+      KILN_ASSIGN(part, checkedPart(node, part, axis, size));
+    }
+    parts.push_back(part);
+    start = end;
+  }
+  return parts;
+}
 
 std::span<const OpEntry> partOps() { return table; }
 

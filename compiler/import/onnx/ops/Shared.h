@@ -20,6 +20,12 @@ Result<Value> splitHeads(NodeImport &node, Value x, int64_t heads);
 /// The axis that the node says, or 0 of all elements in row-major order, which `x` becomes.
 Result<int64_t> axisOrAll(NodeImport &node, Value &x);
 
+/// Parts of x along an axis. An error where the sizes surely do not sum up to that of x, a check when sizes are bound
+/// where they may not.
+Result<std::vector<Value>> splitInto(const NodeImport &node, Value x, int64_t axis, const Ints &sizes);
+/// The same of `count` sizes that only a run tells: functions of the sizes of inputs, or data.
+Result<std::vector<Value>> splitInto(const NodeImport &node, Value x, int64_t axis, Value sizes, size_t count);
+
 /// The number of axes that an operand lists: E0208 unless it is known.
 Result<int64_t> axisCount(NodeImport &node, Value axes);
 
