@@ -170,8 +170,11 @@ def split_and_joined_as_sequence(r, x, known):
     axis = r.random.choice([i for i, d in enumerate(known.dims) if d.static and 1 <= d.least <= 20])
     size = known.dims[axis].least
     cut = r.random.randint(1, size)
-    parts = r.node("SplitToSequence", [x, r.constant(np.array(cut, np.int64)) if r.random.random() < 0.5 else r.ints(cut, size - cut)], axis=axis)
-    return r.node("ConcatFromSequence", [parts], axis=axis)
+    sizes = r.ints(cut, size - cut)
+    if all(d.static for d in known.dims) and r.random.random() < 0.5:
+        x = r.node("Reshape", [x, r.ints(*(d.least for d in known.dims))])  # how many parts there are must be known when compiling
+        sizes = r.constant(np.array(cut, np.int64))
+    return r.node("ConcatFromSequence", [r.node("SplitToSequence", [x, sizes], axis=axis)], axis=axis)
 
 
 @identity(lambda known: any(1 <= d.least for d in known.dims) and known.dtype != "bf16", since=11)
