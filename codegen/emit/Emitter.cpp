@@ -44,9 +44,10 @@ Type Emitter::registerType(DType dtype) {
   case DType::F16:
   case DType::BF16: return f32();
   case DType::F64: return f64();
-  case DType::U8:
-  case DType::U16: return i32(); // zero-extended: what compares and converts i32 is right for them
   case DType::Bool: return i1();
+  case DType::U8:
+  case DType::U16: return i32();
+  case DType::U32: return i64();
   default: return integer(unsigned(dtypeBits(dtype)));
   }
 }

@@ -1,12 +1,13 @@
 // Emitter: the one door through which kernel families write code, for any target.
 //
 // A facade over mlir::OpBuilder that emits scf + vector + arith + math, with raw memory (llvm.ptr) behind helper
-// functions, so that a family includes no dialect header at all. How a kernel is entered, and the instructions that
-// only some targets have, are a backend's: it derives its emitter from this one. Rules of the generated level:
+// functions, so that a family includes no dialect header at all. How a kernel is entered, and the instructions that only
+// some targets have, are a backend's: it derives its emitter from this one. Rules of the generated level:
 //   - every integer used as an index, size or byte offset is an i64;
 //   - vectors are one-dimensional; `lanes()` of them fill a register of the target;
 //   - arithmetic functions dispatch on the operands' type (float or integer, scalar or vector) and want equal types;
-//   - a boolean is i1 in registers and one byte (0 or 1) in memory; f16 and bf16 are f32 in registers, u8 and u16 i32;
+//   - a boolean is i1 in registers and one byte (0 or 1) in memory; f16 and bf16 are f32 in registers; u8, u16 and u32
+//     are signed there and so wide that they are never negative (i32, i32 and i64), u64 is i64;
 //   - memory is only assumed element-aligned: inputs and outputs bound by a caller may be no better;
 //   - fast-math flags are `contract` everywhere and `reassoc` inside horizontal reductions, nothing else;
 //   - generated code calls nothing outside its own image.
@@ -81,7 +82,7 @@ public:
   Type f32(), f64(), i1(), i8(), i32(), i64(), ptr();
   Type integer(unsigned bits);
   Type vec(Type element, int64_t lanes);          // lanes == 0: the scalar itself
-  Type registerType(DType dtype);                 // element type in registers (f16 -> f32, u8 -> i32, bool -> i1)
+  Type registerType(DType dtype);                 // element type in registers (f16 -> f32, bool -> i1, u8 -> i32)
   int64_t lanes(unsigned elementBits = 32) const; // elements in one register of the target
   static int64_t lanesOf(Type type);              // 0 for a scalar
   static Type elementOf(Type type);

@@ -95,7 +95,9 @@ Value Emitter::loadAs(DType dtype, int64_t lanes, Value pointer, Value mask) {
     return bitcast(shl(wide, like(wide, 16)), vec(f32(), lanes));
   }
   case DType::U8:
-  case DType::U16: return resizeInt(raw(integer(unsigned(dtypeBits(dtype)))), vec(i32(), lanes), false);
+  case DType::U16:
+  case DType::U32:
+    return resizeInt(raw(integer(unsigned(dtypeBits(dtype)))), vec(registerType(dtype), lanes), /*isSigned=*/false);
   default: return raw(registerType(dtype));
   }
 }
@@ -105,7 +107,8 @@ void Emitter::storeAs(DType dtype, Value value, Value pointer, Value mask) {
   switch (dtype) {
   case DType::Bool: value = resizeInt(value, vec(i8(), n), false); break;
   case DType::U8:
-  case DType::U16: value = resizeInt(value, vec(integer(unsigned(dtypeBits(dtype))), n)); break;
+  case DType::U16:
+  case DType::U32: value = resizeInt(value, vec(integer(unsigned(dtypeBits(dtype))), n)); break;
   case DType::F16:
     value = bitcast(b_.create<arith::TruncFOp>(loc_, vec(b_.getF16Type(), n), value), vec(integer(16), n));
     break;

@@ -14,15 +14,11 @@ bool ScalarEmitter::supports(std::string_view function, DType dtype) {
   static constexpr std::string_view singleOnly[] = {"erf", "normal_cdf", "sin", "cos", "tan", "atan"};
   static constexpr std::string_view floatOnly[] = {"exp", "expm1", "log",   "log1p", "tanh",  "sigmoid",
                                                    "pow", "sqrt",  "floor", "ceil",  "round", "isnan"};
-  // What never wraps: u8 and u16 are i32 in registers.
-  static constexpr std::string_view narrowUnsigned[] = {"cast", "where", "maximum", "minimum"};
   auto in = [&](auto &list) { return std::find(std::begin(list), std::end(list), function) != std::end(list); };
-  if (dtype == DType::U8 || dtype == DType::U16)
-    return in(narrowUnsigned);
-  if (isUnsignedInt(dtype))
+  if (dtype == DType::U64)
     return false;
   if (in(integersOnly))
-    return isSignedInt(dtype);
+    return kiln::isInteger(dtype);
   if (in(singleOnly))
     return kiln::isFloat(dtype) && dtype != DType::F64;
   if (in(floatOnly))
@@ -80,6 +76,9 @@ Value ScalarEmitter::sign(Value x) {
   return Emitter::isFloat(x.getType()) ? where(e.isNan(x), x, signedOne) : signedOne;
 }
 
+/// The largest number of an unsigned type of at most 32 bits.
+static double mostOf(DType dtype) { return double((uint64_t(1) << dtypeBits(dtype)) - 1); }
+
 Value ScalarEmitter::cast(Value x, std::string_view dtype) {
   return cast(x, dtypeFromName(dtype).value_or(DType::F32)); // the op's verifier has refused other names
 }
@@ -91,16 +90,14 @@ Value ScalarEmitter::cast(Value x, DType dtype) {
     return Emitter::bitsOf(from) == 1 ? x : notEqual(x, constant(x, 0));
   if (kiln::isFloat(dtype))
     return Emitter::isFloat(from) ? e.resizeFloat(x, to) : e.intToFloat(x, to);
-  if (dtype == DType::U8 || dtype == DType::U16) {
-    int most = dtype == DType::U8 ? 0xff : 0xffff;
-    if (Emitter::isFloat(from))
-      return e.min(e.max(e.floatToInt(x, to), e.constant(to, 0)), e.constant(to, most));
-    return e.bitAnd(e.resizeInt(x, to, Emitter::bitsOf(from) != 1), e.constant(to, most));
+  if (Emitter::isFloat(from)) {
+    x = e.floatToInt(x, to);
+    return isUnsignedInt(dtype) ? e.min(e.max(x, constant(x, 0)), constant(x, mostOf(dtype))) : x;
   }
-  if (Emitter::isFloat(from))
-    return e.floatToInt(x, to);
-  return e.resizeInt(x, to, /*isSigned=*/Emitter::bitsOf(from) != 1);
+  x = e.resizeInt(x, to, /*isSigned=*/Emitter::bitsOf(from) != 1);
+  return isUnsignedInt(dtype) ? wrap(x, dtype) : x;
 }
+Value ScalarEmitter::wrap(Value x, DType dtype) { return e.bitAnd(x, constant(x, mostOf(dtype))); }
 
 // --- Exponentials --------------------------------------------------------------------------------------------------
 

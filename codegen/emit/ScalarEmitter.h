@@ -58,6 +58,8 @@ public:
   /// for nonzero to bool. `dtype` is the element type to convert to, by name.
   Value cast(Value x, std::string_view dtype);
   Value cast(Value x, DType dtype);
+  /// Of an unsigned type: the low bits, which is what arithmetic in registers (wider, see Emitter.h) comes to.
+  Value wrap(Value x, DType dtype);
 
   // --- Booleans and bits
   Value logicalAnd(Value x, Value y) { return e.bitAnd(x, y); }

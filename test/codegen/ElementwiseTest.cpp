@@ -94,7 +94,7 @@ TEST_CASE("casts among the types") {
         checkFamily("elementwise", unary("cast", std::string("{to=\"") + to + "\"}", from, to), {{7, 13}});
 }
 
-TEST_CASE("narrow unsigned integers where nothing is computed in them") {
+TEST_CASE("narrow unsigned integers from and to other types, and chosen") {
   for (std::string narrow : {"u8", "u16"})
     for (std::string wide : {"f32", "f16", "f64", "i64", "i32", "i8", "bool"}) {
       checkFamily("elementwise", unary("cast", "{to=\"" + wide + "\"}", narrow, wide), {{7, 13}});
@@ -104,9 +104,6 @@ TEST_CASE("narrow unsigned integers where nothing is computed in them") {
               "v1 default; %0 = in u8[d0]; %1 = in u8[d0]; %2 = max(%0,%1) u8[d0]; "
               "%3 = less(%0,%2) bool[d0]; %4 = where(%3,%0,%1) u8[d0]; out %2,%4",
               {{77}});
-  CHECK(claimant("v1 default; %0 = in u8[4]; %1 = add(%0,%0) u8[4]; out %1") == nullptr);
-  CHECK(claimant("v1 default; %0 = in u8[4]; %1 = neg(%0) u8[4]; out %1") == nullptr);
-  CHECK(claimant("v1 default; %0 = in u32[4]; %1 = cast(%0){to=\"i32\"} i32[4]; out %1") == nullptr);
 }
 
 TEST_CASE("a graph with several outputs, literals and where") {
@@ -132,9 +129,31 @@ TEST_CASE("scalars, single elements and nothing at all") {
               {{0}, {3}});
 }
 
+TEST_CASE("unsigned integers wrap at their own width") {
+  for (std::string type : {"u8", "u16", "u32"}) {
+    for (std::string op : {"add", "sub", "mul", "div", "mod", "max", "min", "bitwise_xor", "shift_left", "shift_right"})
+      checkFamily("elementwise",
+                  "v1 default; %0 = in " + type + "[d0,37]; %1 = in " + type + "[37]; %2 = " + op + "(%0,%1) " + type +
+                      "[d0,37]; out %2",
+                  {{1}, {3}});
+    for (std::string op : {"abs", "neg", "sign"})
+      checkFamily("elementwise", "v1 default; %0 = in " + type + "[d0]; %1 = " + op + "(%0) " + type + "[d0]; out %1",
+                  {{5}, {70}});
+    checkFamily("elementwise",
+                "v1 default; %0 = in " + type + "[d0]; %1 = in " + type + "[d0]; %2 = less(%0,%1) bool[d0]; out %2",
+                {{5}, {70}});
+    for (std::string other : {"f32", "f16", "f64", "bool", "i8", "i32", "i64", "u8", "u16", "u32"}) {
+      for (auto [from, to] : {std::pair(other, type), std::pair(type, other)})
+        checkFamily("elementwise",
+                    "v1 default; %0 = in " + from + "[d0]; %1 = cast(%0){to=\"" + to + "\"} " + to + "[d0]; out %1",
+                    {{5}, {70}});
+    }
+  }
+}
+
 TEST_CASE("what the elementwise family does not claim") {
   CHECK(claimant("v1 strict; %0 = in f32[4]; %1 = exp(%0) f32[4]; out %1") == nullptr);
-  CHECK(claimant("v1 default; %0 = in u8[4]; %1 = in u8[4]; %2 = add(%0,%1) u8[4]; out %2") == nullptr);
+  CHECK(claimant("v1 default; %0 = in u64[4]; %1 = in u64[4]; %2 = add(%0,%1) u64[4]; out %2") == nullptr);
   CHECK(claimant("v1 default; %0 = in f32[4]; %1 = in f32[4]; %2 = mod(%0,%1) f32[4]; out %2") == nullptr);
   CHECK(claimant("v1 default; %0 = in f64[4]; %1 = sin(%0) f64[4]; out %1") == nullptr);
 }

@@ -59,6 +59,13 @@ def test_a_branch_may_decide_the_size(branches):
     np.testing.assert_array_equal(run_everywhere(branches, {"c": np.array(False), "x": x}), -np.concatenate([x, x]))
 
 
+def test_the_steps_of_functions_are_measured_once(branches):
+    figures = json.loads(command("bench", branches, "--runs", "2", "--shape", "x=3x2", "--json").stdout)
+    shares = {kind: sum(step["share"] for step in figures["steps"] if step["kind"] == kind) for kind in ("function", "kernel", "reference", "copy")}
+    assert shares["function"] > 0 and sum(shares.values()) - shares["function"] == pytest.approx(1)
+    assert " function " not in command("bench", branches, "--runs", "2", "--shape", "x=3x2").stdout
+
+
 def test_one_context_serves_both_branches_in_turn(branches):
     compiled = kiln.compile(branches)
     for n in (1, 4, 2, 0):

@@ -22,12 +22,14 @@ double percentile(const std::vector<double> &sorted, double p) {
   return sorted[low] + (sorted[high] - sorted[low]) * (at - static_cast<double>(low));
 }
 
-/// A step of the program with its mean time.
+/// A step of the program with its mean time; a function's is that of its steps, which have rows of their own.
 struct Row {
   std::string node, kind, operation, problem, config;
   double seconds = 0, flops = 0, bytes = 0;
   int32_t kernel = -1;
   int64_t grid = 0;
+
+  bool isFunction() const { return kind == "function"; }
 };
 
 class Runner {
@@ -72,7 +74,7 @@ std::vector<Row> profile(const kiln_model *model, kiln_context *context, Runner 
     step.size = sizeof step;
     kiln_model_get_step(model, i, &step, &status);
     check(status);
-    const char *kinds[] = {"kernel", "reference", "copy"};
+    const char *kinds[] = {"kernel", "reference", "copy", "function"}; // by kiln_step_kind
     rows[i] = {step.node, kinds[step.kind], step.operation, step.problem, step.config, 0, 0, 0, step.kernel, 0};
   }
   kiln_context_set_profiling(context, 1, &status);
@@ -108,7 +110,7 @@ struct Figures {
   double profiledSeconds() const {
     double total = 0;
     for (const Row &row : rows)
-      total += row.seconds;
+      total += row.isFunction() ? 0 : row.seconds;
     return total;
   }
   size_t referenceSteps() const {
@@ -148,7 +150,8 @@ void printText(const Figures &f, int top) {
 
   std::vector<const Row *> sorted;
   for (const Row &row : f.rows)
-    sorted.push_back(&row);
+    if (!row.isFunction())
+      sorted.push_back(&row);
   std::ranges::stable_sort(sorted, std::ranges::greater(), &Row::seconds);
   printf("   time us   share  GFLOP/s     GB/s  %-10s %-14s node\n", "kind", "operation");
   double total = f.profiledSeconds(), rest = 0;

@@ -70,7 +70,7 @@ int expressionCost(const Problem &problem, std::span<const int> ops) {
 unsigned widestElement(const Problem &problem) {
   int bits = 32;
   for (const Problem::Value &v : problem.values)
-    bits = std::max(bits, dtypeBits(v.dtype));
+    bits = std::max(bits, v.dtype == DType::U32 ? 64 : dtypeBits(v.dtype));
   return unsigned(bits);
 }
 

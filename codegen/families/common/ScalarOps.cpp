@@ -29,13 +29,7 @@ Body findBody(std::string_view mnemonic) {
   return nullptr;
 }
 
-/// u8 and u16 are i32 in registers, which is right for what makes no numbers that they do not hold.
-bool computesIn(DType dtype, std::string_view mnemonic) {
-  constexpr std::string_view ops[] = {"cast", "where",      "max",     "min",          "equal",
-                                      "less", "less_equal", "greater", "greater_equal"};
-  bool narrow = dtype == DType::U8 || dtype == DType::U16;
-  return !isUnsignedInt(dtype) || (narrow && std::ranges::find(ops, mnemonic) != std::end(ops));
-}
+bool isRegisterType(DType dtype) { return dtype != DType::U64; }
 
 } // namespace
 
@@ -46,9 +40,9 @@ bool supportsScalarOp(const Problem &problem, const Problem::Op &op) {
   if (!info || !info->elementwise || op.operands.empty())
     return false;
   for (Problem::ValueId id : op.operands)
-    if (id == Problem::absent || !computesIn(problem.value(id).dtype, op.mnemonic))
+    if (id == Problem::absent || !isRegisterType(problem.value(id).dtype))
       return false;
-  if (!computesIn(problem.value(op.result).dtype, op.mnemonic))
+  if (!isRegisterType(problem.value(op.result).dtype))
     return false;
   DType first = problem.value(op.operands[0]).dtype;
   auto emits = [&](std::string_view function) { return emit::ScalarEmitter::supports(function, first); };
@@ -80,7 +74,9 @@ mlir::Value emitScalarOp(emit::ScalarEmitter &e, const Problem &problem, const P
       e.setConstantType(v.getType());
       break;
     }
-  return findBody(op.mnemonic)(e, std::span<const mlir::Value>(x.data(), x.size()), op.attributes);
+  mlir::Value result = findBody(op.mnemonic)(e, std::span<const mlir::Value>(x.data(), x.size()), op.attributes);
+  DType dtype = problem.value(op.result).dtype;
+  return isUnsignedInt(dtype) ? e.wrap(result, dtype) : result;
 }
 
 } // namespace kiln
