@@ -2,11 +2,14 @@
 
 #include "runtime/base/Hash.h"
 
+#include <algorithm>
+
 namespace kiln {
 
 const KernelFamily *claimingFamily(const Problem &problem, std::span<const KernelFamily *const> families) {
+  bool several = std::ranges::any_of(problem.ops, [](const Problem::Op &op) { return op.results.size() > 1; });
   for (const KernelFamily *family : families)
-    if (family->claims(problem))
+    if ((!several || family->takesSeveralResults()) && family->claims(problem))
       return family;
   return nullptr;
 }

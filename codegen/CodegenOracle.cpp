@@ -30,7 +30,7 @@ bool CodegenOracle::isLiteral(mlir::Value constant) { return isLiteralConstant(c
 
 std::optional<std::string> CodegenOracle::layoutPreference(mlir::Operation *op) {
   Result<RegionProblem> region = problemOfOne(op, precision);
-  if (!region.ok())
+  if (!region.ok() || op->getNumResults() != 1)
     return std::nullopt;
   for (const KernelFamily *family : options.families)
     if (std::optional<std::string> layout = family->layoutPreference(region->problem))

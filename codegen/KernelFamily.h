@@ -42,6 +42,9 @@ public:
   /// Whether this family can implement the problem, all of it, at any sizes its symbols allow. Cheap: kernel forming
   /// asks for every step of a growing region.
   virtual bool claims(const Problem &problem) const = 0;
+  /// Whether it looks at more than the first result of an op; claims is asked of no problem else that holds one with
+  /// several.
+  virtual bool takesSeveralResults() const { return false; }
   /// For a problem of one convolution- or pool-like op in NCHW: the layout ("nhwc") that is claimed and better, if any.
   virtual std::optional<std::string> layoutPreference(const Problem &problem) const { return std::nullopt; }
 

@@ -101,8 +101,8 @@ private:
     }
     return dims;
   }
-  SizeExpr resultDim(Operation *op, size_t i, const SizeExpr &dim);
-  std::optional<SizeExpr> windowDim(Operation *op, size_t i) const;
+  SizeExpr resultDim(mlir::OpResult result, size_t i, const SizeExpr &dim);
+  std::optional<SizeExpr> windowDim(mlir::OpResult result, size_t i) const;
 
   const SizeTable *table;
   Problem problem;
@@ -115,7 +115,8 @@ private:
 } // namespace
 
 /// A dim of a convolution's or pool's result over its operands' dims: what its shape rule says.
-std::optional<SizeExpr> Converter::windowDim(Operation *op, size_t i) const {
+std::optional<SizeExpr> Converter::windowDim(mlir::OpResult result, size_t i) const {
+  Operation *op = result.getOwner();
   auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
   if (!kilnOp || (kilnOp.getFusionRole() != FusionRole::Window && !llvm::isa<ConvOp>(op)))
     return std::nullopt;
@@ -131,7 +132,7 @@ std::optional<SizeExpr> Converter::windowDim(Operation *op, size_t i) const {
   Result<ResultShapes> shapes = kilnOp.inferShapes(context);
   if (!shapes.ok())
     return std::nullopt;
-  SizeExpr dim = shapes->front().dims[i];
+  SizeExpr dim = (*shapes)[result.getResultNumber()].dims[i];
   std::set<std::string> used;
   dim.collectSymbols(used);
   if (!llvm::all_of(used, [&](const std::string &name) { return known.count(name); }))
@@ -140,13 +141,13 @@ std::optional<SizeExpr> Converter::windowDim(Operation *op, size_t i) const {
 }
 
 /// A dim of a result over atoms where that is known; else its symbol becomes one more size that the host passes.
-SizeExpr Converter::resultDim(Operation *op, size_t i, const SizeExpr &dim) {
+SizeExpr Converter::resultDim(mlir::OpResult result, size_t i, const SizeExpr &dim) {
   std::optional<std::string> symbol = dim.asSymbol();
   if (!symbol || atoms.count(*symbol))
     return dim;
   if (auto it = relations.find(*symbol); it != relations.end())
     return it->second;
-  std::optional<SizeExpr> relation = windowDim(op, i);
+  std::optional<SizeExpr> relation = windowDim(result, i);
   if (!relation && table) {
     SizeExpr expanded = table->expand(dim);
     std::set<std::string> used;
@@ -160,24 +161,30 @@ SizeExpr Converter::resultDim(Operation *op, size_t i, const SizeExpr &dim) {
 }
 
 Status Converter::addOp(Operation *op) {
-  if (op->getNumResults() != 1)
-    return makeError(ErrorCode::E0901, "an op with several results cannot be part of a kernel");
   std::vector<Problem::ValueId> operands;
-  for (Value operand : op->getOperands()) {
+  for (Value operand : operandsOf(op)) {
+    if (!operand) {
+      operands.push_back(Problem::absent);
+      continue;
+    }
     auto it = ids.find(operand);
     if (it == ids.end())
       return makeError(ErrorCode::E0901, "an operand of a kernel's op is not bound");
     operands.push_back(it->second);
   }
-  Value result = op->getResult(0);
-  KILN_ASSIGN(DType dtype, dtypeOfValue(result));
-  std::vector<SizeExpr> dims;
-  for (auto [i, dim] : llvm::enumerate(getDims(result))) {
-    if (dim.isInvalid())
-      return makeError(ErrorCode::E0208, "a size without a symbol");
-    dims.push_back(resultDim(op, i, dim));
+  std::vector<Problem::Type> types;
+  for (mlir::OpResult result : op->getResults()) {
+    KILN_ASSIGN(DType dtype, dtypeOfValue(result));
+    Problem::Type &type = types.emplace_back(Problem::Type{dtype, {}});
+    for (auto [i, dim] : llvm::enumerate(getDims(result))) {
+      if (dim.isInvalid())
+        return makeError(ErrorCode::E0208, "a size without a symbol");
+      type.dims.push_back(resultDim(result, i, dim));
+    }
   }
-  ids[result] = problem.addOp(mnemonicOf(op).str(), std::move(operands), toAttributes(op), dtype, std::move(dims));
+  Problem::ValueId id = problem.addOp(mnemonicOf(op).str(), std::move(operands), toAttributes(op), std::move(types));
+  for (Value result : op->getResults())
+    ids[result] = id++;
   return Status();
 }
 

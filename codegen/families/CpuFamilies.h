@@ -16,6 +16,7 @@ const KernelFamily &matMulFamily();
 const KernelFamily &movementFamily();
 const KernelFamily &normFamily();
 const KernelFamily &poolingFamily();
+const KernelFamily &recurrentFamily();
 const KernelFamily &reductionFamily();
 
 } // namespace kiln

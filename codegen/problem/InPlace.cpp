@@ -26,15 +26,15 @@ static bool staysInPlace(const Problem &problem, const std::vector<const OpInfo 
     }
     if (!reads)
       continue;
-    if (!info || (!info->elementwise && !sweep))
+    if (!info || (!info->elementwise && !sweep) || op.results.size() != 1)
       return false;
-    if (!(problem.value(op.result).dims == problem.value(id).dims))
+    if (!(problem.value(op.result()).dims == problem.value(id).dims))
       return false;
     for (Problem::ValueId operand : op.operands)
       if (operand != Problem::absent && derived[operand] && !(problem.value(operand).dims == problem.value(id).dims))
         return false;
     sweeps += sweep;
-    derived[op.result] = 1;
+    derived[op.result()] = 1;
   }
   return sweeps == 0 || (sweeps == 1 && problem.outputs.size() == 1);
 }

@@ -64,9 +64,16 @@ Problem::ValueId Problem::addScalar(DType dtype, double value) {
 
 Problem::ValueId Problem::addOp(std::string mnemonic, std::vector<ValueId> operands, Attributes attributes, DType dtype,
                                 std::vector<SizeExpr> dims) {
-  ValueId id = append(*this, {Kind::Result, dtype, std::move(dims), int(ops.size()), {}});
-  ops.push_back({std::move(mnemonic), std::move(operands), std::move(attributes), id});
-  return id;
+  return addOp(std::move(mnemonic), std::move(operands), std::move(attributes), {{dtype, std::move(dims)}});
+}
+
+Problem::ValueId Problem::addOp(std::string mnemonic, std::vector<ValueId> operands, Attributes attributes,
+                                std::vector<Type> results) {
+  Op op{std::move(mnemonic), std::move(operands), std::move(attributes), {}};
+  for (Type &type : results)
+    op.results.push_back(append(*this, {Kind::Result, type.dtype, std::move(type.dims), int(ops.size()), {}}));
+  ops.push_back(std::move(op));
+  return ops.back().result();
 }
 
 const Problem::Op *Problem::producer(ValueId id) const {
@@ -142,7 +149,8 @@ static Status verifyValue(const Problem &problem, size_t i) {
       return makeError(ErrorCode::E0805, "problem: %", i, " has the negative size ", dim.constant());
   }
   if (v.kind == Problem::Kind::Result) {
-    if (v.op < 0 || size_t(v.op) >= problem.ops.size() || problem.ops[v.op].result != int(i))
+    if (v.op < 0 || size_t(v.op) >= problem.ops.size() ||
+        std::ranges::count(problem.ops[v.op].results, static_cast<Problem::ValueId>(i)) != 1)
       return makeError(ErrorCode::E0805, "problem: %", i, " has no defining op");
   } else if (v.kind == Problem::Kind::Literal) {
     std::optional<int64_t> count = SizeExpr::product(v.dims).asConstant();
@@ -160,13 +168,18 @@ Status Problem::verify() const {
     KILN_TRY(verifyValue(*this, i));
   ValueId last = -1;
   for (const Op &op : ops) {
-    if (op.result <= last || size_t(op.result) >= values.size() || value(op.result).kind != Kind::Result ||
-        &ops[value(op.result).op] != &op)
+    bool inOrder = !op.results.empty() && op.result() > last;
+    for (size_t k = 0; inOrder && k < op.results.size(); ++k) {
+      last = op.results[k];
+      inOrder = last == op.result() + int(k) && size_t(last) < values.size() && value(last).kind == Kind::Result &&
+                &ops[value(last).op] == &op;
+    }
+    if (!inOrder)
       return makeError(ErrorCode::E0805, "problem: the result of ", op.mnemonic, " is out of order");
-    last = op.result;
     for (ValueId id : op.operands)
-      if (id != absent && (id < 0 || id >= op.result))
-        return makeError(ErrorCode::E0805, "problem: %", op.result, " uses %", id, ", which is not defined before it");
+      if (id != absent && (id < 0 || id >= op.result()))
+        return makeError(ErrorCode::E0805, "problem: %", op.result(), " uses %", id,
+                         ", which is not defined before it");
   }
   if (outputs.empty())
     return makeError(ErrorCode::E0805, "problem: no output");
@@ -227,13 +240,19 @@ Problem::Canonical Problem::canonical() const {
   std::vector<ValueId> oldInputs = inputs();
   for (ValueId old : postOrder(*this)) {
     const Value &v = value(old);
-    newId[old] = append(p, v);
+    if (newId[old] != absent)
+      continue; // with another result of its op
+    if (!producer(old))
+      newId[old] = append(p, v);
     if (v.isBuffer())
       out.inputOrder.push_back(int(std::lower_bound(oldInputs.begin(), oldInputs.end(), old) - oldInputs.begin()));
     if (const Op *op = producer(old)) {
-      p.values.back().op = int(p.ops.size());
       Op copy = *op;
-      copy.result = newId[old];
+      for (ValueId &result : copy.results) {
+        newId[result] = append(p, value(result));
+        p.values.back().op = int(p.ops.size());
+        result = newId[result];
+      }
       for (ValueId &operand : copy.operands)
         if (operand != absent)
           operand = newId[operand];

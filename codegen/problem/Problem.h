@@ -7,9 +7,10 @@
 //   v1 default; %0 = in f32[d0,56,56,64]; %1 = const f32[64,64,1,1]; %2 = conv(%0,%1){strides=[1,1]} f32[d0,56,56,64];
 //   %3 = lit f32[] 6.0; %4 = min(%2,%3) f32[d0,56,56,64]; out %4; inplace %4=%0; range d0 1..64
 //
-// (`range` states what is known of a symbol; an open end is left empty.) parse(print(p)) prints as the same text. In
-// canonical form values are numbered by a depth-first walk from the outputs, and symbols are d0, d1, ... in order of
-// first use, so equal work has equal text. Nothing here needs LLVM or MLIR.
+// (An op with several results defines them all: `%3,%4 = topk(%0,%1) f32[8,5],i64[8,5]`. `range` states what is known
+// of a symbol; an open end is left empty.) parse(print(p)) prints as the same text. In canonical form values are
+// numbered by a depth-first walk from the outputs, and symbols are d0, d1, ... in order of first use, so equal work has
+// equal text. Nothing here needs LLVM or MLIR.
 #pragma once
 
 #include "runtime/base/Attributes.h"
@@ -66,7 +67,10 @@ struct Problem {
     std::string mnemonic; ///< an op of the kiln dialect, e.g. "conv"
     std::vector<ValueId> operands;
     Attributes attributes;
-    ValueId result = absent;
+    std::vector<ValueId> results; ///< ids that follow each other
+
+    /// The first one, of most ops the only one.
+    ValueId result() const { return results.front(); }
   };
 
   /// `outputs[output]` may share the buffer of `inputs()[input]`: same element positions are read before they are
@@ -98,6 +102,12 @@ struct Problem {
   ValueId addScalar(DType dtype, double value);
   ValueId addOp(std::string mnemonic, std::vector<ValueId> operands, Attributes attributes, DType dtype,
                 std::vector<SizeExpr> dims);
+  /// An op with several results; the id of the first one.
+  struct Type {
+    DType dtype;
+    std::vector<SizeExpr> dims;
+  };
+  ValueId addOp(std::string mnemonic, std::vector<ValueId> operands, Attributes attributes, std::vector<Type> results);
   void addOutput(ValueId value) { outputs.push_back(value); }
 
   const Value &value(ValueId id) const { return values.at(static_cast<size_t>(id)); }

@@ -59,7 +59,7 @@ Result<Tensor> literalTensor(const Problem::Value &value) {
 }
 
 Result<std::vector<Tensor>> referenceResults(const Problem &problem, std::span<const TensorView> inputs,
-                                      const SymbolValues &symbols) {
+                                             const SymbolValues &symbols) {
   KILN_TRY(problem.verify());
   std::vector<Problem::ValueId> ids = problem.inputs();
   if (ids.size() != inputs.size())
@@ -78,16 +78,20 @@ Result<std::vector<Tensor>> referenceResults(const Problem &problem, std::span<c
     if (v.kind != Problem::Kind::Result)
       continue;
     const Problem::Op &op = problem.ops[v.op];
+    if (op.result() != int(id))
+      continue; // computed with the first one
     ref::Kernel kernel = ref::find(op.mnemonic);
     if (!kernel)
       return makeError(ErrorCode::E0805, "problem: there is no op ", op.mnemonic);
-    KILN_ASSIGN(std::vector<int64_t> dims, valueDims(problem, int(id), symbols));
-    KILN_ASSIGN(owned[id], Tensor::create(v.dtype, dims));
-    views[id] = owned[id].view();
+    for (Problem::ValueId result : op.results) {
+      KILN_ASSIGN(std::vector<int64_t> dims, valueDims(problem, result, symbols));
+      KILN_ASSIGN(owned[result], Tensor::create(problem.value(result).dtype, dims));
+      views[result] = owned[result].view();
+    }
     std::vector<TensorView> operands;
     for (Problem::ValueId operand : op.operands)
       operands.push_back(operand == Problem::absent ? TensorView{} : views[operand]);
-    Status status = kernel({op.attributes, operands, std::span(&views[id], 1), ref::Accumulate::Wide});
+    Status status = kernel({op.attributes, operands, std::span(&views[id], op.results.size()), ref::Accumulate::Wide});
     KILN_TRY(status.withContext("%" + std::to_string(id) + " (" + op.mnemonic + "): "));
   }
   std::vector<Tensor> results;

@@ -39,7 +39,13 @@ std::string Problem::print() const {
   s += precisionName(precision);
   for (size_t i = 0; i < values.size(); ++i) {
     const Value &v = values[i];
-    s += "; " + name(int(i)) + " = ";
+    bool isFirst = v.kind != Kind::Result || ops.at(size_t(v.op)).result() == int(i);
+    if (!isFirst)
+      continue;
+    s += "; " + name(int(i));
+    for (size_t k = 1; v.kind == Kind::Result && k < ops[size_t(v.op)].results.size(); ++k)
+      s += "," + name(ops[size_t(v.op)].results[k]);
+    s += " = ";
     switch (v.kind) {
     case Kind::Input: s += "in " + printType(v); break;
     case Kind::Const: s += "const " + printType(v); break;
@@ -61,7 +67,9 @@ std::string Problem::print() const {
       s += op.mnemonic + "(";
       for (size_t k = 0; k < op.operands.size(); ++k)
         s += (k ? "," : "") + name(op.operands[k]);
-      s += ")" + (op.attributes.empty() ? std::string() : op.attributes.print()) + " " + printType(v);
+      s += ")" + (op.attributes.empty() ? std::string() : op.attributes.print());
+      for (ValueId result : op.results)
+        s += (result == op.result() ? " " : ",") + printType(value(result));
       break;
     }
     }
@@ -216,17 +224,23 @@ Status Parser::literal(Problem::Value &value) {
   return expect("]");
 }
 
-/// `%7 = ...`, the `%` already read.
+/// `%7 = ...` or `%7,%8 = ...`, the first `%` already read.
 Status Parser::definition() {
-  KILN_ASSIGN(int id, number<int>());
-  if (id != int(problem.values.size()))
-    return fail("values numbered in order of definition");
+  std::vector<Problem::ValueId> ids;
+  do {
+    KILN_ASSIGN(ids.emplace_back(), number<int>());
+    if (ids.back() != int(problem.values.size() + ids.size() - 1))
+      return fail("values numbered in order of definition");
+  } while (accept(",%"));
   KILN_TRY(expect("="));
   std::string_view kind = word();
   Problem::Value value;
+  bool isOp = kind != "lit" && accept("(");
+  if (ids.size() > 1 && !isOp)
+    return fail("an op, which alone has several results");
   if (kind == "lit") {
     KILN_TRY(literal(value));
-  } else if (!accept("(")) {
+  } else if (!isOp) {
     if (kind != "in" && kind != "const")
       return fail("in, const, lit or an op");
     value.kind = kind == "in" ? Problem::Kind::Input : Problem::Kind::Const;
@@ -234,7 +248,7 @@ Status Parser::definition() {
   } else {
     if (kind.empty())
       return fail("an op's name before the parenthesis");
-    Problem::Op op{std::string(kind), {}, {}, id};
+    Problem::Op op{std::string(kind), {}, {}, ids};
     if (!accept(")")) {
       do {
         Problem::ValueId operand;
@@ -251,9 +265,15 @@ Status Parser::definition() {
       op.attributes = *std::move(attributes);
     }
     value.kind = Problem::Kind::Result;
-    KILN_TRY(type(value));
     value.op = int(problem.ops.size());
     problem.ops.push_back(std::move(op));
+    for (size_t k = 1; k < ids.size(); ++k) {
+      Problem::Value result = value;
+      KILN_TRY(type(result));
+      problem.values.push_back(std::move(result));
+      KILN_TRY(expect(","));
+    }
+    KILN_TRY(type(value));
   }
   problem.values.push_back(std::move(value));
   return Status();

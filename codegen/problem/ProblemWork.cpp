@@ -21,7 +21,7 @@ SizeExpr opFlops(const Problem &problem, const Problem::Op &op) {
   std::vector<const Problem::Value *> operands;
   for (Problem::ValueId id : op.operands)
     operands.push_back(id == Problem::absent ? nullptr : &problem.value(id));
-  return opFlops(op.mnemonic, op.attributes, operands, problem.value(op.result));
+  return opFlops(op.mnemonic, op.attributes, operands, problem.value(op.result()));
 }
 
 SizeExpr flops(const Problem &problem) {

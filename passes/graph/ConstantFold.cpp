@@ -2,8 +2,9 @@
 // only (shape arithmetic that came out static) become constants too.
 // Of constants that are bound later nothing is known: they take reshapes, transposes and casts over into their recipes.
 //
-// Budgets are counts, not times, so that the same model folds alike on every machine. Results that are much larger than
-// what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them.
+// Budgets are counts, not times, so that the same model folds alike on every machine. Results of many more elements than
+// what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them. Wider elements are
+// folded: a product wants its dequantised weights as a constant, packed.
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Flops.h"
 #include "dialects/kiln/Ops.h"
@@ -130,10 +131,12 @@ private:
       return {};
     StringRef name = mnemonicOf(op);
     ref::Kernel kernel = ref::find(std::string_view(name.data(), name.size()));
-    int64_t work = workOf(op), operandBytes = 0;
-    for (Value operand : op->getOperands())
-      operandBytes += byteSizeOf(operand.getType()).value_or(0);
-    bool grows = resultBytes > inlineConstantBytes && resultBytes > 2 * operandBytes;
+    int64_t work = workOf(op), before = 0, after = 0;
+    for (Type type : op->getOperandTypes())
+      before += cast<RankedTensorType>(type).getNumElements();
+    for (Type type : op->getResultTypes())
+      after += cast<RankedTensorType>(type).getNumElements();
+    bool grows = resultBytes > inlineConstantBytes && after > 2 * before;
     if (!kernel || work > workLeft || grows || !takeFuel(op, "ConstantFold"))
       return {};
 

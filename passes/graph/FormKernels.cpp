@@ -53,7 +53,7 @@ static FusionRole roleOf(Operation *op) { return llvm::cast<KilnOpInterface>(op)
 
 static bool mayBeInKernel(Operation *op) {
   auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
-  if (!kilnOp || op->getNumResults() != 1 || op->getNumOperands() == 0 || op->getNumRegions() != 0)
+  if (!kilnOp || op->getNumResults() == 0 || op->getNumOperands() == 0 || op->getNumRegions() != 0)
     return false;
   FusionRole role = kilnOp.getFusionRole();
   if (role == FusionRole::View || role == FusionRole::Source || role == FusionRole::Structure)

@@ -159,7 +159,7 @@ std::vector<C> transposed(const TensorView &view, int64_t first, int64_t rows, i
 template <typename C> struct Direction {
   std::vector<C> w, r;          ///< [inputs, rows], [hidden, rows]
   std::vector<C> bias, biasOfH; ///< [rows]
-  std::vector<C> peephole;
+  std::vector<C> peephole; ///< empty where there is none: 0 times an infinite cell would be no number
   std::span<const Activation> f;
 };
 
@@ -176,7 +176,7 @@ template <typename C, typename F> Status run(const OpCall &call, const Layer &l,
     own.r = transposed<C>(call.inputs[2], d * rows * l.hidden, rows, l.hidden);
     own.bias = elements<C>(operand(call, 3), d * 2 * rows, rows);
     own.biasOfH = elements<C>(operand(call, 3), (d * 2 + 1) * rows, rows);
-    const int64_t peepholes = l.states == 2 ? rows - l.hidden : 0;
+    const int64_t peepholes = l.states == 2 && operand(call, 7).present() ? rows - l.hidden : 0;
     own.peephole = elements<C>(l.states == 2 ? operand(call, 7) : TensorView{}, d * peepholes, peepholes);
     own.f = std::span(l.activations).subspan(static_cast<size_t>(d * l.functions), static_cast<size_t>(l.functions));
     std::vector<C> h = elements<C>(operand(call, 5), d * states, states);
@@ -253,12 +253,14 @@ Status op_lstm(const OpCall &call) {
       multiplyAdd<C>(1, rows, n, h, n, d.r.data(), rows, gates, rows);
       for (int64_t j = 0; j < rows; ++j)
         gates[j] += d.bias[j] + d.biasOfH[j];
-      const C *pi = d.peephole.data(), *po = pi + n, *pf = po + n;
+      const auto peep = [&](int64_t which, int64_t j) {
+        return d.peephole.empty() ? C(0) : d.peephole[which * n + j] * c[j];
+      };
       for (int64_t j = 0; j < n; ++j) {
-        const C i = d.f[0](l.clipped(gates[j] + pi[j] * c[j]));
-        const C f = coupled ? C(1) - i : d.f[0](l.clipped(gates[2 * n + j] + pf[j] * c[j]));
+        const C i = d.f[0](l.clipped(gates[j] + peep(0, j)));
+        const C f = coupled ? C(1) - i : d.f[0](l.clipped(gates[2 * n + j] + peep(2, j)));
         c[j] = f * c[j] + i * d.f[1](l.clipped(gates[3 * n + j]));
-        const C o = d.f[0](l.clipped(gates[n + j] + po[j] * c[j]));
+        const C o = d.f[0](l.clipped(gates[n + j] + peep(1, j)));
         h[j] = o * d.f[2](c[j]);
       }
     });

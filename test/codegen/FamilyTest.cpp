@@ -1,5 +1,6 @@
 #include "FamilyTest.h"
 
+#include "codegen/Choose.h"
 #include "codegen/problem/InPlace.h"
 
 #include <catch2/catch.hpp>
@@ -17,11 +18,7 @@ static Problem parseProblem(const std::string &text) {
 }
 
 const KernelFamily *claimant(const std::string &text) {
-  Problem problem = parseProblem(text);
-  for (const KernelFamily *family : cpuBackend().families())
-    if (family->claims(problem))
-      return family;
-  return nullptr;
+  return claimingFamily(parseProblem(text), cpuBackend().families());
 }
 
 void checkFamily(const std::string &name, const std::string &text, const std::vector<std::vector<int64_t>> &sizes,

@@ -28,6 +28,16 @@ func.func @large() -> tensor<512xf32> {
   return %r : tensor<512xf32>
 }
 
+// So do elements that become wider: what is dequantised is as many as before.
+// CHECK-LABEL: @wider
+// CHECK: kiln.constant {value = #kiln.weight<"derived", {{[0-9]+}}, "{{[0-9a-f]+}}"> : tensor<2048xf32>}
+// CHECK-NEXT: return
+func.func @wider() -> tensor<2048xf32> {
+  %q = kiln.constant {value = dense<3> : tensor<2048xi8>} : () -> tensor<2048xi8>
+  %r = kiln.cast %q {to = "f32"} : (tensor<2048xi8>) -> tensor<2048xf32>
+  return %r : tensor<2048xf32>
+}
+
 // A weight under other dims is the same span; its bytes are not even looked for.
 // CHECK-LABEL: @reshaped
 // CHECK-NEXT: kiln.constant {value = #kiln.weight<"model.onnx", 64, "00000000000000ff"> : tensor<16x32xf32>}

@@ -62,7 +62,7 @@ struct ContractionFamily : TestFamily {
       transposes += other.mnemonic == "transpose";
       reshapes += other.mnemonic == "reshape";
       if (isPointwise(other) &&
-          (other.result < op->result || !(problem.value(other.result).dims == problem.value(op->result).dims)))
+          (other.result() < op->result() || !(problem.value(other.result()).dims == problem.value(op->result()).dims)))
         return false;
     }
     return transposes < 2 || reshapes > 0;

@@ -1,6 +1,7 @@
 // kiln-sweep: for each problem text, every candidate configuration of the family that claims it is compiled, checked
 // against the reference (guard pages and canaries around every buffer, workgroups in several orders), timed and
 // listed.
+#include "codegen/Choose.h"
 #include "codegen/harness/KernelHarness.h"
 #include "runtime/base/ReadFile.h"
 #include "tools/sweep/FmaPeak.h"
@@ -147,11 +148,8 @@ Row sweepConfig(const KernelFamily &family, const Problem &problem, const Config
 Result<int> sweep(const std::string &text, const Options &options, const BackendTarget &target, bool runs) {
   KILN_ASSIGN(Problem problem, Problem::parse(text));
   std::printf("%s\n", text.c_str());
-  const KernelFamily *family =
-      options.family.empty() ? nullptr : findFamily(target.backend->families(), options.family);
-  for (const KernelFamily *candidate : target.backend->families())
-    if (!family && options.family.empty() && candidate->claims(problem))
-      family = candidate;
+  const KernelFamily *family = options.family.empty() ? claimingFamily(problem, target.backend->families())
+                                                      : findFamily(target.backend->families(), options.family);
   if (!family || !family->claims(problem))
     return makeError(ErrorCode::E0701, "no family claims this problem: ", text);
   Config byDefault = family->defaultConfig(problem, target.info);

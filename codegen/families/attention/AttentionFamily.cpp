@@ -50,7 +50,7 @@ std::optional<Attention> Attention::of(const Problem &problem) {
   if (!op || op->operands.size() < 3 || problem.outputs.size() != 1 || !problem.inPlace.empty())
     return std::nullopt;
   Attention a;
-  a.result = op->result;
+  a.result = op->result();
   a.mask = op->operands.size() > 3 ? op->operands[3] : Problem::absent;
   a.scale = op->attributes.getFloat("scale", 1.0);
   DType dtype = problem.value(a.result).dtype;

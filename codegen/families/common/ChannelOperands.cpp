@@ -44,14 +44,14 @@ std::optional<Problem> alignChannelOperands(const Problem &problem) {
       continue;
     // (x - mean) * (scale / sqrt(variance + epsilon)) + bias; the op itself becomes the last step.
     DType dtype = problem.value(op.operands[0]).dtype;
-    std::vector<SizeExpr> channel = out.value(op.operands[1]).dims, full = out.value(op.result).dims;
+    std::vector<SizeExpr> channel = out.value(op.operands[1]).dims, full = out.value(op.result()).dims;
     Problem::ValueId epsilon = out.addScalar(dtype, op.attributes.getFloat("epsilon", 1e-5));
     Problem::ValueId shifted = out.addOp("add", {op.operands[4], epsilon}, {}, dtype, channel);
     Problem::ValueId root = out.addOp("sqrt", {shifted}, {}, dtype, channel);
     Problem::ValueId factor = out.addOp("div", {op.operands[1], root}, {}, dtype, channel);
     Problem::ValueId centered = out.addOp("sub", {op.operands[0], op.operands[3]}, {}, dtype, full);
     Problem::ValueId scaled = out.addOp("mul", {centered, factor}, {}, dtype, full);
-    out.ops[i] = {"add", {scaled, op.operands[2]}, {}, op.result};
+    out.ops[i] = {"add", {scaled, op.operands[2]}, {}, op.results};
   }
   return out;
 }

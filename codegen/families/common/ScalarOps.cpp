@@ -42,7 +42,7 @@ bool supportsScalarOp(const Problem &problem, const Problem::Op &op) {
   for (Problem::ValueId id : op.operands)
     if (id == Problem::absent || !isRegisterType(problem.value(id).dtype))
       return false;
-  if (!isRegisterType(problem.value(op.result).dtype))
+  if (!isRegisterType(problem.value(op.result()).dtype))
     return false;
   DType first = problem.value(op.operands[0]).dtype;
   auto emits = [&](std::string_view function) { return emit::ScalarEmitter::supports(function, first); };
@@ -60,12 +60,12 @@ mlir::Value emitScalarOp(emit::ScalarEmitter &e, const Problem &problem, const P
   llvm::SmallVector<mlir::Value, 4> x(operands);
   if (op.mnemonic == "pow" && x[0].getType() != x[1].getType())
     x[1] = e.cast(x[1], problem.value(op.operands[0]).dtype);
-  const std::vector<SizeExpr> &dims = problem.value(op.result).dims;
+  const std::vector<SizeExpr> &dims = problem.value(op.result()).dims;
   std::optional<int64_t> inner = dims.empty() ? std::nullopt : dims.back().asConstant();
   if (op.mnemonic == "sub" && dims.size() == 3 && plantedBug("sub-operands", inner, 16, 3))
     std::swap(x[0], x[1]);
   if (op.mnemonic == "cast" && isFloat(problem.value(op.operands[0]).dtype) &&
-      !isFloat(problem.value(op.result).dtype) && plantedBug("cast-rounding", inner, 4, 3))
+      !isFloat(problem.value(op.result()).dtype) && plantedBug("cast-rounding", inner, 4, 3))
     x[0] = e.round(x[0]);
   // Literals of a body have the type of the first operand that is not boolean.
   e.setConstantType(x[0].getType());
@@ -75,7 +75,7 @@ mlir::Value emitScalarOp(emit::ScalarEmitter &e, const Problem &problem, const P
       break;
     }
   mlir::Value result = findBody(op.mnemonic)(e, std::span<const mlir::Value>(x.data(), x.size()), op.attributes);
-  DType dtype = problem.value(op.result).dtype;
+  DType dtype = problem.value(op.result()).dtype;
   return isUnsignedInt(dtype) ? e.wrap(result, dtype) : result;
 }
 

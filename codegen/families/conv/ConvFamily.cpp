@@ -42,7 +42,7 @@ Problem channelsLast(Problem problem) {
     if (op.mnemonic != "conv" || op.attributes.getString("layout") == "nhwc")
       continue;
     op.attributes.set("layout", std::string("nhwc"));
-    for (Problem::ValueId id : {op.operands[0], op.result})
+    for (Problem::ValueId id : {op.operands[0], op.result()})
       if (std::vector<SizeExpr> &dims = problem.values.at(static_cast<size_t>(id)).dims; dims.size() > 2)
         std::rotate(dims.begin() + 1, dims.begin() + 2, dims.end());
   }

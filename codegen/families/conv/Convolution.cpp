@@ -36,7 +36,7 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
   c.input = op->operands[0];
   c.filter = op->operands[1];
   c.bias = op->operands.size() > 2 ? op->operands[2] : Problem::absent;
-  c.result = op->result;
+  c.result = op->result();
   DType dtype = problem.value(c.result).dtype;
   auto types = gemm::ElementTypes::of(dtype);
   if (!types || !problem.isBufferOf(dtype, c.input) || !problem.isBufferOf(dtype, c.filter) ||

@@ -49,7 +49,7 @@ std::vector<ValueId> neededValues(const Problem &problem, ValueId anchor) {
 bool isEpilogueOf(const Problem &problem, ValueId anchor) {
   const std::vector<SizeExpr> &dims = problem.value(anchor).dims;
   for (const Problem::Op &op : problem.ops)
-    if (op.result != anchor && !supportsScalarOp(problem, op))
+    if (op.result() != anchor && !supportsScalarOp(problem, op))
       return false;
   for (ValueId id : neededValues(problem, anchor))
     if (id != anchor && (!broadcastsTo(problem.value(id), dims) ||

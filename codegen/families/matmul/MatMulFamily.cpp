@@ -51,7 +51,7 @@ std::optional<Product> Product::of(const Problem &problem) {
     }
   if (!op || op->operands.size() != 2)
     return std::nullopt;
-  DType dtype = problem.value(op->result).dtype;
+  DType dtype = problem.value(op->result()).dtype;
   auto types = ElementTypes::of(dtype);
   if (!types || !problem.isBufferOf(dtype, op->operands[0]) || !problem.isBufferOf(dtype, op->operands[1]))
     return std::nullopt;
@@ -59,7 +59,7 @@ std::optional<Product> Product::of(const Problem &problem) {
   p.types = *types;
   p.a = op->operands[0];
   p.b = op->operands[1];
-  p.result = op->result;
+  p.result = op->result();
   const Problem::Value &a = problem.value(p.a), &b = problem.value(p.b), &out = problem.value(p.result);
   if (a.rank() < 2 || b.rank() < 2 || out.rank() < 2 || a.rank() > out.rank() || b.rank() > out.rank())
     return std::nullopt;

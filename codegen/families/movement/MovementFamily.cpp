@@ -28,7 +28,7 @@ bool claimsGather(const Problem &problem, const Problem::Op &op) {
   int64_t axis = op.attributes.getInt("axis", 0);
   return x.isBuffer() && indices.isBuffer() && op.operands[0] != op.operands[1] &&
          (indices.dtype == DType::I64 || indices.dtype == DType::I32) && x.rank() > 0 && axis >= -x.rank() &&
-         axis < x.rank() && problem.value(op.result).rank() == x.rank() + indices.rank() - 1;
+         axis < x.rank() && problem.value(op.result()).rank() == x.rank() + indices.rank() - 1;
 }
 
 bool claimsPad(const Problem &problem, const Problem::Op &op) {
@@ -38,7 +38,7 @@ bool claimsPad(const Problem &problem, const Problem::Op &op) {
 }
 
 bool claimsConcat(const Problem &problem, const Problem::Op &op) {
-  const Problem::Value &y = problem.value(op.result);
+  const Problem::Value &y = problem.value(op.result());
   int64_t axis = op.attributes.getInt("axis", 0);
   return op.operands.size() <= maxConcatOperands && axis >= -y.rank() && axis < y.rank();
 }
@@ -104,11 +104,11 @@ void emitGather(Emitter &e, const Problem &problem, const Problem::Op &op) {
 }
 
 RowGrid padGrid(const Problem &problem, const Problem::Op &op) {
-  return makeRowGrid(problem.value(op.result).dims, block, 64);
+  return makeRowGrid(problem.value(op.result()).dims, block, 64);
 }
 
 void emitPad(Emitter &e, const Problem &problem, const Problem::Op &op) {
-  const Problem::Value &x = problem.value(op.operands[0]), &y = problem.value(op.result);
+  const Problem::Value &x = problem.value(op.operands[0]), &y = problem.value(op.result());
   std::vector<int64_t> pads = op.attributes.getInts("pads");
   size_t rank = x.dims.size();
   RowGrid grid = padGrid(problem, op);
@@ -164,7 +164,7 @@ void emitPad(Emitter &e, const Problem &problem, const Problem::Op &op) {
 
 /// The copies that make up a concat: each operand's rows into their place.
 std::vector<StridedCopy> concatCopies(const Problem &problem, const Problem::Op &op) {
-  const Problem::Value &y = problem.value(op.result);
+  const Problem::Value &y = problem.value(op.result());
   int64_t axis = op.attributes.getInt("axis", 0);
   if (axis < 0)
     axis += y.rank();
@@ -258,7 +258,7 @@ public:
     if (problem.ops.size() != 1 || problem.outputs.size() != 1 || !problem.inPlace.empty())
       return false;
     const Problem::Op &op = problem.ops[0];
-    if (problem.outputs[0] != op.result || op.operands.empty())
+    if (problem.outputs[0] != op.result() || op.operands.empty())
       return false;
     for (Problem::ValueId id : op.operands)
       if (id == Problem::absent || !problem.value(id).isBuffer())

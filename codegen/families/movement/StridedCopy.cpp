@@ -149,7 +149,7 @@ std::optional<StridedCopy> tileCopy(const Problem::Value &x, const Problem::Valu
 std::optional<StridedCopy> asStridedCopy(const Problem &problem, const Problem::Op &op) {
   if (op.operands.empty() || op.operands[0] == Problem::absent)
     return std::nullopt;
-  const Problem::Value &x = problem.value(op.operands[0]), &y = problem.value(op.result);
+  const Problem::Value &x = problem.value(op.operands[0]), &y = problem.value(op.result());
   std::optional<StridedCopy> copy;
   if (op.mnemonic == "transpose")
     copy = transposeCopy(x, y, op.attributes);

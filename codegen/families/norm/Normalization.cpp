@@ -42,7 +42,7 @@ std::optional<Normalization> Normalization::of(const Problem &problem) {
   if (!norm.op || !isExpression(problem, others))
     return std::nullopt;
   norm.x = norm.op->operands[0];
-  norm.y = norm.op->result;
+  norm.y = norm.op->result();
   const Problem::Value &x = problem.value(norm.x);
   norm.dtype = x.dtype;
   int64_t rank = x.rank();

@@ -51,7 +51,7 @@ std::optional<Pool> Pool::of(const Problem &problem) {
   const Attributes &a = pool.op->attributes;
   pool.isMax = pool.op->mnemonic == "max_pool";
   pool.x = pool.op->operands[0];
-  pool.y = pool.op->result;
+  pool.y = pool.op->result();
   const Problem::Value &x = problem.value(pool.x), &y = problem.value(pool.y);
   if (!x.isBuffer() || x.rank() < 3 || y.rank() != x.rank())
     return std::nullopt;

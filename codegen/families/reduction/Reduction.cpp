@@ -72,7 +72,7 @@ std::optional<Reduction> Reduction::of(const Problem &problem) {
     return std::nullopt;
   std::optional<ReduceKind> kind = kindOf(reduction.op->attributes.getString("kind", "sum"));
   reduction.x = reduction.op->operands[0];
-  reduction.y = reduction.op->result;
+  reduction.y = reduction.op->result();
   const Problem::Value &x = problem.value(reduction.x);
   const Problem::Value &y = problem.value(reduction.y);
   reduction.dtype = x.dtype;

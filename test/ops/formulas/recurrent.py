@@ -70,11 +70,12 @@ def op_gru(attributes, x, w, r, bias=None, lengths=None, initial_h=None):
 def op_lstm(attributes, x, w, r, bias=None, lengths=None, initial_h=None, initial_c=None, peephole=None):
     def step(wx, rh, wb, rb, state, f, plain, p):
         h, c = state
+        peep = lambda k, c: p[k] * c if peephole is not None else 0  # not 0 * c, which an infinite c would make NaN
         i, o, forget, new = (wx(g) + rh(g, h) + wb[g] + rb[g] for g in range(4))
-        i = f[0](i + p[0] * c)
-        forget = 1 - i if attributes.get("input_forget", 0) else f[0](forget + p[2] * c)
+        i = f[0](i + peep(0, c))
+        forget = 1 - i if attributes.get("input_forget", 0) else f[0](forget + peep(2, c))
         c = forget * c + i * f[1](new)
-        return [f[0](o + p[1] * c) * plain[2](c), c]
+        return [f[0](o + peep(1, c)) * plain[2](c), c]
     return recurrent(attributes, "sigmoid,tanh,tanh", 2, step, x, w, r, bias, lengths, [initial_h, initial_c], peephole)
 
 
