@@ -152,3 +152,14 @@ func.func @needed_border(%x: tensor<6x2x2xf32>, %w: tensor<5x6xf32>) -> tensor<4
   %3 = kiln.matmul %2, %0 : (tensor<4x6xf32>, tensor<6x5xf32>) -> tensor<4x5xf32>
   return %3 : tensor<4x5xf32>
 }
+
+// -----
+
+// An op of several results is no kernel's unless a family takes such ops: this one takes none.
+// CHECK-LABEL: func.func @several_results
+// CHECK-NOT: kiln.kernel
+// CHECK: kiln.topk
+func.func @several_results(%x: tensor<8xf32>) -> (tensor<2xf32>, tensor<2xi64>) {
+  %v, %i = kiln.topk %x {axis = 0 : i64, k = 2 : i64} : (tensor<8xf32>) -> (tensor<2xf32>, tensor<2xi64>)
+  return %v, %i : tensor<2xf32>, tensor<2xi64>
+}
