@@ -26,6 +26,7 @@ Status kiln::runPipeline(Compilation &c) {
     // Composites are raised from the exporter's spelling, before algebra takes it apart.
     KILN_TRY(c.run(createRaiseLayerNorm()));
     KILN_TRY(c.run(createRaiseGelu()));
+    KILN_TRY(c.run(createLowerConvTranspose()));
     KILN_TRY(c.run(createAlgebraicSimplify()));
     // Algebra leaves ops on weights (folded normalisations, reshaped biases); attention is raised
     // from the form it gives to scales and transposes.
