@@ -1,5 +1,6 @@
 // AlgebraicSimplify, movement: what moves nothing vanishes, what moves twice moves once, and reshapes move down to
 // where they meet another.
+#include "dialects/kiln/HostValues.h"
 #include "passes/graph/Match.h"
 #include "passes/graph/ReshapeBelow.h"
 #include "passes/graph/Simplify.h"
@@ -38,6 +39,41 @@ struct NoMovement : RewritePattern {
     if (!same)
       return failure();
     rewriter.replaceOp(op, x);
+    return success();
+  }
+};
+
+/// gather x, constant [3, 5, 7]  ->  slice x {starts = 3, steps = 2}. Kernels copy slices, and read operands through
+/// them.
+struct GatherOfSlice : OpRewritePattern<GatherOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(GatherOp op, PatternRewriter &rewriter) const override {
+    Dims x = getDims(op.getX());
+    auto axis = static_cast<int64_t>(op.getAxis());
+    axis += axis < 0 ? int64_t(x.size()) : 0;
+    std::optional<int64_t> size = x[axis].asConstant();
+    if (!size || !isKnownConstant(op.getIndices()) || getRank(op.getIndices().getType()) > 1 || isSizeArithmetic(op))
+      return failure();
+    Result<Tensor> indices = readConstant(op.getIndices());
+    if (!indices.ok() || indices->size() == 0)
+      return failure();
+    SmallVector<int64_t> at;
+    for (int64_t i = 0; i < indices->size(); ++i) {
+      at.push_back(indices->dtype() == DType::I64 ? indices->as<int64_t>()[i] : indices->as<int32_t>()[i]);
+      at.back() += at.back() < 0 ? *size : 0;
+      int64_t step = i > 0 ? at[1] - at[0] : 1;
+      // One that is out of range is an error of the run.
+      if (at.back() < 0 || at.back() >= *size || step < 1 || at.back() != at[0] + i * step)
+        return failure();
+    }
+    Attributes slice;
+    slice.set("starts", std::vector<int64_t>{at[0]});
+    slice.set("ends", std::vector<int64_t>{at.back() + 1});
+    slice.set("axes", std::vector<int64_t>{axis});
+    slice.set("steps", std::vector<int64_t>{at.size() > 1 ? at[1] - at[0] : 1});
+    x[axis] = int64_t(at.size());
+    Value y = buildOp(rewriter, makeTensorType(x, elementOf(op.getX())), op.getLoc(), "slice", op.getX(), slice);
+    rewriter.replaceOp(op, buildReshape(rewriter, op.getLoc(), y, op.getType()));
     return success();
   }
 };
@@ -222,7 +258,7 @@ struct ReshapeBelowLastDim : RewritePattern {
 } // namespace
 
 void addMovementPatterns(RewritePatternSet &patterns) {
-  patterns.add<NoMovement, MergeTransposes, UnitTranspose, MergeReshapes, TransposeUnderMergedDims,
+  patterns.add<NoMovement, GatherOfSlice, MergeTransposes, UnitTranspose, MergeReshapes, TransposeUnderMergedDims,
                ExpandBeforeElementwise, ReshapeBelowElementwise, ReshapeBelowLastDim>(patterns.getContext());
 }
 

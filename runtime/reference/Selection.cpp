@@ -20,14 +20,16 @@ Status op_nonzero(const OpCall &call) {
   const int64_t count = std::ranges::count_if(bits, [](Bool b) { return b.byte != 0; });
   const int64_t dims[] = {x.rank(), count};
   KILN_TRY(checkOutput("nonzero", call, DType::I64, dims));
-  const Dims strides = denseStrides(x.dims);
+  Dims position(static_cast<size_t>(x.rank()), 0);
   int64_t at = 0;
   for (int64_t i = 0; i < x.size(); ++i) {
-    if (!bits[i].byte)
-      continue;
-    for (int64_t axis = 0; axis < x.rank(); ++axis)
-      out.as<int64_t>()[axis * count + at] = i / strides[axis] % x.dims[axis];
-    ++at;
+    if (bits[i].byte) {
+      for (int64_t axis = 0; axis < x.rank(); ++axis)
+        out.as<int64_t>()[axis * count + at] = position[axis];
+      ++at;
+    }
+    for (int64_t axis = x.rank(); axis-- > 0 && ++position[axis] == x.dims[axis];)
+      position[axis] = 0;
   }
   return {};
 }

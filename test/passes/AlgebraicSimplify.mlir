@@ -241,6 +241,39 @@ func.func @lost_factor(%q: tensor<4x8xf32>, %k: tensor<8x4xf32>) -> tensor<4x4xf
 
 // -----
 
+// Known indices at equal distances are a slice; one alone loses its dim.
+// CHECK-LABEL: @gather_of_slice
+// CHECK: kiln.slice %arg0 {axes = array<i64: 1>, ends = array<i64: 8>, starts = array<i64: 3>, steps = array<i64: 2>}{{.*}} -> tensor<4x3xf32>
+// CHECK: %[[S:.*]] = kiln.slice %arg0 {axes = array<i64: 1>, ends = array<i64: 8>, starts = array<i64: 7>, steps = array<i64: 1>}{{.*}} -> tensor<4x1xf32>
+// CHECK: kiln.reshape %[[S]] {{.*}} -> tensor<4xf32>
+func.func @gather_of_slice(%x: tensor<4x8xf32>) -> (tensor<4x3xf32>, tensor<4xf32>) {
+  %i = kiln.constant {value = dense<[3, 5, -1]> : tensor<3xi64>} : () -> tensor<3xi64>
+  %l = kiln.constant {value = dense<-1> : tensor<i64>} : () -> tensor<i64>
+  %0 = kiln.gather %x, %i {axis = 1 : i64} : (tensor<4x8xf32>, tensor<3xi64>) -> tensor<4x3xf32>
+  %1 = kiln.gather %x, %l {axis = -1 : i64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<4xf32>
+  return %0, %1 : tensor<4x3xf32>, tensor<4xf32>
+}
+
+// -----
+
+// Must not fire: indices out of range, backwards, or at unequal distances, and sizes of which nothing is known.
+// CHECK-LABEL: @gathers_stay
+// CHECK-COUNT-4: kiln.gather
+// CHECK-NOT: kiln.slice
+func.func @gathers_stay(%x: tensor<4x8xf32>, %y: tensor<?xf32, #kiln.dims<[N]>>) -> (tensor<4xf32>, tensor<4x2xf32>, tensor<4x3xf32>, tensor<f32>) attributes {kiln.sizes = ["N"]} {
+  %o = kiln.constant {value = dense<8> : tensor<i64>} : () -> tensor<i64>
+  %b = kiln.constant {value = dense<[2, 1]> : tensor<2xi64>} : () -> tensor<2xi64>
+  %u = kiln.constant {value = dense<[1, 2, 4]> : tensor<3xi64>} : () -> tensor<3xi64>
+  %z = kiln.constant {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %0 = kiln.gather %x, %o {axis = 1 : i64} : (tensor<4x8xf32>, tensor<i64>) -> tensor<4xf32>
+  %1 = kiln.gather %x, %b {axis = 1 : i64} : (tensor<4x8xf32>, tensor<2xi64>) -> tensor<4x2xf32>
+  %2 = kiln.gather %x, %u {axis = 1 : i64} : (tensor<4x8xf32>, tensor<3xi64>) -> tensor<4x3xf32>
+  %3 = kiln.gather %y, %z {axis = 0 : i64} : (tensor<?xf32, #kiln.dims<[N]>>, tensor<i64>) -> tensor<f32>
+  return %0, %1, %2, %3 : tensor<4xf32>, tensor<4x2xf32>, tensor<4x3xf32>, tensor<f32>
+}
+
+// -----
+
 // An expand goes before an op that broadcasts by itself, but not one that gives the result its rank.
 // CHECK-LABEL: @expand_before_elementwise
 // CHECK: %[[A:.*]] = kiln.mul %arg0, %arg1 : (tensor<3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
