@@ -42,7 +42,7 @@ bool overlap(const Box &a, const Box &b, float limit) {
 }
 
 /// Boxes that were chosen, found again by where they are along x: boxes that overlap share a column. Detectors move the
-/// boxes of each class to a place of their own, so a column holds few of thousands.
+/// boxes of each class to a place of their own, so the columns near a box hold few of thousands.
 class Columns {
 public:
   /// For boxes among `all`.
@@ -59,15 +59,17 @@ public:
   }
   bool anyOverlaps(const Box &box, float limit) const {
     const auto [first, last] = range(box);
-    for (size_t c = first; c <= last; ++c)
+    for (size_t c = first - std::min(first, widest); c <= last; ++c)
       if (std::ranges::any_of(columns[c], [&](const Box &other) { return overlap(box, other, limit); }))
         return true;
     return false;
   }
   void add(const Box &box) {
     const auto [first, last] = range(box);
-    for (size_t c = first; c <= last; ++c)
-      columns[c].push_back(box);
+    if (first > last)
+      return; // of negative width, which nothing overlaps
+    columns[first].push_back(box);
+    widest = std::max(widest, last - first);
   }
 
 private:
@@ -83,7 +85,8 @@ private:
   }
 
   float low, scale;
-  std::vector<std::vector<Box>> columns;
+  std::vector<std::vector<Box>> columns; ///< each box in the first of those that it lies in
+  size_t widest = 0;                     ///< how many columns more a box of them lies in
 };
 
 } // namespace
