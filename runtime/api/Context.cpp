@@ -1,5 +1,5 @@
 #include "runtime/api/Handles.h"
-#include "runtime/api/Strides.h"
+#include "runtime/api/RunValues.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -9,93 +9,19 @@ using namespace kiln::api;
 
 namespace {
 
-/// Tensors as the executor wants them: what the caller gives with strides is dense here, in memory that counts towards
-/// the context's limit.
-class DenseCopies {
-public:
-  explicit DenseCopies(ExecutionContext &context) : context(context) {}
-  ~DenseCopies() { (void)context.setCallerBytes(0); }
-
-  Result<TensorView> of(const kiln_tensor &tensor, const TensorView &view, const std::string &what) {
-    KILN_TRY(checkStrides(tensor, what));
-    std::optional<int64_t> size = byteCount(view.dtype, view.dims), sum = checkedAdd(bytes, size.value_or(INT64_MAX));
-    bytes = sum.value_or(INT64_MAX);
-    KILN_TRY(context.setCallerBytes(bytes));
-    KILN_ASSIGN(Tensor copy, Tensor::create(view.dtype, view.dims));
-    toDense(tensor, dtypeBytes(view.dtype), copy.data());
-    return copies.emplace_back(std::move(copy)).view();
-  }
-
-private:
-  ExecutionContext &context;
-  std::vector<Tensor> copies;
-  int64_t bytes = 0;
-};
-
-/// What a run reads of an input: the caller's memory, or a dense copy.
-Result<TensorView> readInput(const kiln_value &value, const std::string &what, DenseCopies &copies) {
-  KILN_ASSIGN(TensorView view, viewOf(value, what));
-  const kiln_tensor &t = value.u.tensor;
-  if (t.flags & KILN_HAS_CAPACITY)
-    return makeError(ErrorCode::E0704, what, " has a capacity, which is for outputs");
-  if (isDense(t))
-    return view;
-  if (!t.data)
-    return makeError(ErrorCode::E0502, what, " has no data");
-  return copies.of(t, view, what);
-}
-
-/// Where a run writes an output that the caller has memory for: there, or in a dense tensor of its own.
-Status bindOutput(const kiln_value &value, const std::string &what, OutputSlot &slot) {
-  KILN_ASSIGN(slot.bound, viewOf(value, what));
-  const kiln_tensor &t = value.u.tensor;
-  if (!t.data)
-    return makeError(ErrorCode::E0509, what, " has no buffer");
-  if (t.flags & KILN_HAS_CAPACITY) {
-    if (t.flags & KILN_HAS_STRIDES)
-      return makeError(ErrorCode::E0704, what, " has a capacity and strides");
-    slot.capacity = int64_t(std::min<size_t>(t.capacity, INT64_MAX));
-  } else if (!isDense(t)) {
-    KILN_TRY(checkStrides(t, what));
-    slot.bound.data = nullptr;
-    slot.mustMatch = true;
-  }
-  return Status();
-}
-
-/// Hands a result over as the caller asked for it.
-void giveOutput(kiln_value &value, OutputSlot &slot) {
-  if (value.kind == KILN_NONE) {
-    value = giveTensor(std::move(slot.allocated));
-  } else if (slot.capacity) {
-    std::ranges::copy(slot.bound.dims, const_cast<int64_t *>(value.u.tensor.dims)); // an array of the caller's
-  } else if (slot.mustMatch) {
-    fromDense(slot.allocated.data(), dtypeBytes(slot.allocated.dtype()), value.u.tensor);
-  }
-}
-
 Status runContext(kiln_context *context, const kiln_run_options &options, std::span<const kiln_value> inputs,
                   std::span<kiln_value> outputs) {
   const Program &program = context->context->model().program();
   KILN_TRY(checkEntry(program, options.entry));
   const Function &p = program.entry(options.entry);
-  if (inputs.size() != p.inputs.size())
-    return makeError(ErrorCode::E0502, "the model has ", p.inputs.size(), " inputs, ", inputs.size(), " were given");
-  if (outputs.size() != p.outputs.size())
-    return makeError(ErrorCode::E0704, "the model has ", p.outputs.size(), " outputs, ", outputs.size(), " were given");
-  std::vector<TensorView> views;
-  DenseCopies copies(*context->context);
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    KILN_ASSIGN(TensorView view, readInput(inputs[i], "input \"" + p.inputs[i].name + "\"", copies));
-    views.push_back(view);
-  }
-  std::vector<OutputSlot> slots(outputs.size());
-  for (size_t i = 0; i < outputs.size(); ++i)
-    if (outputs[i].kind != KILN_NONE)
-      KILN_TRY(bindOutput(outputs[i], "output \"" + p.outputs[i].name + "\"", slots[i]));
-  KILN_TRY(context->context->run(options.entry, views, slots, options.state ? options.state->set.get() : nullptr));
-  for (size_t i = 0; i < outputs.size(); ++i)
-    giveOutput(outputs[i], slots[i]);
+  RunInputs taken(*context->context);
+  RunOutputs given;
+  const kiln_model::EntryText &signature = context->model->entries[options.entry];
+  KILN_TRY(taken.take(p, signature.inputs, inputs));
+  KILN_TRY(given.bind(p, signature.outputs, outputs));
+  KILN_TRY(context->context->run(options.entry, taken.views(), given.slots(),
+                                 options.state ? options.state->set.get() : nullptr));
+  given.give(outputs);
   return Status();
 }
 

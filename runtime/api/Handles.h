@@ -23,8 +23,17 @@ struct kiln_model {
     std::vector<std::string> texts;
     std::vector<kiln_dim> dims;
   };
+  /// An input or output of an entry.
+  struct ValueText {
+    kiln::PortValue value;
+    size_t firstPort = 0;
+    kiln::DType dtype = kiln::DType::F32;
+    bool hasRank = true;
+    PortText text;
+  };
   struct EntryText {
-    std::vector<PortText> inputs, outputs, states;
+    std::vector<ValueText> inputs, outputs;
+    std::vector<PortText> states;
     std::vector<std::string> symbolExpressions;
   };
   std::vector<EntryText> entries;
@@ -50,6 +59,11 @@ Result<TensorView> viewOf(const kiln_value &value, const std::string &what);
 Result<TensorView> denseViewOf(const kiln_value &value, const std::string &what);
 /// A value that owns the tensor.
 kiln_value giveTensor(Tensor tensor);
+/// One that is the only row of the tensor.
+kiln_value giveItem(Tensor stacked);
+/// Sequences that own the tensors; the items of a stacked one are its rows, in place.
+kiln_value giveSequence(std::vector<Tensor> items);
+kiln_value giveStacked(Tensor stacked);
 
 /// Stores the outcome of an entry point and gives its number.
 int report(kiln_status *status, const Status &result);

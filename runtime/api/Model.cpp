@@ -11,18 +11,48 @@ namespace {
 kiln_model::PortText describeDims(const std::vector<SizeExpr> &dims) {
   kiln_model::PortText text;
   for (const SizeExpr &d : dims)
-    text.texts.push_back(d.print());
+    text.texts.push_back(d.isInvalid() ? "?" : d.print());
   for (size_t i = 0; i < text.texts.size(); ++i)
     text.dims.push_back({dims[i].asConstant().value_or(-1), text.texts[i].c_str()});
   return text;
 }
 
+/// Type and dims of the items of a sequence that a port each carries; a dim that is not the same for all is unknown.
+void describeItems(const Function &p, std::span<const Port> ports, kiln_model::ValueText &text) {
+  std::vector<SizeExpr> dims = p.views[ports[0].view].dims;
+  for (const Port &port : ports) {
+    const std::vector<SizeExpr> &other = p.views[port.view].dims;
+    text.hasRank &= other.size() == dims.size();
+    for (size_t d = 0; text.hasRank && d < dims.size(); ++d)
+      if (dims[d] != other[d])
+        dims[d] = SizeExpr::invalid();
+  }
+  text.text = describeDims(text.hasRank ? dims : std::vector<SizeExpr>());
+}
+
+std::vector<kiln_model::ValueText> describeValues(const Function &p, std::vector<PortValue> values,
+                                                  const std::vector<Port> &ports) {
+  std::vector<kiln_model::ValueText> texts;
+  size_t port = 0;
+  for (PortValue &value : values) {
+    kiln_model::ValueText &text = texts.emplace_back();
+    const View &first = p.views[ports[port].view];
+    text.value = std::move(value);
+    text.firstPort = port;
+    text.dtype = first.dtype;
+    if (text.value.isStacked())
+      text.text = describeDims({first.dims.begin() + 1, first.dims.end()});
+    else
+      describeItems(p, std::span(ports).subspan(port, text.value.portCount()), text);
+    port += text.value.portCount();
+  }
+  return texts;
+}
+
 kiln_model::EntryText describeEntry(const Function &p) {
   kiln_model::EntryText text;
-  for (const Port &port : p.inputs)
-    text.inputs.push_back(describeDims(p.views[port.view].dims));
-  for (const Port &port : p.outputs)
-    text.outputs.push_back(describeDims(p.views[port.view].dims));
+  text.inputs = describeValues(p, p.hostInputs(), p.inputs);
+  text.outputs = describeValues(p, p.hostOutputs(), p.outputs);
   for (const StatePort &port : p.states)
     text.states.push_back(describeDims(p.views[port.view].dims));
   for (const ProgramSymbol &s : p.symbols)
@@ -43,14 +73,32 @@ Status wrap(Result<std::shared_ptr<const Artifact>> artifact, kiln_model **out) 
   return Status();
 }
 
-Status givePort(const Function &p, const std::vector<Port> &ports, const std::vector<kiln_model::PortText> &texts,
-                size_t index, kiln_port_info *info) {
-  if (index >= ports.size())
+/// The size of kiln_port_info before it told kinds.
+constexpr size_t firstPortInfo = offsetof(kiln_port_info, kind);
+
+Status givePort(const std::vector<kiln_model::ValueText> &values, size_t index, kiln_port_info *info) {
+  if (index >= values.size())
     return makeError(ErrorCode::E0501, "there is no input or output number ", index);
-  const View &view = p.views[ports[index].view];
-  kiln_port_info full = {sizeof full, ports[index].name.c_str(), int32_t(view.dtype), int32_t(view.dims.size()),
-                         texts[index].dims.data()};
-  return giveSized(info, full, sizeof full);
+  const kiln_model::ValueText &text = values[index];
+  kiln_port_info full = {sizeof full,
+                         text.value.name.c_str(),
+                         int32_t(text.dtype),
+                         text.hasRank ? int32_t(text.text.dims.size()) : -1,
+                         text.text.dims.data(),
+                         int32_t(text.value.kind),
+                         text.value.items > 0 ? int32_t(text.value.items) : -1};
+  return giveSized(info, full, firstPortInfo);
+}
+
+/// The input that a port belongs to, and which dim of it a dim of the port is; as kiln_symbol_info tells them.
+std::pair<int32_t, int32_t> placeOf(const std::vector<kiln_model::ValueText> &inputs, size_t ports, int32_t port,
+                                    int32_t dim) {
+  if (port < 0 || size_t(port) >= ports)
+    return {port < 0 ? -1 : int32_t(inputs.size() + size_t(port) - ports), dim};
+  size_t i = inputs.size() - 1;
+  while (inputs[i].firstPort > size_t(port))
+    --i;
+  return {int32_t(i), dim - (inputs[i].value.isStacked() ? 1 : 0)};
 }
 
 /// Runs the body of a function about an entry of the model.
@@ -158,8 +206,8 @@ int kiln_model_get_info(const kiln_model *model, kiln_model_info *info, kiln_sta
     full.target = p.target.c_str();
     full.precision = p.precision.c_str();
     full.format_version = a.version();
-    full.input_count = uint32_t(entry.inputs.size());
-    full.output_count = uint32_t(entry.outputs.size());
+    full.input_count = uint32_t(model->entries[0].inputs.size());
+    full.output_count = uint32_t(model->entries[0].outputs.size());
     full.symbol_count = uint32_t(entry.symbols.size());
     full.step_count = uint32_t(p.firstStep(FunctionId(p.functions.size())));
     full.kernel_count = uint32_t(p.kernels.size());
@@ -190,8 +238,8 @@ int kiln_model_get_entry(const kiln_model *model, size_t entry, kiln_entry_info 
   return ofEntry(model, entry, status, [&](const Function &f) -> Status {
     kiln_entry_info full = {sizeof full,
                             model->model->program().entries[entry].name.c_str(),
-                            uint32_t(f.inputs.size()),
-                            uint32_t(f.outputs.size()),
+                            uint32_t(model->entries[entry].inputs.size()),
+                            uint32_t(model->entries[entry].outputs.size()),
                             uint32_t(f.symbols.size()),
                             uint32_t(f.states.size()),
                             f.arenaBytes.value_or(-1)};
@@ -219,13 +267,13 @@ int kiln_model_find_entry(const kiln_model *model, const char *name, size_t *ent
 int kiln_model_get_entry_input(const kiln_model *model, size_t entry, size_t index, kiln_port_info *info,
                                kiln_status *status) {
   return ofEntry(model, entry, status,
-                 [&](const Function &f) { return givePort(f, f.inputs, model->entries[entry].inputs, index, info); });
+                 [&](const Function &) { return givePort(model->entries[entry].inputs, index, info); });
 }
 
 int kiln_model_get_entry_output(const kiln_model *model, size_t entry, size_t index, kiln_port_info *info,
                                 kiln_status *status) {
   return ofEntry(model, entry, status,
-                 [&](const Function &f) { return givePort(f, f.outputs, model->entries[entry].outputs, index, info); });
+                 [&](const Function &) { return givePort(model->entries[entry].outputs, index, info); });
 }
 
 int kiln_model_get_entry_symbol(const kiln_model *model, size_t entry, size_t index, kiln_symbol_info *info,
@@ -234,12 +282,13 @@ int kiln_model_get_entry_symbol(const kiln_model *model, size_t entry, size_t in
     if (index >= f.symbols.size())
       return makeError(ErrorCode::E0704, "there is no symbol number ", index);
     const ProgramSymbol &s = f.symbols[index];
+    auto [input, dim] = placeOf(model->entries[entry].inputs, f.inputs.size(), s.input, s.dim);
     kiln_symbol_info full = {sizeof full,
                              s.name.c_str(),
                              s.low,
                              s.high,
-                             s.input,
-                             s.dim,
+                             input,
+                             dim,
                              s.isBound() ? nullptr : model->entries[entry].symbolExpressions[index].c_str()};
     return giveSized(info, full, sizeof full);
   });
@@ -265,9 +314,14 @@ int kiln_model_get_state(const kiln_model *model, size_t index, kiln_port_info *
     const std::vector<State> &states = model->model->program().states;
     if (index >= states.size())
       return makeError(ErrorCode::E0501, "there is no state number ", index);
-    kiln_port_info full = {sizeof full, states[index].name.c_str(), int32_t(states[index].dtype),
-                           int32_t(states[index].dims.size()), model->states[index].dims.data()};
-    return giveSized(info, full, sizeof full);
+    kiln_port_info full = {sizeof full,
+                           states[index].name.c_str(),
+                           int32_t(states[index].dtype),
+                           int32_t(states[index].dims.size()),
+                           model->states[index].dims.data(),
+                           KILN_PORT_TENSOR,
+                           -1};
+    return giveSized(info, full, firstPortInfo);
   });
 }
 

@@ -46,23 +46,74 @@ Result<TensorView> kiln::api::denseViewOf(const kiln_value &value, const std::st
   return view;
 }
 
-static void releaseTensor(kiln_value *value) { delete static_cast<Tensor *>(value->owner); }
+namespace {
 
-kiln_value kiln::api::giveTensor(Tensor tensor) {
-  auto *owned = new Tensor(std::move(tensor));
+/// A value of the library's, with what its items point to.
+struct Owned {
+  std::vector<Tensor> tensors;
+  std::vector<kiln_value> items;
+};
+
+/// A tensor in memory that something else owns.
+kiln_value tensorValue(void *data, DType dtype, std::span<const int64_t> dims) {
   kiln_value value = KILN_VALUE_INIT;
   value.kind = KILN_TENSOR;
-  value.u.tensor = {owned->data(),
-                    owned->dims().data(),
-                    int32_t(owned->dims().size()),
-                    int32_t(owned->dtype()),
-                    KILN_HOST,
-                    0,
-                    nullptr,
-                    0};
-  value.release = releaseTensor;
-  value.owner = owned;
+  value.u.tensor = {data, dims.data(), int32_t(dims.size()), int32_t(dtype), KILN_HOST, 0, nullptr, 0};
   return value;
+}
+
+void own(kiln_value &value, std::unique_ptr<Owned> owned) {
+  value.release = [](kiln_value *released) { delete static_cast<Owned *>(released->owner); };
+  value.owner = owned.release();
+}
+
+kiln_value sequenceOf(std::unique_ptr<Owned> owned) {
+  kiln_value value = KILN_VALUE_INIT;
+  value.kind = KILN_SEQUENCE;
+  value.u.sequence = {owned->items.data(), owned->items.size()};
+  own(value, std::move(owned));
+  return value;
+}
+
+std::unique_ptr<Owned> ownedOf(Tensor tensor) {
+  auto owned = std::make_unique<Owned>();
+  owned->tensors.push_back(std::move(tensor));
+  return owned;
+}
+
+} // namespace
+
+kiln_value kiln::api::giveTensor(Tensor tensor) {
+  std::unique_ptr<Owned> owned = ownedOf(std::move(tensor));
+  const Tensor &whole = owned->tensors[0];
+  kiln_value value = tensorValue(whole.data(), whole.dtype(), whole.dims());
+  own(value, std::move(owned));
+  return value;
+}
+
+kiln_value kiln::api::giveItem(Tensor stacked) {
+  std::unique_ptr<Owned> owned = ownedOf(std::move(stacked));
+  const Tensor &whole = owned->tensors[0];
+  kiln_value value = tensorValue(whole.data(), whole.dtype(), whole.dims().subspan(1));
+  own(value, std::move(owned));
+  return value;
+}
+
+kiln_value kiln::api::giveSequence(std::vector<Tensor> items) {
+  auto owned = std::make_unique<Owned>();
+  owned->tensors = std::move(items);
+  for (const Tensor &item : owned->tensors)
+    owned->items.push_back(tensorValue(item.data(), item.dtype(), item.dims()));
+  return sequenceOf(std::move(owned));
+}
+
+kiln_value kiln::api::giveStacked(Tensor stacked) {
+  std::unique_ptr<Owned> owned = ownedOf(std::move(stacked));
+  const Tensor &whole = owned->tensors[0];
+  int64_t count = whole.dims()[0], bytes = count > 0 ? whole.bytes() / count : 0;
+  for (int64_t i = 0; i < count; ++i)
+    owned->items.push_back(tensorValue(whole.as<char>() + i * bytes, whole.dtype(), whole.dims().subspan(1)));
+  return sequenceOf(std::move(owned));
 }
 
 extern "C" {

@@ -270,6 +270,7 @@ private:
   }
   void decode(uint64_t n, Buffer::Place &v) { enumerator(n, v, Buffer::Place::State); }
   void decode(uint64_t n, Buffer::Space &v) { enumerator(n, v, Buffer::Space::Device); }
+  void decode(uint64_t n, PortValue::Kind &v) { enumerator(n, v, PortValue::Kind::Optional); }
   void decode(uint64_t n, Condition::Relation &v) { enumerator(n, v, Condition::Relation::MultipleOf); }
   template <typename T> void enumerator(uint64_t n, T &v, T last) {
     if (n > uint64_t(last))
@@ -350,6 +351,8 @@ template <typename A, typename V> void transfer(A &a, V &v) {
     FIELD(1, buffer), FIELD(2, offset), FIELD(3, dtype), FIELD(4, dims), FIELD(5, open);
   } else if constexpr (std::same_as<T, Port>) {
     FIELD(1, name), FIELD(2, view);
+  } else if constexpr (std::same_as<T, PortValue>) {
+    FIELD(1, name), FIELD(2, kind), FIELD(3, items);
   } else if constexpr (std::same_as<T, StatePort>) {
     FIELD(1, state), FIELD(2, view), FIELD(3, read), FIELD(4, written);
   } else if constexpr (std::same_as<T, State>) {
@@ -390,7 +393,7 @@ template <typename A, typename V> void transfer(A &a, V &v) {
   } else if constexpr (std::same_as<T, Function>) {
     NOTE(1, name), FIELD(2, symbols), FIELD(3, checks), FIELD(4, buffers), FIELD(5, views), FIELD(6, inputs),
         FIELD(7, outputs), FIELD(8, steps), FIELD(9, sharesMemory), FIELD(10, arenaBytes), FIELD(11, states),
-        FIELD(12, deviceArenaBytes);
+        FIELD(12, deviceArenaBytes), FIELD(13, inputValues), FIELD(14, outputValues);
   } else if constexpr (std::same_as<T, Entry>) {
     FIELD(1, name), FIELD(2, function);
   } else {

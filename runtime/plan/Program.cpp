@@ -110,6 +110,8 @@ public:
     KILN_TRY(checkViews());
     KILN_TRY(checkPorts(p.inputs, Buffer::Place::Input, "input"));
     KILN_TRY(checkPorts(p.outputs, Buffer::Place::Output, "output"));
+    KILN_TRY(checkValues(p.inputs, p.inputValues));
+    KILN_TRY(checkValues(p.outputs, p.outputValues));
     KILN_TRY(checkStates());
     for (size_t i = 0; i < p.steps.size(); ++i) {
       KILN_TRY(checkStep(uint32_t(i)));
@@ -250,6 +252,25 @@ private:
         return inconsistent(what, " '", ports[i].name, "' exists twice");
     }
     return Status();
+  }
+
+  Status checkValues(const std::vector<Port> &ports, const std::vector<PortValue> &values) {
+    std::set<std::string> names;
+    size_t at = 0;
+    for (const PortValue &value : values) {
+      if (!names.insert(value.name).second || (value.items > 0 && value.kind != PortValue::Kind::Sequence))
+        return inconsistent("value '", value.name, "' exists twice, or is no sequence and has items");
+      if (value.portCount() > ports.size() - at)
+        return inconsistent("value '", value.name, "' has more items than there are ports");
+      const View &first = p.views[ports[at].view];
+      if (value.isStacked() && first.dims.empty())
+        return inconsistent("value '", value.name, "' has no dim for its items");
+      for (uint32_t i = 1; i < value.items; ++i)
+        if (p.views[ports[at + i].view].dtype != first.dtype)
+          return inconsistent("value '", value.name, "' has items of several types");
+      at += value.portCount();
+    }
+    return values.empty() || at == ports.size() ? Status() : inconsistent("a port belongs to no value");
   }
 
   Status checkStates() {
@@ -451,6 +472,18 @@ std::vector<std::string> Function::symbolNames() const {
 size_t Function::returnedCount() const {
   return size_t(std::ranges::count(buffers, Buffer::Place::Returned, &Buffer::place));
 }
+
+static std::vector<PortValue> valuesOf(const std::vector<Port> &ports, const std::vector<PortValue> &values) {
+  if (!values.empty())
+    return values;
+  std::vector<PortValue> tensors;
+  for (const Port &port : ports)
+    tensors.push_back({port.name});
+  return tensors;
+}
+
+std::vector<PortValue> Function::hostInputs() const { return valuesOf(inputs, inputValues); }
+std::vector<PortValue> Function::hostOutputs() const { return valuesOf(outputs, outputValues); }
 
 std::string Program::nameTaken(const Function &function, size_t i) const {
   size_t inputs = function.inputs.size();

@@ -130,6 +130,20 @@ struct Port {
   ViewId view = 0;
 };
 
+/// An input or output of an entry as the host knows it: a tensor, a list of tensors, or a tensor that may be absent.
+/// One or more ports carry it, so steps know tensors only.
+struct PortValue {
+  enum class Kind : uint8_t { Tensor, Sequence, Optional };
+  std::string name;
+  Kind kind = Kind::Tensor;
+  /// Of a sequence: how many ports are its items, each one; 0: one port has all of them along its first dim, so they
+  /// have equal dims and only a run tells their number. An optional is such a sequence of one item or none.
+  uint32_t items = 0;
+
+  bool isStacked() const { return kind != Kind::Tensor && items == 0; }
+  size_t portCount() const { return items > 0 ? items : 1; }
+};
+
 /// A tensor that outlives runs. Entries name it and work on it in place; who runs them makes it.
 struct State {
   std::string name;
@@ -278,7 +292,8 @@ struct Function {
   std::vector<Buffer> buffers;
   std::vector<View> views;
   std::vector<Port> inputs, outputs;
-  std::vector<StatePort> states; ///< of entries only, each once
+  std::vector<PortValue> inputValues, outputValues; ///< what they are to the host; empty: each is a tensor
+  std::vector<StatePort> states;                    ///< of entries only, each once
   std::vector<Step> steps;
   /// Whether buffers that are never in use together may share bytes of the arena.
   bool sharesMemory = true;
@@ -287,6 +302,9 @@ struct Function {
   int64_t deviceArenaBytes = 0;
 
   std::vector<std::string> symbolNames() const;
+  /// What the host gives and gets, in order.
+  std::vector<PortValue> hostInputs() const;
+  std::vector<PortValue> hostOutputs() const;
   /// What a call of the function is given, in its order: the inputs, then the states.
   size_t takenCount() const { return inputs.size() + states.size(); }
   /// Buffers of place Returned.

@@ -21,6 +21,8 @@ public:
       os << "input " << printAttribute(port.name) << " " << type(port.view) << "\n";
     for (const Port &port : p.outputs)
       os << "output " << printAttribute(port.name) << " " << type(port.view) << "\n";
+    printValues("input", p.inputValues);
+    printValues("output", p.outputValues);
     for (const StatePort &port : p.states)
       os << "state " << printAttribute(program.states[port.state].name) << " " << type(port.view)
          << (port.read ? " read" : "") << (port.written ? " written" : "") << "\n";
@@ -46,6 +48,17 @@ private:
         os << s.high;
     }
     os << "\n";
+  }
+
+  /// What ports are to the host.
+  void printValues(const char *what, const std::vector<PortValue> &values) {
+    static constexpr const char *kinds[] = {"tensor", "sequence", "optional"};
+    for (const PortValue &value : values) {
+      os << what << " value " << printAttribute(value.name) << " " << kinds[size_t(value.kind)];
+      if (value.items > 0)
+        os << " of " << value.items << (value.items == 1 ? " port" : " ports");
+      os << "\n";
+    }
   }
 
   void printMemory() {

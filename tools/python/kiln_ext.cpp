@@ -16,6 +16,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -61,7 +62,9 @@ const char *numpyName(int32_t dtype) {
   return "void";
 }
 
-using Port = std::tuple<std::string, std::string, nb::list>;
+/// Name, element type, dims (none where the items of a sequence differ in rank), a kiln_port_kind, and the length of a
+/// sequence that has a known one (else -1).
+using Port = std::tuple<std::string, std::string, nb::object, int32_t, int32_t>;
 
 /// The library's structures, empty, as functions that fill them want them.
 template <typename T> T sized() {
@@ -78,7 +81,7 @@ Port describe(const kiln_port_info &port) {
     else
       dims.append(port.dims[d].text);
   }
-  return {port.name, numpyName(port.dtype), dims};
+  return {port.name, numpyName(port.dtype), port.rank < 0 ? nb::object(nb::none()) : dims, port.kind, port.length};
 }
 
 /// An array as the library takes it: address, type, dims. The caller keeps it alive.
@@ -149,7 +152,8 @@ public:
       nb::list dims;
       for (int32_t d = 0; d < constant.rank; ++d)
         dims.append(constant.dims[d]);
-      constants.emplace_back(Port{constant.name, numpyName(constant.dtype), dims}, constant.is_bound != 0);
+      constants.emplace_back(Port{constant.name, numpyName(constant.dtype), dims, KILN_PORT_TENSOR, -1},
+                             constant.is_bound != 0);
     }
     return constants;
   }
@@ -205,14 +209,35 @@ void Model::bind(const std::vector<std::tuple<std::string, Array, nb::object>> &
   check(failed, status);
 }
 
-/// The bytes of a result as an array that frees them, and the dims.
-std::pair<Bytes, nb::tuple> take(kiln_value &result) {
-  auto *owned = new kiln_value(result);
-  nb::capsule owner(owned, [](void *p) noexcept {
-    kiln_value_release(static_cast<kiln_value *>(p));
-    delete static_cast<kiln_value *>(p);
-  });
-  const kiln_tensor &tensor = owned->u.tensor;
+/// What a run is given: an array for a tensor, a list of them for a sequence, None for an absent optional.
+class Given {
+public:
+  explicit Given(const nb::list &inputs) {
+    for (nb::handle input : inputs) {
+      kiln_value &value = values.emplace_back();
+      value = KILN_VALUE_INIT;
+      if (nb::isinstance<nb::list>(input)) {
+        std::vector<kiln_value> &items = lists.emplace_back();
+        for (nb::handle item : input)
+          items.push_back(tensorOf(item));
+        value.kind = KILN_SEQUENCE;
+        value.u.sequence = {items.data(), items.size()};
+      } else if (!input.is_none()) {
+        value = tensorOf(input);
+      }
+    }
+  }
+  std::vector<kiln_value> values;
+
+private:
+  kiln_value tensorOf(nb::handle array) { return valueOf(arrays.emplace_back(nb::cast<Array>(array))); }
+
+  std::deque<Array> arrays; // whose dims the values point to
+  std::deque<std::vector<kiln_value>> lists;
+};
+
+/// The bytes of a tensor as an array that keeps their owner alive, and the dims.
+std::pair<Bytes, nb::tuple> arrayOf(const kiln_tensor &tensor, const nb::capsule &owner) {
   size_t bytes = kiln_dtype_bytes(tensor.dtype);
   nb::list dims;
   for (int32_t d = 0; d < tensor.rank; ++d) {
@@ -222,6 +247,32 @@ std::pair<Bytes, nb::tuple> take(kiln_value &result) {
   static uint8_t nothing;
   void *data = bytes ? tensor.data : &nothing;
   return {Bytes(data, {bytes}, owner), nb::tuple(dims)};
+}
+
+nb::capsule ownerOf(kiln_value *owned) {
+  return nb::capsule(owned, [](void *p) noexcept {
+    kiln_value_release(static_cast<kiln_value *>(p));
+    delete static_cast<kiln_value *>(p);
+  });
+}
+
+std::pair<Bytes, nb::tuple> take(kiln_value &result) {
+  auto *owned = new kiln_value(result);
+  return arrayOf(owned->u.tensor, ownerOf(owned));
+}
+
+/// The same of any value: None, or a list for a sequence.
+nb::object takeAny(kiln_value &result) {
+  if (result.kind == KILN_NONE)
+    return nb::none();
+  if (result.kind == KILN_TENSOR)
+    return nb::cast(take(result));
+  auto *owned = new kiln_value(result);
+  nb::capsule owner = ownerOf(owned);
+  nb::list items;
+  for (size_t i = 0; i < owned->u.sequence.count; ++i)
+    items.append(arrayOf(owned->u.sequence.items[i].u.tensor, owner));
+  return items;
 }
 
 /// Values of a model's states.
@@ -286,10 +337,9 @@ public:
       kiln_context_release(context);
   }
 
-  std::vector<std::pair<Bytes, nb::tuple>> run(size_t entry, const std::vector<Array> &inputs, State *state) {
-    std::vector<kiln_value> values;
-    for (const Array &input : inputs)
-      values.push_back(valueOf(input));
+  nb::list run(size_t entry, const nb::list &inputs, State *state) {
+    Given given(inputs);
+    const std::vector<kiln_value> &values = given.values;
     std::vector<kiln_value> results(outputCounts[entry]);
     kiln_run_options how = KILN_RUN_OPTIONS_INIT;
     how.entry = entry;
@@ -309,9 +359,9 @@ public:
       }
     }
     check(failed, status);
-    std::vector<std::pair<Bytes, nb::tuple>> arrays;
+    nb::list arrays;
     for (kiln_value &result : results)
-      arrays.push_back(take(result));
+      arrays.append(takeAny(result));
     return arrays;
   }
 

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Grows by one with every addition to this header. */
-#define KILN_API_VERSION 5
+#define KILN_API_VERSION 6
 /* Of the library in use. */
 KILN_API uint32_t kiln_api_version(void);
 KILN_API const char *kiln_version(void);
@@ -92,7 +92,7 @@ typedef struct kiln_tensor {
 typedef enum kiln_value_kind {
   KILN_NONE = 0, /* no value: an absent optional, or an output that the library is to allocate */
   KILN_TENSOR = 1,
-  KILN_SEQUENCE = 2 /* values of any kind; models with sequences are refused for now */
+  KILN_SEQUENCE = 2 /* a list of tensors; since API version 6 */
 } kiln_value_kind;
 
 /* A tagged value. Its layout is frozen. Who makes a value keeps its memory alive; a value from the library is freed
@@ -170,14 +170,26 @@ typedef struct kiln_dim {
   const char *text; /* "224", "N", "N*3+1" */
 } kiln_dim;
 
+/* What an input or output is. Since API version 6; in older ones all are tensors. */
+typedef enum kiln_port_kind {
+  KILN_PORT_TENSOR = 0,
+  KILN_PORT_SEQUENCE = 1, /* a KILN_SEQUENCE of tensors of one element type */
+  KILN_PORT_OPTIONAL = 2  /* a tensor, or KILN_NONE where it is absent */
+} kiln_port_kind;
+
+/* Of a sequence, element type and dims are those of each item. */
 typedef struct kiln_port_info {
   size_t size;
   const char *name;
   int32_t dtype;
-  int32_t rank;
+  int32_t rank; /* -1: the items of a sequence differ in it */
   const kiln_dim *dims;
+  /* Since API version 6. */
+  int32_t kind;   /* a kiln_port_kind */
+  int32_t length; /* of a sequence: how many items, which then may differ in their dims (value -1 and text "?"); -1 where
+                     only a run tells, and for others */
 } kiln_port_info;
-#define KILN_PORT_INFO_INIT {sizeof(kiln_port_info), NULL, 0, 0, NULL}
+#define KILN_PORT_INFO_INIT {sizeof(kiln_port_info), NULL, 0, 0, NULL, 0, -1}
 KILN_API int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
 KILN_API int kiln_model_get_output(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
 
@@ -186,7 +198,8 @@ typedef struct kiln_symbol_info {
   size_t size;
   const char *name;
   int64_t low, high;      /* inclusive range, checked when inputs are bound; INT64_MAX: unbounded */
-  int32_t input, dim;     /* -1 when computed; numbers after those of the inputs are the entry's states */
+  int32_t input, dim;     /* -1 when computed; numbers after those of the inputs are the entry's states. Of a sequence
+                             or optional, a dim of its items, or -1: how many there are, which of an optional is 0 or 1 */
   const char *expression; /* null when bound */
 } kiln_symbol_info;
 #define KILN_SYMBOL_INFO_INIT {sizeof(kiln_symbol_info), NULL, 0, 0, 0, 0, NULL}
@@ -371,7 +384,13 @@ typedef struct kiln_run_options {
 
 /* Runs the model. Inputs and outputs stand in the signature's order. Dense inputs are read in
  * place. An output that is KILN_NONE is allocated, to be freed with kiln_value_release; one that is a tensor is written
- * in place, and its type and dims must be those of the result, unless it has a capacity. Bound outputs must not overlap inputs or each other. `options` may be null. */
+ * in place, and its type and dims must be those of the result, unless it has a capacity. Bound outputs must not overlap
+ * inputs or each other. `options` may be null.
+ *
+ * The items of a sequence are read in place where the model knows their number (kiln_port_info::length); else they are
+ * copied beside each other, must have equal dims (E0204), and count towards the memory limit. An optional input is a
+ * tensor or KILN_NONE. Outputs that are sequences or optionals must be KILN_NONE before: they are allocated, items and
+ * all, and freed as one by kiln_value_release; an absent optional stays KILN_NONE. */
 KILN_API int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,
                               size_t output_count, const kiln_run_options *options, kiln_status *status);
 

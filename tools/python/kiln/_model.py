@@ -3,7 +3,7 @@
 import operator
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ._errors import input_error
 _NUMPY = {name: np.dtype(name if name != "bool" else bool) for name in (
     "float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")}
 _KNOWN = {*_NUMPY, "bfloat16"}
+_KINDS = ("tensor", "sequence", "optional")  # by kiln_port_kind
 
 
 def _numpy_dtype(name):
@@ -25,11 +26,17 @@ def _numpy_dtype(name):
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output. `shape` holds an int for each fixed size and a text ("N", "N*3+1") for each other one."""
+    """An input or output. `shape` holds an int for each fixed size and a text ("N", "N*3+1") for each other one.
+
+    `kind`: "tensor"; "sequence": a list of arrays, of which dtype and shape are said (a size in which they differ is "?", the shape
+    None where they differ in rank), and `length` of them, None where only a run tells; "optional": an array or None.
+    """
 
     name: str
     dtype: np.dtype
     shape: tuple
+    kind: str = field(default="tensor", kw_only=True)
+    length: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,8 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
     threads: used for compiling and running; None or 0: the cores this process may use. Never changes results or artifact.
     target: "host", an instruction-set level with features such as "x86-64-v4+bf16+vnni", or "interpreter" (reference kernels).
     shapes: {input: [size, ...]}, each size an int, a symbol's name, or a (low, high) range of an unknown size. Of several
-        models "entry:input" is one's own.
+        models "entry:input" is one's own. Of a sequence, the shape that all of its items have, however many; or under "x[0]",
+        "x[1]" and so on the shape of each, which may differ: the sequence then has so many. Of an optional, that of its value.
     cache: path of a tuning cache, read only.
     precision: "default"; "strict" and "fast" are not built yet.
     require_compiled: refuse a model of which anything would run on reference kernels.
@@ -137,8 +145,9 @@ class Model:
         self._entries = tuple(
             Entry(name, tuple(_port(p) for p in inputs), tuple(_port(p) for p in outputs), tuple(self._states[s].name for s in states))
             for name, inputs, outputs, states in handle.entries())
-        # What a run looks up: number, names of inputs, names and types of outputs.
-        self._ways = {e.name: (i, [p.name for p in e.inputs], [(p.name, p.dtype) for p in e.outputs]) for i, e in enumerate(self._entries)}
+        # What a run looks up: number, names and kinds of inputs, names and types of outputs.
+        self._ways = {e.name: (i, {p.name: p.kind for p in e.inputs}, [(p.name, p.dtype) for p in e.outputs])
+                      for i, e in enumerate(self._entries)}
         self._first = self._entries[0].name
 
     @property
@@ -184,7 +193,8 @@ class Model:
         self._handle.bind([(n, _array(a, f"constant {n!r}"), a) for n, a in arrays.items()])
 
     def run(self, inputs, *, entry=None, state=None):
-        """Run the model on {input name: array} and return {output name: array} in the graph's output order.
+        """Run the model on {input name: array} and return {output name: array} in the graph's output order. What is no tensor
+        (Port.kind) is a list of arrays for a sequence, and an array or None for an optional.
 
         Arrays must have the model's element types (no silent casts) and sizes that agree with its symbols. Contiguous arrays
         are read in place. Raises InputError when an input does not fit.
@@ -194,18 +204,18 @@ class Model:
             another one meanwhile raises Error. A run that fails or is cancelled leaves what it may have changed invalid.
         """
         try:
-            number, names, output_types = self._ways[self._first if entry is None else entry]
+            number, kinds, output_types = self._ways[self._first if entry is None else entry]
         except KeyError:
             raise input_error(501, f"the model has no entry {entry!r}; it has {', '.join(map(repr, self._ways))}") from None
         if not isinstance(inputs, Mapping):
-            raise TypeError(f"run takes one mapping of input names to arrays, such as {{{names[0] if names else 'name'!r}: array}}, "
+            raise TypeError(f"run takes one mapping of input names to arrays, such as {{{next(iter(kinds), 'name')!r}: array}}, "
                             f"not a {type(inputs).__name__}")
-        if len(inputs) != len(names) or any(name not in inputs for name in names):
-            _refuse_names(names, inputs)
-        arrays = [np.asarray(inputs[name], order="C") for name in names]
-        values = [_array(a, f"input {n!r}") for a, n in zip(arrays, names)]
+        if len(inputs) != len(kinds) or any(name not in inputs for name in kinds):
+            _refuse_names(list(kinds), inputs)
+        arrays = [_arrays(inputs[name], name, kind) for name, kind in kinds.items()]  # alive until the run is over
+        values = [_value(a, f"input {n!r}") for a, n in zip(arrays, kinds)]
         results = self._runner.run(number, values, None if state is None else state._handle)
-        return {name: data.view(dtype).reshape(shape) for (name, dtype), (data, shape) in zip(output_types, results)}
+        return {name: _result(result, dtype) for (name, dtype), result in zip(output_types, results)}
 
     def cancel(self):
         """End all runs of this model that are under way, from another thread: each raises Error (code 518)."""
@@ -278,7 +288,10 @@ class State:
 
 
 def _ports(some):
-    return ", ".join(f"{p.name}: {p.dtype}[{', '.join(map(str, p.shape))}]" for p in some)
+    def one(p):
+        kind = "" if p.kind == "tensor" else f"{p.kind} of " if p.length is None else f"{p.kind} of {p.length} "
+        return f"{p.name}: {kind}{p.dtype}[{'...' if p.shape is None else ', '.join(map(str, p.shape))}]"
+    return ", ".join(map(one, some))
 
 
 def _refuse_names(names, inputs):
@@ -297,9 +310,34 @@ def _source(entry, model):
     return entry, True, _path(model)
 
 
-def _port(port, kind=Port, *more):
-    name, dtype, shape = port
-    return kind(name, _numpy_dtype(dtype), tuple(shape), *more)
+def _port(port, of=Port, *more):
+    name, dtype, shape, number, length = port
+    return of(name, _numpy_dtype(dtype), None if shape is None else tuple(shape), *more, kind=_KINDS[number],
+              length=None if length < 0 else length)
+
+
+def _arrays(value, name, kind):
+    """What is given for an input, as C-ordered arrays."""
+    if kind == "sequence":
+        if not isinstance(value, (list, tuple)):
+            raise input_error(511, f"input {name!r} is a sequence: pass a list of arrays, not a {type(value).__name__}")
+        return [np.asarray(item, order="C") for item in value]
+    return None if value is None and kind == "optional" else np.asarray(value, order="C")
+
+
+def _value(arrays, what):
+    """The same as the extension takes it; `what` names it in errors."""
+    if isinstance(arrays, list):
+        return [_array(a, f"item {i} of {what}") for i, a in enumerate(arrays)]
+    return None if arrays is None else _array(arrays, what)
+
+
+def _result(result, dtype):
+    """An output, of which the extension gives bytes and shapes."""
+    if isinstance(result, tuple):
+        data, shape = result
+        return data.view(dtype).reshape(shape)
+    return None if result is None else [_result(item, dtype) for item in result]
 
 
 def _array(array, what):
