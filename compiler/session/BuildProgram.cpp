@@ -3,6 +3,7 @@
 #include "compiler/session/Diagnostics.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
+#include "dialects/kiln/ValuePart.h"
 #include "dialects/kiln/WeightStore.h"
 #include "runtime/plan/Arena.h"
 
@@ -36,6 +37,8 @@ public:
       for (Operation &op : program.getBody().front())
         KILN_TRY(add(&op));
       markOpen();
+      dropTensors(function().inputValues);
+      dropTensors(function().outputValues);
       for (ProgramSymbol &symbol : function().symbols)
         if (boundByStates.count(symbol.name))
           symbol.input += static_cast<int32_t>(function().inputs.size());
@@ -112,6 +115,7 @@ private:
               input, addBuffer({Buffer::Place::Input, static_cast<uint32_t>(program.inputs.size()), SizeExpr(), {}}),
               0);
           program.inputs.push_back({input.getName().str(), view});
+          addToValues(program.inputValues, input, input.getName());
           return Status::success();
         })
         .Case([&](OutputOp output) {
@@ -119,6 +123,7 @@ private:
               output, addBuffer({Buffer::Place::Output, static_cast<uint32_t>(program.outputs.size()), SizeExpr(), {}}),
               0);
           program.outputs.push_back({output.getName().str(), view});
+          addToValues(program.outputValues, output, output.getName());
           return Status::success();
         })
         .Case([&](StateOp state) { return addState(state); })
@@ -179,6 +184,21 @@ private:
           return makeError(ErrorCode::E0313, "unexpected ", other->getName().getStringRef().str(),
                            " in a plan.program");
         });
+  }
+
+  /// What the host knows the port as; an item other than the first one belongs to a value that is there.
+  static void addToValues(std::vector<PortValue> &values, Operation *port, StringRef name) {
+    std::optional<ValuePart> part = ValuePart::read(port->getAttr(valueAttrName));
+    if (!part)
+      values.push_back({name.str()});
+    else if (part->item == 0)
+      values.push_back({part->value, part->isOptional ? PortValue::Kind::Optional : PortValue::Kind::Sequence,
+                        static_cast<uint32_t>(part->items)});
+  }
+  /// Where all are tensors, ports say all there is.
+  static void dropTensors(std::vector<PortValue> &values) {
+    if (llvm::all_of(values, [](const PortValue &value) { return value.kind == PortValue::Kind::Tensor; }))
+      values.clear();
   }
 
   std::vector<ViewId> viewsOf(ValueRange values) {

@@ -2,6 +2,7 @@
 
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/SizeTable.h"
+#include "dialects/kiln/ValuePart.h"
 #include "passes/plan/Tensors.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -29,6 +30,11 @@ struct Port {
   StringAttr attribute(StringRef name) const {
     return isResult ? function.getResultAttrOfType<StringAttr>(index, name)
                     : function.getArgAttrOfType<StringAttr>(index, name);
+  }
+  /// Whether it is part of a value that is no tensor to the host.
+  bool isPart() const {
+    return isResult ? function.getResultAttr(index, valueAttrName) != nullptr
+                    : function.getArgAttr(index, valueAttrName) != nullptr;
   }
   void setState(StringAttr state) {
     if (isResult)
@@ -106,6 +112,8 @@ Status kiln::declareStates(ModuleOp module, std::span<const StateOption> states)
       StringAttr own = port.attribute(nameAttrName);
       if (!own || own.getValue() != (port.isResult ? state.output : state.input))
         continue;
+      if (port.isPart())
+        return makeError(ErrorCode::E0204, port.describe(), " is a sequence or an optional; a state is a tensor");
       if (StringAttr other = port.attribute(stateAttrName))
         return makeError(ErrorCode::E0703, port.describe(), " belongs to two states, \"", other.getValue().str(),
                          "\" and \"", state.input, "\"");

@@ -35,6 +35,7 @@
 #include "dialects/kiln/ControlFlow.h"
 #include "dialects/kiln/DataSizes.h"
 #include "dialects/kiln/SizeTable.h"
+#include "dialects/kiln/ValuePart.h"
 #include "runtime/base/PlantedBug.h"
 #include "runtime/reference/Reference.h"
 
@@ -108,7 +109,9 @@ private:
         holds[views[argument]] = argument;
         continue;
       }
-      views[argument] = b.create<plan_ir::InputOp>(loc, viewOf(argument.getType()), text);
+      auto input = b.create<plan_ir::InputOp>(loc, viewOf(argument.getType()), text);
+      setValue(input, function.getArgAttr(unsigned(i), valueAttrName));
+      views[argument] = input;
     }
     for (unsigned i = 0; i < function.getNumResults(); ++i) {
       auto name = function.getResultAttrOfType<StringAttr>(i, nameAttrName);
@@ -117,7 +120,9 @@ private:
         outputs.push_back(stateMemory(state, function.getResultTypes()[i]));
         continue;
       }
-      outputs.push_back(b.create<plan_ir::OutputOp>(loc, viewOf(function.getResultTypes()[i]), text));
+      auto output = b.create<plan_ir::OutputOp>(loc, viewOf(function.getResultTypes()[i]), text);
+      setValue(output, function.getResultAttr(i, valueAttrName));
+      outputs.push_back(output);
     }
     for (const SizeTable::Symbol &symbol : sizes.symbols())
       if (!symbol.definition)
@@ -136,6 +141,10 @@ private:
     return checkStates();
   }
 
+  static void setValue(Operation *port, mlir::Attribute part) {
+    if (part)
+      port->setAttr(valueAttrName, part);
+  }
   StringAttr stateOfArgument(unsigned i) { return function.getArgAttrOfType<StringAttr>(i, stateAttrName); }
   StringAttr stateOfResult(unsigned i) { return function.getResultAttrOfType<StringAttr>(i, stateAttrName); }
   static bool isState(Value memory) { return memory.getDefiningOp<plan_ir::StateOp>() != nullptr; }

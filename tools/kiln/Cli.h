@@ -77,6 +77,7 @@ struct Port {
   int32_t dtype;
   std::vector<int64_t> dims; // -1 where it depends on the inputs
   std::vector<std::string> texts;
+  int32_t kind = KILN_PORT_TENSOR;
   std::string type() const; // "f32[N,3]"
 };
 std::vector<Port> inputsOf(const kiln_model *model, size_t entry);
@@ -94,6 +95,7 @@ size_t findEntry(const kiln_model *model, const std::string &name);
 struct SizeSymbol {
   std::string name, expression; // expression: empty where the size is that of an input's dim
   int64_t low = 0;
+  bool isCount = false; // how many items a sequence has, or whether an optional has a value
 };
 /// Values of a model's symbols: what --shape (NAME=1x3xN) or `files`, the dims of inputs read from files, say of an
 /// input's dim, else the least value, with a warning. For an artifact --shape is the command's own and is checked here;
@@ -121,6 +123,7 @@ struct Value {
   std::vector<int64_t> dims;
   std::vector<std::byte> data;
   int32_t dtype = 0;
+  bool absent = false; // an optional without a value
   kiln_value view() const;
   std::string type() const; // "f32[1,3]"
 };
@@ -130,7 +133,7 @@ struct Inputs {
   State state;
 };
 /// Values for all inputs: from the files that `files` names (NAME=@FILE.npy), the rest made up, the same every time.
-/// States that no file gives are zero.
+/// Optionals that no file gives are absent, and states zero. Sequences are refused.
 Inputs makeInputs(kiln_model *model, size_t entry, const CompileArguments &arguments,
                   const std::vector<std::string> &files);
 

@@ -11,6 +11,8 @@ namespace kiln::tools {
 
 kiln_value Value::view() const {
   kiln_value value = {};
+  if (absent)
+    return value;
   value.kind = KILN_TENSOR;
   value.u.tensor = {
       const_cast<std::byte *>(data.data()), dims.data(), static_cast<int32_t>(dims.size()), dtype, KILN_HOST, 0};
@@ -18,6 +20,8 @@ kiln_value Value::view() const {
 }
 
 std::string Value::type() const {
+  if (absent)
+    return "absent";
   std::string text = std::string(kiln_dtype_name(dtype)) + "[";
   for (size_t i = 0; i < dims.size(); ++i)
     text += (i ? "," : "") + std::to_string(dims[i]);
@@ -93,6 +97,8 @@ InputSizes::InputSizes(const CompileArguments &arguments, std::vector<Port> port
       Result<SizeExpr> expression = SizeExpr::parse(symbol.expression);
       if (Result<int64_t> value = expression.ok() ? expression->evaluate(values) : expression.status(); value.ok())
         values[symbol.name] = *value;
+    } else if (symbol.isCount) { // --shape is about items
+      values[symbol.name] = 1;
     } else if (!values.count(symbol.name)) {
       int64_t least = values[symbol.name] = std::max<int64_t>(symbol.low, 1);
       chosen += " " + symbol.name + "=" + std::to_string(least);
@@ -132,7 +138,8 @@ static std::vector<SizeSymbol> symbolsOf(const kiln_model *model, size_t entry) 
     symbol.size = sizeof symbol;
     kiln_model_get_entry_symbol(model, entry, i, &symbol, &status);
     check(status);
-    symbols.push_back({symbol.name, symbol.expression ? symbol.expression : "", symbol.low});
+    symbols.push_back(
+        {symbol.name, symbol.expression ? symbol.expression : "", symbol.low, !symbol.expression && symbol.dim < 0});
   }
   return symbols;
 }
@@ -231,6 +238,10 @@ Inputs makeInputs(kiln_model *model, size_t entry, const CompileArguments &argum
                   const std::vector<std::string> &files) {
   std::vector<Port> inputs = inputsOf(model, entry), ports = inputs;
   std::vector<EntryState> states = statesOf(model, entry);
+  for (const Port &input : inputs)
+    if (input.kind == KILN_PORT_SEQUENCE)
+      fail(Failed, "input \"" + input.name + "\" is a sequence, which no file holds; run the model from Python or C " +
+                       "[KILN-E0511]");
   ports.insert(ports.end(), states.begin(), states.end());
   std::map<std::string, Value> read;
   std::map<std::string, std::vector<int64_t>> readDims;
@@ -249,7 +260,10 @@ Inputs makeInputs(kiln_model *model, size_t entry, const CompileArguments &argum
   Inputs made;
   for (const Port &port : inputs) {
     auto found = read.find(port.name);
-    made.values.push_back(found != read.end() ? std::move(found->second) : makeUp(port, sizes.dims(port)));
+    if (found == read.end() && port.kind == KILN_PORT_OPTIONAL)
+      made.values.push_back({port.name, true, {}, {}, port.dtype, true});
+    else
+      made.values.push_back(found != read.end() ? std::move(found->second) : makeUp(port, sizes.dims(port)));
   }
   made.state = makeState(model, states, sizes);
   for (const EntryState &port : states)

@@ -30,9 +30,47 @@ std::string typeText(const Function &function, ViewId id) {
   return std::string(dtypeName(view.dtype)) + printSizes(view.dims);
 }
 
+/// An input or output as the host knows it, and the types of the tensors that it is made of.
+struct ValueTypes {
+  PortValue value;
+  std::vector<std::string> types;
+
+  /// "f32[N]", "sequence of f32[N]", "sequence of 2: f32[2], f32[1]"
+  std::string print() const {
+    if (value.isStacked())
+      return (value.kind == PortValue::Kind::Sequence ? "sequence of " : "optional ") + types[0];
+    std::string text = value.items > 0 ? "sequence of " + std::to_string(value.items) + ": " : "";
+    for (const std::string &type : types)
+      text += (&type == &types[0] ? "" : ", ") + type;
+    return text;
+  }
+};
+
+std::vector<ValueTypes> typesOf(const Function &function, const std::vector<PortValue> &values,
+                                const std::vector<kiln::Port> &ports) {
+  std::vector<ValueTypes> types;
+  auto port = ports.begin();
+  for (const PortValue &value : values) {
+    ValueTypes &own = types.emplace_back(ValueTypes{value, {}});
+    for (size_t i = 0; i < value.portCount(); ++i, ++port) {
+      const View &view = function.views[port->view];
+      own.types.push_back(std::string(dtypeName(view.dtype)) +
+                          printSizes({view.dims.begin() + (value.isStacked() ? 1 : 0), view.dims.end()}));
+    }
+  }
+  return types;
+}
+
+std::vector<ValueTypes> inputTypes(const Function &f) { return typesOf(f, f.hostInputs(), f.inputs); }
+std::vector<ValueTypes> outputTypes(const Function &f) { return typesOf(f, f.hostOutputs(), f.outputs); }
+
 /// The sizes at which figures are shown.
 std::map<std::string, int64_t> sizesOf(const Program &all, const Function &program, const CompileArguments &arguments) {
   std::vector<Port> inputs;
+  std::vector<bool> stacked; // by port
+  for (const PortValue &value : program.hostInputs())
+    stacked.insert(stacked.end(), value.portCount(), value.isStacked());
+  stacked.resize(program.takenCount());
   for (size_t i = 0; i < program.takenCount(); ++i) {
     std::string name = i < program.inputs.size() ? program.inputs[i].name
                                                  : all.states[program.states[i - program.inputs.size()].state].name;
@@ -41,14 +79,15 @@ std::map<std::string, int64_t> sizesOf(const Program &all, const Function &progr
     for (int32_t dtype = KILN_F32; dtype <= KILN_BOOL; ++dtype)
       if (dtypeName(view.dtype) == kiln_dtype_name(dtype))
         port.dtype = dtype;
-    for (const SizeExpr &dim : view.dims) {
-      port.dims.push_back(dim.asConstant().value_or(-1));
-      port.texts.push_back(dim.print());
+    for (size_t d = stacked[i] ? 1 : 0; d < view.dims.size(); ++d) { // --shape is about items
+      port.dims.push_back(view.dims[d].asConstant().value_or(-1));
+      port.texts.push_back(view.dims[d].print());
     }
   }
   std::vector<SizeSymbol> symbols;
   for (const ProgramSymbol &symbol : program.symbols)
-    symbols.push_back({symbol.name, symbol.isBound() ? "" : symbol.value.print(), symbol.low});
+    symbols.push_back({symbol.name, symbol.isBound() ? "" : symbol.value.print(), symbol.low,
+                       symbol.isBound() && stacked[size_t(symbol.input)] && symbol.dim == 0});
   return InputSizes(arguments, std::move(inputs), symbols).symbols();
 }
 
@@ -161,10 +200,18 @@ std::string describeState(const Program &program, const Function &function, cons
 Json signatureOf(const Program &program, const Entry &named) {
   const Function &entry = program.functions[named.function];
   Json json = {{"name", named.name}};
-  for (auto [key, ports] : {std::pair("inputs", &entry.inputs), {"outputs", &entry.outputs}}) {
+  for (const auto &[key, values] : {std::pair("inputs", inputTypes(entry)), {"outputs", outputTypes(entry)}}) {
     json[key] = Json::array();
-    for (const auto &port : *ports)
-      json[key].push_back({{"name", port.name}, {"type", typeText(entry, port.view)}});
+    for (const ValueTypes &own : values) {
+      Json fields = {{"name", own.value.name}};
+      if (own.value.kind != PortValue::Kind::Tensor)
+        fields["kind"] = own.value.kind == PortValue::Kind::Sequence ? "sequence" : "optional";
+      if (own.value.items > 0)
+        fields["items"] = own.types;
+      else
+        fields["type"] = own.types[0];
+      json[key].push_back(fields);
+    }
   }
   json["states"] = Json::array();
   for (const auto &port : entry.states)
@@ -253,10 +300,10 @@ void printText(const Artifact &artifact, size_t number, const std::map<std::stri
   WorkCount work = take(countWork(program, entry, symbols));
   printf("%s, by %s, for %s, precision %s\n", program.entries[number].name.c_str(), program.producer.c_str(),
          program.target.c_str(), program.precision.c_str());
-  for (const auto &port : entry.inputs)
-    printf("input   %s %s\n", port.name.c_str(), typeText(entry, port.view).c_str());
-  for (const auto &port : entry.outputs)
-    printf("output  %s %s\n", port.name.c_str(), typeText(entry, port.view).c_str());
+  for (const ValueTypes &own : inputTypes(entry))
+    printf("input   %s %s\n", own.value.name.c_str(), own.print().c_str());
+  for (const ValueTypes &own : outputTypes(entry))
+    printf("output  %s %s\n", own.value.name.c_str(), own.print().c_str());
   for (const auto &port : entry.states)
     printf("state   %s\n", describeState(program, entry, port).c_str());
   for (const ProgramSymbol &symbol : entry.symbols) {
@@ -271,8 +318,8 @@ void printText(const Artifact &artifact, size_t number, const std::map<std::stri
   for (size_t i = 0; i < program.entries.size(); ++i)
     if (i != number)
       printf("entry   %s: %s, %s, %s; --entry %s shows it\n", program.entries[i].name.c_str(),
-             counted(program.entry(i).inputs.size(), "input").c_str(),
-             counted(program.entry(i).outputs.size(), "output").c_str(),
+             counted(program.entry(i).hostInputs().size(), "input").c_str(),
+             counted(program.entry(i).hostOutputs().size(), "output").c_str(),
              counted(program.entry(i).states.size(), "state").c_str(), program.entries[i].name.c_str());
   for (const WeightFile &file : program.files)
     printf("file    %s %llu bytes\n", file.path.c_str(), static_cast<unsigned long long>(file.bytes));

@@ -31,6 +31,7 @@ static Port portOf(const kiln_port_info &info) {
   Port port;
   port.name = info.name;
   port.dtype = info.dtype;
+  port.kind = info.kind;
   setDims(port, info.dims, info.rank);
   return port;
 }

@@ -141,13 +141,24 @@ int runCommand(const RunArguments &arguments) {
     }
 
   std::string error;
-  for (size_t i = 0; i < ports.size(); ++i) {
-    const kiln_tensor &tensor = outputs[i].u.tensor;
-    summarize(ports[i].name, tensor);
+  auto show = [&](const std::string &name, const std::string &file, const kiln_tensor &tensor) {
+    summarize(name, tensor);
     if (!arguments.outputDirectory.empty() && error.empty()) {
-      std::string path = arguments.outputDirectory + "/" + npyFileName(ports[i].name) + ".npy";
+      std::string path = arguments.outputDirectory + "/" + npyFileName(file) + ".npy";
       error = formatError(
           writeNpy(path, kiln_dtype_name(tensor.dtype), {tensor.dims, tensor.dims + tensor.rank}, tensor.data));
+    }
+  };
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (outputs[i].kind == KILN_TENSOR)
+      show(ports[i].name, ports[i].name, outputs[i].u.tensor);
+    else if (outputs[i].kind == KILN_NONE)
+      printf("%s absent\n", ports[i].name.c_str());
+    else
+      printf("%s sequence of %s\n", ports[i].name.c_str(), counted(outputs[i].u.sequence.count, "tensor").c_str());
+    for (size_t k = 0; outputs[i].kind == KILN_SEQUENCE && k < outputs[i].u.sequence.count; ++k) {
+      std::string number = std::to_string(k);
+      show(ports[i].name + "[" + number + "]", ports[i].name + "." + number, outputs[i].u.sequence.items[k].u.tensor);
     }
     kiln_value_release(&outputs[i]);
   }
