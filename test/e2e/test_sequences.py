@@ -1,4 +1,4 @@
-"""Sequences and optionals: they are gone after import, as lists where their lengths are known then, else stacked."""
+"""Sequences and optionals inside a model: they are gone after import, as lists where their lengths are known then, else stacked."""
 import json
 
 import numpy as np
@@ -78,7 +78,7 @@ def test_map_and_branches(tmp_path):
     ([h.make_node("SequenceConstruct", ["x", "p"], ["y"], name="both")],
      r'node "both" (SequenceConstruct, opset 17): the tensors of a sequence must be of one type, not f32 and i64 [KILN-E0305]'),
     ([h.make_node("SequenceConstruct", ["x"], ["y"])],
-     r'output "y" of the graph is no tensor; sequences and optionals are not supported there [KILN-E0204]'),
+     r'output "y" of the graph is declared as a tensor, but its value is a sequence [KILN-E0305]'),
     ([h.make_node("Optional", [], ["o"], type=h.make_tensor_type_proto(T.FLOAT, None)), h.make_node("OptionalGetElement", ["o"], ["y"], name="get")],
      r'node "get" (OptionalGetElement, opset 17): the optional is empty [KILN-E0306]'),
     ([h.make_node("SequenceAt", ["x", "three"], ["y"], name="at")], r'node "at" (SequenceAt, opset 17): input 0 is no sequence [KILN-E0305]'),

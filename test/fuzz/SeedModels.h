@@ -171,6 +171,19 @@ inline std::vector<std::string> seedModels() {
                     .node("F", {"x"}, {"y"}, {}, "", "mine")
                     .output("y")
                     .build());
+  Message item = tensorType(OnnxType::Float, {dim("N"), dim(2)});
+  all.push_back(ModelBuilder(18)
+                    .inputOfType("s", holderType(field::TypeSequence, item))
+                    .inputOfType("o", holderType(field::TypeOptional, item))
+                    .node("OptionalHasElement", {"o"}, {"has"})
+                    .node("OptionalGetElement", {"o"}, {"v"})
+                    .node("SequenceInsert", {"s", "v"}, {"t"})
+                    .node("SequenceConstruct", {"v", "v"}, {"u"})
+                    .output("has")
+                    .outputOfType("t", holderType(field::TypeSequence, item))
+                    .outputOfType("u", holderType(field::TypeSequence, item))
+                    .outputOfType("o", holderType(field::TypeOptional, item))
+                    .build());
   return all;
 }
 

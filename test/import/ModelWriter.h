@@ -129,7 +129,8 @@ using TestDim = std::variant<int64_t, std::string>;
 inline TestDim dim(int64_t size) { return size; }
 inline TestDim dim(const char *name) { return std::string(name); }
 
-inline Message valueInfo(std::string_view name, OnnxType type, const std::vector<TestDim> &dims) {
+/// The TypeProto of a tensor.
+inline Message tensorType(OnnxType type, const std::vector<TestDim> &dims) {
   Message shape;
   for (const TestDim &d : dims) {
     Message m;
@@ -139,11 +140,20 @@ inline Message valueInfo(std::string_view name, OnnxType type, const std::vector
       m.text(field::DimParam, std::get<std::string>(d));
     shape.message(field::ShapeDim, m);
   }
-  Message tensorType;
-  tensorType.integer(field::TensorTypeElem, int64_t(type)).message(field::TensorTypeShape, shape);
-  return Message()
-      .text(field::ValueInfoName, name)
-      .message(field::ValueInfoType, Message().message(field::TypeTensor, tensorType));
+  return Message().message(
+      field::TypeTensor,
+      Message().integer(field::TensorTypeElem, int64_t(type)).message(field::TensorTypeShape, shape));
+}
+/// That of a sequence or an optional (a field of TypeProto) of something.
+inline Message holderType(field::Type holder, const Message &held) {
+  return Message().message(holder, Message().message(field::HolderTypeElem, held));
+}
+
+inline Message valueInfo(std::string_view name, const Message &type) {
+  return Message().text(field::ValueInfoName, name).message(field::ValueInfoType, type);
+}
+inline Message valueInfo(std::string_view name, OnnxType type, const std::vector<TestDim> &dims) {
+  return valueInfo(name, tensorType(type, dims));
 }
 
 inline Message node(std::string_view opType, const std::vector<std::string> &inputs,
@@ -178,6 +188,14 @@ public:
   }
   ModelBuilder &input(std::string_view name, const std::vector<TestDim> &dims, OnnxType type = OnnxType::Float) {
     graph.message(field::GraphInput, valueInfo(name, type, dims));
+    return *this;
+  }
+  ModelBuilder &inputOfType(std::string_view name, const Message &type) {
+    graph.message(field::GraphInput, valueInfo(name, type));
+    return *this;
+  }
+  ModelBuilder &outputOfType(std::string_view name, const Message &type) {
+    graph.message(field::GraphOutput, valueInfo(name, type));
     return *this;
   }
   ModelBuilder &output(std::string_view name) {

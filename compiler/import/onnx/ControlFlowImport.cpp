@@ -208,8 +208,7 @@ Status ModelImport::defineResults(const NodeProto &node, Scope &scope, mlir::Val
   return Status();
 }
 
-/// What the results of a function are in number and element type; dims follow.
-static std::vector<mlir::Type> unsizedResults(mlir::func::FuncOp function, size_t skipped, size_t carried) {
+std::vector<mlir::Type> unsizedResults(mlir::func::FuncOp function, size_t skipped, size_t carried) {
   std::vector<mlir::Type> types;
   for (auto [i, type] : llvm::enumerate(function.getResultTypes().drop_front(skipped))) {
     auto tensor = llvm::cast<mlir::RankedTensorType>(type);
@@ -252,32 +251,6 @@ Status ModelImport::importControlFlow(const NodeProto &node, Scope &scope) {
   return node.opType == "Loop" ? importLoop(node, scope) : importScan(node, scope);
 }
 
-Status ModelImport::importIf(const NodeProto &node, Scope &scope) {
-  mlir::Location loc = state.location;
-  KILN_ASSIGN(Value condition, operandOf(node, 0, scope));
-  KILN_ASSIGN(condition, scalarOf(condition, 1, "the condition"));
-  KILN_ASSIGN(GraphProto thenGraph, graphOf(node, "then_branch", scope));
-  KILN_ASSIGN(GraphProto elseGraph, graphOf(node, "else_branch", scope));
-  KILN_ASSIGN(Subgraph thenPart, importSubgraph(node, thenGraph, "then", scope, {}));
-  KILN_ASSIGN(Subgraph elsePart, importSubgraph(node, elseGraph, "else", scope, {}));
-  if (thenPart.skipped || elsePart.skipped)
-    return skipResults(node, scope);
-  if (thenPart.outputs.size() < node.outputs.size())
-    return makeError(ErrorCode::E0306, "has ", node.outputs.size(), " outputs, its branches give ",
-                     thenPart.outputs.size());
-  for (auto [then, other] : llvm::zip(thenPart.outputs, elsePart.outputs))
-    if (then.has_value() != other.has_value() ||
-        (then && (then->isNone != other->isNone || bool(then->stacked) != bool(other->stacked) ||
-                  then->items.size() != other->items.size())))
-      return makeError(ErrorCode::E0204, "branches that give different sequences or optionals are not supported");
-  auto op = state.builder.create<kiln::IfOp>(loc, unsizedResults(thenPart.function, 0, SIZE_MAX), condition,
-                                             thenPart.captured, elsePart.captured,
-                                             mlir::FlatSymbolRefAttr::get(thenPart.function.getSymNameAttr()),
-                                             mlir::FlatSymbolRefAttr::get(elsePart.function.getSymNameAttr()));
-  KILN_TRY(setResultTypes(op, {&thenPart, &elsePart}));
-  return defineResults(node, scope, op->getResults(), thenPart.outputs);
-}
-
 Status ModelImport::importLoop(const NodeProto &node, Scope &scope) {
   LoopParts parts;
   if (!node.inputs.empty() && !node.inputs[0].empty()) {
@@ -304,7 +277,7 @@ Status ModelImport::importLoop(const NodeProto &node, Scope &scope) {
     if (unrolled)
       return Status();
     for (const auto &[place, sequence] : parts.sequences)
-      if (!sequence.isList() && !sequence.stacked)
+      if (!sequence.isList() && (!sequence.stacked || sequence.isOptional))
         return makeError(ErrorCode::E0204, "a loop that carries an optional, or a sequence that another loop carries, "
                                            "must be one that is unrolled");
   }
@@ -365,13 +338,15 @@ Status ModelImport::bindSlices(const NodeProto &node, const GraphProto &graph, c
   Value iteration = body.frame->function.getArgument(0);
   for (auto [i, along] : llvm::enumerate(loop.scanned)) {
     KILN_ASSIGN(Value whole, bringIn(along.value, *body.frame, 0));
-    Value at = iteration;
+    Value at = iteration, slice = whole;
     if (along.reversed) { // -1, -2, ...
       KILN_ASSIGN(at, view.emit("sub", {view.scalar(-1, DType::I64), iteration}));
     }
     Attributes attributes;
     attributes.set("axis", along.axis);
-    KILN_ASSIGN(Value slice, view.emit("gather", {whole, at}, attributes));
+    if (!along.whole) {
+      KILN_ASSIGN(slice, view.emit("gather", {whole, at}, attributes));
+    }
     const ValueInfoProto &input = graph.inputs[loop.initial.size() + i];
     if (!body.values.emplace(input.name, slice).second)
       return makeError(ErrorCode::E0303, "input \"", input.name, "\" of graph 'body' is defined twice");
@@ -454,8 +429,12 @@ Status ModelImport::emitLoop(const NodeProto &node, Scope &scope, const LoopPart
               grownSequences(view, parts, body, mlir::ValueRange(values).take_back(appended)));
   auto tensor = values.begin();
   auto sequence = sequences.begin();
-  for (auto [place, name] : llvm::enumerate(node.outputs))
-    KILN_TRY(defineAny(name, parts.sequenceAt(place) ? *sequence++ : GraphValue{*tensor++, std::nullopt}, scope));
+  for (auto [place, name] : llvm::enumerate(node.outputs)) {
+    if (parts.isMap)
+      KILN_TRY(defineAny(name, {{}, NonTensor{.stacked = *tensor++}}, scope));
+    else
+      KILN_TRY(defineAny(name, parts.sequenceAt(place) ? *sequence++ : GraphValue{*tensor++, std::nullopt}, scope));
+  }
   return Status();
 }
 

@@ -1,9 +1,7 @@
 #include "compiler/import/onnx/GraphImport.h"
 
-#include "compiler/import/ExtraOutputs.h"
 #include "compiler/import/onnx/ModelImport.h"
 #include "compiler/import/onnx/OpTable.h"
-#include "compiler/import/onnx/Signature.h"
 #include "dialects/kiln/Ops.h"
 #include "runtime/base/Text.h"
 
@@ -394,75 +392,6 @@ Status ModelImport::inlineCall(const NodeProto &node, const FunctionProto &funct
   return Status();
 }
 
-/// The caller's extra outputs: the name of each and its value.
-Result<std::vector<std::pair<std::string_view, Value>>> ModelImport::extraOutputs(Scope &scope) {
-  std::vector<std::pair<std::string_view, Value>> extra;
-  for (std::string_view name : options.extraOutputs) {
-    std::string_view value = name;
-    if (!scope.knows(name))
-      for (const NodeProto &node : model.graph->nodes)
-        if (labelOf(node, "") == name)
-          for (std::string_view output : node.outputs)
-            if (value == name && !output.empty())
-              value = output;
-    if (!scope.knows(value)) {
-      std::vector<std::string> known;
-      for (const NodeProto &node : model.graph->nodes)
-        known.insert(known.end(), node.outputs.begin(), node.outputs.end());
-      return unknownValue(name, known);
-    }
-    KILN_ASSIGN(Value found, lookup(value, scope));
-    extra.emplace_back(name, found);
-  }
-  return extra;
-}
-
-/// The attribute dictionaries of a function's arguments or results.
-static llvm::SmallVector<mlir::DictionaryAttr> nameAttributes(mlir::Builder &builder,
-                                                              llvm::ArrayRef<std::string_view> names) {
-  llvm::SmallVector<mlir::DictionaryAttr> all;
-  for (std::string_view name : names)
-    all.push_back(builder.getDictionaryAttr(
-        builder.getNamedAttr(nameAttrName, builder.getStringAttr(llvm::StringRef(name.data(), name.size())))));
-  return all;
-}
-
-Status ModelImport::importOutputs(mlir::func::FuncOp function, Scope &scope) {
-  std::vector<Value> results;
-  std::vector<mlir::Type> types;
-  std::vector<std::string_view> names;
-  Names taken; // results are asked for by name
-  for (const ValueInfoProto &output : model.graph->outputs) {
-    names.push_back(output.name);
-    if (!taken.insert(output.name).second)
-      return makeError(ErrorCode::E0303, "output \"", output.name, "\" of the graph is listed twice");
-    if (scope.nonTensors.count(output.name))
-      return makeError(ErrorCode::E0204, "output \"", output.name,
-                       "\" of the graph is no tensor; sequences and optionals are not supported there");
-    auto value = lookup(output.name, scope);
-    if (!value.ok())
-      return makeError(ErrorCode::E0302, "output \"", output.name, "\" of the graph is not defined");
-    auto type = llvm::cast<mlir::RankedTensorType>(value->getType());
-    DType dtype = *dtypeOf(type.getElementType());
-    if (output.kind == ValueInfoProto::Tensor && output.elemType != 0 && output.elemType != dtypeOnnxId(dtype))
-      return makeError(ErrorCode::E0305, "output \"", output.name, "\" of the graph is declared as ",
-                       onnxTypeName(output.elemType), ", but its value is ", onnxTypeName(dtypeOnnxId(dtype)));
-    results.push_back(*value);
-    types.push_back(type);
-  }
-  KILN_ASSIGN(auto extra, extraOutputs(scope));
-  for (auto [name, value] : extra)
-    if (taken.insert(name).second) {
-      results.push_back(value);
-      types.push_back(value.getType());
-      names.push_back(name);
-    }
-  state.builder.create<mlir::func::ReturnOp>(state.builder.getUnknownLoc(), results);
-  function.setType(state.builder.getFunctionType(function.getArgumentTypes(), types));
-  function.setAllResultAttrs(nameAttributes(state.builder, names));
-  return Status();
-}
-
 Status ModelImport::run() {
   if (!model.graph)
     return makeError(ErrorCode::E0301, "the model has no graph; is it an ONNX model?");
@@ -489,27 +418,9 @@ Status ModelImport::importGraph(const GraphProto &graph) {
   for (const TensorProto &tensor : graph.initializers)
     if (!scope.initializers.emplace(tensor.name, &tensor).second)
       repeated.push_back(&tensor);
-  // Up to IR version 3 initializers are listed among the inputs; they stay constants.
-  std::vector<const ValueInfoProto *> inputs;
-  for (const ValueInfoProto &input : graph.inputs)
-    if (!scope.initializers.count(input.name))
-      inputs.push_back(&input);
-  Signature signature(state.builder.getContext(), state.sizes, options);
-  KILN_ASSIGN(std::vector<mlir::Type> types, signature.inputTypes(inputs));
-
-  auto function = state.builder.create<mlir::func::FuncOp>(state.builder.getUnknownLoc(), "main",
-                                                           state.builder.getFunctionType(types, {}));
-  mlir::Block *body = function.addEntryBlock();
+  KILN_ASSIGN(mlir::func::FuncOp function, importInputs(graph, scope));
   Frame frame{function};
   scope.frame = &frame;
-  state.builder.setInsertionPointToEnd(body);
-  std::vector<std::string_view> names;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    names.push_back(inputs[i]->name);
-    if (!scope.values.emplace(names[i], body->getArgument(unsigned(i))).second)
-      return makeError(ErrorCode::E0303, "input \"", names[i], "\" is defined twice");
-  }
-  function.setAllArgAttrs(nameAttributes(state.builder, names));
   for (const std::vector<ValueInfoProto> *infos : {&graph.valueInfos, &graph.outputs})
     for (const ValueInfoProto &info : *infos)
       if (info.kind == ValueInfoProto::Tensor && info.hasShape)

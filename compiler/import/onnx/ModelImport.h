@@ -21,20 +21,24 @@ struct Frame {
   mlir::func::FuncOp function;
   Frame *outer = nullptr;
   SizeBridge *bridge = nullptr;
-  SizeTable *outerSizes = nullptr;    // of the function around it, while this one's is the import's
+  SizeTable *outerSizes = nullptr;      // of the function around it, while this one's is the import's
   std::vector<Value> captured{};        // of the outer function, handed over after what the op itself hands over
   llvm::DenseMap<Value, Value> known{}; // what outer values are here
 };
 
-/// A sequence, or an optional without a value (one with a value is that value).
+/// A sequence, or an optional that has no value or of which only a run tells whether it has one (one that surely has is
+/// that value).
 struct NonTensor {
   bool isNone = false;
+  /// An optional that a run knows: `stacked`, with its value along a first dim of size 1, or nothing and 0.
+  bool isOptional = false;
   std::vector<Value> items{};
   /// A sequence whose length only a run tells: its items, which have equal dims, along a first dim. `items` is empty.
   Value stacked{};
   /// In the body of a loop: the items of the sequence that the loop carries there, which nobody sees, before `items`.
   std::optional<unsigned> carried{};
 
+  bool isSequence() const { return !isNone && !isOptional; }
   /// Whether the items are known one by one.
   bool isList() const { return !isNone && !stacked && !carried; }
   /// The tensors that it is made of.
@@ -68,7 +72,8 @@ struct Scope {
   Scope *outer = nullptr; // of a graph inside a node: what its nodes may use besides
 
   bool knows(std::string_view name) const {
-    return values.count(name) || nonTensors.count(name) || initializers.count(name) || skipped.count(name) || (outer && outer->knows(name));
+    return values.count(name) || nonTensors.count(name) || initializers.count(name) || skipped.count(name) ||
+           (outer && outer->knows(name));
   }
   bool skips(std::string_view name) const {
     return skipped.count(name) || (!values.count(name) && !nonTensors.count(name) && outer && outer->skips(name));
@@ -90,7 +95,7 @@ struct Subgraph {
 /// What a graph inside a node is handed.
 struct GraphArguments {
   llvm::ArrayRef<mlir::RankedTensorType> types = {}; ///< outside
-  unsigned unnamed = 0; ///< leading arguments that are no inputs of the graph
+  unsigned unnamed = 0;                              ///< leading arguments that are no inputs of the graph
   llvm::function_ref<bool(unsigned argument, unsigned dim)> varies = [](unsigned, unsigned) { return false; };
 };
 
@@ -101,10 +106,12 @@ struct LoopParts {
   /// Of a Scan: what is gone through, from which end and along which axis, and how its results are laid out.
   struct Along {
     Value value;
-    int64_t axis;
-    bool reversed;
+    int64_t axis = 0;
+    bool reversed = false;
+    bool whole = false; ///< each iteration is given all of it
   };
   bool isScan = false;
+  bool isMap = false; ///< a Scan that goes through stacked sequences, and gives such
   std::vector<Along> scanned, results;
   /// Sequences that are carried besides, and their places among all that is.
   std::vector<std::pair<size_t, NonTensor>> sequences;
@@ -116,11 +123,20 @@ struct LoopParts {
   }
 };
 
+/// What the results of a function are in number and element type, the first `skipped` left out; dims follow. All but
+/// the first `carried` of them are stacked.
+std::vector<mlir::Type> unsizedResults(mlir::func::FuncOp function, size_t skipped, size_t carried);
+
 /// The bool that a value holds, if it is known.
 std::optional<bool> knownBool(Value value);
 
 /// The first dim moved to where it is dim `axis`.
 Result<Value> firstDimTo(const NodeImport &view, Value x, int64_t axis);
+
+/// x with a dim of size 1 more.
+Result<Value> withUnitDim(const NodeImport &view, Value x, size_t axis);
+/// Tensors of equal dims along a first dim.
+Result<Value> stack(const NodeImport &view, const std::vector<Value> &items);
 
 /// The error of a loop that does more with a sequence.
 Status onlyAppends();
@@ -173,11 +189,20 @@ private:
   Status define(std::string_view name, Value value, Scope &scope);
   Status repeatInitializer(const TensorProto &tensor, Scope &scope);
   Result<std::vector<std::pair<std::string_view, Value>>> extraOutputs(Scope &scope);
+
+  // inputs and outputs of the model
+  struct Outputs;
+  Result<mlir::func::FuncOp> importInputs(const GraphProto &graph, Scope &scope);
   Status importOutputs(mlir::func::FuncOp function, Scope &scope);
+  Status addOutput(const ValueInfoProto &output, const GraphValue &value, Outputs &outputs);
+  Result<Value> noItems(const ValueInfoProto &output);
 
   // control flow
   Status importControlFlow(const NodeProto &node, Scope &scope);
   Status importIf(const NodeProto &node, Scope &scope);
+  Status alignOutput(const NodeProto &node, const Scope &scope, Subgraph &one, Subgraph &other, size_t output);
+  Status stackOutput(const NodeProto &node, const Scope &scope, Subgraph &branch, size_t output,
+                     mlir::RankedTensorType item, bool isOptional);
   Status importLoop(const NodeProto &node, Scope &scope);
   Status importScan(const NodeProto &node, Scope &scope);
   Status emitLoop(const NodeProto &node, Scope &scope, const LoopParts &parts);
@@ -200,12 +225,13 @@ private:
   Status defineInput(std::string_view name, const GraphValue &value, Scope &body);
   bool takesNonTensors(const NodeProto &node, const Scope &scope) const;
   Status importSequence(const NodeProto &node, Scope &scope);
+  Status mapStacked(const NodeProto &node, Scope &scope, const std::vector<GraphValue> &operands);
   Status importSequenceMap(const NodeProto &node, Scope &scope, const std::vector<GraphValue> &operands);
   Result<bool> unrollLoop(const NodeProto &node, Scope &scope, const LoopParts &parts, std::vector<GraphValue> carried);
   Result<std::vector<GraphValue>> grownSequences(const NodeImport &view, const LoopParts &parts, const Subgraph &body,
                                                  mlir::ValueRange stacks);
-  Result<std::optional<std::vector<GraphValue>>> inlineGraph(const NodeProto &node, const GraphProto &graph, Scope &scope,
-                                                             const std::string &label,
+  Result<std::optional<std::vector<GraphValue>>> inlineGraph(const NodeProto &node, const GraphProto &graph,
+                                                             Scope &scope, const std::string &label,
                                                              const std::vector<GraphValue> &inputs);
   Status skipResults(const NodeProto &node, Scope &scope);
 
@@ -217,7 +243,7 @@ private:
   Unsupported unsupported;
   size_t imported = 0; // nodes, those of graphs that were imported again among them
   unsigned subgraphs = 0;
-  bool anyNonTensors = false; // so far
+  bool anyNonTensors = false;                                     // so far
   std::map<const FunctionProto *, std::optional<size_t>> scanned; // how many nodes; nothing: under way
   std::map<std::tuple<std::string_view, std::string_view, std::string_view>, const FunctionProto *> functions;
 };

@@ -87,6 +87,8 @@ enum Type : uint32_t {
 
 enum TensorType : uint32_t { TensorTypeElem = 1, TensorTypeShape = 2 };
 
+enum HolderType : uint32_t { HolderTypeElem = 1 }; // of sequences and optionals
+
 enum Shape : uint32_t { ShapeDim = 1 };
 
 enum Dim : uint32_t { DimValue = 1, DimParam = 2 };

@@ -96,7 +96,8 @@ private:
   bool node(ByteSpan bytes, NodeProto &node);
   bool attribute(ByteSpan bytes, AttributeProto &attribute);
   bool valueInfo(ByteSpan bytes, ValueInfoProto &info);
-  bool type(ByteSpan bytes, ValueInfoProto &info);
+  bool type(ByteSpan bytes, ValueInfoProto &info, unsigned depth = 0);
+  bool holder(ByteSpan bytes, ValueInfoProto &info, ValueInfoProto::Kind kind, unsigned depth);
   bool shape(ByteSpan bytes, ValueInfoProto &info);
   bool opset(ByteSpan bytes, OpsetImport &opset);
   bool function(ByteSpan bytes, FunctionProto &function);
@@ -239,7 +240,7 @@ bool Parser::valueInfo(ByteSpan bytes, ValueInfoProto &info) {
   });
 }
 
-bool Parser::type(ByteSpan bytes, ValueInfoProto &info) {
+bool Parser::type(ByteSpan bytes, ValueInfoProto &info, unsigned depth) {
   return walk(bytes, "TypeProto", [&](const WireField &field) {
     switch (field.number) {
     case field::TypeTensor:
@@ -256,15 +257,33 @@ bool Parser::type(ByteSpan bytes, ValueInfoProto &info) {
                default: return true;
                }
              });
-    // What a sequence, map or optional holds is not read before such values are supported.
-    case field::TypeSequence: info.kind = ValueInfoProto::Sequence; return message(field);
+    case field::TypeSequence: return message(field) && holder(field.bytes, info, ValueInfoProto::Sequence, depth);
     case field::TypeMap: info.kind = ValueInfoProto::Map; return message(field);
     case field::TypeOpaque: info.kind = ValueInfoProto::Opaque; return message(field);
     case field::TypeSparseTensor: info.kind = ValueInfoProto::SparseTensor; return message(field);
-    case field::TypeOptional: info.kind = ValueInfoProto::Optional; return message(field);
+    case field::TypeOptional: return message(field) && holder(field.bytes, info, ValueInfoProto::Optional, depth);
     default: return true;
     }
   });
+}
+
+/// A sequence or an optional, by `kind`, `depth` levels deep in such.
+bool Parser::holder(ByteSpan bytes, ValueInfoProto &info, ValueInfoProto::Kind kind, unsigned depth) {
+  constexpr unsigned deepest = 1; // an optional of sequences
+  info.held = ValueInfoProto::Missing;
+  bool good = walk(bytes, "TypeProto.Sequence", [&](const WireField &field) {
+    if (field.number != field::HolderTypeElem)
+      return true;
+    if (!message(field) || (depth <= deepest && !type(field.bytes, info, depth + 1)))
+      return false;
+    bool isSequence = kind == ValueInfoProto::Optional && info.kind == ValueInfoProto::Sequence &&
+                      info.held == ValueInfoProto::Tensor;
+    info.held =
+        depth <= deepest && (isSequence || info.kind == ValueInfoProto::Tensor) ? info.kind : ValueInfoProto::Opaque;
+    return true;
+  });
+  info.kind = kind;
+  return good;
 }
 
 bool Parser::shape(ByteSpan bytes, ValueInfoProto &info) {

@@ -71,6 +71,9 @@ struct ValueInfoProto {
   enum Kind : uint8_t { Missing, Tensor, Sequence, Map, Opaque, SparseTensor, Optional };
   std::string_view name;
   Kind kind = Missing;
+  /// Of a sequence or optional: what it holds. An optional of sequences of tensors is {Optional, Sequence}; what nests
+  /// deeper holds something Opaque. The fields below are of the tensors, innermost.
+  Kind held = Missing;
   int32_t elemType = 0;
   bool hasShape = false;
   std::vector<Dim> dims;

@@ -1,8 +1,6 @@
-// Sequences and optionals, which are gone after import. One of known length is a list of values, and costs nothing
-// later: exporters write them where a framework splits and joins. One whose length only a run tells (parts of an
-// unknown size, what a loop appends) is a tensor that has its items along the first dim, and they must have equal dims.
+// Names that stand for sequences and optionals, the operators on them, and loops that carry them (Sequences.h).
 #include "compiler/import/onnx/ModelImport.h"
-#include "compiler/import/onnx/ops/Shared.h"
+#include "compiler/import/onnx/Sequences.h"
 
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Ops.h"
@@ -11,200 +9,10 @@
 
 namespace kiln::onnx {
 
-/// Loops of no more iterations are unrolled.
-constexpr int64_t mostUnrolled = 1000;
-/// Lists have no more items.
-constexpr int64_t mostItems = 100'000;
-
-Status onlyAppends() {
-  return makeError(ErrorCode::E0204,
-                   "a loop may only append to a sequence that it carries, unless it is unrolled: its "
-                   "trip count, at most ",
-                   mostUnrolled, ", and its condition are known when compiling");
-}
-
-namespace {
-
 constexpr std::array<std::string_view, 12> operatorNames = {"ConcatFromSequence", "Optional",      "OptionalGetElement",
                                                             "OptionalHasElement", "SequenceAt",    "SequenceConstruct",
                                                             "SequenceEmpty",      "SequenceErase", "SequenceInsert",
                                                             "SequenceLength",     "SequenceMap",   "SplitToSequence"};
-
-Status checkItem(const NodeImport &view, const NonTensor &sequence, Value item) {
-  if (!sequence.items.empty() && view.dtype(sequence.items[0]) != view.dtype(item))
-    return makeError(ErrorCode::E0305, "the tensors of a sequence must be of one type, not ",
-                     dtypeName(view.dtype(sequence.items[0])), " and ", dtypeName(view.dtype(item)));
-  return Status();
-}
-
-/// The position that an operand gives, from 0 on; `ends` is how many there are.
-Result<size_t> position(const NodeImport &view, Value operand, int64_t ends) {
-  std::optional<Ints> known = view.knownInts(operand);
-  if (!known || known->size() != 1)
-    return makeError(ErrorCode::E0208, "the position in a sequence must be known when compiling");
-  int64_t at = (*known)[0] + ((*known)[0] < 0 ? ends : 0);
-  if (at < 0 || at >= ends)
-    return makeError(ErrorCode::E0412, "position ", (*known)[0], " is not in the sequence");
-  return size_t(at);
-}
-
-/// What needs the items one by one.
-Status requireList(const NonTensor &sequence) {
-  if (sequence.carried)
-    return onlyAppends();
-  return sequence.stacked ? makeError(ErrorCode::E0208, "the length of the sequence must be known when compiling")
-                          : Status();
-}
-
-/// x with a dim of size 1 more.
-Result<Value> withUnitDim(const NodeImport &view, Value x, size_t axis) {
-  Dims dims = view.dims(x);
-  dims.insert(dims.begin() + axis, SizeExpr(1));
-  return view.reshape(x, dims);
-}
-
-/// `parts` beside each other along an axis.
-Result<Value> join(const NodeImport &view, const std::vector<Value> &parts, int64_t axis) {
-  if (parts.size() == 1)
-    return parts[0];
-  Attributes attributes;
-  attributes.set("axis", axis);
-  return view.emit("concat", parts, attributes);
-}
-
-/// The items along a first dim.
-Result<Value> stack(const NodeImport &view, const std::vector<Value> &items) {
-  std::vector<Value> rows;
-  for (Value item : items) {
-    KILN_ASSIGN(rows.emplace_back(), withUnitDim(view, item, 0));
-  }
-  return join(view, rows, 0);
-}
-
-/// Two neighbouring dims as one.
-Result<Value> mergeDims(const NodeImport &view, Value x, size_t first) {
-  Dims dims = view.dims(x);
-  dims[first] = dims[first] * dims[first + 1];
-  dims.erase(dims.begin() + first + 1);
-  return view.reshape(x, dims);
-}
-
-/// Parts of size 1 of an unknown number.
-Result<NonTensor> splitToRows(const NodeImport &view, Value x, int64_t axis, bool keepDims) {
-  Ints perm{axis};
-  for (int64_t i = 0; i < view.rank(x); ++i)
-    if (i != axis)
-      perm.push_back(i);
-  NonTensor result;
-  KILN_ASSIGN(result.stacked, view.transpose(x, perm));
-  if (keepDims) {
-    KILN_ASSIGN(result.stacked, withUnitDim(view, result.stacked, size_t(axis) + 1));
-  }
-  return result;
-}
-
-/// x without a dim of size 1.
-Result<Value> withoutUnitDim(const NodeImport &view, Value x, int64_t axis) {
-  Dims dims = view.dims(x);
-  dims.erase(dims.begin() + axis);
-  return view.reshape(x, dims);
-}
-
-/// `sizes`: absent for parts of size 1, a scalar for equal parts (the last one may be smaller), or one size a part.
-Result<NonTensor> splitToSequence(const NodeImport &view, Value x, Value sizes) {
-  KILN_ASSIGN(int64_t axis, view.axisAttribute("axis", 0, x));
-  KILN_ASSIGN(int64_t keepDims, view.intAttribute("keepdims", 1));
-  SizeExpr size = view.dims(x)[size_t(axis)];
-  std::optional<Ints> known = sizes ? view.knownInts(sizes) : Ints{1};
-  NonTensor result;
-  if (sizes && view.rank(sizes) != 0) {
-    if (known) {
-      KILN_ASSIGN(result.items, splitInto(view, x, axis, *known));
-      return result;
-    }
-    SizeExpr count = view.dims(sizes)[0];
-    if (!count.isConstant())
-      return makeError(ErrorCode::E0208, "the number of parts must be known when compiling");
-    KILN_ASSIGN(result.items, splitInto(view, x, axis, sizes, size_t(count.constant())));
-    return result;
-  }
-  if (!known)
-    return makeError(ErrorCode::E0208, "the size of the parts must be known when compiling");
-  int64_t part = (*known)[0];
-  if (part < 1)
-    return makeError(ErrorCode::E0411, "split is ", part);
-  bool isShort = size.isConstant() && size.constant() / part < mostItems;
-  if (!isShort && part == 1)
-    return splitToRows(view, x, axis, sizes || keepDims);
-  if (!size.isConstant())
-    return makeError(ErrorCode::E0208, "the size of what is split must be known when compiling");
-  if (!isShort)
-    return makeError(ErrorCode::E0205, "a split into ", size.constant() / part, " parts; at most ", mostItems,
-                     " are supported");
-  Ints parts(size_t(size.constant() / part), part);
-  if (size.constant() % part)
-    parts.push_back(size.constant() % part);
-  KILN_ASSIGN(result.items, splitInto(view, x, axis, parts));
-  if (!sizes && !keepDims)
-    for (Value &item : result.items) {
-      KILN_ASSIGN(item, withoutUnitDim(view, item, axis));
-    }
-  return result;
-}
-
-Result<Value> joinStacked(const NodeImport &view, Value stacked, int64_t axis, bool isNew) {
-  KILN_TRY(view.requireNotNegative(view.dims(stacked)[0] - SizeExpr(1))); // an empty sequence has no type to join in
-  int64_t rank = view.rank(stacked);
-  KILN_ASSIGN(axis, view.normalizeAxis(axis, isNew ? rank : rank - 1));
-  KILN_ASSIGN(Value joined, firstDimTo(view, stacked, axis));
-  return isNew ? Result<Value>(joined) : mergeDims(view, joined, size_t(axis));
-}
-
-Result<Value> concatFromSequence(const NodeImport &view, const NonTensor &sequence) {
-  KILN_TRY(view.requireAttribute("axis"));
-  KILN_ASSIGN(int64_t axis, view.intAttribute("axis", 0));
-  KILN_ASSIGN(int64_t isNew, view.intAttribute("new_axis", 0));
-  if (sequence.stacked)
-    return joinStacked(view, sequence.stacked, axis, isNew != 0);
-  if (sequence.items.empty())
-    return makeError(ErrorCode::E0306, "joins an empty sequence");
-  std::vector<Value> parts = sequence.items;
-  KILN_ASSIGN(axis, view.normalizeAxis(axis, view.rank(parts[0]) + (isNew ? 1 : 0)));
-  if (isNew)
-    for (Value &part : parts) {
-      KILN_ASSIGN(part, withUnitDim(view, part, size_t(axis)));
-    }
-  return join(view, parts, axis);
-}
-
-/// The item at a position that only a run tells.
-Result<Value> itemAt(const NodeImport &view, const NonTensor &sequence, Value at) {
-  Value stacked = sequence.stacked;
-  if (!stacked) {
-    auto alike = [&](Value item) { return view.dims(item) == view.dims(sequence.items[0]); };
-    if (sequence.items.empty() || !llvm::all_of(sequence.items, alike))
-      return makeError(ErrorCode::E0208,
-                       "the position in a sequence of different tensors must be known when compiling");
-    KILN_ASSIGN(stacked, stack(view, sequence.items));
-  }
-  KILN_ASSIGN(at, view.reshape(at, {}));
-  Attributes attributes;
-  attributes.set("axis", int64_t(0));
-  return view.emit("gather", {stacked, at}, attributes);
-}
-
-/// With one more item at its end.
-Result<NonTensor> appended(const NodeImport &view, NonTensor sequence, Value item) {
-  if (!sequence.stacked) {
-    sequence.items.push_back(item);
-    return sequence;
-  }
-  KILN_ASSIGN(Value row, withUnitDim(view, item, 0));
-  KILN_ASSIGN(sequence.stacked, join(view, {sequence.stacked, row}, 0));
-  return sequence;
-}
-
-} // namespace
 
 bool isSequenceOperator(const NodeProto &node) {
   return node.domain.empty() && std::binary_search(operatorNames.begin(), operatorNames.end(), node.opType);
@@ -296,7 +104,7 @@ Status ModelImport::importSequence(const NodeProto &node, Scope &scope) {
   auto sequence = [&](size_t i) -> Result<NonTensor> {
     if (i >= operands.size() || operands[i].absent())
       return makeError(ErrorCode::E0306, "input ", i, " is missing");
-    if (!operands[i].nonTensor || operands[i].nonTensor->isNone)
+    if (!operands[i].nonTensor || !operands[i].nonTensor->isSequence())
       return makeError(ErrorCode::E0305, "input ", i, " is no sequence");
     return *operands[i].nonTensor;
   };
@@ -310,10 +118,20 @@ Status ModelImport::importSequence(const NodeProto &node, Scope &scope) {
       return makeError(ErrorCode::E0306, "input 0 is missing");
     if (operands[0].nonTensor && operands[0].nonTensor->isNone && node.opType != "Identity")
       return makeError(ErrorCode::E0306, "the optional is empty");
+    if (node.opType == "OptionalGetElement" && operands[0].nonTensor && operands[0].nonTensor->isOptional) {
+      KILN_ASSIGN(Value value, valueOf(view, *operands[0].nonTensor));
+      return set({value, std::nullopt});
+    }
     return set(operands[0]);
   }
   if (node.opType == "Optional")
     return set(operands.empty() || operands[0].absent() ? GraphValue{{}, NonTensor{.isNone = true}} : operands[0]);
+  if (node.opType == "OptionalHasElement" && operands.size() == 1 && operands[0].nonTensor &&
+      operands[0].nonTensor->isOptional) {
+    KILN_ASSIGN(Value count, view.sizeOf(operands[0].nonTensor->stacked, 0));
+    KILN_ASSIGN(Value has, view.cast(count, DType::Bool));
+    return set({has, std::nullopt});
+  }
   if (node.opType == "OptionalHasElement") {
     bool has = !operands.empty() && !operands[0].absent() && !(operands[0].nonTensor && operands[0].nonTensor->isNone);
     return set({view.scalar(has, DType::Bool), std::nullopt});
@@ -425,12 +243,46 @@ Status ModelImport::defineInput(std::string_view name, const GraphValue &value, 
   return isNew ? Status() : makeError(ErrorCode::E0303, "input \"", name, "\" of graph 'body' is defined twice");
 }
 
+/// Of sequences whose length only a run tells: a loop over their items.
+Status ModelImport::mapStacked(const NodeProto &node, Scope &scope, const std::vector<GraphValue> &operands) {
+  NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), {});
+  KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
+  LoopParts parts;
+  parts.isScan = parts.isMap = true;
+  std::optional<SizeExpr> length;
+  for (const GraphValue &operand : operands) {
+    LoopParts::Along &along = parts.scanned.emplace_back();
+    along.whole = !operand.nonTensor;
+    along.value = operand.tensor;
+    if (operand.absent())
+      return makeError(ErrorCode::E0306, "input ", parts.scanned.size() - 1, " is missing");
+    if (along.whole)
+      continue;
+    KILN_ASSIGN(along.value,
+                stackAlike(view, *operand.nonTensor,
+                           "the tensors of a sequence must have equal dims where the length of another one "
+                           "is not known when compiling"));
+    SizeExpr own = view.dims(along.value)[0];
+    if (length)
+      KILN_TRY(view.requireEqual(*length, own));
+    length = own;
+  }
+  parts.results.resize(graph.outputs.size());
+  KILN_ASSIGN(parts.count, view.sizeOf(parts.scanned[0].value, 0));
+  return emitLoop(node, scope, parts);
+}
+
 Status ModelImport::importSequenceMap(const NodeProto &node, Scope &scope, const std::vector<GraphValue> &operands) {
-  if (operands.empty() || !operands[0].nonTensor || operands[0].nonTensor->isNone)
+  if (operands.empty() || !operands[0].nonTensor)
     return makeError(ErrorCode::E0305, "input 0 is no sequence");
-  for (const GraphValue &operand : operands)
-    if (operand.nonTensor)
-      KILN_TRY(requireList(*operand.nonTensor));
+  for (size_t i = 0; i < operands.size(); ++i) {
+    if (operands[i].nonTensor && !operands[i].nonTensor->isSequence())
+      return makeError(ErrorCode::E0305, "input ", i, " is no sequence");
+    if (operands[i].nonTensor && operands[i].nonTensor->carried)
+      return onlyAppends();
+  }
+  if (std::ranges::any_of(operands, [](const GraphValue &o) { return o.nonTensor && o.nonTensor->stacked; }))
+    return mapStacked(node, scope, operands);
   size_t count = operands[0].nonTensor->items.size();
   for (const GraphValue &operand : operands)
     if (operand.nonTensor && operand.nonTensor->items.size() != count)
@@ -527,7 +379,7 @@ Result<std::vector<GraphValue>> ModelImport::grownSequences(const NodeImport &vi
       for (Value &each : iterations) {
         KILN_ASSIGN(each, withUnitDim(view, each, 1));
       }
-      KILN_ASSIGN(whole, join(view, iterations, 1));
+      KILN_ASSIGN(whole, joinAlike(view, iterations, 1));
       KILN_ASSIGN(whole, mergeDims(view, whole, 0));
     }
     if (!initial.parts().empty()) {
@@ -535,7 +387,7 @@ Result<std::vector<GraphValue>> ModelImport::grownSequences(const NodeImport &vi
       if (!before) {
         KILN_ASSIGN(before, stack(view, initial.items));
       }
-      KILN_ASSIGN(whole, join(view, {before, whole}, 0));
+      KILN_ASSIGN(whole, joinAlike(view, {before, whole}, 0));
     }
     value.nonTensor = NonTensor{.stacked = whole};
   }

@@ -14,7 +14,12 @@ bool isUnknown(const Dim &dim) {
 
 } // namespace
 
-Result<std::vector<mlir::Type>> Signature::inputTypes(const std::vector<const ValueInfoProto *> &inputs) {
+std::string itemName(std::string_view sequence, size_t item) {
+  return std::string(sequence) + "[" + std::to_string(item) + "]";
+}
+
+Result<std::vector<std::vector<FunctionPort>>>
+Signature::inputPorts(const std::vector<const ValueInfoProto *> &inputs) {
   for (const ValueInfoProto *input : inputs)
     for (const Dim &dim : input->dims)
       if (dim.kind == Dim::Param)
@@ -24,32 +29,57 @@ Result<std::vector<mlir::Type>> Signature::inputTypes(const std::vector<const Va
       if (const auto *name = std::get_if<std::string>(&dim))
         names.insert(*name);
   std::vector<DeclaredInput> declared;
-  std::vector<mlir::Type> elementTypes, types;
+  std::vector<mlir::Type> elementTypes;
+  std::vector<size_t> counts; // of what is declared, by input
   for (const ValueInfoProto *input : inputs) {
-    KILN_ASSIGN(mlir::Type type, elementType(*input));
-    elementTypes.push_back(type);
-    KILN_ASSIGN(Dims dims, declaredDims(*input));
-    declared.push_back({std::string(input->name), std::move(dims)});
+    KILN_ASSIGN(elementTypes.emplace_back(), elementType(*input));
+    KILN_ASSIGN(std::vector<DeclaredInput> own, declaredInputs(*input, inputs));
+    counts.push_back(own.size());
+    declared.insert(declared.end(), own.begin(), own.end());
   }
   KILN_TRY(applyShapes(options.shapes, declared, sizes, options.otherShapes));
+  std::vector<std::vector<FunctionPort>> ports(inputs.size());
+  auto next = declared.begin();
   for (size_t i = 0; i < inputs.size(); ++i)
-    types.push_back(sizes.tensorType(declared[i].dims, elementTypes[i]));
-  return types;
+    for (size_t item = 0; item < counts[i]; ++item, ++next) {
+      FunctionPort &port = ports[i].emplace_back();
+      port.name = next->name;
+      bool isItem = port.name != inputs[i]->name;
+      if (inputs[i]->kind != ValueInfoProto::Tensor)
+        port.part = ValuePart{std::string(inputs[i]->name), inputs[i]->kind == ValueInfoProto::Optional, int64_t(item),
+                              isItem ? int64_t(counts[i]) : 0};
+      if (port.part && !isItem)
+        next->dims.insert(next->dims.begin(), itemCount(*inputs[i]));
+      port.type = sizes.tensorType(next->dims, elementTypes[i]);
+    }
+  return ports;
 }
 
-std::string Signature::freshName(const ValueInfoProto &input, size_t axis) {
-  std::string name = std::string(input.name) + "_" + std::to_string(axis);
+std::string Signature::freshName(std::string name) {
   while (!names.insert(name).second)
     name += "_";
   return name;
 }
 
+/// How many items the input has, for a run to tell.
+SizeExpr Signature::itemCount(const ValueInfoProto &input) {
+  bool isOptional = input.kind == ValueInfoProto::Optional;
+  SizeExpr count = sizes.declareUser(freshName(std::string(input.name) + (isOptional ? "_given" : "_length")));
+  if (isOptional)
+    (void)sizes.constrain(*count.asSymbol(), 0, 1); // a range that cannot be empty
+  return count;
+}
+
 Result<mlir::Type> Signature::elementType(const ValueInfoProto &input) {
   if (input.kind == ValueInfoProto::Missing)
     return makeError(ErrorCode::E0301, "input \"", input.name, "\" has no type");
-  if (input.kind != ValueInfoProto::Tensor)
+  bool holds = input.kind == ValueInfoProto::Sequence || input.kind == ValueInfoProto::Optional;
+  if (holds && input.held == ValueInfoProto::Sequence)
     return makeError(ErrorCode::E0204, "input \"", input.name,
-                     "\" is no tensor; sequences, maps and optionals are not supported");
+                     "\" is an optional sequence; optionals of tensors and sequences are supported");
+  if (input.kind != ValueInfoProto::Tensor && (!holds || input.held != ValueInfoProto::Tensor))
+    return makeError(ErrorCode::E0204, "input \"", input.name,
+                     "\" is neither a tensor nor a sequence or an optional of tensors, so it is not supported");
   std::optional<DType> dtype = dtypeFromOnnxId(input.elemType);
   if (!dtype)
     return makeError(ErrorCode::E0203, "input \"", input.name, "\" has element type ", onnxTypeName(input.elemType),
@@ -57,8 +87,42 @@ Result<mlir::Type> Signature::elementType(const ValueInfoProto &input) {
   return elementTypeOf(context, *dtype);
 }
 
+/// What shapes may be given for: the input, or the items of a sequence whose shapes are given.
+Result<std::vector<DeclaredInput>> Signature::declaredInputs(const ValueInfoProto &input,
+                                                             const std::vector<const ValueInfoProto *> &inputs) {
+  std::string name(input.name);
+  std::vector<DeclaredInput> items;
+  if (input.kind == ValueInfoProto::Sequence)
+    for (std::string item = itemName(name, 0); options.shapes.count(item); item = itemName(name, items.size())) {
+      if (std::ranges::any_of(inputs, [&](const ValueInfoProto *other) { return other->name == item; }))
+        break;
+      items.push_back({item, itemDims(input, item)});
+    }
+  if (!items.empty() && options.shapes.count(name))
+    return makeError(ErrorCode::E0703, "shapes are given for the sequence \"", name, "\" and for its items");
+  if (items.empty()) {
+    KILN_ASSIGN(Dims dims, declaredDims(input));
+    items.push_back({name, std::move(dims)});
+  }
+  return items;
+}
+
+/// Of one item of several: what the model declares may be another size in each of them, unless it is a number.
+Dims Signature::itemDims(const ValueInfoProto &input, const std::string &item) const {
+  if (!input.hasShape)
+    return Dims(options.shapes.at(item).size(), SizeExpr::invalid());
+  Dims dims;
+  for (const Dim &dim : input.dims)
+    dims.push_back(dim.kind == Dim::Value && !isUnknown(dim) ? SizeExpr(dim.value) : SizeExpr::invalid());
+  return dims;
+}
+
 Result<Dims> Signature::declaredDims(const ValueInfoProto &input) {
   auto given = options.shapes.find(std::string(input.name));
+  if (!input.hasShape && given == options.shapes.end() && input.kind == ValueInfoProto::Sequence)
+    return makeError(ErrorCode::E0207, "the items of input \"", input.name,
+                     "\" have no declared rank; give the shape that all have with --shape ", input.name,
+                     "=..., or that of each with --shape ", itemName(input.name, 0), "=... and so on");
   if (!input.hasShape && given == options.shapes.end())
     return makeError(ErrorCode::E0207, "input \"", input.name, "\" has no declared rank; give its shape with --shape ",
                      input.name, "=...");
@@ -67,7 +131,7 @@ Result<Dims> Signature::declaredDims(const ValueInfoProto &input) {
   for (size_t axis = 0; axis < rank; ++axis) {
     Dim dim = input.hasShape ? input.dims[axis] : Dim();
     if (isUnknown(dim))
-      dims.push_back(sizes.declareUser(freshName(input, axis)));
+      dims.push_back(sizes.declareUser(freshName(std::string(input.name) + "_" + std::to_string(axis))));
     else if (dim.kind == Dim::Param)
       dims.push_back(sizes.declareUser(llvm::StringRef(dim.param.data(), dim.param.size())));
     else

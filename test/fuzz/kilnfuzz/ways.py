@@ -10,7 +10,7 @@ import time
 import numpy as np
 import onnx.numpy_helper
 
-from . import control, engine, identities, noise, peer, states
+from . import control, engine, identities, noise, peer, states, values
 from .compare import difference, identical
 
 
@@ -242,6 +242,23 @@ def with_states(e):
                     for name in want.outputs:
                         if text := identical(got.outputs[name], want.outputs[name]):
                             e.report("states", "wrong", at, f"output {name} ({target}): {text}", name)
+
+
+@way("values")
+def with_values(e):
+    """The model with some of its inputs and outputs in sequences and optionals: the interpreter, generated code, and either with guard
+    pages."""
+    if e.case.model.opset_import[0].version < 11:
+        return e.skip("values: no sequences in this opset")
+    made = values.Wrapped(e.case, e.random)
+    data = made.model.SerializeToString()
+    for target in ("interpreter", "host"):
+        model = engine.compiled(data, target=target, shapes=made.shapes, guard_pages=e.random.random() < 0.3)
+        for at, (feeds, want) in enumerate(zip(e.case.feeds, e.base)):
+            got = made.outcome(engine.run(model, made.feeds(feeds)))
+            if got.unsupported or want.unsupported:
+                return e.skip("values: " + (got.text or want.text))
+            e.compare("values", at, got, want)
 
 
 @way("exposed")
