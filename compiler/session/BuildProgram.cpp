@@ -192,7 +192,10 @@ private:
     if (!part)
       values.push_back({name.str()});
     else if (part->item == 0)
-      values.push_back({part->value, part->isOptional ? PortValue::Kind::Optional : PortValue::Kind::Sequence,
+      values.push_back({part->value,
+                        !part->isOptional  ? PortValue::Kind::Sequence
+                        : part->isSequence ? PortValue::Kind::OptionalSequence
+                                           : PortValue::Kind::Optional,
                         static_cast<uint32_t>(part->items)});
   }
   /// Where all are tensors, ports say all there is.

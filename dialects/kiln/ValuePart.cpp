@@ -10,7 +10,7 @@ DictionaryAttr ValuePart::attribute(MLIRContext *context) const {
   Builder b(context);
   NamedAttrList fields;
   fields.append("name", b.getStringAttr(value));
-  fields.append("kind", b.getStringAttr(isOptional ? "optional" : "sequence"));
+  fields.append("kind", b.getStringAttr(!isOptional ? "sequence" : isSequence ? "optional sequence" : "optional"));
   if (items > 0) {
     fields.append("item", b.getI64IntegerAttr(item));
     fields.append("items", b.getI64IntegerAttr(items));
@@ -25,7 +25,7 @@ std::optional<ValuePart> ValuePart::read(Attribute attribute) {
   auto name = fields.getAs<StringAttr>("name"), kind = fields.getAs<StringAttr>("kind");
   if (!name || !kind)
     return std::nullopt;
-  ValuePart part{name.getValue().str(), kind.getValue() == "optional"};
+  ValuePart part{name.getValue().str(), kind.getValue().starts_with("optional"), kind.getValue().ends_with("sequence")};
   auto item = fields.getAs<IntegerAttr>("item"), items = fields.getAs<IntegerAttr>("items");
   if (item && items) {
     part.item = item.getInt();

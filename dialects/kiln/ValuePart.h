@@ -12,10 +12,10 @@ namespace kiln {
 inline constexpr llvm::StringLiteral valueAttrName = "kiln.value";
 
 struct ValuePart {
-  std::string value; ///< the name of the input or output
-  bool isOptional = false;
+  std::string value;                           ///< the name of the input or output
+  bool isOptional = false, isSequence = false; ///< both: an optional sequence
   /// Which item of a sequence it is, of how many; `items` 0: it has all of them along its first dim, an optional one or
-  /// none.
+  /// none, and an optional sequence has another such dim before.
   int64_t item = 0, items = 0;
 
   mlir::DictionaryAttr attribute(mlir::MLIRContext *context) const;

@@ -61,9 +61,9 @@ Result<TensorView> denseViewOf(const kiln_value &value, const std::string &what)
 kiln_value giveTensor(Tensor tensor);
 /// One that is the only row of the tensor.
 kiln_value giveItem(Tensor stacked);
-/// Sequences that own the tensors; the items of a stacked one are its rows, in place.
+/// Sequences that own the tensors; the items of a stacked one are its rows, in place, along the last leading dim.
 kiln_value giveSequence(std::vector<Tensor> items);
-kiln_value giveStacked(Tensor stacked);
+kiln_value giveStacked(Tensor stacked, size_t leadingDims);
 
 /// Stores the outcome of an entry point and gives its number.
 int report(kiln_status *status, const Status &result);

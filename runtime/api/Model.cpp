@@ -41,7 +41,7 @@ std::vector<kiln_model::ValueText> describeValues(const Function &p, std::vector
     text.firstPort = port;
     text.dtype = first.dtype;
     if (text.value.isStacked())
-      text.text = describeDims({first.dims.begin() + 1, first.dims.end()});
+      text.text = describeDims({first.dims.begin() + ptrdiff_t(text.value.leadingDims()), first.dims.end()});
     else
       describeItems(p, std::span(ports).subspan(port, text.value.portCount()), text);
     port += text.value.portCount();
@@ -98,7 +98,7 @@ std::pair<int32_t, int32_t> placeOf(const std::vector<kiln_model::ValueText> &in
   size_t i = inputs.size() - 1;
   while (inputs[i].firstPort > size_t(port))
     --i;
-  return {int32_t(i), dim - (inputs[i].value.isStacked() ? 1 : 0)};
+  return {int32_t(i), std::max(dim - int32_t(inputs[i].value.leadingDims()), -1)};
 }
 
 /// Runs the body of a function about an entry of the model.

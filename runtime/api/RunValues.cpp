@@ -39,10 +39,16 @@ Status RunInputs::take(const Function &function, std::span<const kiln_model::Val
       continue;
     }
     const View &port = function.views[function.inputs[inputs[i].firstPort].view];
-    KILN_TRY(as.kind == PortValue::Kind::Sequence ? takeSequence(values[i], as, port)
-                                                  : takeOptional(values[i], as, port));
+    if (as.kind != PortValue::Kind::Sequence && values[i].kind == KILN_NONE)
+      KILN_TRY(takeNothing(as, port));
+    else if (as.kind == PortValue::Kind::Optional)
+      KILN_TRY(takeOptional(values[i], as, port));
+    else
+      KILN_TRY(takeSequence(values[i], as, port));
   }
-  return absent.empty() ? Status() : sizeAbsent(function);
+  if (!unsized.empty())
+    sizeUnsized(function);
+  return Status();
 }
 
 Result<TensorView> RunInputs::takeTensor(const kiln_value &value, const std::string &what) {
@@ -63,8 +69,8 @@ Result<TensorView> RunInputs::copyTo(DType dtype, std::span<const int64_t> dims)
 }
 
 /// Whether an item has the type of those that a stacked port takes, as far as that does not depend on sizes.
-static Status checkItem(const TensorView &item, const View &port, const std::string &what) {
-  std::span<const SizeExpr> expected = std::span(port.dims).subspan(1);
+static Status checkItem(const TensorView &item, const PortValue &as, const View &port, const std::string &what) {
+  std::span<const SizeExpr> expected = std::span(port.dims).subspan(as.leadingDims());
   auto refuse = [&](ErrorCode code) {
     return makeError(code, what, ": expected ", dtypeName(port.dtype), printSizes({expected.begin(), expected.end()}),
                      ", got ", printTensorType(item.dtype, item.dims));
@@ -102,20 +108,21 @@ Status RunInputs::takeSequence(const kiln_value &value, const PortValue &as, con
 
 /// Items beside each other.
 Status RunInputs::stack(std::span<const kiln_value> items, const PortValue &as, const View &port) {
+  std::vector<int64_t> dims(as.leadingDims(), 1);
+  dims.back() = int64_t(items.size());
   if (items.empty()) {
-    absent.push_back(tensors.size());
+    unsized.push_back({tensors.size(), std::move(dims)});
     tensors.push_back({nullptr, port.dtype, {}});
     return Status();
   }
   KILN_ASSIGN(TensorView first, inputView(items[0], nameItem(0, as)));
-  KILN_TRY(checkItem(first, port, nameItem(0, as)));
-  std::vector<int64_t> dims{int64_t(items.size())};
+  KILN_TRY(checkItem(first, as, port, nameItem(0, as)));
   dims.insert(dims.end(), first.dims.begin(), first.dims.end());
   KILN_ASSIGN(TensorView whole, copyTo(port.dtype, dims));
   char *to = whole.as<char>();
   for (size_t i = 0; i < items.size(); ++i) {
     KILN_ASSIGN(TensorView item, inputView(items[i], nameItem(i, as)));
-    KILN_TRY(checkItem(item, port, nameItem(i, as)));
+    KILN_TRY(checkItem(item, as, port, nameItem(i, as)));
     if (!std::ranges::equal(item.dims, first.dims))
       return makeError(ErrorCode::E0204, nameInput(as), ": item 0 is ", printTensorType(first.dtype, first.dims),
                        " and item ", i, " is ", printTensorType(item.dtype, item.dims),
@@ -131,28 +138,33 @@ Status RunInputs::stack(std::span<const kiln_value> items, const PortValue &as, 
 }
 
 Status RunInputs::takeOptional(const kiln_value &value, const PortValue &as, const View &port) {
-  if (value.kind == KILN_NONE) {
-    if (port.dims[0].isConstant(1))
-      return makeError(ErrorCode::E0502, nameInput(as), " is absent; the model always takes its value");
-    absent.push_back(tensors.size());
-    tensors.push_back({nullptr, port.dtype, {}});
-    return Status();
-  }
   KILN_ASSIGN(TensorView view, takeTensor(value, nameInput(as)));
-  KILN_TRY(checkItem(view, port, nameInput(as)));
+  KILN_TRY(checkItem(view, as, port, nameInput(as)));
   std::vector<int64_t> &dims = stackedDims.emplace_back(std::vector<int64_t>{1});
   dims.insert(dims.end(), view.dims.begin(), view.dims.end());
   tensors.push_back({view.data, view.dtype, dims});
   return Status();
 }
 
-/// Of a port without items no dim matters but the first: the others are what sizes of other inputs say, else the least.
-Status RunInputs::sizeAbsent(const Function &function) {
-  auto isAbsent = [&](size_t input) { return std::ranges::find(absent, input) != absent.end(); };
+/// For an optional.
+Status RunInputs::takeNothing(const PortValue &as, const View &port) {
+  if (port.dims[0].isConstant(1))
+    return makeError(ErrorCode::E0502, nameInput(as), " is absent; the model always takes its value");
+  unsized.push_back({tensors.size(), std::vector<int64_t>(as.leadingDims(), 0)});
+  tensors.push_back({nullptr, port.dtype, {}});
+  return Status();
+}
+
+/// Of a port without items no dim matters but the leading ones: others are what sizes of other inputs say, else the
+/// least.
+void RunInputs::sizeUnsized(const Function &function) {
+  auto dimsOf = [&](size_t input) -> const std::vector<SizeExpr> & {
+    return function.views[function.inputs[input].view].dims;
+  };
   std::map<std::string, int64_t> sizes;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    const std::vector<SizeExpr> &dims = function.views[function.inputs[i].view].dims;
-    for (size_t d = 0; !isAbsent(i) && d < dims.size() && d < tensors[i].dims.size(); ++d)
+    const std::vector<SizeExpr> &dims = dimsOf(i);
+    for (size_t d = 0; d < dims.size() && d < tensors[i].dims.size(); ++d) // an unsized one has none yet
       if (std::optional<std::string> name = dims[d].asSymbol())
         sizes.emplace(*name, tensors[i].dims[d]);
   }
@@ -160,16 +172,15 @@ Status RunInputs::sizeAbsent(const Function &function) {
     Result<int64_t> value = symbol.isBound() ? symbol.low : symbol.value.evaluate(sizes);
     sizes.emplace(symbol.name, value.ok() ? *value : 0);
   }
-  for (size_t i : absent) {
-    const std::vector<SizeExpr> &port = function.views[function.inputs[i].view].dims;
-    std::vector<int64_t> &dims = stackedDims.emplace_back(std::vector<int64_t>{0});
-    for (size_t d = 1; d < port.size(); ++d) {
+  for (Unsized &each : unsized) {
+    const std::vector<SizeExpr> &port = dimsOf(each.tensor);
+    std::vector<int64_t> &dims = stackedDims.emplace_back(std::move(each.leading));
+    for (size_t d = dims.size(); d < port.size(); ++d) {
       Result<int64_t> value = port[d].evaluate(sizes);
       dims.push_back(value.ok() ? *value : 0);
     }
-    tensors[i].dims = dims;
+    tensors[each.tensor].dims = dims;
   }
-  return Status();
 }
 
 // ---- outputs
@@ -232,10 +243,12 @@ void RunOutputs::give(std::span<kiln_value> values) {
       for (OutputSlot &slot : own)
         items.push_back(std::move(slot.allocated));
       values[i] = giveSequence(std::move(items));
-    } else if (as.kind == PortValue::Kind::Sequence) {
-      values[i] = giveStacked(std::move(own[0].allocated));
-    } else if (own[0].allocated.dims()[0] != 0) {
+    } else if (as.kind != PortValue::Kind::Sequence && own[0].allocated.dims()[0] == 0) {
+      continue; // absent
+    } else if (as.kind == PortValue::Kind::Optional) {
       values[i] = giveItem(std::move(own[0].allocated));
+    } else {
+      values[i] = giveStacked(std::move(own[0].allocated), as.leadingDims());
     }
   }
 }

@@ -26,13 +26,19 @@ private:
   Result<TensorView> takeTensor(const kiln_value &value, const std::string &what);
   Status takeSequence(const kiln_value &value, const PortValue &as, const View &port);
   Status takeOptional(const kiln_value &value, const PortValue &as, const View &port);
+  Status takeNothing(const PortValue &as, const View &port);
   Status stack(std::span<const kiln_value> items, const PortValue &as, const View &port);
   Result<TensorView> copyTo(DType dtype, std::span<const int64_t> dims);
-  Status sizeAbsent(const Function &function);
+  void sizeUnsized(const Function &function);
 
   ExecutionContext &context;
   std::vector<TensorView> tensors;
-  std::vector<size_t> absent; // of tensors: those without items, whose other dims nobody says
+  /// Of tensors: those without items, whose further dims nobody says.
+  struct Unsized {
+    size_t tensor;
+    std::vector<int64_t> leading;
+  };
+  std::vector<Unsized> unsized;
   std::vector<Tensor> copies;
   std::deque<std::vector<int64_t>> stackedDims; // of tensors whose dims are not the caller's
   int64_t bytes = 0;                            // of copies

@@ -107,12 +107,12 @@ kiln_value kiln::api::giveSequence(std::vector<Tensor> items) {
   return sequenceOf(std::move(owned));
 }
 
-kiln_value kiln::api::giveStacked(Tensor stacked) {
+kiln_value kiln::api::giveStacked(Tensor stacked, size_t leadingDims) {
   std::unique_ptr<Owned> owned = ownedOf(std::move(stacked));
   const Tensor &whole = owned->tensors[0];
-  int64_t count = whole.dims()[0], bytes = count > 0 ? whole.bytes() / count : 0;
+  int64_t count = whole.dims()[leadingDims - 1], bytes = count > 0 ? whole.bytes() / count : 0;
   for (int64_t i = 0; i < count; ++i)
-    owned->items.push_back(tensorValue(whole.as<char>() + i * bytes, whole.dtype(), whole.dims().subspan(1)));
+    owned->items.push_back(tensorValue(whole.as<char>() + i * bytes, whole.dtype(), whole.dims().subspan(leadingDims)));
   return sequenceOf(std::move(owned));
 }
 

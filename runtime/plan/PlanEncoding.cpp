@@ -270,7 +270,7 @@ private:
   }
   void decode(uint64_t n, Buffer::Place &v) { enumerator(n, v, Buffer::Place::State); }
   void decode(uint64_t n, Buffer::Space &v) { enumerator(n, v, Buffer::Space::Device); }
-  void decode(uint64_t n, PortValue::Kind &v) { enumerator(n, v, PortValue::Kind::Optional); }
+  void decode(uint64_t n, PortValue::Kind &v) { enumerator(n, v, PortValue::Kind::OptionalSequence); }
   void decode(uint64_t n, Condition::Relation &v) { enumerator(n, v, Condition::Relation::MultipleOf); }
   template <typename T> void enumerator(uint64_t n, T &v, T last) {
     if (n > uint64_t(last))

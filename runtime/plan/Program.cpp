@@ -263,7 +263,7 @@ private:
       if (value.portCount() > ports.size() - at)
         return inconsistent("value '", value.name, "' has more items than there are ports");
       const View &first = p.views[ports[at].view];
-      if (value.isStacked() && first.dims.empty())
+      if (first.dims.size() < value.leadingDims())
         return inconsistent("value '", value.name, "' has no dim for its items");
       for (uint32_t i = 1; i < value.items; ++i)
         if (p.views[ports[at + i].view].dtype != first.dtype)

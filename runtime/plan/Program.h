@@ -130,17 +130,20 @@ struct Port {
   ViewId view = 0;
 };
 
-/// An input or output of an entry as the host knows it: a tensor, a list of tensors, or a tensor that may be absent.
-/// One or more ports carry it, so steps know tensors only.
+/// An input or output of an entry as the host knows it: a tensor, a list of tensors, or either that may be absent. One
+/// or more ports carry it, so steps know tensors only.
 struct PortValue {
-  enum class Kind : uint8_t { Tensor, Sequence, Optional };
+  enum class Kind : uint8_t { Tensor, Sequence, Optional, OptionalSequence };
   std::string name;
   Kind kind = Kind::Tensor;
   /// Of a sequence: how many ports are its items, each one; 0: one port has all of them along its first dim, so they
-  /// have equal dims and only a run tells their number. An optional is such a sequence of one item or none.
+  /// have equal dims and only a run tells their number. An optional is such a sequence of one item or none, and an
+  /// optional sequence has another such dim before.
   uint32_t items = 0;
 
-  bool isStacked() const { return kind != Kind::Tensor && items == 0; }
+  /// Leading dims of its port that are not those of the tensors that it holds.
+  size_t leadingDims() const { return kind == Kind::Tensor || items > 0 ? 0 : kind == Kind::OptionalSequence ? 2 : 1; }
+  bool isStacked() const { return leadingDims() > 0; }
   size_t portCount() const { return items > 0 ? items : 1; }
 };
 

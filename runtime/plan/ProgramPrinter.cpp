@@ -52,7 +52,7 @@ private:
 
   /// What ports are to the host.
   void printValues(const char *what, const std::vector<PortValue> &values) {
-    static constexpr const char *kinds[] = {"tensor", "sequence", "optional"};
+    static constexpr const char *kinds[] = {"tensor", "sequence", "optional", "optional sequence"};
     for (const PortValue &value : values) {
       os << what << " value " << printAttribute(value.name) << " " << kinds[size_t(value.kind)];
       if (value.items > 0)

@@ -22,6 +22,10 @@ def optional(name, dtype=T.FLOAT, dims=None):
     return h.make_value_info(name, h.make_optional_type_proto(h.make_tensor_type_proto(dtype, dims)))
 
 
+def optional_sequence(name, dtype=T.FLOAT, dims=None):
+    return h.make_value_info(name, h.make_optional_type_proto(h.make_sequence_type_proto(h.make_tensor_type_proto(dtype, dims))))
+
+
 def same(got, want):
     if isinstance(want, list):
         assert isinstance(got, list) and len(got) == len(want)
@@ -206,6 +210,36 @@ def test_the_value_of_an_absent_optional(tmp_path):
     assert str(error.value) == 'input "o" is absent; the model always takes its value [KILN-E0502]'
 
 
+def test_optional_sequences(tmp_path):
+    thens = [h.make_node("OptionalGetElement", ["o"], ["v"], name="get"), h.make_node("ConcatFromSequence", ["v"], ["theny"], axis=0)]
+    graphs = [h.make_graph(thens, "then", [], [value("theny", T.FLOAT)]), h.make_graph([h.make_node("Neg", ["x"], ["elsey"])], "else", [], [value("elsey", T.FLOAT)])]
+    nodes = [h.make_node("OptionalHasElement", ["o"], ["has"]), h.make_node("If", ["has"], ["y"], then_branch=graphs[0], else_branch=graphs[1])]
+    path = model(tmp_path / "m.onnx", nodes, [optional_sequence("o", T.FLOAT, ["N"]), value("x", T.FLOAT, ["N"])],
+                 [value("has", T.BOOL, []), value("y", T.FLOAT), optional_sequence("o")])
+    x, a, b = F([1, 2]), F([3, 4]), F([5, 6])
+    compiled = check(path, {"o": [a, b], "x": x}, {"has": np.array(True), "y": np.concatenate([a, b]), "o": [a, b]})
+    check(path, {"o": None, "x": x}, {"has": np.array(False), "y": -x, "o": None})
+    assert [(p.kind, p.dtype, p.shape, p.length) for p in compiled.inputs] == [("optional sequence", F, ("N",), None), ("tensor", F, ("N",), None)]
+    with pytest.raises(kiln.InputError) as error:
+        compiled.run({"o": a, "x": x})
+    assert str(error.value) == "input 'o' is a sequence: pass a list of arrays, not a ndarray [KILN-E0511]"
+    path = model(tmp_path / "n.onnx", [h.make_node("OptionalGetElement", ["o"], ["y"])], [optional_sequence("o", T.FLOAT, ["N"])], [sequence("y")])
+    check(path, {"o": []}, {"y": []})
+    compiled = check(path, {"o": [a]}, {"y": [a]})
+    with pytest.raises(kiln.InputError, match=r'input "o" is absent; the model always takes its value \[KILN-E0502\]'):
+        compiled.run({"o": None})
+
+
+def test_branches_that_give_a_sequence_or_none(tmp_path):
+    none = h.make_node("Optional", [], ["elsey"], type=sequence("").type)
+    for thens, want in (([h.make_node("SequenceConstruct", ["x", "x"], ["s"])], 2), ([h.make_node("SplitToSequence", ["x", "one_"], ["s"])], 3)):
+        path = branches(tmp_path, [h.make_node("Constant", [], ["one_"], value_int=1), *thens, h.make_node("Optional", ["s"], ["theny"])], [none], [optional_sequence("y")])
+        x = F([1, 2, 3])
+        check(path, {"c": np.array(True), "x": x}, {"y": [x, x] if want == 2 else [x[:1], x[1:2], x[2:]]})
+        compiled = check(path, {"c": np.array(False), "x": x}, {"y": None})
+        assert compiled.outputs[0].kind == "optional sequence"
+
+
 def test_types_of_items(tmp_path):
     path = model(tmp_path / "m.onnx", [h.make_node("SequenceConstruct", ["x"], ["t"])], [sequence("s", T.BFLOAT16, [2]), value("x", T.BFLOAT16, [1]), optional("b", T.BOOL, [])],
                  [sequence("s", T.BFLOAT16), sequence("t", T.BFLOAT16), optional("b", T.BOOL)])
@@ -232,8 +266,10 @@ def test_names_of_items_that_are_taken(tmp_path):
      'the items of input "s" have no declared rank; give the shape that all have with --shape s=..., or that of each with --shape s[0]=... and so on [KILN-E0207]'),
     ([sequence("s", T.STRING, [1])], [value("y", T.INT64)], [h.make_node("SequenceLength", ["s"], ["y"])], {},
      'input "s" has element type string, which is not supported [KILN-E0203]'),
-    ([h.make_value_info("s", h.make_optional_type_proto(h.make_sequence_type_proto(h.make_tensor_type_proto(T.FLOAT, [1]))))], [value("y", T.BOOL)],
-     [h.make_node("OptionalHasElement", ["s"], ["y"])], {}, 'input "s" is an optional sequence; optionals of tensors and sequences are supported [KILN-E0204]'),
+    ([optional_sequence("s")], [value("y", T.BOOL)], [h.make_node("OptionalHasElement", ["s"], ["y"])], {},
+     'the items of input "s" have no declared rank; give the shape that all have with --shape s=... [KILN-E0207]'),
+    ([h.make_value_info("s", h.make_optional_type_proto(optional("", T.FLOAT, [1]).type))], [value("y", T.BOOL)], [h.make_node("OptionalHasElement", ["s"], ["y"])], {},
+     'input "s" is neither a tensor nor a sequence or an optional of tensors, so it is not supported [KILN-E0204]'),
     ([h.make_value_info("s", h.make_sequence_type_proto(h.make_sequence_type_proto(h.make_tensor_type_proto(T.FLOAT, [1]))))], [value("y", T.INT64)],
      [h.make_node("SequenceLength", ["s"], ["y"])], {}, 'input "s" is neither a tensor nor a sequence or an optional of tensors, so it is not supported [KILN-E0204]'),
     ([sequence("s", T.FLOAT, [2])], [value("y", T.INT64)], [h.make_node("SequenceLength", ["s"], ["y"])], {"shapes": {"s": [2], "s[0]": [2]}},

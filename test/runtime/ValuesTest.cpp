@@ -201,6 +201,33 @@ TEST_CASE("an optional that a model always takes must be there") {
   CHECK(elements(run.out[0]) == std::vector<float>{-1, -2});
 }
 
+TEST_CASE("an optional sequence has a dim for its presence and one for its items") {
+  ProgramBuilder b;
+  b.symbol("G", 0, 0, 0, 1);
+  b.symbol("L", 0, 1);
+  b.p.inputValues = {{"o", PortValue::Kind::OptionalSequence}};
+  b.p.outputValues = {{"y", PortValue::Kind::OptionalSequence}};
+  b.call("neg", {b.input("o", DType::F32, {"G", "L", "2"})}, {b.output("y", DType::F32, {"G", "L", "2"})});
+  Run run(b);
+  kiln_port_info port = KILN_PORT_INFO_INIT;
+  REQUIRE(kiln_model_get_input(run.model, 0, &port, nullptr) == 0);
+  CHECK((port.kind == KILN_PORT_OPTIONAL_SEQUENCE && port.length == -1 && port.rank == 1 && port.dims[0].value == 2));
+  auto runWith = [&](kiln_value in) {
+    kiln_value_release(&run.out[0]);
+    kiln_context_run(run.context, &in, 1, run.out, 1, nullptr, &run.status);
+    return run.status.message ? std::string(run.status.message) : "";
+  };
+  std::vector<kiln_value> items{pair, other}, nothing;
+  REQUIRE(runWith(sequence(items)) == "");
+  REQUIRE((run.out[0].kind == KILN_SEQUENCE && run.out[0].u.sequence.count == 2));
+  CHECK(elements(run.out[0].u.sequence.items[1]) == std::vector<float>{-3, -4});
+  REQUIRE(runWith(sequence(nothing)) == "");
+  CHECK((run.out[0].kind == KILN_SEQUENCE && run.out[0].u.sequence.count == 0));
+  REQUIRE(runWith(none) == "");
+  CHECK(run.out[0].kind == KILN_NONE);
+  CHECK(runWith(pair) == "input \"o\" is a sequence, and is given something else [KILN-E0511]");
+}
+
 TEST_CASE("copies of items count towards the memory limit") {
   Run run(valuesProgram(), 300);
   std::vector<float> large(100);

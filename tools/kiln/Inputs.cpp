@@ -260,7 +260,7 @@ Inputs makeInputs(kiln_model *model, size_t entry, const CompileArguments &argum
   Inputs made;
   for (const Port &port : inputs) {
     auto found = read.find(port.name);
-    if (found == read.end() && port.kind == KILN_PORT_OPTIONAL)
+    if (found == read.end() && port.kind != KILN_PORT_TENSOR)
       made.values.push_back({port.name, true, {}, {}, port.dtype, true});
     else
       made.values.push_back(found != read.end() ? std::move(found->second) : makeUp(port, sizes.dims(port)));

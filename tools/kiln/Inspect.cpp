@@ -35,11 +35,16 @@ struct ValueTypes {
   PortValue value;
   std::vector<std::string> types;
 
+  const char *kind() const {
+    static constexpr const char *kinds[] = {"tensor", "sequence", "optional", "optional sequence"};
+    return kinds[static_cast<size_t>(value.kind)];
+  }
   /// "f32[N]", "sequence of f32[N]", "sequence of 2: f32[2], f32[1]"
   std::string print() const {
-    if (value.isStacked())
-      return (value.kind == PortValue::Kind::Sequence ? "sequence of " : "optional ") + types[0];
-    std::string text = value.items > 0 ? "sequence of " + std::to_string(value.items) + ": " : "";
+    std::string text = value.kind == PortValue::Kind::Tensor     ? ""
+                       : value.kind == PortValue::Kind::Optional ? "optional "
+                                                                 : std::string(kind()) + " of ";
+    text += value.items > 0 ? std::to_string(value.items) + ": " : "";
     for (const std::string &type : types)
       text += (&type == &types[0] ? "" : ", ") + type;
     return text;
@@ -54,8 +59,9 @@ std::vector<ValueTypes> typesOf(const Function &function, const std::vector<Port
     ValueTypes &own = types.emplace_back(ValueTypes{value, {}});
     for (size_t i = 0; i < value.portCount(); ++i, ++port) {
       const View &view = function.views[port->view];
-      own.types.push_back(std::string(dtypeName(view.dtype)) +
-                          printSizes({view.dims.begin() + (value.isStacked() ? 1 : 0), view.dims.end()}));
+      own.types.push_back(
+          std::string(dtypeName(view.dtype)) +
+          printSizes({view.dims.begin() + static_cast<ptrdiff_t>(value.leadingDims()), view.dims.end()}));
     }
   }
   return types;
@@ -67,10 +73,10 @@ std::vector<ValueTypes> outputTypes(const Function &f) { return typesOf(f, f.hos
 /// The sizes at which figures are shown.
 std::map<std::string, int64_t> sizesOf(const Program &all, const Function &program, const CompileArguments &arguments) {
   std::vector<Port> inputs;
-  std::vector<bool> stacked; // by port
+  std::vector<size_t> leading; // dims that are none of an item, by port
   for (const PortValue &value : program.hostInputs())
-    stacked.insert(stacked.end(), value.portCount(), value.isStacked());
-  stacked.resize(program.takenCount());
+    leading.insert(leading.end(), value.portCount(), value.leadingDims());
+  leading.resize(program.takenCount());
   for (size_t i = 0; i < program.takenCount(); ++i) {
     std::string name = i < program.inputs.size() ? program.inputs[i].name
                                                  : all.states[program.states[i - program.inputs.size()].state].name;
@@ -79,7 +85,7 @@ std::map<std::string, int64_t> sizesOf(const Program &all, const Function &progr
     for (int32_t dtype = KILN_F32; dtype <= KILN_BOOL; ++dtype)
       if (dtypeName(view.dtype) == kiln_dtype_name(dtype))
         port.dtype = dtype;
-    for (size_t d = stacked[i] ? 1 : 0; d < view.dims.size(); ++d) { // --shape is about items
+    for (size_t d = leading[i]; d < view.dims.size(); ++d) { // --shape is about items
       port.dims.push_back(view.dims[d].asConstant().value_or(-1));
       port.texts.push_back(view.dims[d].print());
     }
@@ -87,7 +93,7 @@ std::map<std::string, int64_t> sizesOf(const Program &all, const Function &progr
   std::vector<SizeSymbol> symbols;
   for (const ProgramSymbol &symbol : program.symbols)
     symbols.push_back({symbol.name, symbol.isBound() ? "" : symbol.value.print(), symbol.low,
-                       symbol.isBound() && stacked[size_t(symbol.input)] && symbol.dim == 0});
+                       symbol.isBound() && size_t(symbol.dim) < leading[size_t(symbol.input)]});
   return InputSizes(arguments, std::move(inputs), symbols).symbols();
 }
 
@@ -205,7 +211,7 @@ Json signatureOf(const Program &program, const Entry &named) {
     for (const ValueTypes &own : values) {
       Json fields = {{"name", own.value.name}};
       if (own.value.kind != PortValue::Kind::Tensor)
-        fields["kind"] = own.value.kind == PortValue::Kind::Sequence ? "sequence" : "optional";
+        fields["kind"] = own.kind();
       if (own.value.items > 0)
         fields["items"] = own.types;
       else

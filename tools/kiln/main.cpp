@@ -32,7 +32,9 @@ static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const 
     app.add_option("MODEL", arguments.models, modelHelp)->required()->type_name("[ENTRY=]FILE ...");
   app.add_option("--shape", arguments.shapes,
                  std::string("an input's sizes, NAME=1x3x224x224 or NAME=1,3,224,224 (use commas where a name contains "
-                             "x); a size is a number, or, where the model is compiled, a name or a range low..high") +
+                             "x); a size is a number, or, where the model is compiled, a name or a range low..high; of "
+                             "a sequence, the sizes that all items have, or "
+                             "NAME[0]=..., NAME[1]=... for the sizes of each") +
                      (runs        ? "; of made-up inputs too (sizes not given: 1)"
                       : artifacts ? "; figures are shown at these (sizes not given: 1)"
                                   : "") +

@@ -16,35 +16,44 @@ static std::pair<unsigned, unsigned> resultsOf(const Subgraph &branch, size_t ou
   return {first, count(output)};
 }
 
-/// The type of the items that a branch gives, where there are any; that of a tensor is its own. Null where they differ.
+static bool hasItems(const Subgraph &branch, size_t output) { return resultsOf(branch, output).second > 0; }
+
+/// The type of the items that a branch gives; that of a tensor is its own. Null where they differ.
 static mlir::RankedTensorType itemType(const Subgraph &branch, size_t output) {
   auto [first, count] = resultsOf(branch, output);
   auto types = mlir::func::FuncOp(branch.function).getResultTypes().slice(first, count);
   auto type = llvm::cast<mlir::RankedTensorType>(types[0]);
-  if (branch.outputs[output] && branch.outputs[output]->stacked)
-    return makeTensorType(llvm::ArrayRef<SizeExpr>(getDims(type)).drop_front(), type.getElementType());
+  const std::optional<NonTensor> &value = branch.outputs[output];
+  if (value && value->stacked)
+    return makeTensorType(llvm::ArrayRef<SizeExpr>(getDims(type)).drop_front(value->ofSequence ? 2 : 1),
+                          type.getElementType());
   return llvm::all_equal(types) ? type : mlir::RankedTensorType();
 }
 
-static bool hasItems(const Subgraph &branch, size_t output) { return resultsOf(branch, output).second > 0; }
-
-/// Lets a branch give its items, or the value of an optional, along a first dim. `item`: the type of those that it does
-/// not have.
+/// Lets a branch give its sequence stacked, or as an optional (`as` says which). `item`: the type of the items that it
+/// does not have.
 Status ModelImport::stackOutput(const NodeProto &node, const Scope &scope, Subgraph &branch, size_t output,
-                                mlir::RankedTensorType item, bool isOptional) {
+                                mlir::RankedTensorType item, const NonTensor &as) {
   std::optional<NonTensor> &value = branch.outputs[output];
-  if (value && value->stacked)
+  if (value && value->stacked && value->isOptional == as.isOptional)
     return Status();
   auto [first, count] = resultsOf(branch, output);
   mlir::OpBuilder::InsertionGuard guard(state.builder);
   mlir::Operation *end = branch.function.getBody().front().getTerminator();
   state.builder.setInsertionPoint(end);
+  bool isPresent = as.ofSequence && value && value->isSequence(); // a sequence that becomes an optional one
   auto build = [&]() -> Result<Value> {
     NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), {});
     auto own = end->getOperands().slice(first, count);
-    if (count > 0)
-      return stack(view, {own.begin(), own.end()});
-    std::vector<int64_t> dims{0};
+    if (count > 0) {
+      Value stacked = own[0];
+      if (!value || !value->stacked) {
+        KILN_ASSIGN(stacked, stack(view, {own.begin(), own.end()}));
+      }
+      return isPresent ? withUnitDim(view, stacked, 0) : Result<Value>(stacked);
+    }
+    std::vector<int64_t> dims(as.ofSequence ? 2 : 1, 0);
+    dims[0] = isPresent;
     for (int64_t dim : item.getShape()) // without items any size will do
       dims.push_back(mlir::ShapedType::isDynamic(dim) ? 0 : dim);
     KILN_ASSIGN(Tensor none, Tensor::create(*dtypeOf(item.getElementType()), dims));
@@ -57,7 +66,8 @@ Status ModelImport::stackOutput(const NodeProto &node, const Scope &scope, Subgr
     end->insertOperands(first, *stacked);
     branch.function.setType(state.builder.getFunctionType(branch.function.getArgumentTypes(), end->getOperandTypes()));
     state.sizes.write(branch.function);
-    value = NonTensor{.isOptional = isOptional, .stacked = *stacked};
+    value = as;
+    value->stacked = *stacked;
   }
   std::swap(state.sizes, branch.sizes);
   return stacked.status();
@@ -66,25 +76,31 @@ Status ModelImport::stackOutput(const NodeProto &node, const Scope &scope, Subgr
 /// Gives an output the same form in both branches.
 Status ModelImport::alignOutput(const NodeProto &node, const Scope &scope, Subgraph &one, Subgraph &other,
                                 size_t output) {
-  const std::optional<NonTensor> &a = one.outputs[output], &b = other.outputs[output];
-  auto refuse = [] {
-    return makeError(ErrorCode::E0204, "branches that give different sequences or optionals are not supported");
+  using Output = std::optional<NonTensor>;
+  const Output &a = one.outputs[output], &b = other.outputs[output];
+  auto same = [&] {
+    return a && b && a->isNone == b->isNone && a->isOptional == b->isOptional && a->ofSequence == b->ofSequence &&
+           bool(a->stacked) == bool(b->stacked) && a->items.size() == b->items.size();
   };
-  auto isSequence = [](const std::optional<NonTensor> &value) { return value && value->isSequence(); };
-  if (!a && !b)
+  if ((!a && !b) || same())
     return Status();
-  if (isSequence(a) != isSequence(b))
-    return refuse();
-  if (a && b && a->isNone == b->isNone && bool(a->stacked) == bool(b->stacked) && a->items.size() == b->items.size())
-    return Status();
-  bool hasOne = hasItems(one, output), hasOther = hasItems(other, output);
-  mlir::RankedTensorType first = hasOne ? itemType(one, output) : itemType(other, output);
-  mlir::RankedTensorType second = hasOther ? itemType(other, output) : first;
-  if (!first || !second || first.getRank() != second.getRank() || first.getElementType() != second.getElementType())
-    return refuse();
-  bool isOptional = !isSequence(a);
-  KILN_TRY(stackOutput(node, scope, one, output, first, isOptional));
-  return stackOutput(node, scope, other, output, first, isOptional);
+  auto isSequence = [](const Output &value) { return value && value->isSequence(); };
+  auto ofSequence = [&](const Output &value) { return isSequence(value) || (value && value->ofSequence); };
+  auto ofTensor = [](const Output &value) { return !value || (value->isOptional && !value->ofSequence); };
+  NonTensor as{.isOptional = !isSequence(a) || !isSequence(b)};
+  as.ofSequence = as.isOptional && (ofSequence(a) || ofSequence(b));
+  mlir::RankedTensorType first, second;
+  if (hasItems(one, output))
+    first = second = itemType(one, output);
+  if (hasItems(other, output))
+    second = itemType(other, output);
+  first = hasItems(one, output) ? first : second;
+  bool mixed = (ofSequence(a) && ofTensor(b)) || (ofSequence(b) && ofTensor(a));
+  if (mixed || !first || !second || first.getRank() != second.getRank() ||
+      first.getElementType() != second.getElementType())
+    return makeError(ErrorCode::E0204, "branches that give different sequences or optionals are not supported");
+  KILN_TRY(stackOutput(node, scope, one, output, first, as));
+  return stackOutput(node, scope, other, output, first, as);
 }
 
 Status ModelImport::importIf(const NodeProto &node, Scope &scope) {

@@ -58,7 +58,7 @@ Result<mlir::func::FuncOp> ModelImport::importInputs(const GraphProto &graph, Sc
       scope.values.emplace(name, own[0]);
       continue;
     }
-    NonTensor value{.isOptional = part->isOptional};
+    NonTensor value{.isOptional = part->isOptional, .ofSequence = part->isOptional && part->isSequence};
     if (part->items > 0)
       value.items.assign(own.begin(), own.end());
     else
@@ -161,7 +161,7 @@ Status ModelImport::addOutput(const ValueInfoProto &output, const GraphValue &va
     NodeProto none; // an output belongs to no node
     NodeImport view(state, none, 0, {});
     KILN_ASSIGN(Value stacked, withUnitDim(view, value.tensor, 0));
-    outputs.add(name, stacked, ValuePart{name, true});
+    outputs.add(name, stacked, ValuePart{.value = name, .isOptional = true});
     return Status();
   }
   const NonTensor &parts = *value.nonTensor;
@@ -169,14 +169,17 @@ Status ModelImport::addOutput(const ValueInfoProto &output, const GraphValue &va
     if (!stacked) {
       KILN_ASSIGN(stacked, noItems(output));
     }
-    outputs.add(name, stacked, ValuePart{name, !parts.isSequence()});
+    outputs.add(name, stacked,
+                ValuePart{.value = name,
+                          .isOptional = !parts.isSequence(),
+                          .isSequence = parts.isSequence() || parts.ofSequence});
     return Status();
   }
   for (size_t i = 0; i < parts.items.size(); ++i) {
     std::string item = itemName(name, i);
     while (!outputs.names.insert(item).second)
       item += "_";
-    outputs.add(item, parts.items[i], ValuePart{name, false, int64_t(i), int64_t(parts.items.size())});
+    outputs.add(item, parts.items[i], ValuePart{name, false, true, int64_t(i), int64_t(parts.items.size())});
   }
   return Status();
 }

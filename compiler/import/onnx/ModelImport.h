@@ -32,6 +32,8 @@ struct NonTensor {
   bool isNone = false;
   /// An optional that a run knows: `stacked`, with its value along a first dim of size 1, or nothing and 0.
   bool isOptional = false;
+  /// Of such an optional: whether it is a sequence that may be absent, so that `stacked` has two leading dims.
+  bool ofSequence = false;
   std::vector<Value> items{};
   /// A sequence whose length only a run tells: its items, which have equal dims, along a first dim. `items` is empty.
   Value stacked{};
@@ -202,7 +204,7 @@ private:
   Status importIf(const NodeProto &node, Scope &scope);
   Status alignOutput(const NodeProto &node, const Scope &scope, Subgraph &one, Subgraph &other, size_t output);
   Status stackOutput(const NodeProto &node, const Scope &scope, Subgraph &branch, size_t output,
-                     mlir::RankedTensorType item, bool isOptional);
+                     mlir::RankedTensorType item, const NonTensor &as);
   Status importLoop(const NodeProto &node, Scope &scope);
   Status importScan(const NodeProto &node, Scope &scope);
   Status emitLoop(const NodeProto &node, Scope &scope, const LoopParts &parts);

@@ -120,6 +120,8 @@ Status ModelImport::importSequence(const NodeProto &node, Scope &scope) {
       return makeError(ErrorCode::E0306, "the optional is empty");
     if (node.opType == "OptionalGetElement" && operands[0].nonTensor && operands[0].nonTensor->isOptional) {
       KILN_ASSIGN(Value value, valueOf(view, *operands[0].nonTensor));
+      if (operands[0].nonTensor->ofSequence)
+        return set({{}, NonTensor{.stacked = value}});
       return set({value, std::nullopt});
     }
     return set(operands[0]);

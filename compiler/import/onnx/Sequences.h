@@ -38,7 +38,7 @@ Result<Value> concatFromSequence(const NodeImport &view, const NonTensor &sequen
 Result<Value> itemAt(const NodeImport &view, const NonTensor &sequence, Value at);
 /// With one more item at its end.
 Result<NonTensor> appended(const NodeImport &view, NonTensor sequence, Value item);
-/// The value of an optional that must have one.
+/// The value of an optional that must have one; a sequence is stacked.
 Result<Value> valueOf(const NodeImport &view, const NonTensor &optional);
 
 } // namespace kiln::onnx

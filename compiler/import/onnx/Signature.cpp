@@ -12,6 +12,12 @@ bool isUnknown(const Dim &dim) {
          (dim.kind == Dim::Param && dim.param.empty());
 }
 
+/// Whether it is a sequence of tensors, or one that may be absent.
+bool holdsSequence(const ValueInfoProto &input) {
+  return (input.kind == ValueInfoProto::Sequence && input.held == ValueInfoProto::Tensor) ||
+         (input.kind == ValueInfoProto::Optional && input.held == ValueInfoProto::Sequence);
+}
+
 } // namespace
 
 std::string itemName(std::string_view sequence, size_t item) {
@@ -46,10 +52,12 @@ Signature::inputPorts(const std::vector<const ValueInfoProto *> &inputs) {
       port.name = next->name;
       bool isItem = port.name != inputs[i]->name;
       if (inputs[i]->kind != ValueInfoProto::Tensor)
-        port.part = ValuePart{std::string(inputs[i]->name), inputs[i]->kind == ValueInfoProto::Optional, int64_t(item),
-                              isItem ? int64_t(counts[i]) : 0};
-      if (port.part && !isItem)
-        next->dims.insert(next->dims.begin(), itemCount(*inputs[i]));
+        port.part = ValuePart{std::string(inputs[i]->name), inputs[i]->kind == ValueInfoProto::Optional,
+                              holdsSequence(*inputs[i]), int64_t(item), isItem ? int64_t(counts[i]) : 0};
+      if (port.part && !isItem && port.part->isSequence)
+        next->dims.insert(next->dims.begin(), sizes.declareUser(freshName(next->name + "_length")));
+      if (port.part && port.part->isOptional)
+        next->dims.insert(next->dims.begin(), presence(*inputs[i]));
       port.type = sizes.tensorType(next->dims, elementTypes[i]);
     }
   return ports;
@@ -61,23 +69,19 @@ std::string Signature::freshName(std::string name) {
   return name;
 }
 
-/// How many items the input has, for a run to tell.
-SizeExpr Signature::itemCount(const ValueInfoProto &input) {
-  bool isOptional = input.kind == ValueInfoProto::Optional;
-  SizeExpr count = sizes.declareUser(freshName(std::string(input.name) + (isOptional ? "_given" : "_length")));
-  if (isOptional)
-    (void)sizes.constrain(*count.asSymbol(), 0, 1); // a range that cannot be empty
-  return count;
+/// 1 where an optional input is there, else 0; for a run to tell.
+SizeExpr Signature::presence(const ValueInfoProto &input) {
+  SizeExpr given = sizes.declareUser(freshName(std::string(input.name) + "_given"));
+  (void)sizes.constrain(*given.asSymbol(), 0, 1); // a range that cannot be empty
+  return given;
 }
 
 Result<mlir::Type> Signature::elementType(const ValueInfoProto &input) {
   if (input.kind == ValueInfoProto::Missing)
     return makeError(ErrorCode::E0301, "input \"", input.name, "\" has no type");
-  bool holds = input.kind == ValueInfoProto::Sequence || input.kind == ValueInfoProto::Optional;
-  if (holds && input.held == ValueInfoProto::Sequence)
-    return makeError(ErrorCode::E0204, "input \"", input.name,
-                     "\" is an optional sequence; optionals of tensors and sequences are supported");
-  if (input.kind != ValueInfoProto::Tensor && (!holds || input.held != ValueInfoProto::Tensor))
+  bool holdsTensors = input.kind == ValueInfoProto::Tensor || holdsSequence(input) ||
+                      (input.kind == ValueInfoProto::Optional && input.held == ValueInfoProto::Tensor);
+  if (!holdsTensors || input.held == ValueInfoProto::Opaque)
     return makeError(ErrorCode::E0204, "input \"", input.name,
                      "\" is neither a tensor nor a sequence or an optional of tensors, so it is not supported");
   std::optional<DType> dtype = dtypeFromOnnxId(input.elemType);
@@ -119,10 +123,12 @@ Dims Signature::itemDims(const ValueInfoProto &input, const std::string &item) c
 
 Result<Dims> Signature::declaredDims(const ValueInfoProto &input) {
   auto given = options.shapes.find(std::string(input.name));
-  if (!input.hasShape && given == options.shapes.end() && input.kind == ValueInfoProto::Sequence)
+  if (!input.hasShape && given == options.shapes.end() && holdsSequence(input))
     return makeError(ErrorCode::E0207, "the items of input \"", input.name,
-                     "\" have no declared rank; give the shape that all have with --shape ", input.name,
-                     "=..., or that of each with --shape ", itemName(input.name, 0), "=... and so on");
+                     "\" have no declared rank; give the shape that all have with --shape ", input.name, "=...",
+                     input.kind == ValueInfoProto::Optional
+                         ? ""
+                         : ", or that of each with --shape " + itemName(input.name, 0) + "=... and so on");
   if (!input.hasShape && given == options.shapes.end())
     return makeError(ErrorCode::E0207, "input \"", input.name, "\" has no declared rank; give its shape with --shape ",
                      input.name, "=...");

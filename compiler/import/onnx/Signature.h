@@ -37,7 +37,7 @@ private:
   Result<std::vector<DeclaredInput>> declaredInputs(const ValueInfoProto &input,
                                                     const std::vector<const ValueInfoProto *> &inputs);
   Dims itemDims(const ValueInfoProto &input, const std::string &item) const;
-  SizeExpr itemCount(const ValueInfoProto &input);
+  SizeExpr presence(const ValueInfoProto &input);
   std::string freshName(std::string name);
 
   mlir::MLIRContext *context;

@@ -174,7 +174,8 @@ typedef struct kiln_dim {
 typedef enum kiln_port_kind {
   KILN_PORT_TENSOR = 0,
   KILN_PORT_SEQUENCE = 1, /* a KILN_SEQUENCE of tensors of one element type */
-  KILN_PORT_OPTIONAL = 2  /* a tensor, or KILN_NONE where it is absent */
+  KILN_PORT_OPTIONAL = 2, /* a tensor, or KILN_NONE where it is absent */
+  KILN_PORT_OPTIONAL_SEQUENCE = 3
 } kiln_port_kind;
 
 /* Of a sequence, element type and dims are those of each item. */

@@ -64,9 +64,14 @@ class Wrapped:
         """One of several tensors of its dims, as many as the run says."""
         name, count = f"values_many_{given.name}", self.random.randint(1, 3)
         at = self.random.randrange(count)
-        self.lists[name] = [given.name if i == at else None for i in range(count)]
-        self.item(name, given, at - (count if self.random.random() < 0.3 else 0))
-        return oh.make_value_info(name, oh.make_sequence_type_proto(given.type))
+        items = [given.name if i == at else None for i in range(count)]
+        kind, inside = oh.make_sequence_type_proto(given.type), name
+        if self.opset >= 15 and self.random.random() < 0.3:
+            kind, name = oh.make_optional_type_proto(kind), f"{name}_maybe"
+            self.before.append(oh.make_node("OptionalGetElement", [name], [inside], name=name))
+        self.lists[name] = items
+        self.item(inside, given, at - (count if self.random.random() < 0.3 else 0))
+        return oh.make_value_info(name, kind)
 
     def known(self, given):
         """A list with the shapes of its items said when compiling, where they have names that can be said."""

@@ -13,7 +13,7 @@ from ._errors import input_error
 _NUMPY = {name: np.dtype(name if name != "bool" else bool) for name in (
     "float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")}
 _KNOWN = {*_NUMPY, "bfloat16"}
-_KINDS = ("tensor", "sequence", "optional")  # by kiln_port_kind
+_KINDS = ("tensor", "sequence", "optional", "optional sequence")  # by kiln_port_kind
 
 
 def _numpy_dtype(name):
@@ -29,7 +29,8 @@ class Port:
     """An input or output. `shape` holds an int for each fixed size and a text ("N", "N*3+1") for each other one.
 
     `kind`: "tensor"; "sequence": a list of arrays, of which dtype and shape are said (a size in which they differ is "?", the shape
-    None where they differ in rank), and `length` of them, None where only a run tells; "optional": an array or None.
+    None where they differ in rank), and `length` of them, None where only a run tells; "optional": an array or None; "optional
+    sequence": a list or None.
     """
 
     name: str
@@ -318,11 +319,13 @@ def _port(port, of=Port, *more):
 
 def _arrays(value, name, kind):
     """What is given for an input, as C-ordered arrays."""
-    if kind == "sequence":
+    if value is None and kind.startswith("optional"):
+        return None
+    if kind.endswith("sequence"):
         if not isinstance(value, (list, tuple)):
             raise input_error(511, f"input {name!r} is a sequence: pass a list of arrays, not a {type(value).__name__}")
         return [np.asarray(item, order="C") for item in value]
-    return None if value is None and kind == "optional" else np.asarray(value, order="C")
+    return np.asarray(value, order="C")
 
 
 def _value(arrays, what):
