@@ -145,6 +145,16 @@ def test_a_list_of_any_length(tmp_path):
                                 'equal dims [KILN-E0204]')
 
 
+@pytest.mark.parametrize("at", [2, -3])
+def test_a_position_that_is_not_in_the_list(tmp_path, at):
+    path = model(tmp_path / "m.onnx", [h.make_node("SequenceAt", ["s", "p"], ["y"], name="at")], [sequence("s", T.FLOAT, [2])], [value("y", T.FLOAT)], {"p": I(at)})
+    x = F([1, 2])
+    compiled = check(path, {"s": [x, x + 1, x + 2]}, {"y": x + 2 if at == 2 else x})
+    for items in ([x, x], []):
+        with pytest.raises(kiln.InputError):
+            compiled.run({"s": items})
+
+
 def test_a_list_of_none(tmp_path):
     nodes = [h.make_node("SequenceLength", ["s"], ["n"]), h.make_node("SequenceInsert", ["s", "x"], ["t"]), h.make_node("ConcatFromSequence", ["t"], ["b"], axis=0)]
     path = model(tmp_path / "m.onnx", nodes, [sequence("s", T.FLOAT, ["N"]), value("x", T.FLOAT, ["N"])], [value("n", T.INT64, []), value("b", T.FLOAT), sequence("s")])
