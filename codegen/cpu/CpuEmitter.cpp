@@ -31,6 +31,17 @@ Value Emitter::reciprocalEstimate(Value x) {
   return intrinsic("llvm.x86.avx512.rcp14.ps.512", type, {x, x, constant(integer(16), -1)});
 }
 
+Value Emitter::multiplyAddPairs(Value a, Value b, Value sum) {
+  int64_t bits = lanesOf(sum.getType()) * 32;
+  if (bits != target().vectorBits)
+    return emit::Emitter::multiplyAddPairs(a, b, sum);
+  if (target().has("vnni"))
+    return intrinsic("llvm.x86.avx512.vpdpwssd.512", sum.getType(), {sum, a, b});
+  Type halves = vec(integer(16), bits / 16);
+  const char *name = bits == 512 ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd";
+  return add(sum, intrinsic(name, sum.getType(), {bitcast(a, halves), bitcast(b, halves)}));
+}
+
 Emitter::Frame Emitter::openKernel(mlir::ModuleOp module, llvm::StringRef symbol) {
   mlir::OpBuilder &b = builder();
   mlir::OpBuilder::InsertionGuard guard(b);

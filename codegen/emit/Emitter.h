@@ -150,7 +150,8 @@ public:
   Value ceilDiv(Value a, Value b);  // integers, b > 0
   Value neg(Value a);
   Value abs(Value a);
-  Value fma(Value a, Value b, Value c); // a * b + c; integers too
+  Value fma(Value a, Value b, Value c);                        // a * b + c; integers too
+  virtual Value multiplyAddPairs(Value a, Value b, Value sum); // of i32 lanes: low and high halves are i16
   Value sqrt(Value a);
   Value floor(Value a);
   Value ceil(Value a);

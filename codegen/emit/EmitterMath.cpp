@@ -186,6 +186,12 @@ Value Emitter::fma(Value a, Value b, Value c) {
   return add(mul(a, b), c);
 }
 
+Value Emitter::multiplyAddPairs(Value a, Value b, Value sum) {
+  Value half = like(a, 16);
+  Value low = mul(shrSigned(shl(a, half), half), shrSigned(shl(b, half), half));
+  return add(sum, add(low, mul(shrSigned(a, half), shrSigned(b, half))));
+}
+
 Value Emitter::sqrt(Value a) { return b_.create<math::SqrtOp>(loc_, a); }
 Value Emitter::floor(Value a) { return b_.create<math::FloorOp>(loc_, a); }
 Value Emitter::ceil(Value a) { return b_.create<math::CeilOp>(loc_, a); }
@@ -255,7 +261,11 @@ Value Emitter::shrSigned(Value a, Value b) { return b_.create<arith::ShRSIOp>(lo
 Value Emitter::shrUnsigned(Value a, Value b) { return b_.create<arith::ShRUIOp>(loc_, a, b); }
 
 Value Emitter::bitcast(Value a, Type type) {
-  return a.getType() == type ? a : Value(b_.create<arith::BitcastOp>(loc_, type, a));
+  if (a.getType() == type)
+    return a;
+  if (lanesOf(a.getType()) != lanesOf(type)) // which arith does not know
+    return b_.create<LLVM::BitcastOp>(loc_, type, a);
+  return b_.create<arith::BitcastOp>(loc_, type, a);
 }
 
 Value Emitter::intToFloat(Value a, Type type) {

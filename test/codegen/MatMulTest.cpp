@@ -118,6 +118,56 @@ TEST_CASE("every matmul candidate of other types than f32 is right") {
   }
 }
 
+TEST_CASE("matmul of quantized operands") {
+  const std::string product = "%9 = matmul(%7,%8) i32[d0,35]; ";
+  for (std::string a : {"u8", "i8"})
+    for (std::string b : {"u8", "i8"}) {
+      // An even depth goes in pairs, an odd one step by step; B constant or not, A with a zero point that a run tells.
+      for (std::string depth : {"40", "37"})
+        for (std::string kind : {"const", "in"})
+          checkFamily("matmul",
+                      "v1 default; %0 = in " + a + "[d0," + depth + "]; %1 = " + kind + " " + b + "[" + depth +
+                          ",35]; %2 = in " + a + "[]; %3 = cast(%0){to=\"i32\"} i32[d0," + depth +
+                          "]; %4 = cast(%2){to=\"i32\"} i32[]; %5 = lit i32[] 3; %6 = cast(%1){to=\"i32\"} i32[" +
+                          depth + ",35]; %7 = sub(%3,%4) i32[d0," + depth + "]; %8 = sub(%6,%5) i32[" + depth +
+                          ",35]; " + product + "out %9",
+                      {{1}, {5}, {23}, {0}});
+      // Nothing is subtracted; batches; the result is quantized again.
+      checkFamily("matmul",
+                  "v1 default; %0 = in " + a + "[3,7,32]; %1 = const " + b +
+                      "[3,40,32]; %2 = cast(%0){to=\"i32\"} i32[3,7,32]; %3 = cast(%1){to=\"i32\"} "
+                      "i32[3,40,32]; %4 = matmul(%2,%3){transpose_b=1} i32[3,7,40]; %5 = cast(%4){to=\"f32\"} "
+                      "f32[3,7,40]; %6 = lit f32[] 0.125; %7 = mul(%5,%6) f32[3,7,40]; %8 = round(%7) "
+                      "f32[3,7,40]; %9 = cast(%8){to=\"" +
+                      a + "\"} " + a + "[3,7,40]; out %9");
+    }
+  // A zero point for each row, and A transposed.
+  checkFamily("matmul",
+              "v1 default; %0 = in u8[9,16]; %1 = const i8[16,24]; %2 = in u8[9,1]; %3 = cast(%0){to=\"i32\"} "
+              "i32[9,16]; %4 = cast(%2){to=\"i32\"} i32[9,1]; %5 = sub(%3,%4) i32[9,16]; "
+              "%6 = cast(%1){to=\"i32\"} i32[16,24]; %7 = matmul(%5,%6) i32[9,24]; out %7");
+  checkFamily("matmul", "v1 default; %0 = in u8[16,9]; %1 = const i8[16,24]; %2 = cast(%0){to=\"i32\"} i32[16,9]; "
+                        "%3 = cast(%1){to=\"i32\"} i32[16,24]; %4 = matmul(%2,%3){transpose_a=1} i32[9,24]; out %4");
+  // A zero point of i32 may be anything: no pairs of i16.
+  checkFamily("matmul", "v1 default; %0 = in u8[9,16]; %1 = const i8[16,24]; %2 = in i32[]; %3 = cast(%0){to=\"i32\"} "
+                        "i32[9,16]; %4 = sub(%3,%2) i32[9,16]; %5 = cast(%1){to=\"i32\"} i32[16,24]; "
+                        "%6 = matmul(%4,%5) i32[9,24]; out %6");
+}
+
+TEST_CASE("matmul of quantized operands: every candidate, and what meets itself") {
+  checkFamily("matmul",
+              "v1 default; %0 = in u8[21,14]; %1 = const i8[14,40]; %2 = cast(%0){to=\"i32\"} i32[21,14]; "
+              "%3 = cast(%1){to=\"i32\"} i32[14,40]; %4 = matmul(%2,%3) i32[21,40]; out %4",
+              {{}}, true);
+  CHECK(claimant("v1 default; %0 = in u8[8,8]; %1 = const i8[8,8]; %2 = cast(%0){to=\"i32\"} i32[8,8]; "
+                 "%3 = cast(%1){to=\"i32\"} i32[8,8]; %4 = matmul(%2,%3) i32[8,8]; %5 = add(%4,%3) i32[8,8]; out %5") ==
+        nullptr);
+  CHECK(claimant("v1 default; %0 = in i32[8,8]; %1 = lit i32[] 1; %2 = const i8[8,8]; %3 = sub(%0,%1) i32[8,8]; "
+                 "%4 = cast(%2){to=\"i32\"} i32[8,8]; %5 = matmul(%3,%4) i32[8,8]; out %5; inplace %5=%0") == nullptr);
+  CHECK(claimant("v1 default; %0 = in i32[8,8]; %1 = const i32[8,8]; %2 = neg(%0) i32[8,8]; "
+                 "%3 = matmul(%2,%1) i32[8,8]; out %3") == nullptr);
+}
+
 TEST_CASE("what matmul does not claim") {
   // An operand that is computed, or a result that is reduced.
   CHECK(claimant("v1 default; %0 = in f32[4,4]; %1 = const f32[4,4]; %2 = relu(%0) f32[4,4]; %3 = matmul(%2,%1) "

@@ -95,7 +95,7 @@ KernelInterface ConvShape::describe() const {
   }
   if (c.types.widens()) {
     interface.launches.push_back(wideningLaunch(problem, c.input, c.types));
-    interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem.value(c.input).dims, c.types);
+    interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem, c.input, c.types);
   }
   SizeExpr scratch = nest.scratchBytes();
   if (!plainRows())
@@ -115,7 +115,7 @@ public:
     if (!c.constantFilter)
       emitPacking();
     if (c.types.widens())
-      emitWidening(e, interface, c.constantFilter ? 0 : 1, problem.value(c.input).dims, c.types, workspacePanelBytes());
+      emitWidening(e, interface, c.constantFilter ? 0 : 1, problem, c.input, c.types, workspacePanelBytes());
     emitProduct();
   }
 
@@ -131,14 +131,14 @@ void ConvEmission::emitPacking() {
   beginLaunch(e, interface);
   PanelSource from;
   from.source = e.buffer(0);
-  SizeExpr filterBytes = c.groupChannels * c.taps() * c.types.operandBytes();
+  SizeExpr filterBytes = c.groupChannels * c.taps() * c.types.sourceBytes();
   from.columnBytes = e.size(filterBytes);
-  from.innerBytes = e.size(c.taps() * c.types.operandBytes());
-  from.tapBytes = e.index(c.types.operandBytes());
+  from.innerBytes = e.size(c.taps() * c.types.sourceBytes());
+  from.tapBytes = e.index(c.types.sourceBytes());
   from.taps = e.size(c.taps());
   from.inner = e.size(c.groupChannels);
   from.columns = e.size(groupOutputs());
-  emitPackMatrices(e, nest.types, from, e.size(groupOutputs() * filterBytes), e.workspace());
+  emitPackMatrices(e, c.types, from, e.size(groupOutputs() * filterBytes), e.workspace());
   e.endKernel();
 }
 
@@ -150,7 +150,7 @@ void ConvEmission::emitProduct() {
   BasePointers pointers = basePointers(e, problem);
   Value x = c.types.widens() ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
                              : pointers.inputs[problem.inputIndex(c.input)];
-  int64_t bytes = c.types.accumulatorBytes(); // of an element of the input, as tiles read it
+  int64_t bytes = c.types.rowBytes(); // of an element of the input, as tiles read it
   Value w = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
   Epilogue epilogue(e, problem, c.result, nest.types.accumulator, c.bias, pointers.inputs, pointers.outputs);
 

@@ -7,12 +7,12 @@ using namespace emit;
 SizeExpr PixelRows::scratchBytes(const Convolution &conv) {
   SizeExpr bytes = slotBytes + addressBytes * static_cast<int64_t>(1 + conv.spatialRank());
   if (conv.padded())
-    bytes = bytes + SizeExpr::ceilDiv(conv.groupChannels, 16) * (16 * conv.types.accumulatorBytes());
+    bytes = bytes + SizeExpr::ceilDiv(conv.groupChannels, 16) * (16 * conv.types.rowBytes());
   return bytes;
 }
 
 SizeExpr PixelRows::stepBytes(size_t dim) const {
-  SizeExpr bytes = conv.channels * conv.types.accumulatorBytes();
+  SizeExpr bytes = conv.channels * conv.types.rowBytes();
   for (size_t d = conv.spatialRank(); --d > dim;)
     bytes = bytes * conv.in[d];
   return bytes;
@@ -31,7 +31,7 @@ void PixelRows::begin(Value inputPointer, Value scratch) {
   if (!conv.padded())
     return;
   Value row = e.offset(state, addressBytes * static_cast<int64_t>(1 + conv.spatialRank()));
-  int64_t lanes = conv.types.lanes(e.target()), bytes = conv.types.accumulatorBytes();
+  int64_t lanes = conv.types.lanes(e.target()), bytes = conv.types.rowBytes();
   e.loop(0, e.size(SizeExpr::ceilDiv(conv.groupChannels, 16) * 16), lanes, [&](Value i) {
     e.store(e.constant(e.vec(e.registerType(conv.types.accumulator), lanes), 0.0), e.offset(row, i, bytes),
             static_cast<unsigned>(lanes * bytes));
@@ -55,8 +55,8 @@ void PixelRows::fillCoordinates(Value group, Value row0) {
   }
   position[0] = rest;
   Value last = e.sub(e.size(conv.pixels()), one);
-  Value base = e.add(input, e.mul(group, e.size(conv.groupChannels * conv.types.accumulatorBytes())));
-  SizeExpr imageBytes = conv.channels * conv.types.accumulatorBytes();
+  Value base = e.add(input, e.mul(group, e.size(conv.groupChannels * conv.types.rowBytes())));
+  SizeExpr imageBytes = conv.channels * conv.types.rowBytes();
   for (const SizeExpr &size : conv.in)
     imageBytes = imageBytes * size;
   e.loop(zero, e.index(tileRows), one, position, [&](Value i, ValueRange at) {

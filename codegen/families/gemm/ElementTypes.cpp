@@ -7,20 +7,31 @@
 namespace kiln::gemm {
 
 std::optional<ElementTypes> ElementTypes::of(DType operand) {
-  switch (operand) {
+  DType wide = operand == DType::F16 || operand == DType::BF16 ? DType::F32 : operand;
+  switch (wide) {
   case DType::F32:
   case DType::F64:
   case DType::I32:
-  case DType::I64: return ElementTypes{operand, operand, operand, 1};
-  case DType::F16:
-  case DType::BF16: return ElementTypes{operand, DType::F32, operand, 1};
+  case DType::I64: break;
   default: return std::nullopt;
   }
+  ElementTypes types;
+  types.operand = types.source = types.panel = operand;
+  types.row = types.accumulator = wide;
+  return types;
+}
+
+ElementTypes ElementTypes::packedWide() const {
+  ElementTypes types = *this;
+  types.panel = accumulator;
+  types.kPack = 1;
+  types.zero = 0;
+  return types;
 }
 
 ElementTypes ElementTypes::packedConstant(int64_t inner) const {
   ElementTypes types = *this;
-  if (operand == DType::BF16 && inner % 2 == 0)
+  if (source == DType::BF16 && inner % 2 == 0)
     types.kPack = 2; // two steps are widened from the same 32 bits by one instruction each
   return types;
 }

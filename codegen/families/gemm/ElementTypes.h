@@ -10,22 +10,30 @@
 namespace kiln::gemm {
 
 struct ElementTypes {
-  DType operand = DType::F32;     ///< of A and B in memory
-  DType accumulator = DType::F32; ///< of the sums, and of the rows of A that a tile reads
+  DType operand = DType::F32;     ///< of A, before it is widened
+  DType row = DType::F32;         ///< of the rows of A that a tile reads
+  DType accumulator = DType::F32; ///< of the sums
+  DType source = DType::F32;      ///< of B in memory
   DType panel = DType::F32;       ///< of B as a tile reads it
   int kPack = 1;                  ///< steps of K that lie side by side, per column, in a panel
+  int zero = 0;                   ///< what is subtracted from elements of B as they are widened
 
   /// The types of a product of `operand`s whose B is read in place; nothing where there are no kernels for the type.
   static std::optional<ElementTypes> of(DType operand);
   /// The same where B is packed by a launch, which widens it.
-  ElementTypes packedWide() const { return {operand, accumulator, accumulator, 1}; }
+  ElementTypes packedWide() const;
   /// The same where B is a constant, packed as it is; `inner` steps of K follow one another.
   ElementTypes packedConstant(int64_t inner) const;
 
-  bool widens() const { return operand != accumulator; }
+  bool widens() const { return operand != row; }
   bool exact() const { return !isFloat(accumulator); } ///< integers, whose sums keep the low bits
-  int64_t operandBytes() const { return dtypeBytes(operand); }
+  /// Whether a step of a tile takes two steps of K: rows and panels hold pairs of i16.
+  bool multipliesPairs() const { return row == DType::I16; }
+  bool widensPanels() const { return panel != accumulator || zero != 0; }
+  int64_t rowBytes() const { return dtypeBytes(row); }
   int64_t accumulatorBytes() const { return dtypeBytes(accumulator); }
+  int64_t operandBytes() const { return dtypeBytes(operand); }
+  int64_t sourceBytes() const { return dtypeBytes(source); }
   int64_t panelBytes() const { return dtypeBytes(panel); }
   int lanes(const TargetInfo &target) const { return target.lanes(dtypeBits(accumulator)); }
 };

@@ -11,7 +11,7 @@ using namespace emit;
 static constexpr int64_t sharingTiles = 3;
 
 bool paysToShareWidened(const NestShape &nest, const TargetInfo &target) {
-  if (nest.types.panel == nest.types.accumulator || nest.tiling.blockTiles < sharingTiles ||
+  if (nest.types.panel == nest.types.accumulator || nest.types.exact() || nest.tiling.blockTiles < sharingTiles ||
       !nest.totalDepth().isConstant())
     return false;
   auto tiles = nest.tileCount().asConstant();

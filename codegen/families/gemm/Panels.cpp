@@ -42,15 +42,28 @@ Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t tap
   return recipe;
 }
 
+/// Elements of B of type `dtype` in register form `type`, less their zero point.
+static Value widened(Emitter &e, const ElementTypes &types, DType dtype, Value loaded, Type type) {
+  if (!types.exact())
+    return loaded; // floating point is wide in registers
+  Value wide = e.resizeInt(loaded, type, isSignedInt(dtype));
+  return types.zero == 0 ? wide : e.sub(wide, e.constant(type, types.zero));
+}
+
 Value loadPanelVector(Emitter &e, const ElementTypes &types, Value at, int step) {
   int64_t lanes = types.lanes(e.target());
+  Type vector = e.vec(e.registerType(types.accumulator), lanes);
+  if (types.multipliesPairs()) {
+    Value bytes = e.load(e.vec(e.i8(), 2 * lanes), at);
+    return e.bitcast(widened(e, types, types.panel, bytes, e.vec(e.integer(16), 2 * lanes)), vector);
+  }
   if (types.kPack == 1)
-    return e.loadAs(types.panel, lanes, at);
+    return widened(e, types, types.panel, e.loadAs(types.panel, lanes, at), vector);
   // Two bf16: the upper and the lower half of an f32 each.
   auto pairs = e.vec(e.i32(), lanes);
   Value pair = e.load(pairs, at, static_cast<unsigned>(lanes * 4));
   pair = step % 2 == 0 ? e.shl(pair, e.constant(pairs, 16)) : e.bitAnd(pair, e.constant(pairs, int64_t(0xffff0000)));
-  return e.bitcast(pair, e.vec(e.registerType(types.accumulator), lanes));
+  return e.bitcast(pair, vector);
 }
 
 void emitWidenPanels(Emitter &e, const ElementTypes &types, Value from, Value steps, Value to) {
@@ -92,7 +105,8 @@ void emitPackPanel(Emitter &e, const ElementTypes &types, const PanelSource &fro
     for (int64_t j = 0; j < panelColumns; j += lanes) {
       Value mask = e.tailMask(lanes, e.sub(left, e.index(j)), unsigned(8 * bytes));
       forSteps([&](Value at, Value k) {
-        Value v = e.loadAs(types.operand, lanes, e.offset(at, j * types.operandBytes()), mask);
+        Value v = e.loadAs(types.source, lanes, e.offset(at, j * types.sourceBytes()), mask);
+        v = widened(e, types, types.source, v, e.vec(e.registerType(types.accumulator), lanes));
         e.store(v, e.offset(e.offset(target, k, panelColumns * bytes), j * bytes),
                 static_cast<unsigned>(lanes * bytes));
       });
@@ -103,13 +117,14 @@ void emitPackPanel(Emitter &e, const ElementTypes &types, const PanelSource &fro
       Value there = e.cmp(Cmp::lt, n, left);
       Value column = e.mul(e.select(there, n, zero), from.columnBytes);
       forSteps([&](Value at, Value k) {
-        Value v = e.loadAs(types.operand, 0, e.offset(at, column, 1));
+        Value v = e.loadAs(types.source, 0, e.offset(at, column, 1));
+        v = widened(e, types, types.source, v, e.registerType(types.accumulator));
         v = e.select(there, v, e.like(v, 0.0));
         e.store(v, e.offset(e.offset(target, k, panelColumns * bytes), n, bytes));
       });
     });
   };
-  e.ifElse(e.cmp(Cmp::eq, from.columnBytes, e.index(types.operandBytes())), vectors, elements);
+  e.ifElse(e.cmp(Cmp::eq, from.columnBytes, e.index(types.sourceBytes())), vectors, elements);
 }
 
 } // namespace kiln::gemm

@@ -14,9 +14,9 @@ public:
   TileEmission(Emitter &e, TileShape shape, const TileOptions &options, ValueRange arguments)
       : e(e), options(options), types(options.types), rows(shape.rows), lanes(types.lanes(e.target())),
         vectors(static_cast<int>(shape.panels * panelColumns / lanes)), bytes(types.accumulatorBytes()),
-        vector(e.vec(e.registerType(types.accumulator), lanes)), table(arguments[0]), b(arguments[1]),
-        panelBytes(arguments[2]), bStep(arguments[3]), aStep(arguments[4]), taps(arguments[5]), inner(arguments[6]),
-        result(arguments[7]), resultBytes(arguments[8]) {}
+        rowBytes(types.rowBytes()), vector(e.vec(e.registerType(types.accumulator), lanes)), table(arguments[0]),
+        b(arguments[1]), panelBytes(arguments[2]), bStep(arguments[3]), aStep(arguments[4]), taps(arguments[5]),
+        inner(arguments[6]), result(arguments[7]), resultBytes(arguments[8]) {}
 
   void emit() {
     Values state(static_cast<size_t>(rows * vectors), e.constant(vector, 0.0));
@@ -53,7 +53,7 @@ private:
     Value base = out.back();
     Value aOffset = options.contiguousA ? Value() : e.mul(k, aStep);
     Value bRow = base;
-    for (int u = 0; u < count; ++u) {
+    for (int u = 0; u < count; u += stepsAtOnce()) {
       Values bs;
       for (int j = 0; j < vectors; ++j) {
         Value at = bAddress(bRow, u, j);
@@ -64,12 +64,12 @@ private:
       }
       for (int i = 0; i < rows; ++i) {
         Value row = pointers[static_cast<size_t>(i)];
-        Value at =
-            options.contiguousA ? e.offset(e.offset(row, k, bytes), int64_t(u) * bytes) : e.offset(row, aOffset, 1);
+        Value at = options.contiguousA ? e.offset(e.offset(row, k, rowBytes), int64_t(u) * rowBytes)
+                                       : e.offset(row, aOffset, 1);
         Value a = e.splat(e.load(e.registerType(types.accumulator), at), lanes);
         for (int j = 0; j < vectors; ++j) {
           Value &acc = out[static_cast<size_t>(i * vectors + j)];
-          acc = e.fma(a, bs[static_cast<size_t>(j)], acc);
+          acc = multiplyAdd(a, bs[static_cast<size_t>(j)], acc);
         }
       }
       if (!options.contiguousA)
@@ -81,12 +81,17 @@ private:
     return out;
   }
 
+  int stepsAtOnce() const { return types.multipliesPairs() ? 2 : 1; }
+  /// `a` is a step of a row, or a pair of them in every lane.
+  Value multiplyAdd(Value a, Value b, Value sum) {
+    return types.multipliesPairs() ? e.multiplyAddPairs(a, b, sum) : e.fma(a, b, sum);
+  }
   /// Bytes of the steps of K that lie side by side, in one panel.
   int64_t packBytes() const { return types.kPack * panelColumns * types.panelBytes(); }
 
   /// A vector of B of step `u`.
   Value loadB(Value at, int u) {
-    if (types.panel != types.accumulator)
+    if (types.widensPanels())
       return loadPanelVector(e, types, at, u);
     return e.load(vector, at, static_cast<unsigned>(options.packed ? lanes * bytes : bytes));
   }
@@ -112,7 +117,7 @@ private:
   int rows;
   int64_t lanes;
   int vectors;
-  int64_t bytes; // of an accumulator
+  int64_t bytes, rowBytes; // of an accumulator, of an element of A
   Type vector;
   Value table, b, panelBytes, bStep, aStep, taps, inner, result, resultBytes;
 };

@@ -13,7 +13,7 @@ int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /// its bytes of B cost that come from the second-level cache.
 double stepCycles(TileShape shape, const ElementTypes &types, const TargetInfo &target) {
   double vectors = double(shape.panels * vectorsPerPanel(types, target));
-  double widening = types.panel == types.accumulator ? 0 : vectors;
+  double widening = types.widensPanels() ? vectors : 0;
   double fma = (shape.rows * vectors + widening) / 2;
   // Pointers beyond the address registers are reloaded at every step.
   double loads = (shape.rows + vectors + std::max(0, shape.rows - 10)) / 2;
@@ -71,7 +71,7 @@ void chooseBlocks(Tiling &tiling, const ProductShape &product, const TargetInfo 
   int64_t wanted = std::clamp<int64_t>(ceilDiv(tiles * groups, 32), 1, 1 << 20);
   wanted = std::max<int64_t>(wanted, int64_t(1e6 / flopsPerTile));
   int64_t rowBytes =
-      ceilDiv(depth, product.rowReuse) * std::min<int64_t>(product.rowReuse, 3) * product.types.accumulatorBytes();
+      ceilDiv(depth, product.rowReuse) * std::min<int64_t>(product.rowReuse, 3) * product.types.rowBytes();
   int64_t fitTiles = std::max<int64_t>(1, target.l2Bytes / 2 / (rowBytes * tiling.tile.rows));
   bool wholeB = depth * columns * product.types.panelBytes() <= target.l2Bytes / 2;
   if (wholeB) {

@@ -1,4 +1,4 @@
-// Copies of a product's operand in the type of its sums, for tiles to read.
+// Copies of a product's operand A for tiles to read: widened, or, of integers, computed from bytes.
 #pragma once
 
 #include "codegen/emit/Emitter.h"
@@ -7,11 +7,11 @@
 
 namespace kiln::gemm {
 
-/// Bytes of the copy of a tensor of `dims`.
-SizeExpr widenedBytes(const std::vector<SizeExpr> &dims, const ElementTypes &types);
-/// The launch that copies `input`, and its function: to `offset` bytes into the workspace.
-KernelInterface::Launch wideningLaunch(const Problem &problem, Problem::ValueId input, const ElementTypes &types);
-void emitWidening(emit::Emitter &e, const KernelInterface &interface, size_t launch, const std::vector<SizeExpr> &dims,
-                  const ElementTypes &types, const SizeExpr &offset);
+/// Bytes of the copy of value `id`.
+SizeExpr widenedBytes(const Problem &problem, Problem::ValueId id, const ElementTypes &types);
+/// The launch that makes it from the buffers below `id`, and its function: to `offset` bytes into the workspace.
+KernelInterface::Launch wideningLaunch(const Problem &problem, Problem::ValueId id, const ElementTypes &types);
+void emitWidening(emit::Emitter &e, const KernelInterface &interface, size_t launch, const Problem &problem,
+                  Problem::ValueId id, const ElementTypes &types, const SizeExpr &offset);
 
 } // namespace kiln::gemm

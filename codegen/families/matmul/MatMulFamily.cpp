@@ -5,6 +5,7 @@
 
 #include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
+#include "codegen/families/gemm/IntegerOperands.h"
 #include "codegen/families/gemm/Nest.h"
 #include "codegen/families/gemm/Panels.h"
 #include "codegen/families/gemm/Widening.h"
@@ -21,11 +22,13 @@ namespace {
 /// A problem's product, taken apart.
 struct Product {
   ElementTypes types;
+  /// `b` is a buffer. So is `a`, or it is made from buffers as it is copied for tiles to read.
   Problem::ValueId a = Problem::absent, b = Problem::absent, result = Problem::absent;
   bool transposeA = false, transposeB = false, constantB = false;
   SizeExpr rows, columns, depth;        ///< of one product of the batch
   std::vector<SizeExpr> batch;          ///< of the result
   std::vector<SizeExpr> batchA, batchB; ///< right-aligned, filled with ones to the result's rank
+  bool copiesA = false;                 ///< widened, or made from others
   bool folded = false;                  ///< B is the same for the whole batch: the batch joins the rows
 
   static std::optional<Product> of(const Problem &problem);
@@ -53,12 +56,22 @@ std::optional<Product> Product::of(const Problem &problem) {
     return std::nullopt;
   DType dtype = problem.value(op->result()).dtype;
   auto types = ElementTypes::of(dtype);
-  if (!types || !problem.isBufferOf(dtype, op->operands[0]) || !problem.isBufferOf(dtype, op->operands[1]))
+  if (!types)
     return std::nullopt;
   Product p;
   p.types = *types;
   p.a = op->operands[0];
   p.b = op->operands[1];
+  if (dtype == DType::I32) {
+    auto centered = centeredBuffer(problem, p.b);
+    if (!centered || !centeringOps(problem, p.a))
+      return std::nullopt;
+    p.b = centered->buffer;
+    p.types.zero = centered->zero;
+    p.types.source = p.types.panel = problem.value(p.b).dtype;
+  } else if (!problem.isBufferOf(dtype, p.a) || !problem.isBufferOf(dtype, p.b)) {
+    return std::nullopt;
+  }
   p.result = op->result();
   const Problem::Value &a = problem.value(p.a), &b = problem.value(p.b), &out = problem.value(p.result);
   if (a.rank() < 2 || b.rank() < 2 || out.rank() < 2 || a.rank() > out.rank() || b.rank() > out.rank())
@@ -82,16 +95,25 @@ std::optional<Product> Product::of(const Problem &problem) {
     for (const SizeExpr &d : b.dims)
       if (!d.isConstant())
         return std::nullopt;
-    for (const Problem::Op &other : problem.ops)
-      for (size_t i = 0; i < other.operands.size(); ++i)
-        if (other.operands[i] == p.b && (&other != op || i != 1))
-          return std::nullopt;
+    std::vector<int> uses = problem.useCounts();
+    for (Problem::ValueId id = op->operands[1];; id = problem.producer(id)->operands[0]) {
+      if (uses[static_cast<size_t>(id)] != 1)
+        return std::nullopt;
+      if (id == p.b)
+        break;
+    }
   }
-  for (const Problem::InPlace &pair : problem.inPlace) {
-    Problem::ValueId input = problem.inputs().at(static_cast<size_t>(pair.input));
-    if (input == p.a || input == p.b)
+  std::vector<Problem::ValueId> read = buffersBelow(problem, p.a);
+  read.push_back(p.b);
+  for (const Problem::InPlace &pair : problem.inPlace)
+    if (std::ranges::find(read, problem.inputs().at(static_cast<size_t>(pair.input))) != read.end())
       return std::nullopt;
+  bool bytes = p.types.source == DType::I8 || p.types.source == DType::U8;
+  if (p.constantB && bytes && !p.transposeA && p.depth.constant() % 2 == 0 && fitsI16(problem, p.a)) {
+    p.types.row = DType::I16;
+    p.types.kPack = 2;
   }
+  p.copiesA = p.types.widens() || !problem.value(p.a).isBuffer();
   p.folded = !p.transposeA && allOnes(p.batchB) && p.batchA == p.batch;
   return p;
 }
@@ -144,7 +166,7 @@ struct MatMulShape {
   }
 
   bool packsInLaunch() const { return pack && !p.constantB; }
-  SizeExpr matrixBytesB() const { return p.depth * p.columns * p.types.operandBytes(); }
+  SizeExpr matrixBytesB() const { return p.depth * p.columns * p.types.sourceBytes(); }
   /// Of the panels of one matrix.
   SizeExpr packedBytesB() const { return nest.panelCount() * nest.panelBytes(); }
   /// Of the panels that a launch makes; what follows in the workspace is A, widened.
@@ -161,9 +183,9 @@ KernelInterface MatMulShape::describe() const {
     interface.launches.push_back(preparingLaunch(problem, "pack", p.b, SizeExpr::product(p.batchB) * nest.panelCount(),
                                                  interface.workspaceBytes));
   }
-  if (p.types.widens()) {
+  if (p.copiesA) {
     interface.launches.push_back(wideningLaunch(problem, p.a, p.types));
-    interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem.value(p.a).dims, p.types);
+    interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem, p.a, p.types);
   }
   if (p.constantB)
     interface.packed.push_back(
@@ -183,8 +205,8 @@ public:
   void run() {
     if (packsInLaunch())
       emitPacking();
-    if (p.types.widens())
-      emitWidening(e, interface, packsInLaunch() ? 1 : 0, problem.value(p.a).dims, p.types, workspacePanelBytes());
+    if (p.copiesA)
+      emitWidening(e, interface, packsInLaunch() ? 1 : 0, problem, p.a, p.types, workspacePanelBytes());
     emitProduct();
   }
 
@@ -202,14 +224,14 @@ void MatMulEmission::emitPacking() {
   beginLaunch(e, interface);
   PanelSource from;
   from.source = e.buffer(0);
-  SizeExpr bytes = p.types.operandBytes();
+  SizeExpr bytes = p.types.sourceBytes();
   from.columnBytes = e.size(p.transposeB ? p.depth * bytes : bytes);
   from.innerBytes = e.size(p.transposeB ? bytes : p.columns * bytes);
   from.tapBytes = e.index(0);
   from.taps = e.index(1);
   from.inner = e.size(p.depth);
   from.columns = e.size(p.columns);
-  emitPackMatrices(e, nest.types, from, e.size(matrixBytesB()), e.workspace());
+  emitPackMatrices(e, p.types, from, e.size(matrixBytesB()), e.workspace());
   e.endKernel();
 }
 
@@ -235,13 +257,13 @@ void MatMulEmission::emitProduct() {
 
   beginLaunch(e, interface, interface.launches.size() - 1);
   BasePointers pointers = basePointers(e, problem);
-  Value a = p.types.widens() ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
-                             : pointers.inputs[problem.inputIndex(p.a)];
+  Value a =
+      p.copiesA ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1) : pointers.inputs[problem.inputIndex(p.a)];
   Value b = packsInLaunch() ? e.workspace() : pointers.inputs[problem.inputIndex(p.b)];
   Epilogue epilogue(e, problem, p.result, p.types.accumulator, Problem::absent, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
-  SizeExpr bytes = p.types.accumulatorBytes(); // of an element of A, as tiles read it
+  SizeExpr bytes = p.types.rowBytes(); // of an element of A, as tiles read it
   SizeExpr rowBytes = p.transposeA ? bytes : p.depth * bytes;
   operands.fillTable = [&](Value batch, Value row0, Value table) {
     Value base = p.folded ? a : e.offset(a, batchBytes(p.batchA, p.rows * p.depth * bytes, batch), 1);
@@ -257,7 +279,7 @@ void MatMulEmission::emitProduct() {
     return pack ? e.offset(base, e.mul(panel, e.size(nest.panelBytes())), 1)
                 : e.offset(base, panel, nest.panelStepBytes());
   };
-  operands.bStep = pack ? Value() : e.size(p.columns * p.types.operandBytes());
+  operands.bStep = pack ? Value() : e.size(p.columns * p.types.sourceBytes());
   operands.aStep = p.transposeA ? e.size(p.rows * bytes) : Value();
   operands.origin = [&](Value batch) {
     return EpilogueRow{p.folded ? e.index(0) : e.mul(batch, e.size(p.rows)), e.index(0)};
