@@ -146,6 +146,35 @@ TEST_CASE("every candidate of convolutions in bf16 is right") {
               {{}}, true);
 }
 
+TEST_CASE("convolutions of quantized operands") {
+  for (std::string filter : {"u8", "i8"})
+    for (std::string channels : {"6", "5"}) // in pairs, and one by one
+      for (std::string kind : {"const", "in"})
+        checkFamily(
+            "conv",
+            "v1 default; %0 = in u8[d0,9,11," + channels + "]; %1 = " + kind + " " + filter + "[20," + channels +
+                ",3,3]; %2 = in u8[]; %3 = const i32[20]; %4 = cast(%0){to=\"i32\"} i32[d0,9,11," + channels +
+                "]; %5 = cast(%2){to=\"i32\"} i32[]; %6 = lit i32[] 3; %7 = cast(%1){to=\"i32\"} i32[20," + channels +
+                ",3,3]; %8 = sub(%4,%5) i32[d0,9,11," + channels + "]; %9 = sub(%7,%6) i32[20," + channels +
+                ",3,3]; %10 = conv(%8,%9,%3){layout=\"nhwc\",pads=[1,1,1,1],strides=[2,1]} "
+                "i32[d0,5,11,20]; %11 = cast(%10){to=\"f32\"} f32[d0,5,11,20]; %12 = lit f32[] 0.125; "
+                "%13 = mul(%11,%12) f32[d0,5,11,20]; %14 = round(%13) f32[d0,5,11,20]; "
+                "%15 = cast(%14){to=\"u8\"} u8[d0,5,11,20]; out %15",
+            {{1}, {2}, {0}});
+  // In groups; a pointwise one; a depthwise one is none of the depthwise family.
+  checkFamily("conv",
+              "v1 default; %0 = in i8[1,7,7,8]; %1 = const i8[12,4,3,3]; %2 = cast(%0){to=\"i32\"} i32[1,7,7,8]; "
+              "%3 = cast(%1){to=\"i32\"} i32[12,4,3,3]; %4 = conv(%2,%3){groups=2,layout=\"nhwc\"} "
+              "i32[1,5,5,12]; out %4");
+  checkFamily("conv", "v1 default; %0 = in i8[2,7,7,16]; %1 = const i8[40,16,1,1]; %2 = cast(%0){to=\"i32\"} "
+                      "i32[2,7,7,16]; %3 = cast(%1){to=\"i32\"} i32[40,16,1,1]; %4 = conv(%2,%3){layout=\"nhwc\"} "
+                      "i32[2,7,7,40]; out %4");
+  checkFamily("conv",
+              "v1 default; %0 = in i8[1,7,7,8]; %1 = const i8[8,1,3,3]; %2 = cast(%0){to=\"i32\"} i32[1,7,7,8]; "
+              "%3 = cast(%1){to=\"i32\"} i32[8,1,3,3]; %4 = conv(%2,%3){groups=8,layout=\"nhwc\"} "
+              "i32[1,5,5,8]; out %4");
+}
+
 TEST_CASE("minimal filtering is for f32") {
   using namespace kiln;
   for (std::string type : {"f32", "f16", "f64"}) {

@@ -93,7 +93,7 @@ KernelInterface ConvShape::describe() const {
     interface.launches.push_back(
         preparingLaunch(problem, "pack", c.filter, SizeExpr(c.groups) * nest.panelCount(), interface.workspaceBytes));
   }
-  if (c.types.widens()) {
+  if (c.copiesInput) {
     interface.launches.push_back(wideningLaunch(problem, c.input, c.types));
     interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem, c.input, c.types);
   }
@@ -114,7 +114,7 @@ public:
   void run() {
     if (!c.constantFilter)
       emitPacking();
-    if (c.types.widens())
+    if (c.copiesInput)
       emitWidening(e, interface, c.constantFilter ? 0 : 1, problem, c.input, c.types, workspacePanelBytes());
     emitProduct();
   }
@@ -148,8 +148,8 @@ void ConvEmission::emitProduct() {
 
   beginLaunch(e, interface, interface.launches.size() - 1);
   BasePointers pointers = basePointers(e, problem);
-  Value x = c.types.widens() ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
-                             : pointers.inputs[problem.inputIndex(c.input)];
+  Value x = c.copiesInput ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
+                          : pointers.inputs[problem.inputIndex(c.input)];
   int64_t bytes = c.types.rowBytes(); // of an element of the input, as tiles read it
   Value w = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
   Epilogue epilogue(e, problem, c.result, nest.types.accumulator, c.bias, pointers.inputs, pointers.outputs);

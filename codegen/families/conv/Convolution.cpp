@@ -1,5 +1,7 @@
 #include "codegen/families/conv/Convolution.h"
 
+#include "codegen/families/gemm/IntegerOperands.h"
+
 #include <algorithm>
 
 namespace kiln {
@@ -39,10 +41,19 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
   c.result = op->result();
   DType dtype = problem.value(c.result).dtype;
   auto types = gemm::ElementTypes::of(dtype);
-  if (!types || !problem.isBufferOf(dtype, c.input) || !problem.isBufferOf(dtype, c.filter) ||
-      (c.bias != Problem::absent && !problem.isBufferOf(dtype, c.bias)))
+  if (!types || (c.bias != Problem::absent && !problem.isBufferOf(dtype, c.bias)))
     return std::nullopt;
   c.types = *types;
+  if (dtype == DType::I32) {
+    auto centered = gemm::centeredBuffer(problem, c.filter);
+    if (!centered || !gemm::centeringOps(problem, c.input))
+      return std::nullopt;
+    c.filter = centered->buffer;
+    c.types.zero = centered->zero;
+    c.types.source = c.types.panel = problem.value(c.filter).dtype;
+  } else if (!problem.isBufferOf(dtype, c.input) || !problem.isBufferOf(dtype, c.filter)) {
+    return std::nullopt;
+  }
   const Problem::Value &x = problem.value(c.input), &w = problem.value(c.filter), &y = problem.value(c.result);
   if (x.rank() < 3 || x.rank() > 5 || w.rank() != x.rank() || y.rank() != x.rank())
     return std::nullopt;
@@ -74,15 +85,19 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
   if (c.constantFilter)
     c.channels = c.groupChannels * c.groups;
   // A filter that also takes part elsewhere would be needed in two layouts.
-  for (const Problem::Op &other : problem.ops)
-    for (size_t i = 0; i < other.operands.size(); ++i)
-      if (other.operands[i] == c.filter && (&other != op || i != 1))
-        return std::nullopt;
-  for (const Problem::InPlace &pair : problem.inPlace) {
-    Problem::ValueId id = problem.inputs().at(static_cast<size_t>(pair.input));
-    if (id == c.input || id == c.filter || id == c.bias)
+  if (!gemm::isReadOnce(problem, op->operands[1]))
+    return std::nullopt;
+  std::vector<Problem::ValueId> read = gemm::buffersBelow(problem, c.input);
+  read.insert(read.end(), {c.filter, c.bias});
+  for (const Problem::InPlace &pair : problem.inPlace)
+    if (std::ranges::find(read, problem.inputs().at(static_cast<size_t>(pair.input))) != read.end())
       return std::nullopt;
+  if (c.constantFilter && gemm::isByte(c.types.source) && c.groupChannels.constant() % 2 == 0 &&
+      gemm::fitsI16(problem, c.input)) {
+    c.types.row = DType::I16;
+    c.types.kPack = 2;
   }
+  c.copiesInput = c.types.widens() || !problem.value(c.input).isBuffer();
   return c;
 }
 

@@ -29,7 +29,9 @@ int choosePixels(const WindowDim &width, const TargetInfo &target) {
 } // namespace
 
 std::optional<DepthwiseShape> depthwiseShape(const Convolution &conv) {
-  if (conv.groups == 1 || !conv.groupChannels.isConstant(1) || !(conv.outputs == conv.channels) ||
+  const gemm::ElementTypes &types = conv.types;
+  bool fromBytes = types.exact() && (conv.copiesInput || types.source != types.operand || types.zero != 0);
+  if (fromBytes || conv.groups == 1 || !conv.groupChannels.isConstant(1) || !(conv.outputs == conv.channels) ||
       conv.spatialRank() > 2)
     return std::nullopt;
   auto dim = [&](size_t d) {

@@ -10,9 +10,9 @@ namespace kiln::gemm {
 
 using ValueId = Problem::ValueId;
 
-namespace {
-
 bool isByte(DType dtype) { return dtype == DType::I8 || dtype == DType::U8; }
+
+namespace {
 
 bool collectOps(const Problem &problem, ValueId id, std::set<int> &ops) {
   const Problem::Value &value = problem.value(id);
@@ -58,6 +58,19 @@ std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, ValueId id)
     return std::nullopt;
   centered.buffer = id;
   return centered;
+}
+
+bool isReadOnce(const Problem &problem, ValueId id) {
+  std::vector<int> uses = problem.useCounts();
+  const Problem::Op *op = nullptr;
+  do {
+    if (uses[static_cast<size_t>(id)] != 1)
+      return false;
+    op = problem.producer(id);
+    if (op)
+      id = op->operands[0];
+  } while (op);
+  return true;
 }
 
 std::optional<std::vector<int>> centeringOps(const Problem &problem, ValueId id) {

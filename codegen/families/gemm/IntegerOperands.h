@@ -8,6 +8,8 @@
 
 namespace kiln::gemm {
 
+bool isByte(DType dtype);
+
 /// A buffer of bytes or i32, less a number, as i32.
 struct CenteredBuffer {
   Problem::ValueId buffer = Problem::absent;
@@ -15,6 +17,9 @@ struct CenteredBuffer {
 };
 /// `id` as one; nothing where it is anything else.
 std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, Problem::ValueId id);
+
+/// Whether `id` and what it is made from, first operand by first operand, have one use each.
+bool isReadOnce(const Problem &problem, Problem::ValueId id);
 
 /// The ops that make `id`, an i32, from buffers and literals by casts and subtractions, in order; nothing where others
 /// take part.

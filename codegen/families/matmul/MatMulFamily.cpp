@@ -95,21 +95,15 @@ std::optional<Product> Product::of(const Problem &problem) {
     for (const SizeExpr &d : b.dims)
       if (!d.isConstant())
         return std::nullopt;
-    std::vector<int> uses = problem.useCounts();
-    for (Problem::ValueId id = op->operands[1];; id = problem.producer(id)->operands[0]) {
-      if (uses[static_cast<size_t>(id)] != 1)
-        return std::nullopt;
-      if (id == p.b)
-        break;
-    }
+    if (!isReadOnce(problem, op->operands[1]))
+      return std::nullopt;
   }
   std::vector<Problem::ValueId> read = buffersBelow(problem, p.a);
   read.push_back(p.b);
   for (const Problem::InPlace &pair : problem.inPlace)
     if (std::ranges::find(read, problem.inputs().at(static_cast<size_t>(pair.input))) != read.end())
       return std::nullopt;
-  bool bytes = p.types.source == DType::I8 || p.types.source == DType::U8;
-  if (p.constantB && bytes && !p.transposeA && p.depth.constant() % 2 == 0 && fitsI16(problem, p.a)) {
+  if (p.constantB && isByte(p.types.source) && !p.transposeA && p.depth.constant() % 2 == 0 && fitsI16(problem, p.a)) {
     p.types.row = DType::I16;
     p.types.kPack = 2;
   }
