@@ -2,6 +2,7 @@
 
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/ScalarOps.h"
+#include "codegen/families/gemm/IntegerOperands.h"
 #include "runtime/base/PlantedBug.h"
 
 #include <algorithm>
@@ -44,6 +45,16 @@ std::vector<ValueId> neededValues(const Problem &problem, ValueId anchor) {
   return ids;
 }
 
+/// Whether `id` is bytes as i32, perhaps less others: bytes go to memory as such, and who reads them widens them.
+bool widensBytes(const Problem &problem, ValueId id) {
+  const Problem::Op *op = problem.producer(id);
+  if (!op || problem.value(id).dtype != DType::I32)
+    return false;
+  if (op->mnemonic == "cast")
+    return isByte(problem.value(op->operands[0]).dtype);
+  return op->mnemonic == "sub" && widensBytes(problem, op->operands[0]);
+}
+
 } // namespace
 
 bool isEpilogueOf(const Problem &problem, ValueId anchor) {
@@ -58,7 +69,7 @@ bool isEpilogueOf(const Problem &problem, ValueId anchor) {
   bool used = false;
   for (ValueId id : problem.outputs) {
     const Problem::Value &out = problem.value(id);
-    if (out.kind != Problem::Kind::Result || out.dims != dims)
+    if (out.kind != Problem::Kind::Result || out.dims != dims || widensBytes(problem, id))
       return false;
     used |= id == anchor;
   }

@@ -15,7 +15,8 @@
 namespace kiln::gemm {
 
 /// Whether everything in `problem` but the op that computes `anchor` (and the values it alone reads) is an epilogue of
-/// it: elementwise ops whose operands broadcast to the anchor's dims, outputs of just those dims.
+/// it: elementwise ops whose operands broadcast to the anchor's dims, outputs of just those dims, none of which are
+/// bytes that were widened to i32.
 bool isEpilogueOf(const Problem &problem, Problem::ValueId anchor);
 
 /// Where the elements of one tile row come from and go to.

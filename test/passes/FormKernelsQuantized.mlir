@@ -1,0 +1,46 @@
+// RUN: kiln-opt --kiln-families=cpu --kiln-form-kernels --split-input-file %s | FileCheck %s
+
+// Bytes go from product to product: the first kernel ends where they are made, the second widens them itself, together
+// with its weights and the zero point, which is a number of the model and no size.
+// CHECK-LABEL: func.func @chain
+// CHECK: %[[A:.+]] = kiln.kernel {{.*}} -> tensor<8x16xui8>
+// CHECK: kiln.matmul
+// CHECK: kiln.cast {{.*}} -> tensor<8x16xui8>
+// CHECK: %[[B:.+]] = kiln.kernel %[[A]]
+// CHECK: kiln.cast {{.*}} -> tensor<8x16xi32>
+// CHECK: kiln.matmul
+// CHECK: return %[[B]]
+func.func @chain(%x: tensor<8x32xui8>, %z: tensor<ui8>, %v: tensor<32x16xi8>, %w: tensor<16x24xi8>, %s: tensor<f32>) -> tensor<8x24xi32> {
+  %ten = kiln.constant {value = dense<10> : tensor<i32>} : () -> tensor<i32>
+  %0 = kiln.cast %x {to = "i32"} : (tensor<8x32xui8>) -> tensor<8x32xi32>
+  %1 = kiln.cast %z {to = "i32"} : (tensor<ui8>) -> tensor<i32>
+  %2 = kiln.sub %0, %1 : (tensor<8x32xi32>, tensor<i32>) -> tensor<8x32xi32>
+  %3 = kiln.cast %v {to = "i32"} : (tensor<32x16xi8>) -> tensor<32x16xi32>
+  %4 = kiln.matmul %2, %3 : (tensor<8x32xi32>, tensor<32x16xi32>) -> tensor<8x16xi32>
+  %5 = kiln.cast %4 {to = "f32"} : (tensor<8x16xi32>) -> tensor<8x16xf32>
+  %6 = kiln.mul %5, %s : (tensor<8x16xf32>, tensor<f32>) -> tensor<8x16xf32>
+  %7 = kiln.cast %6 {to = "u8"} : (tensor<8x16xf32>) -> tensor<8x16xui8>
+  %8 = kiln.cast %7 {to = "i32"} : (tensor<8x16xui8>) -> tensor<8x16xi32>
+  %9 = kiln.sub %8, %ten : (tensor<8x16xi32>, tensor<i32>) -> tensor<8x16xi32>
+  %10 = kiln.cast %w {to = "i32"} : (tensor<16x24xi8>) -> tensor<16x24xi32>
+  %11 = kiln.matmul %9, %10 : (tensor<8x16xi32>, tensor<16x24xi32>) -> tensor<8x24xi32>
+  return %11 : tensor<8x24xi32>
+}
+
+// -----
+
+// Where the product's result is computed with as floating point again, one kernel does it all.
+// CHECK-LABEL: func.func @dequantized
+// CHECK: kiln.kernel {{.*}} -> tensor<8x16xf32>
+// CHECK-NOT: kiln.kernel
+func.func @dequantized(%x: tensor<8x32xi8>, %w: tensor<32x16xi8>, %s: tensor<f32>) -> tensor<8x16xf32> {
+  %0 = kiln.cast %x {to = "i32"} : (tensor<8x32xi8>) -> tensor<8x32xi32>
+  %1 = kiln.cast %w {to = "i32"} : (tensor<32x16xi8>) -> tensor<32x16xi32>
+  %2 = kiln.matmul %0, %1 : (tensor<8x32xi32>, tensor<32x16xi32>) -> tensor<8x16xi32>
+  %3 = kiln.cast %2 {to = "f32"} : (tensor<8x16xi32>) -> tensor<8x16xf32>
+  %4 = kiln.mul %3, %s : (tensor<8x16xf32>, tensor<f32>) -> tensor<8x16xf32>
+  %5 = kiln.cast %4 {to = "u8"} : (tensor<8x16xf32>) -> tensor<8x16xui8>
+  %6 = kiln.cast %5 {to = "i32"} : (tensor<8x16xui8>) -> tensor<8x16xi32>
+  %7 = kiln.cast %6 {to = "f32"} : (tensor<8x16xi32>) -> tensor<8x16xf32>
+  return %7 : tensor<8x16xf32>
+}
