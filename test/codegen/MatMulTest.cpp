@@ -164,6 +164,7 @@ TEST_CASE("matmul of quantized operands: every candidate, and what meets itself"
         nullptr);
   CHECK(claimant("v1 default; %0 = in i32[8,8]; %1 = lit i32[] 1; %2 = const i8[8,8]; %3 = sub(%0,%1) i32[8,8]; "
                  "%4 = cast(%2){to=\"i32\"} i32[8,8]; %5 = matmul(%3,%4) i32[8,8]; out %5; inplace %5=%0") == nullptr);
+  CHECK(claimant("v1 default; %0 = lit i32[1,1] 3; %1 = in i32[1,8]; %2 = matmul(%0,%1) i32[1,8]; out %2") == nullptr);
   // Bytes go to memory as bytes.
   CHECK(claimant("v1 default; %0 = in i32[8,8]; %1 = const i32[8,8]; %2 = matmul(%0,%1) i32[8,8]; "
                  "%3 = cast(%2){to=\"u8\"} u8[8,8]; %4 = cast(%3){to=\"i32\"} i32[8,8]; out %4") == nullptr);

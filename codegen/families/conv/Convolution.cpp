@@ -46,7 +46,7 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
   c.types = *types;
   if (dtype == DType::I32) {
     auto centered = gemm::centeredBuffer(problem, c.filter);
-    if (!centered || !gemm::centeringOps(problem, c.input))
+    if (!centered || !gemm::isCentered(problem, c.input))
       return std::nullopt;
     c.filter = centered->buffer;
     c.types.zero = centered->zero;

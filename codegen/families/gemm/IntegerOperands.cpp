@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 namespace kiln::gemm {
@@ -14,30 +15,19 @@ bool isByte(DType dtype) { return dtype == DType::I8 || dtype == DType::U8; }
 
 namespace {
 
-bool collectOps(const Problem &problem, ValueId id, std::set<int> &ops) {
-  const Problem::Value &value = problem.value(id);
-  if (value.dtype != DType::I32 && !isByte(value.dtype))
-    return false;
-  if (value.kind != Problem::Kind::Result)
-    return true;
-  const Problem::Op &op = problem.ops[static_cast<size_t>(value.op)];
-  if (op.mnemonic != "cast" && op.mnemonic != "sub")
-    return false;
-  ops.insert(value.op);
-  return std::ranges::all_of(op.operands, [&](ValueId operand) { return collectOps(problem, operand, ops); });
-}
-
-/// The largest magnitude of an element, as far as types and literals tell.
-double magnitude(const Problem &problem, ValueId id) {
-  const Problem::Value &value = problem.value(id);
-  if (std::optional<double> number = value.scalar())
-    return std::fabs(*number);
-  const Problem::Op *op = problem.producer(id);
-  if (op && op->mnemonic == "cast" && isByte(problem.value(op->operands[0]).dtype))
-    return 255;
-  if (op && op->mnemonic == "sub")
-    return magnitude(problem, op->operands[0]) + magnitude(problem, op->operands[1]);
-  return 0x1p31;
+/// All that `id` is made from, itself too, in order of ids.
+std::set<ValueId> valuesBelow(const Problem &problem, ValueId id) {
+  std::set<ValueId> below;
+  std::vector<ValueId> stack{id};
+  while (!stack.empty()) {
+    ValueId next = stack.back();
+    stack.pop_back();
+    if (next == Problem::absent || !below.insert(next).second)
+      continue;
+    if (const Problem::Op *op = problem.producer(next))
+      stack.insert(stack.end(), op->operands.begin(), op->operands.end());
+  }
+  return below;
 }
 
 } // namespace
@@ -73,29 +63,47 @@ bool isReadOnce(const Problem &problem, ValueId id) {
   return true;
 }
 
-std::optional<std::vector<int>> centeringOps(const Problem &problem, ValueId id) {
-  std::set<int> ops;
-  if (problem.value(id).dtype != DType::I32 || !collectOps(problem, id, ops))
-    return std::nullopt;
-  std::vector<int> inOrder(ops.begin(), ops.end());
-  if (!isExpression(problem, inOrder))
-    return std::nullopt;
-  return inOrder;
+bool isCentered(const Problem &problem, ValueId id) {
+  if (problem.value(id).dtype != DType::I32)
+    return false;
+  std::vector<int> ops;
+  bool readsBuffer = false;
+  for (ValueId below : valuesBelow(problem, id)) {
+    const Problem::Value &value = problem.value(below);
+    const Problem::Op *op = problem.producer(below);
+    if ((value.dtype != DType::I32 && !isByte(value.dtype)) || (op && op->mnemonic != "cast" && op->mnemonic != "sub"))
+      return false;
+    if (op)
+      ops.push_back(value.op);
+    readsBuffer |= value.isBuffer();
+  }
+  return readsBuffer && isExpression(problem, ops);
 }
 
 std::vector<ValueId> buffersBelow(const Problem &problem, ValueId id) {
-  const Problem::Value &value = problem.value(id);
-  if (value.isBuffer())
-    return {id};
   std::vector<ValueId> buffers;
-  if (const Problem::Op *op = problem.producer(id))
-    for (ValueId operand : op->operands)
-      for (ValueId buffer : buffersBelow(problem, operand))
-        if (std::ranges::find(buffers, buffer) == buffers.end())
-          buffers.push_back(buffer);
+  for (ValueId below : valuesBelow(problem, id))
+    if (problem.value(below).isBuffer())
+      buffers.push_back(below);
   return buffers;
 }
 
-bool fitsI16(const Problem &problem, ValueId id) { return magnitude(problem, id) < 0x1p15; }
+bool fitsI16(const Problem &problem, ValueId id) {
+  std::map<ValueId, double> magnitudes; // as far as types and numbers tell
+  for (ValueId below : valuesBelow(problem, id)) {
+    const Problem::Value &value = problem.value(below);
+    const Problem::Op *op = problem.producer(below);
+    double &magnitude = magnitudes[below];
+    if (std::optional<double> number = value.scalar())
+      magnitude = std::fabs(*number);
+    else if (op && op->mnemonic == "sub")
+      magnitude = magnitudes[op->operands[0]] + magnitudes[op->operands[1]];
+    else if (isByte(value.dtype) || (op && op->mnemonic == "cast" && isByte(problem.value(op->operands[0]).dtype)))
+      magnitude = 255;
+    else
+      magnitude = 0x1p31;
+  }
+  return magnitudes[id] < 0x1p15;
+}
 
 } // namespace kiln::gemm

@@ -21,10 +21,9 @@ std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, Problem::Va
 /// Whether `id` and what it is made from, first operand by first operand, have one use each.
 bool isReadOnce(const Problem &problem, Problem::ValueId id);
 
-/// The ops that make `id`, an i32, from buffers and literals by casts and subtractions, in order; nothing where others
-/// take part.
-std::optional<std::vector<int>> centeringOps(const Problem &problem, Problem::ValueId id);
-/// The buffers below them.
+/// Whether `id` is an i32 buffer, or made from buffers of bytes or i32, and numbers, by casts and subtractions.
+bool isCentered(const Problem &problem, Problem::ValueId id);
+/// The buffers that `id` is made from; itself, if it is one.
 std::vector<Problem::ValueId> buffersBelow(const Problem &problem, Problem::ValueId id);
 /// Whether elements of `id` are known to fit i16.
 bool fitsI16(const Problem &problem, Problem::ValueId id);

@@ -64,7 +64,7 @@ std::optional<Product> Product::of(const Problem &problem) {
   p.b = op->operands[1];
   if (dtype == DType::I32) {
     auto centered = centeredBuffer(problem, p.b);
-    if (!centered || !centeringOps(problem, p.a))
+    if (!centered || !isCentered(problem, p.a))
       return std::nullopt;
     p.b = centered->buffer;
     p.types.zero = centered->zero;
