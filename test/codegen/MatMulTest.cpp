@@ -172,6 +172,21 @@ TEST_CASE("matmul of quantized operands: every candidate, and what meets itself"
                  "%3 = matmul(%2,%1) i32[8,8]; out %3") == nullptr);
 }
 
+TEST_CASE("pairs of i16 by one instruction where the target has it") {
+  using namespace kiln;
+  Problem problem = *Problem::parse("v1 default; %0 = in u8[21,34]; %1 = const u8[34,40]; %2 = cast(%0){to=\"i32\"} "
+                                    "i32[21,34]; %3 = cast(%1){to=\"i32\"} i32[34,40]; %4 = lit i32[] 128; "
+                                    "%5 = sub(%3,%4) i32[34,40]; %6 = matmul(%2,%5) i32[21,40]; out %6");
+  const KernelFamily *family = claimant(problem.print());
+  REQUIRE(family);
+  TargetInfo target = *TargetInfo::parse("x86-64-v4+vnni");
+  auto kernel =
+      CompiledProblem::compile(*family, problem, family->defaultConfig(problem, target), {&cpuBackend(), target});
+  REQUIRE(kernel.ok());
+  if (target.runsHere())
+    CHECK(checkAt(*kernel, problem, family->exactness(problem, {}), {}).ok());
+}
+
 TEST_CASE("what matmul does not claim") {
   // An operand that is computed, or a result that is reduced.
   CHECK(claimant("v1 default; %0 = in f32[4,4]; %1 = const f32[4,4]; %2 = relu(%0) f32[4,4]; %3 = matmul(%2,%1) "

@@ -69,7 +69,7 @@ def test_guard_pages_change_no_result(net):
 
 def test_a_fault_names_the_step(tmp_path):
     path = tmp_path / "slow.onnx"
-    path.write_bytes(graph([("MatMul", ["x", "x"], ["y"], {})], {"x": (np.float64, [1800, 1800])}, {"y": (np.float64, [1800, 1800])}))
+    path.write_bytes(graph([("MatMul", ["x", "x"], ["y"], {})], {"x": (np.uint64, [1800, 1800])}, {"y": (np.uint64, [1800, 1800])}))
     process = subprocess.Popen([str(KILN), "run", str(path), "--guard-pages"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(2)
     for _ in range(2):  # as the access that faults would do it: it is tried again
