@@ -39,8 +39,8 @@ struct TargetInfo {
   bool runsHere() const;
 };
 
-/// The best level that this machine has; an error below x86-64-v3. It names no feature: no family has use for one yet,
-/// and a feature that is named keeps an artifact from machines without it.
+/// The best level that this machine has; an error below x86-64-v3. It names no feature: one that is named keeps an
+/// artifact from machines without it, so that is for the caller to want.
 Result<TargetInfo> hostTarget();
 
 } // namespace kiln
