@@ -35,12 +35,6 @@ Value Emitter::multiplyAddPairs(Value a, Value b, Value sum) {
   int64_t bits = lanesOf(sum.getType()) * 32;
   if (bits != target().vectorBits)
     return emit::Emitter::multiplyAddPairs(a, b, sum);
-  if (isFloat(sum.getType())) {
-    Type halves = vec(builder().getBF16Type(), bits / 16);
-    if (!target().has("bf16"))
-      return emit::Emitter::multiplyAddPairs(a, b, sum);
-    return intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", sum.getType(), {sum, bitcast(a, halves), bitcast(b, halves)});
-  }
   if (target().has("vnni"))
     return intrinsic("llvm.x86.avx512.vpdpwssd.512", sum.getType(), {sum, a, b});
   Type halves = vec(integer(16), bits / 16);

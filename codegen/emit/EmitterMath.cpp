@@ -188,11 +188,6 @@ Value Emitter::fma(Value a, Value b, Value c) {
 
 Value Emitter::multiplyAddPairs(Value a, Value b, Value sum) {
   Value half = like(a, 16);
-  if (isFloat(sum.getType())) {
-    auto low = [&](Value x) { return bitcast(shl(x, half), sum.getType()); };
-    auto high = [&](Value x) { return bitcast(bitAnd(x, like(x, int64_t(0xffff0000))), sum.getType()); };
-    return fma(high(a), high(b), fma(low(a), low(b), sum));
-  }
   Value low = mul(shrSigned(shl(a, half), half), shrSigned(shl(b, half), half));
   return add(sum, add(low, mul(shrSigned(a, half), shrSigned(b, half))));
 }

@@ -21,13 +21,13 @@ using namespace gemm;
 
 namespace {
 
-ElementTypes typesOf(const Convolution &c, const TargetInfo &target) {
-  return c.constantFilter ? c.types.packedConstant(c.groupChannels.constant(), true, target) : c.types.packedWide();
+ElementTypes typesOf(const Convolution &c) {
+  return c.constantFilter ? c.types.packedConstant(c.groupChannels.constant()) : c.types.packedWide();
 }
 
-ProductShape shapeOf(const Convolution &c, const TargetInfo &target) {
+ProductShape shapeOf(const Convolution &c) {
   ProductShape shape;
-  shape.types = typesOf(c, target);
+  shape.types = typesOf(c);
   shape.rows = c.pixels().asConstant();
   shape.columns = SizeExpr::floorDiv(c.outputs, c.groups).asConstant();
   shape.depth = (c.taps() * c.groupChannels).asConstant();
@@ -58,8 +58,7 @@ struct ConvShape {
   ConvShape(const Problem &problem, const Tiling &tiling, const TargetInfo &target)
       : problem(problem), c(*Convolution::of(problem)) {
     nest.tiling = tiling;
-    nest.types = typesOf(c, target);
-    c.types.row = nest.types.row;
+    nest.types = typesOf(c);
     nest.sizes.rows = c.pixels();
     nest.sizes.columns = groupOutputs();
     nest.sizes.taps = c.taps();
@@ -73,8 +72,6 @@ struct ConvShape {
   SizeExpr workspacePanelBytes() const {
     return c.constantFilter ? SizeExpr(0) : SizeExpr(c.groups) * nest.panelCount() * nest.panelBytes();
   }
-  /// Whether tiles read a copy of the input: widened, or made from others.
-  bool copiesInput() const { return c.types.widens() || !problem.value(c.input).isBuffer(); }
   /// A pixel's channels are consecutive product rows' operands: no tables of taps are needed.
   bool plainRows() const {
     auto ones = [](const std::vector<int64_t> &v) {
@@ -96,7 +93,7 @@ KernelInterface ConvShape::describe() const {
     interface.launches.push_back(
         preparingLaunch(problem, "pack", c.filter, SizeExpr(c.groups) * nest.panelCount(), interface.workspaceBytes));
   }
-  if (copiesInput()) {
+  if (c.copiesInput) {
     interface.launches.push_back(wideningLaunch(problem, c.input, c.types));
     interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem, c.input, c.types);
   }
@@ -117,7 +114,7 @@ public:
   void run() {
     if (!c.constantFilter)
       emitPacking();
-    if (copiesInput())
+    if (c.copiesInput)
       emitWidening(e, interface, c.constantFilter ? 0 : 1, problem, c.input, c.types, workspacePanelBytes());
     emitProduct();
   }
@@ -151,7 +148,7 @@ void ConvEmission::emitProduct() {
 
   beginLaunch(e, interface, interface.launches.size() - 1);
   BasePointers pointers = basePointers(e, problem);
-  Value x = copiesInput() ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
+  Value x = c.copiesInput ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
                           : pointers.inputs[problem.inputIndex(c.input)];
   int64_t bytes = c.types.rowBytes(); // of an element of the input, as tiles read it
   Value w = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
@@ -219,12 +216,12 @@ public:
     Convolution conv = *Convolution::of(problem);
     if (auto winograd = defaultWinograd(problem, conv, target))
       return toConfig(*winograd);
-    return toConfig(defaultTiling(shapeOf(conv, target), target));
+    return toConfig(defaultTiling(shapeOf(conv), target));
   }
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
     Convolution conv = *Convolution::of(problem);
     std::vector<Config> configs;
-    for (const Tiling &tiling : candidateTilings(shapeOf(conv, target), target))
+    for (const Tiling &tiling : candidateTilings(shapeOf(conv), target))
       configs.push_back(toConfig(tiling));
     for (const WinogradTiling &tiling : candidateWinograds(problem, conv, target))
       configs.push_back(toConfig(tiling));
@@ -237,7 +234,7 @@ public:
       return mayUseWinograd(problem, *conv, target) && isLegalTiling(tiling, target) && config == toConfig(tiling);
     }
     Tiling tiling = fromConfig<Tiling>(config);
-    return conv && isLegalTiling(tiling, typesOf(*conv, target), target) && config == toConfig(tiling);
+    return conv && isLegalTiling(tiling, typesOf(*conv), target) && config == toConfig(tiling);
   }
   /// Minimal filtering combines all inputs of a tile: an infinity becomes NaN there (docs/semantics.md).
   Exactness exactness(const Problem &problem, const Config &config) const override {

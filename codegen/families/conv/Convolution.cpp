@@ -97,6 +97,7 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
     c.types.row = DType::I16;
     c.types.kPack = 2;
   }
+  c.copiesInput = c.types.widens() || !problem.value(c.input).isBuffer();
   return c;
 }
 

@@ -19,6 +19,7 @@ struct Convolution {
   SizeExpr groupChannels;
   std::vector<SizeExpr> in, out, kernel; ///< spatial sizes
   bool constantFilter = false;
+  bool copiesInput = false; ///< widened, or made from others
 
   size_t spatialRank() const { return strides.size(); }
   bool padded() const;

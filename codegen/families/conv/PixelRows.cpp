@@ -32,11 +32,9 @@ void PixelRows::begin(Value inputPointer, Value scratch) {
     return;
   Value row = e.offset(state, addressBytes * static_cast<int64_t>(1 + conv.spatialRank()));
   int64_t lanes = conv.types.lanes(e.target()), bytes = conv.types.rowBytes();
-  Type element = e.registerType(conv.types.row);
-  if (Emitter::bitsOf(element) != 8 * bytes) // bf16 as it lies in memory
-    element = e.integer(unsigned(8 * bytes));
   e.loop(0, e.size(SizeExpr::ceilDiv(conv.groupChannels, 16) * 16), lanes, [&](Value i) {
-    e.store(e.constant(e.vec(element, lanes), 0.0), e.offset(row, i, bytes), static_cast<unsigned>(lanes * bytes));
+    e.store(e.constant(e.vec(e.registerType(conv.types.row), lanes), 0.0), e.offset(row, i, bytes),
+            static_cast<unsigned>(lanes * bytes));
   });
   zeros = addressOf(row);
 }

@@ -242,8 +242,7 @@ public:
   int version() const override { return 1; }
   bool claims(const Problem &problem) const override {
     auto conv = Convolution::of(problem);
-    return conv && problem.value(conv->input).isBuffer() && depthwiseShape(*conv) &&
-           gemm::isEpilogueOf(problem, conv->result);
+    return conv && depthwiseShape(*conv) && gemm::isEpilogueOf(problem, conv->result);
   }
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
     return toConfig(defaultTiling(*Convolution::of(problem), target));

@@ -30,7 +30,7 @@ int choosePixels(const WindowDim &width, const TargetInfo &target) {
 
 std::optional<DepthwiseShape> depthwiseShape(const Convolution &conv) {
   const gemm::ElementTypes &types = conv.types;
-  bool fromBytes = types.exact() && (types.source != types.operand || types.zero != 0);
+  bool fromBytes = types.exact() && (conv.copiesInput || types.source != types.operand || types.zero != 0);
   if (fromBytes || conv.groups == 1 || !conv.groupChannels.isConstant(1) || !(conv.outputs == conv.channels) ||
       conv.spatialRank() > 2)
     return std::nullopt;

@@ -29,13 +29,10 @@ ElementTypes ElementTypes::packedWide() const {
   return types;
 }
 
-ElementTypes ElementTypes::packedConstant(int64_t inner, bool contiguousA, const TargetInfo &target) const {
+ElementTypes ElementTypes::packedConstant(int64_t inner) const {
   ElementTypes types = *this;
-  if (source != DType::BF16 || inner % 2 != 0)
-    return types;
-  types.kPack = 2; // two steps are widened from the same 32 bits by one instruction each, or multiplied as they are
-  if (contiguousA && target.has("bf16"))
-    types.row = DType::BF16;
+  if (source == DType::BF16 && inner % 2 == 0)
+    types.kPack = 2; // two steps are widened from the same 32 bits by one instruction each
   return types;
 }
 

@@ -22,13 +22,13 @@ struct ElementTypes {
   static std::optional<ElementTypes> of(DType operand);
   /// The same where B is packed by a launch, which widens it.
   ElementTypes packedWide() const;
-  /// The same where B is a constant, packed as it is; `inner` steps of K follow one another, in A too if `contiguousA`.
-  ElementTypes packedConstant(int64_t inner, bool contiguousA, const TargetInfo &target) const;
+  /// The same where B is a constant, packed as it is; `inner` steps of K follow one another.
+  ElementTypes packedConstant(int64_t inner) const;
 
   bool widens() const { return operand != row; }
   bool exact() const { return !isFloat(accumulator); } ///< integers, whose sums keep the low bits
-  /// Whether a step of a tile takes two steps of K: pairs of i16 or bf16.
-  bool multipliesPairs() const { return row == DType::I16 || row == DType::BF16; }
+  /// Whether a step of a tile takes two steps of K: rows and panels hold pairs of i16.
+  bool multipliesPairs() const { return row == DType::I16; }
   bool widensPanels() const { return panel != accumulator || zero != 0; }
   int64_t rowBytes() const { return dtypeBytes(row); }
   int64_t accumulatorBytes() const { return dtypeBytes(accumulator); }

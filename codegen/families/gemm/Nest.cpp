@@ -11,8 +11,8 @@ using namespace emit;
 static constexpr int64_t sharingTiles = 3;
 
 bool paysToShareWidened(const NestShape &nest, const TargetInfo &target) {
-  if (nest.types.panel == nest.types.accumulator || nest.types.exact() || nest.types.multipliesPairs() ||
-      nest.tiling.blockTiles < sharingTiles || !nest.totalDepth().isConstant())
+  if (nest.types.panel == nest.types.accumulator || nest.types.exact() || nest.tiling.blockTiles < sharingTiles ||
+      !nest.totalDepth().isConstant())
     return false;
   auto tiles = nest.tileCount().asConstant();
   int64_t bytes = nest.totalDepth().constant() * nest.tiling.tile.panels * panelColumns * nest.types.accumulatorBytes();

@@ -53,17 +53,15 @@ static Value widened(Emitter &e, const ElementTypes &types, DType dtype, Value l
 Value loadPanelVector(Emitter &e, const ElementTypes &types, Value at, int step) {
   int64_t lanes = types.lanes(e.target());
   Type vector = e.vec(e.registerType(types.accumulator), lanes);
-  Type pairs = e.vec(e.i32(), lanes);
-  if (types.multipliesPairs() && types.exact()) {
+  if (types.multipliesPairs()) {
     Value bytes = e.load(e.vec(e.i8(), 2 * lanes), at);
-    return e.bitcast(widened(e, types, types.panel, bytes, e.vec(e.integer(16), 2 * lanes)), pairs);
+    return e.bitcast(widened(e, types, types.panel, bytes, e.vec(e.integer(16), 2 * lanes)), vector);
   }
   if (types.kPack == 1)
     return widened(e, types, types.panel, e.loadAs(types.panel, lanes, at), vector);
   // Two bf16: the upper and the lower half of an f32 each.
+  auto pairs = e.vec(e.i32(), lanes);
   Value pair = e.load(pairs, at, static_cast<unsigned>(lanes * 4));
-  if (types.multipliesPairs())
-    return pair;
   pair = step % 2 == 0 ? e.shl(pair, e.constant(pairs, 16)) : e.bitAnd(pair, e.constant(pairs, int64_t(0xffff0000)));
   return e.bitcast(pair, vector);
 }

@@ -14,8 +14,8 @@ Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed
 /// [group][panel][tap][channel / kPack][16][kPack] from a dense filter [groups * outputs, channels, taps].
 Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps, int kPack);
 
-/// The vector of B that starts at `at`, in the accumulators' type: of step `step` of its k-pack. Where a tile
-/// multiplies pairs, of both steps, side by side in every lane as an i32.
+/// The vector of B that starts at `at`, in the accumulators' type: of step `step` of its k-pack; of both, as i16 side
+/// by side in every lane, where a tile multiplies pairs.
 emit::Value loadPanelVector(emit::Emitter &e, const ElementTypes &types, emit::Value at, int step);
 /// Copies `steps` steps of floating-point panels that lie behind one another, widened: with k-pack 1, and aligned.
 void emitWidenPanels(emit::Emitter &e, const ElementTypes &types, emit::Value from, emit::Value steps, emit::Value to);

@@ -50,7 +50,6 @@ private:
   /// `count` steps of K from `k` on.
   Values steps(ValueRange pointers, Value k, int count, ValueRange in) {
     Values out(in.begin(), in.end());
-    Type element = types.multipliesPairs() ? e.i32() : e.registerType(types.accumulator);
     Value base = out.back();
     Value aOffset = options.contiguousA ? Value() : e.mul(k, aStep);
     Value bRow = base;
@@ -67,7 +66,7 @@ private:
         Value row = pointers[static_cast<size_t>(i)];
         Value at = options.contiguousA ? e.offset(e.offset(row, k, rowBytes), int64_t(u) * rowBytes)
                                        : e.offset(row, aOffset, 1);
-        Value a = e.splat(e.load(element, at, static_cast<unsigned>(rowBytes)), lanes);
+        Value a = e.splat(e.load(e.registerType(types.accumulator), at), lanes);
         for (int j = 0; j < vectors; ++j) {
           Value &acc = out[static_cast<size_t>(i * vectors + j)];
           acc = multiplyAdd(a, bs[static_cast<size_t>(j)], acc);
@@ -139,9 +138,8 @@ int vectorsPerPanel(const ElementTypes &types, const TargetInfo &target) {
 
 int registersOf(TileShape shape, const ElementTypes &types, const TargetInfo &target) {
   int vectors = shape.panels * vectorsPerPanel(types, target);
-  int packs =
-      types.kPack > 1 && !types.multipliesPairs() ? vectors + 1 : 0; // steps of K that wait for their turn, and a mask
-  int products = types.exact() ? 1 : 0;                              // integers have no fused multiply-add
+  int packs = types.kPack > 1 ? vectors + 1 : 0; // steps of K that wait for their turn, and a mask
+  int products = types.exact() ? 1 : 0;          // integers have no fused multiply-add
   return shape.rows * vectors + vectors + packs + products + 1;
 }
 

@@ -28,6 +28,7 @@ struct Product {
   SizeExpr rows, columns, depth;        ///< of one product of the batch
   std::vector<SizeExpr> batch;          ///< of the result
   std::vector<SizeExpr> batchA, batchB; ///< right-aligned, filled with ones to the result's rank
+  bool copiesA = false;                 ///< widened, or made from others
   bool folded = false;                  ///< B is the same for the whole batch: the batch joins the rows
 
   static std::optional<Product> of(const Problem &problem);
@@ -106,19 +107,20 @@ std::optional<Product> Product::of(const Problem &problem) {
     p.types.row = DType::I16;
     p.types.kPack = 2;
   }
+  p.copiesA = p.types.widens() || !problem.value(p.a).isBuffer();
   p.folded = !p.transposeA && allOnes(p.batchB) && p.batchA == p.batch;
   return p;
 }
 
-ElementTypes typesOf(const Product &p, bool pack, const TargetInfo &target) {
+ElementTypes typesOf(const Product &p, bool pack) {
   if (!pack)
     return p.types;
-  return p.constantB ? p.types.packedConstant(p.depth.constant(), !p.transposeA, target) : p.types.packedWide();
+  return p.constantB ? p.types.packedConstant(p.depth.constant()) : p.types.packedWide();
 }
 
-ProductShape shapeOf(const Product &p, bool pack, const TargetInfo &target) {
+ProductShape shapeOf(const Product &p, bool pack) {
   ProductShape shape;
-  shape.types = typesOf(p, pack, target);
+  shape.types = typesOf(p, pack);
   shape.packed = pack;
   SizeExpr rows = p.folded ? p.rows * SizeExpr::product(p.batch) : p.rows;
   shape.rows = rows.asConstant();
@@ -149,7 +151,7 @@ struct MatMulShape {
   MatMulShape(const Problem &problem, const Config &config, const TargetInfo &target)
       : problem(problem), p(*Product::of(problem)), pack(config.getBool("pack")) {
     nest.tiling = fromConfig<Tiling>(config);
-    nest.types = typesOf(p, pack, target);
+    nest.types = typesOf(p, pack);
     nest.sizes.rows = p.folded ? p.rows * SizeExpr::product(p.batch) : p.rows;
     nest.sizes.columns = p.columns;
     nest.sizes.inner = p.depth;
@@ -157,8 +159,6 @@ struct MatMulShape {
     nest.sharesWidened = pack && paysToShareWidened(nest, target);
   }
 
-  /// Whether tiles read a copy of A: widened, or made from others.
-  bool copiesA() const { return nest.types.widens() || !problem.value(p.a).isBuffer(); }
   bool packsInLaunch() const { return pack && !p.constantB; }
   SizeExpr matrixBytesB() const { return p.depth * p.columns * p.types.sourceBytes(); }
   /// Of the panels of one matrix.
@@ -177,9 +177,9 @@ KernelInterface MatMulShape::describe() const {
     interface.launches.push_back(preparingLaunch(problem, "pack", p.b, SizeExpr::product(p.batchB) * nest.panelCount(),
                                                  interface.workspaceBytes));
   }
-  if (copiesA()) {
-    interface.launches.push_back(wideningLaunch(problem, p.a, nest.types));
-    interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem, p.a, nest.types);
+  if (p.copiesA) {
+    interface.launches.push_back(wideningLaunch(problem, p.a, p.types));
+    interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem, p.a, p.types);
   }
   if (p.constantB)
     interface.packed.push_back(
@@ -199,8 +199,8 @@ public:
   void run() {
     if (packsInLaunch())
       emitPacking();
-    if (copiesA())
-      emitWidening(e, interface, packsInLaunch() ? 1 : 0, problem, p.a, nest.types, workspacePanelBytes());
+    if (p.copiesA)
+      emitWidening(e, interface, packsInLaunch() ? 1 : 0, problem, p.a, p.types, workspacePanelBytes());
     emitProduct();
   }
 
@@ -252,12 +252,12 @@ void MatMulEmission::emitProduct() {
   beginLaunch(e, interface, interface.launches.size() - 1);
   BasePointers pointers = basePointers(e, problem);
   Value a =
-      copiesA() ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1) : pointers.inputs[problem.inputIndex(p.a)];
+      p.copiesA ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1) : pointers.inputs[problem.inputIndex(p.a)];
   Value b = packsInLaunch() ? e.workspace() : pointers.inputs[problem.inputIndex(p.b)];
   Epilogue epilogue(e, problem, p.result, p.types.accumulator, Problem::absent, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
-  SizeExpr bytes = nest.types.rowBytes(); // of an element of A, as tiles read it
+  SizeExpr bytes = p.types.rowBytes(); // of an element of A, as tiles read it
   SizeExpr rowBytes = p.transposeA ? bytes : p.depth * bytes;
   operands.fillTable = [&](Value batch, Value row0, Value table) {
     Value base = p.folded ? a : e.offset(a, batchBytes(p.batchA, p.rows * p.depth * bytes, batch), 1);
@@ -299,7 +299,7 @@ public:
     Product p = *Product::of(problem);
     // Rows of B that lie close together do not disturb each other in the cache.
     bool pack = !(mayReadInPlace(p) && p.columns.constant() <= 128);
-    return configOf(defaultTiling(shapeOf(p, pack, target), target), pack);
+    return configOf(defaultTiling(shapeOf(p, pack), target), pack);
   }
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
     Product p = *Product::of(problem);
@@ -307,7 +307,7 @@ public:
     for (bool pack : {true, false}) {
       if (!pack && !mayReadInPlace(p))
         continue;
-      for (const Tiling &tiling : candidateTilings(shapeOf(p, pack, target), target)) {
+      for (const Tiling &tiling : candidateTilings(shapeOf(p, pack), target)) {
         Config config = configOf(tiling, pack);
         if (std::find(configs.begin(), configs.end(), config) == configs.end())
           configs.push_back(config);
@@ -319,7 +319,7 @@ public:
     auto p = Product::of(problem);
     Tiling tiling = fromConfig<Tiling>(config);
     bool pack = config.getBool("pack");
-    return p && isLegalTiling(tiling, typesOf(*p, pack, target), target) && config == configOf(tiling, pack) &&
+    return p && isLegalTiling(tiling, typesOf(*p, pack), target) && config == configOf(tiling, pack) &&
            (pack || mayReadInPlace(*p));
   }
   Exactness exactness(const Problem &problem, const Config &) const override {
