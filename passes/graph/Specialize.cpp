@@ -7,7 +7,8 @@
 //                                                                       %0 = kiln.add %x, %w ... }
 //
 // - A constant that is handed over is made in the function instead, where kernels can have it packed.
-// - An argument that the function does not use is not handed over; what is computed for it alone becomes dead.
+// - An argument that the function does not use is not handed over; what is computed for it alone becomes dead. One that
+//   alone tells a size which a check is about is used.
 // - An if whose condition is a constant is replaced by what its branch does.
 //
 // Runs after the first ConstantFold, which makes conditions constant; InferShapes follows, since functions that know
@@ -69,7 +70,7 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
     for (size_t i = callee.inputs.size(); i-- > 0;) {
       BlockArgument argument = function.getArgument(callee.leading + unsigned(i));
       auto constant = callee.inputs[i].getDefiningOp<ConstantOp>();
-      if (!argument.use_empty() && !constant)
+      if (argument.use_empty() ? tellsCheckedSize(function, argument) : !constant)
         continue;
       if (!takeFuel(op, "Specialize"))
         continue;
@@ -81,6 +82,25 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
       inputsOf(op, which).erase(unsigned(i));
       callee = calleesOf(op)[which];
     }
+  }
+
+  /// Whether the argument alone tells a size that a check of the function is about.
+  static bool tellsCheckedSize(func::FuncOp function, BlockArgument argument) {
+    std::set<std::string> own, others;
+    for (BlockArgument each : function.getArguments())
+      for (const SizeExpr &dim : getDims(each))
+        dim.collectSymbols(each == argument ? own : others);
+    if (std::includes(others.begin(), others.end(), own.begin(), own.end()))
+      return false;
+    Result<SizeTable> sizes = SizeTable::read(function);
+    if (!sizes.ok())
+      return true;
+    std::set<std::string> checked;
+    for (const SizeTable::Check &check : sizes->checks()) {
+      sizes->expand(check.a).collectSymbols(checked);
+      sizes->expand(check.b).collectSymbols(checked);
+    }
+    return llvm::any_of(own, [&](const std::string &name) { return !others.count(name) && checked.count(name); });
   }
 
   static MutableOperandRange inputsOf(Operation *op, size_t which) {

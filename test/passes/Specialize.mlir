@@ -41,6 +41,24 @@ func.func private @g(%x: tensor<?xf32, #kiln.dims<[a$_0_0]>>) -> tensor<1x?xf32,
 
 // -----
 
+// Must not fire: what nothing reads still tells the size that a check is about. The other unused one goes.
+// CHECK-LABEL: func.func @checked
+// CHECK: kiln.if %arg0 then @f(%arg1, %arg2) else @g(%arg1)
+// CHECK: func.func private @f(%arg0: tensor<?xf32, #kiln.dims<[a$_0]>>{{[^,]*}}, %arg1: tensor<?xf32, #kiln.dims<[a$_1]>>
+func.func @checked(%c: tensor<i1>, %x: tensor<?xf32, #kiln.dims<[N]>>, %y: tensor<?xf32, #kiln.dims<[M]>>, %z: tensor<?xf32, #kiln.dims<[K]>>) -> tensor<?xf32, #kiln.dims<[N]>> attributes {kiln.sizes = ["N", "M", "K"]} {
+  %0 = kiln.if %c then @f(%x, %y, %z) else @g(%x) : (tensor<i1>, tensor<?xf32, #kiln.dims<[N]>>, tensor<?xf32, #kiln.dims<[M]>>, tensor<?xf32, #kiln.dims<[K]>>, tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xf32, #kiln.dims<[N]>>
+  return %0 : tensor<?xf32, #kiln.dims<[N]>>
+}
+func.func private @f(%x: tensor<?xf32, #kiln.dims<[a$_0]>>, %y: tensor<?xf32, #kiln.dims<[a$_1]>>, %z: tensor<?xf32, #kiln.dims<[a$_2]>>) -> tensor<?xf32, #kiln.dims<[a$_0]>> attributes {kiln.sizes = ["a$_0", "a$_1", "a$_2", "check a$_1*10 ~ a$_0"]} {
+  %0 = kiln.exp %x : (tensor<?xf32, #kiln.dims<[a$_0]>>) -> tensor<?xf32, #kiln.dims<[a$_0]>>
+  return %0 : tensor<?xf32, #kiln.dims<[a$_0]>>
+}
+func.func private @g(%x: tensor<?xf32, #kiln.dims<[a$_0]>>) -> tensor<?xf32, #kiln.dims<[a$_0]>> attributes {kiln.sizes = ["a$_0"]} {
+  return %x : tensor<?xf32, #kiln.dims<[a$_0]>>
+}
+
+// -----
+
 // A condition that only a run tells leaves both.
 // CHECK-LABEL: func.func @unknown
 // CHECK: kiln.if %arg0 then @f(%arg1) else @g(%arg1)

@@ -36,6 +36,9 @@ DEVIATIONS = {
                            lambda node, case: case.values[node.input[0]].dtype != "f64"),
     "Shrink": ("f64 is computed in f32", lambda node, case: case.values[node.input[0]].dtype == "f64"),
     "Dropout": ("masks of old versions hold anything", lambda node, case: len(node.output) > 1 and case.model.opset_import[0].version < 12),
+    "MaxUnpool": ("positions count in the result that is asked for, not in what was pooled", lambda node, case: len(node.input) > 2),
+    "GridSample": ("cubic samples beside the border are others than the standard's",
+                   lambda node, case: (has(node, "mode", b"bicubic") or has(node, "mode", b"cubic")) and has(node, "padding_mode", b"border")),
     "NonZero": ("a scalar is taken for a vector", lambda node, case: not case.values[node.input[0]].dims),
     "Einsum": ("a size of 0 ends the process", lambda node, case: any(d.least == 0 for name in node.input for d in case.values[name].dims)),
 }
