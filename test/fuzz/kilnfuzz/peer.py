@@ -39,6 +39,11 @@ DEVIATIONS = {
     "MaxUnpool": ("positions count in the result that is asked for, not in what was pooled", lambda node, case: len(node.input) > 2),
     "GridSample": ("cubic samples beside the border are others than the standard's",
                    lambda node, case: (has(node, "mode", b"bicubic") or has(node, "mode", b"cubic")) and has(node, "padding_mode", b"border")),
+    "Resize": ("the region of f16 is another than the standard's", lambda node, case: case.values[node.input[0]].dtype == "f16"
+               and has(node, "coordinate_transformation_mode", b"tf_crop_and_resize")),
+    "Squeeze": ("axes out of order behind a Reshape are mistaken", lambda node, case: any(list(a.ints) != sorted(a.ints) for a in node.attribute)),
+    **{op: ("a size of 0 ends the process", lambda node, case: any(d.least == 0 for name in node.input if name for d in case.values[name].dims))
+       for op in ("RNN", "GRU", "LSTM")},
     "NonZero": ("a scalar is taken for a vector", lambda node, case: not case.values[node.input[0]].dims),
     "Einsum": ("a size of 0 ends the process", lambda node, case: any(d.least == 0 for name in node.input for d in case.values[name].dims)),
 }
