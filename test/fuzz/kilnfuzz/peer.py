@@ -34,6 +34,7 @@ DEVIATIONS = {
     "Attention": ("f64 is scaled by a factor of f32", lambda node, case: case.values[node.input[0]].dtype == "f64"),
     "GroupNormalization": ("the variance is a difference of two means, which loses what channels near each other need",
                            lambda node, case: case.values[node.input[0]].dtype != "f64"),
+    "HardSwish": ("f64 has constants of another precision", lambda node, case: case.values[node.input[0]].dtype == "f64"),
     "Shrink": ("f64 is computed in f32", lambda node, case: case.values[node.input[0]].dtype == "f64"),
     "Dropout": ("masks of old versions hold anything", lambda node, case: len(node.output) > 1 and case.model.opset_import[0].version < 12),
     "MaxUnpool": ("positions count in the result that is asked for, not in what was pooled", lambda node, case: len(node.input) > 2),
