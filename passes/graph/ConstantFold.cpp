@@ -2,9 +2,10 @@
 // only (shape arithmetic that came out static) become constants too.
 // Of constants that are bound later nothing is known: they take reshapes, transposes and casts over into their recipes.
 //
-// Budgets are counts, not times, so that the same model folds alike on every machine. Results of many more elements than
-// what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them. Wider elements are
-// folded: a product wants its dequantised weights as a constant, packed.
+// Budgets are counts, not times, so that the same model folds alike on every machine. Results of many more elements
+// than what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them. So do wider
+// elements, but for weights: a product wants them as a constant, packed. Bytes that a product of integers takes are
+// packed as bytes.
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Flops.h"
 #include "dialects/kiln/Ops.h"
@@ -136,7 +137,11 @@ private:
       before += cast<RankedTensorType>(type).getNumElements();
     for (Type type : op->getResultTypes())
       after += cast<RankedTensorType>(type).getNumElements();
-    bool grows = resultBytes > inlineConstantBytes && after > 2 * before;
+    int64_t operandBytes = 0;
+    for (Type type : op->getOperandTypes())
+      operandBytes += byteSizeOf(type).value_or(0);
+    bool grows = resultBytes > inlineConstantBytes && resultBytes > 2 * operandBytes &&
+                 (after > 2 * before || !areWeights(op->getResult(0)));
     if (!kernel || work > workLeft || grows || !takeFuel(op, "ConstantFold"))
       return {};
 
@@ -175,6 +180,26 @@ private:
     for (Tensor &result : results)
       constants.push_back(makeConstant(builder, op->getLoc(), std::move(result)));
     return constants;
+  }
+
+  /// Whether a product reads the value, behind what computes its elements one by one (of integers, only what packs no
+  /// bytes: depthwise convolutions).
+  static bool areWeights(Value value, int depth = 0) {
+    constexpr int farthest = 4;
+    return depth < farthest && llvm::any_of(
+                                   value.getUsers(),
+                                   [&](Operation *user) {
+                                     auto op = dyn_cast<KilnOpInterface>(user);
+                                     if (!op || user->getNumResults() == 0)
+                                       return false;
+                                     if (op.getFusionRole() != FusionRole::Contraction)
+                                       return (isPointwise(user) || isa<ReshapeOp, TransposeOp>(user)) &&
+                                              areWeights(user->getResult(0), depth + 1);
+                                     auto conv = dyn_cast<ConvOp>(user);
+                                     bool isDepthwise = conv && getDims(conv.getW())[1].isConstant(1);
+                                     return isa<FloatType>(cast<RankedTensorType>(value.getType()).getElementType()) ||
+                                            isDepthwise;
+                                   });
   }
 
   /// Element operations: what the op computes, and what it reads and writes.

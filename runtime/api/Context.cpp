@@ -17,7 +17,8 @@ Status runContext(kiln_context *context, const kiln_run_options &options, std::s
   RunInputs taken(*context->context);
   RunOutputs given;
   const kiln_model::EntryText &signature = context->model->entries[options.entry];
-  KILN_TRY(taken.take(p, signature.inputs, inputs));
+  const StateSet *states = options.state ? options.state->set.get() : nullptr;
+  KILN_TRY(taken.take(p, states, signature.inputs, inputs));
   KILN_TRY(given.bind(p, signature.outputs, outputs));
   KILN_TRY(context->context->run(options.entry, taken.views(), given.slots(),
                                  options.state ? options.state->set.get() : nullptr));

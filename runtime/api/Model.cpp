@@ -73,7 +73,7 @@ Status wrap(Result<std::shared_ptr<const Artifact>> artifact, kiln_model **out) 
   return Status();
 }
 
-/// The size of kiln_port_info before it told kinds.
+/// The least size of kiln_port_info that is accepted: that of API version 5.
 constexpr size_t firstPortInfo = offsetof(kiln_port_info, kind);
 
 Status givePort(const std::vector<kiln_model::ValueText> &values, size_t index, kiln_port_info *info) {

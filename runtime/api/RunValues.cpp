@@ -28,7 +28,7 @@ static Result<TensorView> inputView(const kiln_value &value, const std::string &
   return view;
 }
 
-Status RunInputs::take(const Function &function, std::span<const kiln_model::ValueText> inputs,
+Status RunInputs::take(const Function &function, const StateSet *states, std::span<const kiln_model::ValueText> inputs,
                        std::span<const kiln_value> values) {
   if (values.size() != inputs.size())
     return makeError(ErrorCode::E0502, "the model has ", inputs.size(), " inputs, ", values.size(), " were given");
@@ -47,7 +47,7 @@ Status RunInputs::take(const Function &function, std::span<const kiln_model::Val
       KILN_TRY(takeSequence(values[i], as, port));
   }
   if (!unsized.empty())
-    sizeUnsized(function);
+    sizeUnsized(function, states);
   return Status();
 }
 
@@ -155,19 +155,23 @@ Status RunInputs::takeNothing(const PortValue &as, const View &port) {
   return Status();
 }
 
-/// Of a port without items no dim matters but the leading ones: others are what sizes of other inputs say, else the
-/// least.
-void RunInputs::sizeUnsized(const Function &function) {
+/// Of a port without items no dim matters but the leading ones: others are what sizes of other inputs and of states
+/// say, else the least.
+void RunInputs::sizeUnsized(const Function &function, const StateSet *states) {
   auto dimsOf = [&](size_t input) -> const std::vector<SizeExpr> & {
     return function.views[function.inputs[input].view].dims;
   };
   std::map<std::string, int64_t> sizes;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const std::vector<SizeExpr> &dims = dimsOf(i);
-    for (size_t d = 0; d < dims.size() && d < tensors[i].dims.size(); ++d) // an unsized one has none yet
+  auto bind = [&](const std::vector<SizeExpr> &dims, std::span<const int64_t> given) {
+    for (size_t d = 0; d < std::min(dims.size(), given.size()); ++d) // an unsized one has none yet
       if (std::optional<std::string> name = dims[d].asSymbol())
-        sizes.emplace(*name, tensors[i].dims[d]);
-  }
+        sizes.emplace(*name, given[d]);
+  };
+  for (size_t i = 0; i < tensors.size(); ++i)
+    bind(dimsOf(i), tensors[i].dims);
+  if (states)
+    for (const StatePort &port : function.states)
+      bind(function.views[port.view].dims, states->dims(port.state));
   for (const ProgramSymbol &symbol : function.symbols) {
     Result<int64_t> value = symbol.isBound() ? symbol.low : symbol.value.evaluate(sizes);
     sizes.emplace(symbol.name, value.ok() ? *value : 0);

@@ -17,7 +17,8 @@ public:
   RunInputs(const RunInputs &) = delete;
 
   /// `inputs`: what those of the function are to the host.
-  Status take(const Function &function, std::span<const kiln_model::ValueText> inputs,
+  /// `states`: of the run; null where the entry has none.
+  Status take(const Function &function, const StateSet *states, std::span<const kiln_model::ValueText> inputs,
               std::span<const kiln_value> values);
   /// One for each input of the function.
   std::span<const TensorView> views() const { return tensors; }
@@ -29,7 +30,7 @@ private:
   Status takeNothing(const PortValue &as, const View &port);
   Status stack(std::span<const kiln_value> items, const PortValue &as, const View &port);
   Result<TensorView> copyTo(DType dtype, std::span<const int64_t> dims);
-  void sizeUnsized(const Function &function);
+  void sizeUnsized(const Function &function, const StateSet *states);
 
   ExecutionContext &context;
   std::vector<TensorView> tensors;

@@ -46,6 +46,8 @@ public:
   };
   /// E0522 while another use lasts.
   Result<Use> use();
+  /// The dims of a state, which never change.
+  std::span<const int64_t> dims(size_t state) const { return values[state].tensor.view().dims; }
   /// Of a state by its name (E0501).
   Result<size_t> find(std::string_view name) const;
 

@@ -411,6 +411,17 @@ def test_require_compiled_names_what_is_missing(tmp_path):
     assert "no compiled kernel for conv_transpose x1 (f16, node " in refused("compile", path, "-o", tmp_path / "n.kiln", "--require-compiled", code=3)
 
 
+def test_weights_of_bytes_stay_bytes(tmp_path):
+    """A product of integers packs them as they are; what is dequantised for a product of floats is folded."""
+    w = np.arange(64 * 48).reshape(64, 48).astype(np.int8)
+    nodes = [("MatMulInteger", ["x", "w"], ["y"], {}), ("Cast", ["x"], ["f"], {"to": 1}), ("DequantizeLinear", ["w", "s"], ["v"], {}),
+             ("MatMul", ["f", "v"], ["z"], {})]
+    path = tmp_path / "m.onnx"
+    path.write_bytes(graph(nodes, {"x": (np.uint8, [4, 64])}, {"y": (np.int32, [4, 48]), "z": (F, [4, 48])}, {"w": w, "s": F(0.5)}))
+    plan = kiln("inspect", path, "--plan").stdout
+    assert "const i8[64,48]" in plan and "const f32[64,48]" in plan and "const i32[" not in plan
+
+
 def test_arithmetic_on_sizes_is_not_missing_a_kernel(tmp_path):
     nodes = [("Shape", ["x"], ["s"], {}), ("Gather", ["s", "k"], ["n"], {}), ("Unsqueeze", ["n", "zero"], ["m"], {}), ("Cast", ["m"], ["y"], {"to": 6})]
     path = tmp_path / "m.onnx"

@@ -378,3 +378,19 @@ def test_on_the_command_line(tmp_path):
     same(np.load(tmp_path / "out" / "y.1.npy"), F([1, 2]))
     assert command("run", path, "--input", f"o=@{tmp_path}/o.npy").stdout.endswith("\no i64[1]  min 3  max 3  mean 3  [3]\n")
     assert command("bench", path, "--runs", "3").stdout
+
+
+def test_what_is_absent_has_the_sizes_of_states(tmp_path):
+    """No dim of nothing matters; one that a state has, too, is the state's."""
+    nodes = [h.make_node("OptionalHasElement", ["o"], ["has"]), h.make_node("Identity", ["st"], ["st2"])]
+    path = model(tmp_path / "m.onnx", nodes, [optional("o", T.FLOAT, ["N"]), value("st", T.FLOAT, ["N"])], [value("has", T.BOOL, []), value("st2", T.FLOAT, ["N"])])
+    compiled = kiln.compile(path, states={"st": "st2"})
+    state = compiled.new_state({"N": 3})
+    assert not compiled.run({"o": None}, state=state)["has"]
+    assert compiled.run({"o": np.zeros(3, F)}, state=state)["has"]
+
+
+def test_inspect_counts_dims_as_the_host_does(tmp_path):
+    path = model(tmp_path / "m.onnx", [h.make_node("SequenceLength", ["s"], ["n"])], [value("x", T.FLOAT, [2]), sequence("s", T.FLOAT, ["N"])], [value("n", T.INT64, [])])
+    symbols = {s.get("input", "") + str(s["dim"]): s for s in json.loads(command("inspect", path, "--json").stdout)["entries"][0]["symbols"] if "dim" in s}
+    assert set(symbols) == {"s-1", "s0"}

@@ -28,14 +28,32 @@ func.func @large() -> tensor<512xf32> {
   return %r : tensor<512xf32>
 }
 
-// So do elements that become wider: what is dequantised is as many as before.
+// So do weights whose elements become wider: what is dequantised is as many as before.
 // CHECK-LABEL: @wider
-// CHECK: kiln.constant {value = #kiln.weight<"derived", {{[0-9]+}}, "{{[0-9a-f]+}}"> : tensor<2048xf32>}
-// CHECK-NEXT: return
-func.func @wider() -> tensor<2048xf32> {
-  %q = kiln.constant {value = dense<3> : tensor<2048xi8>} : () -> tensor<2048xi8>
-  %r = kiln.cast %q {to = "f32"} : (tensor<2048xi8>) -> tensor<2048xf32>
-  return %r : tensor<2048xf32>
+// CHECK: kiln.constant {value = #kiln.weight<"derived", {{[0-9]+}}, "{{[0-9a-f]+}}"> : tensor<64x32xf32>}
+// CHECK-NEXT: kiln.matmul
+func.func @wider(%x: tensor<4x64xf32>) -> tensor<4x32xf32> {
+  %q = kiln.constant {value = dense<3> : tensor<64x32xi8>} : () -> tensor<64x32xi8>
+  %s = kiln.constant {value = dense<0.5> : tensor<f32>} : () -> tensor<f32>
+  %c = kiln.cast %q {to = "f32"} : (tensor<64x32xi8>) -> tensor<64x32xf32>
+  %w = kiln.mul %c, %s : (tensor<64x32xf32>, tensor<f32>) -> tensor<64x32xf32>
+  %r = kiln.matmul %x, %w : (tensor<4x64xf32>, tensor<64x32xf32>) -> tensor<4x32xf32>
+  return %r : tensor<4x32xf32>
+}
+
+// Must not fire: bytes that a product of integers packs as bytes, and wider elements that no product reads.
+// CHECK-LABEL: @bytes_stay
+// CHECK: %[[B:.+]] = kiln.cast {{.*}} -> tensor<64x32xi32>
+// CHECK: %[[T:.+]] = kiln.cast {{.*}} -> tensor<64x32xf32>
+// CHECK: kiln.matmul %arg0, %[[B]]
+// CHECK: kiln.gather %[[T]]
+func.func @bytes_stay(%x: tensor<4x64xi32>, %i: tensor<4xi64>) -> (tensor<4x32xi32>, tensor<4x32xf32>) {
+  %q = kiln.constant {value = dense<3> : tensor<64x32xi8>} : () -> tensor<64x32xi8>
+  %w = kiln.cast %q {to = "i32"} : (tensor<64x32xi8>) -> tensor<64x32xi32>
+  %t = kiln.cast %q {to = "f32"} : (tensor<64x32xi8>) -> tensor<64x32xf32>
+  %r = kiln.matmul %x, %w : (tensor<4x64xi32>, tensor<64x32xi32>) -> tensor<4x32xi32>
+  %g = kiln.gather %t, %i {axis = 0 : i64} : (tensor<64x32xf32>, tensor<4xi64>) -> tensor<4x32xf32>
+  return %r, %g : tensor<4x32xi32>, tensor<4x32xf32>
 }
 
 // A weight under other dims is the same span; its bytes are not even looked for.

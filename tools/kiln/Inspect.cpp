@@ -232,11 +232,18 @@ Json signatureOf(const Program &program, const Entry &named) {
       fields["value"] = symbol.value.print();
     } else {
       auto input = static_cast<size_t>(symbol.input);
-      if (input < entry.inputs.size())
-        fields["input"] = entry.inputs[input].name;
-      else
+      int64_t dim = symbol.dim;
+      if (input >= entry.inputs.size())
         fields["state"] = program.states[entry.states[input - entry.inputs.size()].state].name;
-      fields["dim"] = symbol.dim;
+      size_t ports = 0;
+      for (const ValueTypes &own : inputTypes(entry)) { // as kiln_symbol_info counts
+        ports += own.value.portCount();
+        if (input < ports && !fields.contains("input") && !fields.contains("state")) {
+          fields["input"] = own.value.name;
+          dim = std::max<int64_t>(dim - static_cast<int64_t>(own.value.leadingDims()), -1);
+        }
+      }
+      fields["dim"] = dim;
       fields["low"] = symbol.low;
       if (symbol.high != INT64_MAX)
         fields["high"] = symbol.high;

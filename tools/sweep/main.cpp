@@ -148,9 +148,12 @@ Row sweepConfig(const KernelFamily &family, const Problem &problem, const Config
 Result<int> sweep(const std::string &text, const Options &options, const BackendTarget &target, bool runs) {
   KILN_ASSIGN(Problem problem, Problem::parse(text));
   std::printf("%s\n", text.c_str());
-  const KernelFamily *family = options.family.empty() ? claimingFamily(problem, target.backend->families())
-                                                      : findFamily(target.backend->families(), options.family);
-  if (!family || !family->claims(problem))
+  std::span<const KernelFamily *const> families = target.backend->families();
+  const KernelFamily *named = findFamily(families, options.family);
+  if (!options.family.empty())
+    families = named ? std::span(&named, 1) : std::span<const KernelFamily *const>();
+  const KernelFamily *family = claimingFamily(problem, families);
+  if (!family)
     return makeError(ErrorCode::E0701, "no family claims this problem: ", text);
   Config byDefault = family->defaultConfig(problem, target.info);
   std::vector<Config> configs = options.onlyDefault ? std::vector{byDefault} : family->candidates(problem, target.info);

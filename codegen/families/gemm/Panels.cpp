@@ -59,6 +59,7 @@ Value loadPanelVector(Emitter &e, const ElementTypes &types, Value at, int step)
   }
   if (types.kPack == 1)
     return widened(e, types, types.panel, e.loadAs(types.panel, lanes, at), vector);
+  assert(types.panel == DType::BF16 && types.kPack == 2);
   // Two bf16: the upper and the lower half of an f32 each.
   auto pairs = e.vec(e.i32(), lanes);
   Value pair = e.load(pairs, at, static_cast<unsigned>(lanes * 4));

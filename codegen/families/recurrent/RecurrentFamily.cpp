@@ -424,7 +424,7 @@ public:
         configs.push_back(configOf(rows, unroll));
     return configs;
   }
-  /// Errors of a step are handed on, but a saturating cell does not let them grow.
+  /// Errors of a step are handed on; a saturating cell does not let them grow. With relu they grow as the numbers do.
   Exactness exactness(const Problem &, const Config &) const override { return {1e-5, 2e-5}; }
 
 private:

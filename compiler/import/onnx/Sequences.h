@@ -11,7 +11,7 @@ namespace kiln::onnx {
 
 /// Loops of no more iterations are unrolled.
 constexpr int64_t mostUnrolled = 1000;
-/// Lists have no more items.
+/// A split into equal parts makes no longer list.
 constexpr int64_t mostItems = 100'000;
 
 // --- tensors that have items along a dim
