@@ -26,6 +26,7 @@ def has(node, name, start=None):
 DEVIATIONS = {
     "MaxPool": ("dilations are left out of the pads of auto_pad SAME", lambda node, case: pads_itself(node)),
     "AveragePool": ("dilations are left out of the pads of auto_pad SAME", lambda node, case: pads_itself(node)),
+    "LpPool": ("dilations are left out of the pads of auto_pad SAME", lambda node, case: pads_itself(node)),
     "BatchNormalization": ("training overwrites inputs and constants", lambda node, case: has(node, "training_mode")),
     **{f"Reduce{kind}": ("integers are reduced in floating point", lambda node, case: integers(node, case))
        for kind in ("Sum", "Mean", "Prod", "L1", "L2", "SumSquare")},
