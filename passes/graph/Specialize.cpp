@@ -8,7 +8,7 @@
 //
 // - A constant that is handed over is made in the function instead, where kernels can have it packed.
 // - An argument that the function does not use is not handed over; what is computed for it alone becomes dead. One that
-//   alone tells a size which a check is about is used.
+//   alone tells a size which a check or a type is about is used.
 // - An if whose condition is a constant is replaced by what its branch does.
 //
 // Runs after the first ConstantFold, which makes conditions constant; InferShapes follows, since functions that know
@@ -70,7 +70,7 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
     for (size_t i = callee.inputs.size(); i-- > 0;) {
       BlockArgument argument = function.getArgument(callee.leading + unsigned(i));
       auto constant = callee.inputs[i].getDefiningOp<ConstantOp>();
-      if (argument.use_empty() ? tellsCheckedSize(function, argument) : !constant)
+      if (argument.use_empty() ? tellsSize(function, argument) : !constant)
         continue;
       if (!takeFuel(op, "Specialize"))
         continue;
@@ -84,8 +84,8 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
     }
   }
 
-  /// Whether the argument alone tells a size that a check of the function is about.
-  static bool tellsCheckedSize(func::FuncOp function, BlockArgument argument) {
+  /// Whether the argument alone tells a size that a check or a type in the function is about.
+  static bool tellsSize(func::FuncOp function, BlockArgument argument) {
     std::set<std::string> own, others;
     for (BlockArgument each : function.getArguments())
       for (const SizeExpr &dim : getDims(each))
@@ -95,12 +95,20 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
     Result<SizeTable> sizes = SizeTable::read(function);
     if (!sizes.ok())
       return true;
-    std::set<std::string> checked;
+    std::set<std::string> used;
     for (const SizeTable::Check &check : sizes->checks()) {
-      sizes->expand(check.a).collectSymbols(checked);
-      sizes->expand(check.b).collectSymbols(checked);
+      sizes->expand(check.a).collectSymbols(used);
+      sizes->expand(check.b).collectSymbols(used);
     }
-    return llvm::any_of(own, [&](const std::string &name) { return !others.count(name) && checked.count(name); });
+    auto note = [&](Value value) {
+      for (const SizeExpr &dim : getDims(value))
+        sizes->expand(dim).collectSymbols(used);
+    };
+    for (BlockArgument each : function.getArguments())
+      if (each != argument)
+        note(each);
+    function.walk([&](Operation *op) { llvm::for_each(op->getResults(), note); });
+    return llvm::any_of(own, [&](const std::string &name) { return !others.count(name) && used.count(name); });
   }
 
   static MutableOperandRange inputsOf(Operation *op, size_t which) {

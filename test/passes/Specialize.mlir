@@ -59,6 +59,23 @@ func.func private @g(%x: tensor<?xf32, #kiln.dims<[a$_0]>>) -> tensor<?xf32, #ki
 
 // -----
 
+// So it does where a type is about the size: the result of a tile, say, which nothing but its type tells.
+// CHECK-LABEL: func.func @typed
+// CHECK: kiln.if %arg0 then @f(%arg1, %arg2) else @g(%arg2)
+func.func @typed(%c: tensor<i1>, %x: tensor<?xf32, #kiln.dims<[N]>>, %y: tensor<?xf32, #kiln.dims<[M]>>) -> tensor<?xf32, #kiln.dims<[M]>> attributes {kiln.sizes = ["N", "M"]} {
+  %0 = kiln.if %c then @f(%x, %y) else @g(%y) : (tensor<i1>, tensor<?xf32, #kiln.dims<[N]>>, tensor<?xf32, #kiln.dims<[M]>>, tensor<?xf32, #kiln.dims<[M]>>) -> tensor<?xf32, #kiln.dims<[M]>>
+  return %0 : tensor<?xf32, #kiln.dims<[M]>>
+}
+func.func private @f(%x: tensor<?xf32, #kiln.dims<[a$_0]>>, %y: tensor<?xf32, #kiln.dims<[a$_1]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>> attributes {kiln.sizes = ["a$_0", "a$_1", "d$_0 = 2*a$_0"]} {
+  %0 = kiln.tile %y : (tensor<?xf32, #kiln.dims<[a$_1]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
+  return %0 : tensor<?xf32, #kiln.dims<[d$_0]>>
+}
+func.func private @g(%x: tensor<?xf32, #kiln.dims<[a$_0]>>) -> tensor<?xf32, #kiln.dims<[a$_0]>> attributes {kiln.sizes = ["a$_0"]} {
+  return %x : tensor<?xf32, #kiln.dims<[a$_0]>>
+}
+
+// -----
+
 // A condition that only a run tells leaves both.
 // CHECK-LABEL: func.func @unknown
 // CHECK: kiln.if %arg0 then @f(%arg1) else @g(%arg1)
