@@ -36,24 +36,14 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
     return std::nullopt;
   Convolution c;
   c.input = op->operands[0];
-  c.filter = op->operands[1];
   c.bias = op->operands.size() > 2 ? op->operands[2] : Problem::absent;
   c.result = op->result();
   DType dtype = problem.value(c.result).dtype;
-  auto types = gemm::ElementTypes::of(dtype);
-  if (!types || (c.bias != Problem::absent && !problem.isBufferOf(dtype, c.bias)))
+  auto operands = gemm::productOperands(problem, dtype, c.input, op->operands[1]);
+  if (!operands || (c.bias != Problem::absent && !problem.isBufferOf(dtype, c.bias)))
     return std::nullopt;
-  c.types = *types;
-  if (dtype == DType::I32) {
-    auto centered = gemm::centeredBuffer(problem, c.filter);
-    if (!centered || !gemm::isCentered(problem, c.input))
-      return std::nullopt;
-    c.filter = centered->buffer;
-    c.types.zero = centered->zero;
-    c.types.source = c.types.panel = problem.value(c.filter).dtype;
-  } else if (!problem.isBufferOf(dtype, c.input) || !problem.isBufferOf(dtype, c.filter)) {
-    return std::nullopt;
-  }
+  c.types = operands->types;
+  c.filter = operands->b;
   const Problem::Value &x = problem.value(c.input), &w = problem.value(c.filter), &y = problem.value(c.result);
   if (x.rank() < 3 || x.rank() > 5 || w.rank() != x.rank() || y.rank() != x.rank())
     return std::nullopt;

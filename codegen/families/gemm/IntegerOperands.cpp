@@ -30,8 +30,12 @@ std::set<ValueId> valuesBelow(const Problem &problem, ValueId id) {
   return below;
 }
 
-} // namespace
-
+/// A buffer of bytes or i32, less a number, as i32.
+struct CenteredBuffer {
+  Problem::ValueId buffer = Problem::absent;
+  int zero = 0;
+};
+/// `id` as one; nothing where it is anything else.
 std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, ValueId id) {
   CenteredBuffer centered;
   if (const Problem::Op *op = problem.producer(id); op && op->mnemonic == "sub") {
@@ -50,19 +54,7 @@ std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, ValueId id)
   return centered;
 }
 
-bool isReadOnce(const Problem &problem, ValueId id) {
-  std::vector<int> uses = problem.useCounts();
-  const Problem::Op *op = nullptr;
-  do {
-    if (uses[static_cast<size_t>(id)] != 1)
-      return false;
-    op = problem.producer(id);
-    if (op)
-      id = op->operands[0];
-  } while (op);
-  return true;
-}
-
+/// Whether `id` is an i32 buffer, or made from buffers of bytes or i32, and numbers, by casts and subtractions.
 bool isCentered(const Problem &problem, ValueId id) {
   if (problem.value(id).dtype != DType::I32)
     return false;
@@ -78,6 +70,36 @@ bool isCentered(const Problem &problem, ValueId id) {
     readsBuffer |= value.isBuffer();
   }
   return readsBuffer && isExpression(problem, ops);
+}
+
+} // namespace
+
+std::optional<ProductOperands> productOperands(const Problem &problem, DType dtype, ValueId a, ValueId b) {
+  auto types = ElementTypes::of(dtype);
+  if (!types)
+    return std::nullopt;
+  if (dtype != DType::I32)
+    return problem.isBufferOf(dtype, a) && problem.isBufferOf(dtype, b) ? std::optional(ProductOperands{*types, b})
+                                                                        : std::nullopt;
+  auto centered = centeredBuffer(problem, b);
+  if (!centered || !isCentered(problem, a))
+    return std::nullopt;
+  types->zero = centered->zero;
+  types->source = types->panel = problem.value(centered->buffer).dtype;
+  return ProductOperands{*types, centered->buffer};
+}
+
+bool isReadOnce(const Problem &problem, ValueId id) {
+  std::vector<int> uses = problem.useCounts();
+  const Problem::Op *op = nullptr;
+  do {
+    if (uses[static_cast<size_t>(id)] != 1)
+      return false;
+    op = problem.producer(id);
+    if (op)
+      id = op->operands[0];
+  } while (op);
+  return true;
 }
 
 std::vector<ValueId> buffersBelow(const Problem &problem, ValueId id) {

@@ -1,6 +1,7 @@
 // Operands of integer products that are made from bytes: quantized numbers less their zero points, cast to i32.
 #pragma once
 
+#include "codegen/families/gemm/ElementTypes.h"
 #include "codegen/problem/Problem.h"
 
 #include <optional>
@@ -10,19 +11,18 @@ namespace kiln::gemm {
 
 bool isByte(DType dtype);
 
-/// A buffer of bytes or i32, less a number, as i32.
-struct CenteredBuffer {
-  Problem::ValueId buffer = Problem::absent;
-  int zero = 0;
+/// The element types of a product of `a` and `b` with results of `dtype`, and the buffer of its B: `b` itself, or what
+/// it is centered from. Nothing where there are no kernels for such operands.
+struct ProductOperands {
+  ElementTypes types;
+  Problem::ValueId b = Problem::absent;
 };
-/// `id` as one; nothing where it is anything else.
-std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, Problem::ValueId id);
+std::optional<ProductOperands> productOperands(const Problem &problem, DType dtype, Problem::ValueId a,
+                                               Problem::ValueId b);
 
 /// Whether `id` and what it is made from, first operand by first operand, have one use each.
 bool isReadOnce(const Problem &problem, Problem::ValueId id);
 
-/// Whether `id` is an i32 buffer, or made from buffers of bytes or i32, and numbers, by casts and subtractions.
-bool isCentered(const Problem &problem, Problem::ValueId id);
 /// The buffers that `id` is made from; itself, if it is one.
 std::vector<Problem::ValueId> buffersBelow(const Problem &problem, Problem::ValueId id);
 /// Whether elements of `id` are known to fit i16.

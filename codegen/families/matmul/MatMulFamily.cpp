@@ -54,25 +54,14 @@ std::optional<Product> Product::of(const Problem &problem) {
     }
   if (!op || op->operands.size() != 2)
     return std::nullopt;
-  DType dtype = problem.value(op->result()).dtype;
-  auto types = ElementTypes::of(dtype);
-  if (!types)
-    return std::nullopt;
   Product p;
-  p.types = *types;
-  p.a = op->operands[0];
-  p.b = op->operands[1];
-  if (dtype == DType::I32) {
-    auto centered = centeredBuffer(problem, p.b);
-    if (!centered || !isCentered(problem, p.a))
-      return std::nullopt;
-    p.b = centered->buffer;
-    p.types.zero = centered->zero;
-    p.types.source = p.types.panel = problem.value(p.b).dtype;
-  } else if (!problem.isBufferOf(dtype, p.a) || !problem.isBufferOf(dtype, p.b)) {
-    return std::nullopt;
-  }
   p.result = op->result();
+  p.a = op->operands[0];
+  auto operands = productOperands(problem, problem.value(p.result).dtype, p.a, op->operands[1]);
+  if (!operands)
+    return std::nullopt;
+  p.types = operands->types;
+  p.b = operands->b;
   const Problem::Value &a = problem.value(p.a), &b = problem.value(p.b), &out = problem.value(p.result);
   if (a.rank() < 2 || b.rank() < 2 || out.rank() < 2 || a.rank() > out.rank() || b.rank() > out.rank())
     return std::nullopt;
