@@ -90,17 +90,6 @@ Status givePort(const std::vector<kiln_model::ValueText> &values, size_t index, 
   return giveSized(info, full, firstPortInfo);
 }
 
-/// The input that a port belongs to, and which dim of it a dim of the port is; as kiln_symbol_info tells them.
-std::pair<int32_t, int32_t> placeOf(const std::vector<kiln_model::ValueText> &inputs, size_t ports, int32_t port,
-                                    int32_t dim) {
-  if (port < 0 || size_t(port) >= ports)
-    return {port < 0 ? -1 : int32_t(inputs.size() + size_t(port) - ports), dim};
-  size_t i = inputs.size() - 1;
-  while (inputs[i].firstPort > size_t(port))
-    --i;
-  return {int32_t(i), std::max(dim - int32_t(inputs[i].value.leadingDims()), -1)};
-}
-
 /// Runs the body of a function about an entry of the model.
 template <typename F> int ofEntry(const kiln_model *model, size_t entry, kiln_status *status, F &&body) {
   return guarded(status, [&]() -> Status {
@@ -282,7 +271,7 @@ int kiln_model_get_entry_symbol(const kiln_model *model, size_t entry, size_t in
     if (index >= f.symbols.size())
       return makeError(ErrorCode::E0704, "there is no symbol number ", index);
     const ProgramSymbol &s = f.symbols[index];
-    auto [input, dim] = placeOf(model->entries[entry].inputs, f.inputs.size(), s.input, s.dim);
+    auto [input, dim] = f.hostPlace(s);
     kiln_symbol_info full = {sizeof full,
                              s.name.c_str(),
                              s.low,

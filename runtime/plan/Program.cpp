@@ -485,6 +485,19 @@ static std::vector<PortValue> valuesOf(const std::vector<Port> &ports, const std
 std::vector<PortValue> Function::hostInputs() const { return valuesOf(inputs, inputValues); }
 std::vector<PortValue> Function::hostOutputs() const { return valuesOf(outputs, outputValues); }
 
+std::pair<int32_t, int32_t> Function::hostPlace(const ProgramSymbol &symbol) const {
+  if (!symbol.isBound())
+    return {-1, symbol.dim};
+  std::vector<PortValue> values = hostInputs();
+  auto port = static_cast<size_t>(symbol.input);
+  if (port >= inputs.size())
+    return {int32_t(values.size() + port - inputs.size()), symbol.dim};
+  size_t i = 0;
+  for (size_t end = values[0].portCount(); end <= port; end += values[i].portCount())
+    ++i;
+  return {int32_t(i), std::max(symbol.dim - int32_t(values[i].leadingDims()), -1)};
+}
+
 std::string Program::nameTaken(const Function &function, size_t i) const {
   size_t inputs = function.inputs.size();
   return i < inputs ? "input \"" + function.inputs[i].name + "\""

@@ -308,6 +308,9 @@ struct Function {
   /// What the host gives and gets, in order.
   std::vector<PortValue> hostInputs() const;
   std::vector<PortValue> hostOutputs() const;
+  /// Which of hostInputs(), the states counted behind them, a symbol is bound by, and which dim of it that is to the
+  /// host: -1 where it is none of the tensors' that it holds. {-1, the symbol's dim} for one that is not bound.
+  std::pair<int32_t, int32_t> hostPlace(const ProgramSymbol &symbol) const;
   /// What a call of the function is given, in its order: the inputs, then the states.
   size_t takenCount() const { return inputs.size() + states.size(); }
   /// Buffers of place Returned.

@@ -226,23 +226,17 @@ Json signatureOf(const Program &program, const Entry &named) {
                               {"reads", port.read},
                               {"writes", port.written}});
   json["symbols"] = Json::array();
+  const std::vector<PortValue> inputs = entry.hostInputs();
   for (const ProgramSymbol &symbol : entry.symbols) {
     Json fields = {{"name", symbol.name}};
     if (!symbol.isBound()) {
       fields["value"] = symbol.value.print();
     } else {
-      auto input = static_cast<size_t>(symbol.input);
-      int64_t dim = symbol.dim;
-      if (input >= entry.inputs.size())
-        fields["state"] = program.states[entry.states[input - entry.inputs.size()].state].name;
-      size_t ports = 0;
-      for (const ValueTypes &own : inputTypes(entry)) { // as kiln_symbol_info counts
-        ports += own.value.portCount();
-        if (input < ports && !fields.contains("input") && !fields.contains("state")) {
-          fields["input"] = own.value.name;
-          dim = std::max<int64_t>(dim - static_cast<int64_t>(own.value.leadingDims()), -1);
-        }
-      }
+      auto [input, dim] = entry.hostPlace(symbol);
+      if (auto place = static_cast<size_t>(input); place < inputs.size())
+        fields["input"] = inputs[place].name;
+      else
+        fields["state"] = program.states[entry.states[place - inputs.size()].state].name;
       fields["dim"] = dim;
       fields["low"] = symbol.low;
       if (symbol.high != INT64_MAX)
