@@ -7,7 +7,8 @@ import traceback
 
 from .ways import Finding
 
-HANG = 120.0  # seconds for one case
+HANG = 120.0  # seconds of computing for one case
+WAIT = 1200.0  # seconds for one case, on a machine that does other things besides
 RECYCLE = 1500  # cases for one worker
 
 # Workers come from a server that has compiled nothing: what calls this may have, and a fork would take over half of its threads.
@@ -30,6 +31,13 @@ def work(pipe, make, matrix):
         pipe.send(("done", *answer))
 
 
+def computed(pid):
+    """Seconds of computing of a process so far (proc(5): utime and stime of its stat)."""
+    with open(f"/proc/{pid}/stat") as f:
+        times = f.read().rpartition(")")[2].split()[11:13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+
 class Worker:
     """A process that examines one case at a time."""
 
@@ -38,10 +46,10 @@ class Worker:
         self.process = PROCESSES.Process(target=work, args=(other, make, matrix), daemon=True)
         self.process.start()
         other.close()
-        self.seed, self.way, self.since, self.count = None, "", 0.0, 0
+        self.seed, self.way, self.since, self.computed, self.count = None, "", 0.0, 0.0, 0
 
     def give(self, seed):
-        self.seed, self.way, self.since = seed, "generator", time.monotonic()
+        self.seed, self.way, self.since, self.computed = seed, "generator", time.monotonic(), computed(self.process.pid)
         self.count += 1
         self.pipe.send(seed)
 
@@ -58,8 +66,10 @@ class Worker:
             self.process.join()
             code = self.process.exitcode
             return self.lost("crash", f"the process ended with {f'signal {-code}' if code < 0 else f'status {code}'}")
-        if time.monotonic() - self.since > HANG:
-            return self.lost("hang", f"no answer in {HANG:g} s")
+        if computed(self.process.pid) - self.computed > HANG:
+            return self.lost("hang", f"no answer after {HANG:g} s of computing")
+        if time.monotonic() - self.since > WAIT:
+            return self.lost("hang", f"no answer in {WAIT:g} s")
         return None
 
     def lost(self, kind, detail):
