@@ -6,8 +6,9 @@
 //                                                 }
 //
 // Greedy and deterministic. Seeds are taken by kind (contractions, windows, reductions, movements, elementwise ops), in
-// program order. A group grows by one op at a time while the family that claims the seed claims the larger group: first
-// consumers (epilogue), then producers (prologue). A value of the group that others use too becomes one more output.
+// program order. A group grows by one op at a time while the family of the seed claims the larger group, for no more
+// than what the group and the op cost apart (KernelOracle::propose): first consumers (epilogue), then producers
+// (prologue). A value of the group that others use too becomes one more output.
 // Where a step is not claimed, a few more ops are tried with it, because `x * sigmoid(x)` is one output only when both
 // ops are in. What only views its operand (transpose, slice, expand) is copied into a prologue when others need it as
 // well. What no family claims stays outside as a host step. Refused are
@@ -17,7 +18,8 @@
 //   4. reshapes, except between other views in a prologue: they are no work, the host aliases the buffer (SinkReshapes
 //      has moved them out of the way);
 //   5. ops that tell a size: they return their results;
-//   6. ops of the nodes that `keep-out` names. Without `fuse` no group grows.
+//   6. what does not pay: the cosine of a small table, say, in a kernel that would compute it for every head;
+//   7. ops of the nodes that `keep-out` names. Without `fuse` no group grows.
 //
 // Runs after Layout and SinkReshapes, before Configure.
 #include "passes/graph/Passes.h"
@@ -35,6 +37,8 @@
 
 #include "mlir/IR/IRMapping.h"
 
+#include <limits>
+
 namespace kiln {
 
 #define GEN_PASS_DEF_FORMKERNELS
@@ -48,6 +52,8 @@ using mlir::Value;
 static constexpr size_t maxGroupOps = 64;
 /// How many ops past the last claimed state are tried.
 static constexpr size_t lookahead = 6;
+/// Prices are estimates: what one kernel must cost more than two for the two to be kept.
+static constexpr double clearlyMore = 1.1;
 
 static FusionRole roleOf(Operation *op) { return llvm::cast<KilnOpInterface>(op).getFusionRole(); }
 
@@ -85,10 +91,13 @@ private:
   bool growProducers(Group &group, llvm::StringRef family);
   /// Adds `op` and, if need be, a few of its consumers; true when the family claims the result, which `group` then is.
   bool tryAdd(Group &group, Operation *op, llvm::StringRef family, bool asProducer);
-  bool claimed(const Group &group, llvm::StringRef family);
-  std::optional<std::string> claimant(const Group &group) {
-    return oracle.claim(graph.members(group), graph.outputs(group), sizes);
+  /// Whether `family` would run the group as one kernel; sets the group's price.
+  bool claimed(Group &group, llvm::StringRef family);
+  std::vector<Implementation> propose(const Group &group) {
+    return oracle.propose(graph.members(group), graph.outputs(group), sizes);
   }
+  /// Seconds of an op as a kernel of its own; none where it is no work.
+  double apart(Operation *op);
   /// `group` without the reshapes at its border.
   Group peeled(Group group) const;
   SmallVector<Operation *> consumers(const Group &group) const;
@@ -106,13 +115,28 @@ private:
   bool fuse;
   ArrayRef<std::string> keepOut;
   llvm::DenseSet<Operation *> refused; // during the growth of one group
+  llvm::DenseMap<Operation *, double> priceApart;
 };
 
 } // namespace
 
-bool Former::claimed(const Group &group, llvm::StringRef family) {
-  std::optional<std::string> by = claimant(group);
-  return by && *by == family;
+bool Former::claimed(Group &group, llvm::StringRef family) {
+  std::vector<Implementation> all = propose(group);
+  if (all.empty() || all[0].family != family)
+    return false;
+  group.seconds = all[0].seconds;
+  return true;
+}
+
+double Former::apart(Operation *op) {
+  auto [it, isNew] = priceApart.try_emplace(op, 0);
+  if (isNew && !isView(op)) {
+    SmallVector<Value> results(op->getResults());
+    std::vector<Implementation> all = oracle.propose(op, results, sizes);
+    // A host step is anything but cheap.
+    it->second = all.empty() ? std::numeric_limits<double>::infinity() : all[0].seconds;
+  }
+  return it->second;
 }
 
 /// Ungrouped ops that read a value of the group and could be computed with it, in program order.
@@ -160,11 +184,12 @@ bool Former::tryAdd(Group &group, Operation *op, llvm::StringRef family, bool co
     trial.copied.insert(op);
   else
     trial.owned.insert(op);
+  double seconds = group.seconds + apart(op);
   for (size_t extra = 0; extra <= lookahead; ++extra) {
     if (trial.size() > maxGroupOps || graph.dependsOnItself(trial))
       return false;
     if (claimed(trial, family)) {
-      if (!takeFuel(op, "FormKernels"))
+      if (trial.seconds > clearlyMore * seconds || !takeFuel(op, "FormKernels"))
         return false;
       group = std::move(trial);
       return true;
@@ -182,6 +207,7 @@ bool Former::tryAdd(Group &group, Operation *op, llvm::StringRef family, bool co
     if (!next)
       return false;
     trial.owned.insert(next);
+    seconds += apart(next);
   }
   return false;
 }
@@ -217,19 +243,21 @@ void Former::formAt(Operation *seed) {
   Group group;
   group.owned.insert(seed);
   group.anchor = seed;
-  std::optional<std::string> family = claimant(group);
-  if (!family || !takeFuel(seed, "FormKernels"))
+  std::vector<Implementation> alone = propose(group);
+  if (alone.empty() || !takeFuel(seed, "FormKernels"))
     return;
+  group.family = alone[0].family;
+  group.seconds = alone[0].seconds;
   // What was refused may fit once the group has grown on the other side.
   if (fuse)
     do
       refused.clear();
-    while (growConsumers(group, *family) | growProducers(group, *family));
+    while (growConsumers(group, group.family) | growProducers(group, group.family));
   // Reshapes at the border are the host's, unless the family needs them to see how the dims on both sides relate.
   Group smaller = peeled(group);
-  if (smaller.size() != group.size() && claimed(smaller, *family))
+  if (smaller.size() != group.size() && claimed(smaller, group.family))
     group = std::move(smaller);
-  graph.commit(std::move(group), *family);
+  graph.commit(std::move(group));
 }
 
 Former::Group Former::peeled(Group group) const {

@@ -116,8 +116,7 @@ void KernelGraph::rankTogether(const Group &group) {
     }
 }
 
-void KernelGraph::commit(Group group, llvm::StringRef family) {
-  group.family = family.str();
+void KernelGraph::commit(Group group) {
   rankTogether(group);
   for (Operation *op : group.owned)
     groupOf[op] = groups.size();

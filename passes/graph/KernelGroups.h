@@ -23,6 +23,7 @@ public:
     llvm::SetVector<mlir::Operation *> copied; // computed here too; the original stays for its other users
     mlir::Operation *anchor = nullptr;
     std::string family;
+    double seconds = 0; // as one kernel
 
     bool contains(mlir::Operation *op) const { return owned.contains(op) || copied.contains(op); }
     size_t size() const { return owned.size() + copied.size(); }
@@ -43,7 +44,7 @@ public:
   /// Whether a path leads from the group through an op (or formed group) outside back into it.
   bool dependsOnItself(const Group &group) const;
 
-  void commit(Group group, llvm::StringRef family);
+  void commit(Group group);
   /// Turns the groups into kiln.kernel ops and puts the block into an order that respects them.
   void materialize(KernelOracle &oracle);
 

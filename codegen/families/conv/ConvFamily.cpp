@@ -80,6 +80,12 @@ struct ConvShape {
     return c.taps().isConstant(1) && ones(c.strides) && !c.padded();
   }
   KernelInterface describe() const;
+  double cycles(const PricedProblem &priced) const {
+    double packed = c.constantFilter ? 0 : priced.elements(c.filter);
+    // A tile's table has an entry for each of its pixels' taps.
+    double pointers = plainRows() ? 0 : priced.value(nest.sizes.rows * nest.sizes.taps) * double(c.groups);
+    return nest.cycles(priced) + packed + 1.5 * pointers + priced.elementwiseCycles();
+  }
 };
 
 KernelInterface ConvShape::describe() const {
@@ -183,6 +189,10 @@ public:
 
   KernelInterface describe() const {
     return usesWinograd() ? describeWinograd(problem, winograd(), target) : direct().describe();
+  }
+  double cycles(const PricedProblem &priced) const {
+    return usesWinograd() ? winogradCycles(*Convolution::of(problem), winograd(), target) + priced.elementwiseCycles()
+                          : direct().cycles(priced);
   }
   void emit(Emitter &e, const KernelInterface &interface) const {
     if (usesWinograd())

@@ -9,6 +9,7 @@
 #include "codegen/families/gemm/Epilogue.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace kiln {
 
@@ -35,7 +36,18 @@ struct DepthwiseLoops {
   }
   SizeExpr rowBlocks() const { return SizeExpr::ceilDiv(shape.height.out, tiling.rows); }
   KernelInterface describe() const;
+  double cycles(const PricedProblem &priced) const;
 };
+
+/// A block of pixels loads its columns and a row's taps once for each row of the kernel.
+double DepthwiseLoops::cycles(const PricedProblem &priced) const {
+  double pixels = double(tiling.pixels), taps = priced.value(shape.width.kernel);
+  double loads = double(columnsOf(shape.width, tiling.pixels)) + taps;
+  double kernelRow = std::max(pixels * taps, loads) * vectorCycles + 4;
+  double blocks = std::ceil(priced.value(shape.width.out) / pixels) * priced.value(shape.height.out) *
+                  priced.value(c.batch) * std::ceil(priced.value(c.channels) / double(lanes));
+  return blocks * (kernelRow * priced.value(shape.height.kernel) + 10) + priced.elementwiseCycles();
+}
 
 KernelInterface DepthwiseLoops::describe() const {
   KernelInterface interface;

@@ -10,6 +10,15 @@ using namespace emit;
 /// Tiles of a block from which on widening once costs less than widening for each.
 static constexpr int64_t sharingTiles = 3;
 
+double NestShape::cycles(const PricedProblem &priced) const {
+  ProductShape product;
+  product.types = types;
+  product.rows = int64_t(priced.value(sizes.rows));
+  product.columns = int64_t(priced.value(sizes.columns));
+  product.depth = int64_t(priced.value(totalDepth()));
+  return priced.value(sizes.batch) * tilingCycles(tiling, product, priced.target);
+}
+
 bool paysToShareWidened(const NestShape &nest, const TargetInfo &target) {
   if (nest.types.panel == nest.types.accumulator || nest.types.exact() || nest.tiling.blockTiles < sharingTiles ||
       !nest.totalDepth().isConstant())

@@ -2,6 +2,7 @@
 // tables in scratch and the epilogue after each tile. Sizes may all be run-time values.
 #pragma once
 
+#include "codegen/families/common/Pricing.h"
 #include "codegen/families/gemm/Epilogue.h"
 #include "codegen/families/gemm/Tiling.h"
 #include "runtime/base/Tensor.h"
@@ -36,6 +37,8 @@ struct NestShape {
   SizeExpr totalDepth() const { return sizes.taps * sizes.inner; }
   SizeExpr widenedBytes() const;
   int64_t tileRowBytes(int panels) const { return panels * panelColumns * types.accumulatorBytes(); }
+  /// Of all products of the batch.
+  double cycles(const PricedProblem &priced) const;
   int64_t tileBytes() const { return alignUp(tiling.tile.rows * tileRowBytes(tiling.tile.panels), 64); }
 };
 

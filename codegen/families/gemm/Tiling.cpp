@@ -1,5 +1,7 @@
 #include "codegen/families/gemm/Tiling.h"
 
+#include "codegen/Roofline.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -105,6 +107,18 @@ Tiling defaultTiling(const ProductShape &product, const TargetInfo &target) {
   tiling.prefetch = product.packed && tiling.tile.rows > 4 ? 24 : 0;
   chooseBlocks(tiling, product, target);
   return tiling;
+}
+
+double tilingCycles(const Tiling &tiling, const ProductShape &product, const TargetInfo &target) {
+  TileShape tile = tiling.tile;
+  if (*product.rows <= tiling.smallRows)
+    tile.rows = tiling.smallRows;
+  double depth = double(std::max<int64_t>(1, *product.depth));
+  double bytes = double(*product.columns) * depth * double(product.types.panelBytes());
+  double blocks = std::ceil(double(*product.rows) / (double(tile.rows) * tiling.blockTiles));
+  double again = bytes > double(target.l2Bytes) ? std::max(0.0, blocks - 1) : 0;
+  double steps = product.types.multipliesPairs() ? depth / 2 : depth;
+  return productCycles(tile, product, target) * steps + again * Roofline(target).memoryCycles(bytes);
 }
 
 std::vector<Tiling> candidateTilings(const ProductShape &product, const TargetInfo &target) {

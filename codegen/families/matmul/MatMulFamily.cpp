@@ -157,6 +157,10 @@ struct MatMulShape {
     return packsInLaunch() ? SizeExpr::product(p.batchB) * packedBytesB() : SizeExpr(0);
   }
   KernelInterface describe() const;
+  double cycles(const PricedProblem &priced) const {
+    double packed = packsInLaunch() ? priced.elements(p.b) : 0;
+    return nest.cycles(priced) + packed * (p.transposeB ? 1 : 0.2) + priced.elementwiseCycles();
+  }
 };
 
 KernelInterface MatMulShape::describe() const {

@@ -225,6 +225,16 @@ public:
         lanes(target.lanes(int(bits))), grid(makeRowGrid(problem.value(pool.y).dims, 4096, lanes * unroll)) {}
 
   KernelInterface describe() const { return oneLaunch(mainLaunch(problem, "pooling", grid.grid())); }
+  double cycles(const PricedProblem &priced) const {
+    const std::vector<SizeExpr> &dims = problem.value(pool.y).dims;
+    double points = pool.channelsLast ? priced.rowVectors(dims, double(lanes)) : priced.product(dims);
+    double taps = 1;
+    for (int64_t size : pool.kernel)
+      taps *= double(size);
+    // A tap is a load and an operation; around them the window's bounds are found.
+    return points * taps * 3 * vectorCycles + priced.product(dims) / priced.value(dims.back()) * 20 +
+           priced.elementwiseCycles();
+  }
   void emit(Emitter &e, const KernelInterface &interface) const;
 
 private:
