@@ -282,6 +282,8 @@ Json toJson(const Artifact &artifact, size_t number, const std::map<std::string,
     json["kernels"].push_back({{"family", kernel.family},
                                {"config", kernel.config},
                                {"problem", kernel.problem},
+                               {"source", kernel.source},
+                               {"price_us", double(kernel.price) * 1e-3},
                                {"code_bytes", kernel.codeBytes}});
   json["steps"] = Json::array();
   for (const Function &function : program.functions)
@@ -298,6 +300,39 @@ Json toJson(const Artifact &artifact, size_t number, const std::map<std::string,
       json["steps"].push_back(fields);
     }
   return json;
+}
+
+/// The dearest steps of an entry by the prices that the compiler chose by, which hold for nominal sizes.
+void printKernels(const Program &program, const Function &entry) {
+  struct Row {
+    const Kernel *kernel;
+    const Step *step;
+  };
+  std::vector<Row> rows;
+  double total = 0;
+  for (const Step &step : entry.steps)
+    if (auto *launch = std::get_if<LaunchStep>(&step.action); launch && program.kernels[launch->kernel].price > 0) {
+      rows.push_back({&program.kernels[launch->kernel], &step});
+      total += double(rows.back().kernel->price);
+    }
+  if (rows.empty())
+    return;
+  std::ranges::stable_sort(rows, std::ranges::greater(), [](const Row &row) { return row.kernel->price; });
+  constexpr size_t most = 20;
+  printf("\nkernels by price, an estimate for one core; kiln bench shows what they take\n");
+  printf("  price us   share  %-12s %-40s chosen by\n", "family", "node");
+  double rest = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto &[kernel, step] = rows[i];
+    double price = double(kernel->price);
+    if (i < most)
+      printf("%10.1f  %5.1f %%  %-12s %-40s %s\n", price * 1e-3, 100 * price / total, kernel->family.c_str(),
+             step->node.c_str(), kernel->source.c_str());
+    else
+      rest += price;
+  }
+  if (rows.size() > most)
+    printf("%10.1f  %5.1f %%  %s\n", rest * 1e-3, 100 * rest / total, counted(rows.size() - most, "more step").c_str());
 }
 
 void printText(const Artifact &artifact, size_t number, const std::map<std::string, int64_t> &symbols) {
@@ -375,6 +410,7 @@ void printText(const Artifact &artifact, size_t number, const std::map<std::stri
   for (auto &[key, group] : groups)
     printf("  %5d %-9s %-14s %6.2f %%\n", group.steps, key.first.c_str(), key.second.c_str(),
            100 * group.flops / std::max(work.flops, 1.0));
+  printKernels(program, entry);
 }
 
 } // namespace
