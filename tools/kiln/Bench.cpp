@@ -37,7 +37,7 @@ class Runner {
 public:
   Runner(kiln_context *context, size_t entry, Inputs given, std::vector<Port> outputPorts)
       : context(context), inputs(std::move(given)), ports(std::move(outputPorts)), outputs(ports.size()) {
-    for (const Value &input : inputs.values)
+    for (Value &input : inputs.values)
       values.push_back(input.view());
     options.entry = entry;
     options.state = inputs.state.get();
@@ -239,7 +239,8 @@ int benchCommand(const BenchArguments &arguments) {
   Figures f = {};
   // A model is compiled first, so that the time to load is that of an artifact either way.
   bool artifact = isArtifact(arguments.compile);
-  kiln_bytes bytes = artifact ? kiln_bytes(KILN_BYTES_INIT) : compile(arguments.compile, "");
+  kiln_bytes bytes =
+      artifact ? kiln_bytes(KILN_BYTES_INIT) : compile(withBound(arguments.compile, arguments.constants), "");
 
   auto start = Clock::now();
   kiln_model *rawModel = nullptr;
@@ -258,6 +259,7 @@ int benchCommand(const BenchArguments &arguments) {
   f.loadSeconds = secondsSince(start);
 
   size_t entry = findEntry(rawModel, arguments.entry);
+  std::vector<Value> constants = bindConstants(rawModel, arguments.constants);
   Inputs inputs = makeInputs(rawModel, entry, arguments.compile, arguments.inputs);
   for (const Value &input : inputs.values)
     f.inputs.emplace_back(input.name, input.type());

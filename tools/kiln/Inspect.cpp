@@ -4,6 +4,7 @@
 #include "runtime/plan/Arena.h"
 #include "runtime/plan/Artifact.h"
 #include "runtime/plan/Packing.h"
+#include "tools/kiln/CalledFunctions.h"
 #include "tools/kiln/Cli.h"
 
 #include <algorithm>
@@ -285,6 +286,18 @@ Json toJson(const Artifact &artifact, size_t number, const std::map<std::string,
                                {"source", kernel.source},
                                {"price_us", double(kernel.price) * 1e-3},
                                {"code_bytes", kernel.codeBytes}});
+  std::vector<CalledFunction> called = calledFunctions(program, program.entries[number].function, symbols);
+  json["functions"] = Json::array();
+  for (const CalledFunction &each : called) {
+    const Function &function = program.functions[each.function];
+    Result<WorkCount> own = countWork(program, function, each.symbols);
+    json["functions"].push_back({{"name", function.name},
+                                 {"node", each.node},
+                                 {"flops", own.ok() ? Json(own->flops) : Json()},
+                                 {"generated_flops", own.ok() ? Json(own->generatedFlops) : Json()},
+                                 {"bytes", own.ok() ? Json(own->bytes) : Json()}});
+  }
+  called.push_back({program.entries[number].function, "", symbols});
   json["steps"] = Json::array();
   for (const Function &function : program.functions)
     for (const Step &step : function.steps) {
@@ -292,10 +305,15 @@ Json toJson(const Artifact &artifact, size_t number, const std::map<std::string,
       if (auto *launch = std::get_if<LaunchStep>(&step.action))
         fields["kernel"] = launch->kernel;
       fields["function"] = function.name;
-      if (&function == &entry) { // of others the sizes are not known
+      auto sizes =
+          std::ranges::find(called, FunctionId(&function - program.functions.data()), &CalledFunction::function);
+      if (sizes != called.end()) {
         StepWork own = workOf(program, function, step);
-        fields["flops"] = take(own.flops.evaluate(symbols));
-        fields["bytes"] = take(own.bytes.evaluate(symbols));
+        Result<int64_t> flops = own.flops.evaluate(sizes->symbols), bytes = own.bytes.evaluate(sizes->symbols);
+        if (flops.ok() && bytes.ok()) { // else only data tells the sizes
+          fields["flops"] = *flops;
+          fields["bytes"] = *bytes;
+        }
       }
       json["steps"].push_back(fields);
     }
@@ -333,6 +351,25 @@ void printKernels(const Program &program, const Function &entry) {
   }
   if (rows.size() > most)
     printf("%10.1f  %5.1f %%  %s\n", rest * 1e-3, 100 * rest / total, counted(rows.size() - most, "more step").c_str());
+}
+
+/// The work of functions that steps call, for each call.
+void printCalled(const Program &program, const std::vector<CalledFunction> &called) {
+  if (!called.empty())
+    printf("\nfunctions that steps call, for each call\n");
+  for (const CalledFunction &each : called) {
+    const Function &function = program.functions[each.function];
+    std::string of = each.node.empty() ? "goes on when a size is known" : "of node \"" + each.node + "\"";
+    printf("  %-16s %s: ", function.name.c_str(), of.c_str());
+    Result<WorkCount> work = countWork(program, function, each.symbols);
+    if (!work.ok())
+      printf("%s, of sizes that only data tells\n", counted(function.steps.size(), "step").c_str());
+    else if (work->flops > 0)
+      printf("%s, %.6g GFLOP, %.2f %% in generated code\n", counted(function.steps.size(), "step").c_str(),
+             work->flops * 1e-9, 100 * work->generatedShare());
+    else
+      printf("%s, no floating-point work\n", counted(function.steps.size(), "step").c_str());
+  }
 }
 
 void printText(const Artifact &artifact, size_t number, const std::map<std::string, int64_t> &symbols) {
@@ -410,6 +447,7 @@ void printText(const Artifact &artifact, size_t number, const std::map<std::stri
   for (auto &[key, group] : groups)
     printf("  %5d %-9s %-14s %6.2f %%\n", group.steps, key.first.c_str(), key.second.c_str(),
            100 * group.flops / std::max(work.flops, 1.0));
+  printCalled(program, calledFunctions(program, program.entries[number].function, symbols));
   printKernels(program, entry);
 }
 
