@@ -78,7 +78,7 @@ std::vector<Row> profile(const kiln_model *model, kiln_context *context, Runner 
     step.size = sizeof step;
     kiln_model_get_step(model, i, &step, &status);
     check(status);
-    const char *kinds[] = {"kernel", "reference", "copy", "function"}; // by kiln_step_kind
+    const char *kinds[] = {"kernel", "reference", "copy", "function", "host"}; // by kiln_step_kind
     rows[i] = {step.node, kinds[step.kind], step.operation, step.problem, step.config, 0, 0, 0, step.kernel, 0};
   }
   kiln_context_set_profiling(context, 1, &status);

@@ -1,0 +1,171 @@
+// Host kernels against the reference, on operands large enough for their fast ways.
+#include <catch2/catch.hpp>
+
+#include <cstring>
+#include <random>
+
+#include "runtime/host/HostKernels.h"
+
+using namespace kiln;
+
+namespace {
+
+std::mt19937 generator(7);
+
+int64_t upTo(int64_t n) { return std::uniform_int_distribution<int64_t>(0, n - 1)(generator); }
+
+template <typename T, typename F> Tensor made(DType dtype, std::vector<int64_t> dims, F &&element) {
+  Tensor t = *Tensor::create(dtype, dims);
+  for (int64_t i = 0; i < t.size(); ++i)
+    t.as<T>()[i] = static_cast<T>(element());
+  return t;
+}
+/// Few distinct values, zeros of both signs and NaN.
+Tensor numbers(std::vector<int64_t> dims) {
+  return made<float>(DType::F32, std::move(dims), [] {
+    const int64_t k = upTo(41);
+    return k == 0 ? NAN : k == 1 ? -0.0f : static_cast<float>(k - 20) / 4;
+  });
+}
+Tensor positions(std::vector<int64_t> dims, int64_t size) {
+  return made<int64_t>(DType::I64, std::move(dims), [&] { return upTo(2 * size) - size; });
+}
+
+/// Makes outputs whose dims the kernel finds.
+struct Maker final : ref::OutputMaker {
+  std::vector<Tensor> made{4};
+  Result<TensorView> make(size_t index, std::span<const int64_t> dims) override {
+    made[index] = *Tensor::create(index == 0 ? dtype : DType::I64, dims);
+    return made[index].view();
+  }
+  DType dtype = DType::F32;
+};
+
+Status run(ref::Kernel kernel, const Attributes &attributes, const std::vector<Tensor> &inputs, Maker &maker,
+           size_t results, int threads) {
+  std::vector<TensorView> in, out(results, TensorView{nullptr, DType::I64, {}});
+  for (const Tensor &t : inputs)
+    in.push_back(t.view());
+  out[0].dtype = maker.dtype;
+  return kernel({attributes, in, out, ref::Accumulate::Wide, &maker, threads});
+}
+
+/// Both kernels give the same bits, at any number of threads, or the same error.
+void same(std::string_view op, const Attributes &attributes, const std::vector<Tensor> &inputs,
+          DType dtype = DType::F32, size_t results = 1) {
+  INFO(op << " " << attributes.print());
+  REQUIRE(host::find(op));
+  Maker want;
+  want.dtype = dtype;
+  Status expected = run(ref::find(op), attributes, inputs, want, results, 1);
+  for (int threads : {1, 3}) {
+    Maker got;
+    got.dtype = dtype;
+    Status status = run(host::find(op), attributes, inputs, got, results, threads);
+    REQUIRE(status.message() == expected.message());
+    for (size_t i = 0; i < results && status.ok(); ++i) {
+      REQUIRE(std::ranges::equal(got.made[i].dims(), want.made[i].dims()));
+      CHECK(std::memcmp(got.made[i].data(), want.made[i].data(), static_cast<size_t>(want.made[i].bytes())) == 0);
+    }
+  }
+}
+
+template <typename... T> std::vector<Tensor> list(T &&...tensors) {
+  std::vector<Tensor> all;
+  (all.push_back(std::move(tensors)), ...);
+  return all;
+}
+
+} // namespace
+
+TEST_CASE("host kernels: topk") {
+  for (int64_t k : {1, 5, 63, 400, 1000})
+    for (int64_t largest : {0, 1})
+      for (int64_t axis : {1, 0}) {
+        Tensor x = numbers(axis ? std::vector<int64_t>{20, 1000} : std::vector<int64_t>{1000, 20});
+        same("topk", {{"axis", axis}, {"k", k}, {"largest", largest}}, list(std::move(x)), DType::F32, 2);
+      }
+  same("topk", {{"axis", 0}, {"k", 30}},
+       list(made<int64_t>(DType::I64, {500}, [] { return (upTo(9) - 4) << upTo(62); })), DType::I64, 2);
+  same("topk", {{"axis", 0}, {"k", 30}}, list(made<uint8_t>(DType::U8, {500}, [] { return upTo(256); })), DType::U8, 2);
+  same("topk", {{"axis", 0}, {"k", 501}}, list(numbers({500})), DType::F32, 2);
+}
+
+TEST_CASE("host kernels: gathers") {
+  for (int64_t width : {1, 2, 7, 600}) {
+    same("gather", {{"axis", 1}}, list(numbers({3, 50, width}), positions({40, 20}, 50)));
+    same("gather_nd", {{"batch_dims", 1}}, list(numbers({4, 9, 8, width}), positions({4, 300, 1}, 9)));
+    same("gather_nd", {}, list(numbers({9, 9, width}), positions({700, 2}, 9)));
+  }
+  same("gather_elements", {{"axis", 1}}, list(numbers({30, 50, 4}), positions({30, 90, 4}, 50)));
+  same("gather", {{"axis", 0}}, list(numbers({9}), positions({4000}, 10)));
+  same("gather_nd", {}, list(numbers({9, 7}), positions({4000, 2}, 8)));
+  same("gather_elements", {{"axis", 0}}, list(numbers({9}), positions({4000}, 10)));
+}
+
+TEST_CASE("host kernels: scatters") {
+  for (const char *reduction : {"none", "min", "max"}) {
+    same("scatter_elements", {{"axis", 1}, {"reduction", std::string(reduction)}},
+         list(numbers({30, 50}), positions({30, 200}, 50), numbers({30, 200})));
+    same("scatter_nd", {{"reduction", std::string(reduction)}},
+         list(numbers({20, 30, 6}), positions({500, 2}, 20), numbers({500, 6})));
+  }
+  auto integers = [](std::vector<int64_t> dims) {
+    return made<int32_t>(DType::I32, std::move(dims), [] { return upTo(1 << 30); });
+  };
+  for (const char *reduction : {"add", "mul"})
+    same("scatter_nd", {{"reduction", std::string(reduction)}},
+         list(integers({9, 5}), positions({80, 1}, 9), integers({80, 5})), DType::I32);
+  Tensor range = made<int64_t>(DType::I64, {8, 1}, [next = int64_t{2}]() mutable { return next++; });
+  same("scatter_nd", {}, list(numbers({20, 30}), std::move(range), numbers({8, 30})));
+  same("scatter_nd", {}, list(numbers({20}), positions({50, 1}, 21), numbers({50})));
+}
+
+TEST_CASE("host kernels: selections") {
+  auto flags = [](std::vector<int64_t> dims) {
+    return made<uint8_t>(DType::Bool, std::move(dims), [] { return upTo(3) == 0 ? 2 : 0; });
+  };
+  same("nonzero", {}, list(numbers({7, 11, 13})), DType::I64);
+  same("nonzero", {}, list(flags({5000})), DType::I64);
+  same("nonzero", {}, list(flags({0, 4})), DType::I64);
+  same("nonzero", {}, list(made<uint16_t>(DType::F16, {50}, [] { return upTo(2) << 15; })), DType::I64);
+  for (int64_t axis : {0, 1, 2})
+    same("compress", {{"axis", axis}}, list(numbers({9, 9, 9}), flags({8})));
+}
+
+TEST_CASE("host kernels: cumulative sums") {
+  auto integers = [](DType dtype) { return made<int64_t>(dtype, {5, 60, 70}, [] { return upTo(1 << 20); }); };
+  for (int64_t axis : {0, 1, 2})
+    for (int64_t way : {0, 1, 2, 3}) {
+      Attributes attributes{{"axis", axis}, {"exclusive", way & 1}, {"reverse", way >> 1}};
+      same("cumsum", attributes, list(numbers({5, 60, 70})));
+      same("cumprod", attributes, list(integers(DType::I64)), DType::I64);
+    }
+}
+
+TEST_CASE("host kernels: slices") {
+  auto ints = [](std::vector<int64_t> values) {
+    return *Tensor::of<int64_t>(DType::I64, {int64_t(values.size())}, std::span<const int64_t>(values));
+  };
+  for (int64_t step : {1, 3, -1, -2})
+    for (int64_t start : {0, 5, -2, -90, 90})
+      same("slice", {},
+           list(numbers({20, 5, 30}), ints({start, 1}), ints({step > 0 ? INT64_MAX : INT64_MIN, 4}), ints({2, 1}),
+                ints({step, 1})));
+  same("slice", {}, list(numbers({20}), ints({0}), ints({5}), ints({0}), ints({0})));
+}
+
+TEST_CASE("host kernels: non-maximum suppression") {
+  for (int64_t center : {0, 1}) {
+    Tensor boxes = made<float>(DType::F32, {2, 900, 4}, [] { return static_cast<float>(upTo(1000)) / 10; });
+    for (int64_t i = 0; i < 40; ++i)
+      boxes.as<float>()[upTo(boxes.size())] = i % 3 ? NAN : INFINITY;
+    Tensor scores = numbers({2, 3, 900});
+    same("non_max_suppression", {{"center", center}},
+         list(std::move(boxes), std::move(scores), made<int64_t>(DType::I64, {}, [] { return 150; }),
+              made<float>(DType::F32, {}, [] { return 0.3f; }), made<float>(DType::F32, {}, [] { return -2.0f; })),
+         DType::I64);
+  }
+}
+
+TEST_CASE("ops without a host kernel") { CHECK(host::find("conv") == nullptr); }
