@@ -71,18 +71,19 @@ Status gatherElements(const OpCall &call) {
   const int64_t size = x.dims[axis], along = dense[axis];
   bool inRange = true;
   const auto elements = [&](const auto *at) {
+    inRange = allInRange(at, indices.size(), size);
+    if (!inRange)
+      return;
     withBytes(dtypeBytes(x.dtype), [&](auto width) {
-      walk.rows([&](const std::array<int64_t, 2> &offsets, int64_t n) {
-        const auto [indexStep, step] = walk.inner();
+      const auto [indexStep, step] = walk.inner();
+      walk.rows([&, indexStep = indexStep, step = step](const std::array<int64_t, 2> &offsets, int64_t n) {
+        const auto *own = at + offsets[0];
+        const char *from = x.as<char>() + offsets[1] * width;
+        char *to = out.as<char>() + offsets[0] * width;
         for (int64_t i = 0; i < n; ++i) {
-          const int64_t place = offsets[0] + i * indexStep;
-          int64_t index = at[place];
-          if (!resolve(index, size)) {
-            inRange = false;
-            return;
-          }
-          std::memcpy(out.as<char>() + place * width, x.as<char>() + (offsets[1] + i * step + index * along) * width,
-                      width);
+          int64_t index = own[i * indexStep];
+          index += index < 0 ? size : 0;
+          std::memcpy(to + i * indexStep * width, from + (i * step + index * along) * width, width);
         }
       });
     });

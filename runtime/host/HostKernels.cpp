@@ -14,14 +14,21 @@ struct Entry {
 };
 
 constexpr Entry entries[] = {
+    {"argmax", argmax},
+    {"argmin", argmin},
     {"compress", compress},
+    {"concat", concat},
     {"cumprod", cumprod},
     {"cumsum", cumsum},
     {"gather", gather},
     {"gather_elements", gatherElements},
     {"gather_nd", gatherNd},
+    {"grid_sample", gridSample},
     {"non_max_suppression", nonMaxSuppression},
     {"nonzero", nonzero},
+    {"pad", pad},
+    {"reverse_sequence", reverseSequence},
+    {"roi_align", roiAlign},
     {"scatter_elements", scatterElements},
     {"scatter_nd", scatterNd},
     {"slice", slice},

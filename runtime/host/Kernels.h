@@ -4,19 +4,27 @@
 #include "runtime/host/HostKernels.h"
 #include "runtime/reference/Operands.h"
 
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 
 namespace kiln::host {
 
+Status argmax(const ref::OpCall &call);
+Status argmin(const ref::OpCall &call);
 Status compress(const ref::OpCall &call);
+Status concat(const ref::OpCall &call);
 Status cumprod(const ref::OpCall &call);
 Status cumsum(const ref::OpCall &call);
 Status gather(const ref::OpCall &call);
 Status gatherElements(const ref::OpCall &call);
 Status gatherNd(const ref::OpCall &call);
+Status gridSample(const ref::OpCall &call);
 Status nonMaxSuppression(const ref::OpCall &call);
 Status nonzero(const ref::OpCall &call);
+Status pad(const ref::OpCall &call);
+Status reverseSequence(const ref::OpCall &call);
+Status roiAlign(const ref::OpCall &call);
 Status scatterElements(const ref::OpCall &call);
 Status scatterNd(const ref::OpCall &call);
 Status slice(const ref::OpCall &call);
@@ -60,6 +68,16 @@ template <typename F> bool withIndices(const TensorView &indices, F &&f) {
 inline bool resolve(int64_t &index, int64_t size) {
   index += index < 0 ? size : 0;
   return static_cast<uint64_t>(index) < static_cast<uint64_t>(size);
+}
+
+/// Whether resolve takes all of them.
+template <typename I> bool allInRange(const I *at, int64_t n, int64_t size) {
+  I low = 0, high = -1;
+  for (int64_t i = 0; i < n; ++i) {
+    low = std::min(low, at[i]);
+    high = std::max(high, at[i]);
+  }
+  return low >= -size && high < size;
 }
 
 inline int64_t product(std::span<const int64_t> dims) {

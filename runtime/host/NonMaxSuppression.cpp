@@ -31,19 +31,32 @@ Box boxAt(const float *p, bool center) {
 struct Block {
   static constexpr int size = 8;
   float y1[size], x1[size], y2[size], x2[size], area[size];
-  Block() { std::ranges::fill(area, 0.0f); }
+  Block() { // boxes of no area, nowhere
+    std::ranges::fill(area, 0.0f);
+    for (auto *low : {y1, x1})
+      std::fill_n(low, size, INFINITY);
+    for (auto *high : {y2, x2})
+      std::fill_n(high, size, -INFINITY);
+  }
 
   void put(int i, const Box &box) {
     y1[i] = box.y1, x1[i] = box.x1, y2[i] = box.y2, x2[i] = box.x2, area[i] = box.area();
   }
   /// Whether the intersection of a box of more than no area with one of these is more than `limit` of their union.
   bool overlaps(const Box &a, float ownArea, float limit) const {
+    float height[size], width[size];
     int any = 0;
     for (int i = 0; i < size; ++i) {
-      const float height = std::min(a.y2, y2[i]) - std::max(a.y1, y1[i]);
-      const float width = std::min(a.x2, x2[i]) - std::max(a.x1, x1[i]);
-      const float common = height * width, whole = ownArea + area[i] - common;
-      any |= (height > 0) & (width > 0) & (area[i] > 0) & (whole > 0) & (common / whole > limit);
+      height[i] = std::min(a.y2, y2[i]) - std::max(a.y1, y1[i]);
+      width[i] = std::min(a.x2, x2[i]) - std::max(a.x1, x1[i]);
+      any |= (height[i] > 0) & (width[i] > 0);
+    }
+    if (!any) // of most blocks
+      return false;
+    any = 0;
+    for (int i = 0; i < size; ++i) {
+      const float common = height[i] * width[i], whole = ownArea + area[i] - common;
+      any |= (height[i] > 0) & (width[i] > 0) & (area[i] > 0) & (whole > 0) & (common / whole > limit);
     }
     return any != 0;
   }
@@ -53,15 +66,15 @@ struct Block {
 /// their own, so the columns near a box hold few of thousands.
 class Columns {
 public:
-  /// For boxes among `all`.
-  explicit Columns(const std::vector<Box> &all) {
+  /// For some of at most `most` boxes among `all`.
+  Columns(const std::vector<Box> &all, size_t most) {
     float high = -INFINITY;
     low = INFINITY;
     for (const Box &box : all) {
       low = std::min(low, box.x1); // a NaN is left out
       high = std::max(high, box.x2);
     }
-    const size_t count = std::min<size_t>(all.size() / 8 + 1, 1024);
+    const size_t count = std::min<size_t>(most / 32 + 1, 1024);
     scale = static_cast<float>(count) / (high - low);
     columns.resize(std::isfinite(low) && std::isfinite(scale) && scale > 0 ? count : 1);
   }
@@ -123,13 +136,20 @@ std::vector<int64_t> keep(const std::vector<Box> &boxes, const float *scores, st
   for (size_t i = 0; i < boxes.size(); ++i)
     if (!least || scores[i] > *least)
       order.push_back(orderOf(scores[i], static_cast<int64_t>(i)));
-  std::ranges::sort(order);
-  Columns chosen(boxes);
+  const size_t wanted = std::min(static_cast<size_t>(std::max<int64_t>(most, 0)), order.size());
+  Columns chosen(boxes, wanted);
   std::vector<int64_t> kept;
-  for (uint64_t entry : order) {
-    if (static_cast<int64_t>(kept.size()) >= most)
-      break;
-    const auto i = static_cast<uint32_t>(entry);
+  size_t sorted = 0, piece = std::max<size_t>(2 * wanted, 64); // few of many are looked at
+  for (size_t next = 0; next < order.size() && kept.size() < wanted; ++next) {
+    if (next == sorted) {
+      sorted = std::min(order.size(), sorted + piece);
+      piece *= 2;
+      const auto from = order.begin() + static_cast<ptrdiff_t>(next),
+                 to = order.begin() + static_cast<ptrdiff_t>(sorted);
+      std::nth_element(from, to - 1, order.end());
+      std::sort(from, to);
+    }
+    const auto i = static_cast<uint32_t>(order[next]);
     if (chosen.anyOverlaps(boxes[i], limit))
       continue;
     chosen.add(boxes[i]);

@@ -82,15 +82,6 @@ template <typename Walk> Status scatter(std::string_view op, const OpCall &call,
   return known ? Status() : reference(op, call);
 }
 
-template <typename I> bool allInRange(const I *at, int64_t n, int64_t size) {
-  I low = 0, high = -1;
-  for (int64_t i = 0; i < n; ++i) {
-    low = std::min(low, at[i]);
-    high = std::max(high, at[i]);
-  }
-  return low >= -size && high < size;
-}
-
 } // namespace
 
 Status scatterElements(const OpCall &call) {

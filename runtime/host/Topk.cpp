@@ -51,14 +51,33 @@ template <> struct Candidate<uint64_t> {
   }
 };
 
-/// The k best of a line, in order.
-template <typename Key, typename KeyAt>
-void selectBest(std::vector<Candidate<Key>> &best, int64_t size, int64_t k, KeyAt keyAt) {
+constexpr int64_t chunk = 32;
+
+/// Whether none of the elements of a chunk may be better than `least`.
+template <typename T> bool holdsNothing(const T *x, T least, bool largest) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    int any = 0;
+    for (int64_t i = 0; i < chunk; ++i)
+      any |= largest ? !(x[i] <= least) : !(x[i] >= least); // or one is NaN
+    return !any;
+  }
+  return false;
+}
+
+/// The k best of a line, in order. `mayLeaveOut(i, worst)`: whether a chunk from i on holds nothing better than element
+/// `worst`.
+template <typename Key, typename KeyAt, typename MayLeaveOut>
+void selectBest(std::vector<Candidate<Key>> &best, int64_t size, int64_t k, KeyAt keyAt, MayLeaveOut mayLeaveOut) {
   best.clear();
   const size_t wanted = static_cast<size_t>(k), most = std::max<size_t>(2 * wanted, 64);
   Key least = 0;
   bool full = false; // then what is no better than `least` is out: equal ones come later
+  int64_t worst = 0;
   for (int64_t i = 0; i < size; ++i) {
+    while (full && i % chunk == 0 && i + chunk <= size && mayLeaveOut(i, worst))
+      i += chunk;
+    if (i == size)
+      break;
     const Key key = keyAt(i);
     if (full && key <= least)
       continue;
@@ -68,6 +87,7 @@ void selectBest(std::vector<Candidate<Key>> &best, int64_t size, int64_t k, KeyA
     std::nth_element(best.begin(), best.begin() + (k - 1), best.end());
     best.erase(best.begin() + k, best.end());
     least = best.back().key();
+    worst = best.back().position();
     full = true;
   }
   if (best.size() > wanted) {
@@ -114,7 +134,9 @@ Status topk(const OpCall &call) {
         for (int64_t line = begin; line < end; ++line) {
           const int64_t o = line / inner, i = line % inner;
           const T *from = x.as<T>() + o * size * inner + i;
-          selectBest<Key>(best, size, k, [&](int64_t at) -> Key { return keyOf(from[at * inner]) ^ flip; });
+          selectBest<Key>(
+              best, size, k, [&](int64_t at) -> Key { return keyOf(from[at * inner]) ^ flip; },
+              [&](int64_t at, int64_t worst) { return inner == 1 && holdsNothing(from + at, from[worst], largest); });
           for (int64_t j = 0; j < k; ++j) {
             const int64_t at = best[static_cast<size_t>(j)].position(), to = (o * k + j) * inner + i;
             values.as<T>()[to] = from[at * inner];

@@ -70,6 +70,19 @@ void same(std::string_view op, const Attributes &attributes, const std::vector<T
   }
 }
 
+/// As same, but for rounding.
+void near(std::string_view op, const Attributes &attributes, const std::vector<Tensor> &inputs) {
+  INFO(op << " " << attributes.print());
+  for (int threads : {1, 3}) {
+    Maker want, got;
+    REQUIRE(run(ref::find(op), attributes, inputs, want, 1, 1).ok());
+    REQUIRE(run(host::find(op), attributes, inputs, got, 1, threads).ok());
+    REQUIRE(got.made[0].size() == want.made[0].size());
+    for (int64_t i = 0; i < want.made[0].size(); ++i)
+      REQUIRE(got.made[0].as<float>()[i] == Approx(want.made[0].as<float>()[i]).margin(1e-5));
+  }
+}
+
 template <typename... T> std::vector<Tensor> list(T &&...tensors) {
   std::vector<Tensor> all;
   (all.push_back(std::move(tensors)), ...);
@@ -166,6 +179,64 @@ TEST_CASE("host kernels: non-maximum suppression") {
               made<float>(DType::F32, {}, [] { return 0.3f; }), made<float>(DType::F32, {}, [] { return -2.0f; })),
          DType::I64);
   }
+}
+
+TEST_CASE("host kernels: argmax and argmin") {
+  for (const char *op : {"argmax", "argmin"})
+    for (int64_t axis : {0, 1, 2})
+      for (int64_t last : {0, 1}) {
+        const Attributes attributes{{"axis", axis}, {"keepdims", last}, {"select_last", last}};
+        same(op, attributes, list(numbers({9, 300, 70})), DType::I64);
+        same(op, attributes, list(made<float>(DType::F32, {9, 7, 700}, [] { return upTo(1000); })), DType::I64);
+        same(op, attributes, list(made<int8_t>(DType::I8, {9, 7, 700}, [] { return upTo(9) - 5; })), DType::I64);
+        same(op, attributes, list(made<uint16_t>(DType::F16, {9, 7, 70}, [] { return upTo(1 << 16); })), DType::I64);
+      }
+}
+
+TEST_CASE("host kernels: pad") {
+  auto ints = [](std::vector<int64_t> values) {
+    return *Tensor::of<int64_t>(DType::I64, {int64_t(values.size())}, std::span<const int64_t>(values));
+  };
+  for (const char *mode : {"constant", "edge", "reflect", "wrap"}) {
+    const Attributes attributes{{"mode", std::string(mode)}};
+    same("pad", attributes, list(numbers({3, 20, 30}), ints({1, 2, 3, 0, 25, 4})));
+    same("pad", attributes, list(numbers({3, 20, 30}), ints({0, -2, 0, 0, 1, 0})));
+    same("pad", attributes, list(numbers({3, 20, 30}), ints({2, 0, -40, 0, 0, 70})));
+    same("pad", attributes, list(numbers({1, 1, 3000}), ints({0, 0, 200, 0, 0, 200}), numbers({})));
+    same("pad", attributes, list(numbers({4, 1}), ints({0, 3, 0, 3})));
+    same("pad", attributes, list(numbers({4}), ints({-3, -3})));
+    same("pad", {{"mode", std::string(mode)}, {"pads", std::vector<int64_t>{1, 1}}, {"value", 2.5}},
+         list(numbers({40})));
+  }
+}
+
+TEST_CASE("host kernels: concat and reverse_sequence") {
+  same("concat", {{"axis", 1}}, list(numbers({3, 5, 7}), numbers({3, 0, 7}), numbers({3, 11, 7})));
+  for (int64_t time : {0, 1}) {
+    const Attributes attributes{{"batch_axis", 1 - time}, {"time_axis", time}};
+    auto lengths = [](int64_t most) { return made<int64_t>(DType::I64, {9}, [&] { return upTo(most); }); };
+    same("reverse_sequence", attributes,
+         list(numbers(time ? std::vector<int64_t>{9, 20, 3} : std::vector<int64_t>{20, 9, 3}), lengths(21)));
+    same("reverse_sequence", attributes,
+         list(numbers(time ? std::vector<int64_t>{9, 20} : std::vector<int64_t>{20, 9}), lengths(90)));
+  }
+}
+
+TEST_CASE("host kernels: samples between elements") {
+  auto real = [](std::vector<int64_t> dims, double low, double high) {
+    return made<float>(DType::F32, std::move(dims),
+                       [=] { return low + (high - low) * double(upTo(1 << 20)) / (1 << 20); });
+  };
+  for (const char *padding : {"zeros", "border", "reflection"})
+    for (const char *mode : {"nearest", "linear", "cubic"})
+      near("grid_sample", {{"mode", std::string(mode)}, {"padding", std::string(padding)}},
+           list(real({2, 5, 9, 8}, -1, 1), real({2, 30, 40, 2}, -1.5, 1.5)));
+  near("grid_sample", {}, list(real({1, 3, 4, 5, 6}, -1, 1), real({1, 5, 6, 7, 3}, -1.2, 1.2)));
+  for (const char *mode : {"avg", "max"})
+    for (int64_t ratio : {0, 2})
+      near("roi_align", {{"height", 7}, {"mode", std::string(mode)}, {"sampling_ratio", ratio}, {"width", 5}},
+           list(real({2, 6, 20, 30}, -1, 1), real({40, 4}, -3, 33),
+                made<int64_t>(DType::I64, {40}, [] { return upTo(2); })));
 }
 
 TEST_CASE("ops without a host kernel") { CHECK(host::find("conv") == nullptr); }
