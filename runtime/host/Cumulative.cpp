@@ -14,9 +14,9 @@ namespace {
 constexpr int64_t columns = 64; // walked side by side where the axis is not the last
 
 /// [outer, count, inner] along the middle; results are rounded once each, sums are wide.
-template <typename C, typename T, typename Join>
+template <bool Exclusive, typename C, typename T, typename Join>
 void cumulate(const OpCall &call, int64_t outer, int64_t count, int64_t inner, C start, Join join) {
-  const bool exclusive = call.attributes.getBool("exclusive"), reverse = call.attributes.getBool("reverse");
+  const bool reverse = call.attributes.getBool("reverse");
   const T *x = call.inputs[0].as<T>();
   T *out = call.outputs[0].as<T>();
   const int64_t parts = (inner + columns - 1) / columns;
@@ -28,9 +28,11 @@ void cumulate(const OpCall &call, int64_t outer, int64_t count, int64_t inner, C
       std::fill_n(joined, columns, start);
       for (int64_t k = 0; k < count; ++k) {
         const int64_t row = first + (reverse ? count - 1 - k : k) * inner;
+        const T *from = x + row;
+        T *__restrict to = out + row;
         for (int64_t i = 0; i < width; ++i) {
-          const C next = join(joined[i], convert<C>(x[row + i]));
-          out[row + i] = convert<T>(exclusive ? joined[i] : next);
+          const C next = join(joined[i], convert<C>(from[i]));
+          to[i] = convert<T>(Exclusive ? joined[i] : next);
           joined[i] = next;
         }
       }
@@ -58,7 +60,8 @@ template <typename Join> Status cumulateAny(std::string_view op, const OpCall &c
   return dispatch(x.dtype, [&]<typename T>() -> Status {
     using C = std::conditional_t<std::is_integral_v<T>, uint64_t, double>; // integers wrap
     if constexpr (!std::is_same_v<T, Bool>)
-      cumulate<C, T>(call, outer, count, inner, C(start), join);
+      call.attributes.getBool("exclusive") ? cumulate<true, C, T>(call, outer, count, inner, C(start), join)
+                                           : cumulate<false, C, T>(call, outer, count, inner, C(start), join);
     return {};
   });
 }

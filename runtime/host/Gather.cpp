@@ -60,7 +60,7 @@ Status gatherElements(const OpCall &call) {
   bool fits = axis >= 0 && axis < x.rank();
   for (int64_t i = 0; i < x.rank(); ++i)
     fits &= i == axis || indices.dims[i] <= x.dims[i];
-  if (!fits)
+  if (!fits || x.size() == 0)
     return reference("gather_elements", call);
   KILN_TRY(ref::checkOutput("gather_elements", call, x.dtype, indices.dims));
   // Walk over the indices, whose places are those of the result; beside it x without its part along the axis.
@@ -71,20 +71,20 @@ Status gatherElements(const OpCall &call) {
   const int64_t size = x.dims[axis], along = dense[axis];
   bool inRange = true;
   const auto elements = [&](const auto *at) {
-    inRange = allInRange(at, indices.size(), size);
-    if (!inRange)
-      return;
     withBytes(dtypeBytes(x.dtype), [&](auto width) {
-      const auto [indexStep, step] = walk.inner();
-      walk.rows([&, indexStep = indexStep, step = step](const std::array<int64_t, 2> &offsets, int64_t n) {
+      const int64_t step = walk.inner()[1] * width, row = along * width, last = size;
+      walk.rows([&](const std::array<int64_t, 2> &offsets, int64_t n) {
         const auto *own = at + offsets[0];
         const char *from = x.as<char>() + offsets[1] * width;
         char *to = out.as<char>() + offsets[0] * width;
+        bool fit = true;
         for (int64_t i = 0; i < n; ++i) {
-          int64_t index = own[i * indexStep];
-          index += index < 0 ? size : 0;
-          std::memcpy(to + i * indexStep * width, from + (i * step + index * along) * width, width);
+          int64_t index = own[i];
+          const bool fits = resolve(index, last);
+          fit &= fits;
+          std::memcpy(to + i * width, from + i * step + (fits ? index : 0) * row, width);
         }
+        inRange &= fit;
       });
     });
   };

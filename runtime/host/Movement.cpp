@@ -1,5 +1,6 @@
-// concat and reverse_sequence: copies of whole rows.
+// concat, expand and reverse_sequence: copies of whole rows.
 #include "runtime/host/Kernels.h"
+#include "runtime/reference/Strided.h"
 
 #include <algorithm>
 
@@ -35,6 +36,40 @@ Status concat(const OpCall &call) {
       std::memcpy(to + o * row, x.as<char>() + o * own, static_cast<size_t>(own));
     to += own;
   }
+  return {};
+}
+
+Status expand(const OpCall &call) {
+  if (call.inputs.empty() || call.inputs.size() > 2 || call.outputs.size() != 1)
+    return reference("expand", call);
+  const TensorView &x = call.inputs[0], &out = call.outputs[0], shape = ref::operand(call, 1);
+  ref::Dims asked(out.dims.begin(), out.dims.end()); // the result says, unless the operand does
+  if (shape.present()) {
+    KILN_ASSIGN(asked, ref::readInts("expand", "the shape", shape));
+    for (size_t i = 0; i < asked.size(); ++i)
+      if (asked[i] == -1 && asked.size() - i <= x.dims.size())
+        asked[i] = 1; // keeps the dim
+  }
+  if (!elementCount(asked) || out.dtype != x.dtype)
+    return reference("expand", call);
+  const TensorView both[] = {{nullptr, x.dtype, asked}, x};
+  const Result<ref::Dims> dims = ref::broadcastDims("expand", both);
+  if (!dims.ok())
+    return reference("expand", call);
+  KILN_TRY(ref::checkOutput("expand", call, x.dtype, *dims));
+  const ref::Walk<2> walk(*dims, {ref::broadcastStrides(x.dims, *dims), denseStrides(*dims)});
+  withBytes(dtypeBytes(x.dtype), [&](auto width) {
+    const bool repeats = walk.inner()[0] == 0;
+    walk.rows([&](const std::array<int64_t, 2> &offsets, int64_t n) {
+      const char *from = x.as<char>() + offsets[0] * width;
+      char *to = out.as<char>() + offsets[1] * width;
+      if (repeats)
+        for (int64_t i = 0; i < n; ++i)
+          std::memcpy(to + i * width, from, width);
+      else
+        std::memcpy(to, from, static_cast<size_t>(n * width));
+    });
+  });
   return {};
 }
 

@@ -20,19 +20,23 @@ struct Tap {
 
 float weighted(const float *plane, const Tap &tap) { return tap.weight == 0 ? 0 : tap.weight * plane[tap.offset]; }
 
-/// The products of what is read along each axis.
+/// The products of what is read along each axis; as many as `taps` holds, the last ones without weight.
 void combine(const std::vector<std::vector<ref::grid::Tap>> &axes, std::span<const int64_t> strides,
-             std::vector<Tap> &taps) {
-  std::vector<Tap> next;
-  taps.assign(1, {0, 1});
+             std::span<Tap> taps) {
+  size_t count = 1;
+  taps[0] = {0, 1};
   for (size_t axis = 0; axis < axes.size(); ++axis) {
-    next.clear();
-    for (const Tap &tap : taps)
+    size_t made = 0;
+    std::array<Tap, 64> before;
+    std::copy_n(taps.begin(), count, before.begin());
+    for (size_t k = 0; k < count; ++k)
       for (const ref::grid::Tap &own : axes[axis])
         if (own.index >= 0)
-          next.push_back({tap.offset + own.index * strides[axis], tap.weight * static_cast<float>(own.weight)});
-    taps.swap(next);
+          taps[made++] = {before[k].offset + own.index * strides[axis],
+                          before[k].weight * static_cast<float>(own.weight)};
+    count = made;
   }
+  std::fill(taps.begin() + static_cast<ptrdiff_t>(count), taps.end(), Tap{0, 0});
 }
 
 } // namespace
@@ -42,8 +46,8 @@ Status gridSample(const OpCall &call) {
     return reference("grid_sample", call);
   const TensorView &x = call.inputs[0], &grid = call.inputs[1], &out = call.outputs[0];
   const Result<ref::grid::Manner> manner = ref::grid::readManner(call);
-  if (!manner.ok() || x.dtype != DType::F32 || grid.dtype != DType::F32 || x.rank() < 3 || grid.rank() != x.rank() ||
-      x.size() == 0 || grid.dims[0] != x.dims[0] || grid.dims.back() != x.rank() - 2)
+  if (!manner.ok() || x.dtype != DType::F32 || grid.dtype != DType::F32 || x.rank() < 3 || x.rank() > 5 ||
+      grid.rank() != x.rank() || x.size() == 0 || grid.dims[0] != x.dims[0] || grid.dims.back() != x.rank() - 2)
     return reference("grid_sample", call);
   ref::Dims dims{x.dims[0], x.dims[1]};
   dims.insert(dims.end(), grid.dims.begin() + 1, grid.dims.end() - 1);
@@ -51,23 +55,31 @@ Status gridSample(const OpCall &call) {
   const int64_t channels = x.dims[1], rank = x.rank() - 2, plane = product(x.dims.subspan(2));
   const int64_t positions = product(grid.dims.subspan(1, static_cast<size_t>(rank)));
   const ref::Dims strides = denseStrides(x.dims.subspan(2));
-  parallelFor(call, x.dims[0] * positions, 4096 / channels + 1, [&](int64_t begin, int64_t end) {
+  const int64_t each = manner->mode == ref::grid::Mode::Nearest
+                           ? 1
+                           : int64_t{1} << (manner->mode == ref::grid::Mode::Linear ? rank : 2 * rank);
+  constexpr int64_t block = 64; // positions whose taps are worked out, then every channel takes them
+  const int64_t blocks = (positions + block - 1) / block;
+  parallelFor(call, x.dims[0] * blocks, 64 / channels + 1, [&](int64_t begin, int64_t end) {
     std::vector<std::vector<ref::grid::Tap>> axes(static_cast<size_t>(rank));
-    std::vector<Tap> taps;
+    std::vector<Tap> taps(static_cast<size_t>(block * each));
     for (int64_t at = begin; at < end; ++at) {
-      const int64_t n = at / positions, p = at % positions;
-      const float *coordinates = grid.as<float>() + at * rank;
-      for (int64_t i = 0; i < rank; ++i) // the grid names the last axis first
-        ref::grid::tapsAt(*manner, coordinates[rank - 1 - i], x.dims[2 + i], axes[static_cast<size_t>(i)]);
-      combine(axes, strides, taps);
-      const float *image = x.as<float>() + n * channels * plane;
-      float *to = out.as<float>() + n * channels * positions + p;
-      for (int64_t c = 0; c < channels; ++c, image += plane, to += positions) {
-        float sum = 0;
-        for (const Tap &tap : taps)
-          sum += weighted(image, tap);
-        *to = sum;
+      const int64_t n = at / blocks, first = at % blocks * block, count = std::min(block, positions - first);
+      for (int64_t p = 0; p < count; ++p) {
+        const float *coordinates = grid.as<float>() + (n * positions + first + p) * rank;
+        for (int64_t i = 0; i < rank; ++i) // the grid names the last axis first
+          ref::grid::tapsAt(*manner, coordinates[rank - 1 - i], x.dims[2 + i], axes[static_cast<size_t>(i)]);
+        combine(axes, strides, std::span(taps).subspan(static_cast<size_t>(p * each), static_cast<size_t>(each)));
       }
+      const float *image = x.as<float>() + n * channels * plane;
+      float *to = out.as<float>() + n * channels * positions + first;
+      for (int64_t c = 0; c < channels; ++c, image += plane, to += positions)
+        for (int64_t p = 0; p < count; ++p) {
+          float sum = 0;
+          for (int64_t t = p * each; t < (p + 1) * each; ++t)
+            sum += weighted(image, taps[static_cast<size_t>(t)]);
+          to[p] = sum;
+        }
     }
   });
   return {};

@@ -25,7 +25,7 @@ func.func @axis(%x: tensor<6x4x3x2xf32>) -> tensor<6x4x3x2xf32> {
 func.func @stays(%a: tensor<1x8x1xf32>, %b: tensor<1x?x1xf32, #kiln.dims<[1, L, 1]>>, %c: tensor<1x4096x2xf32>, %d: tensor<1x8x1xf16>) -> (tensor<1x6x2xf32>, tensor<1x?x2xf32, #kiln.dims<[1, L, 2]>>, tensor<1x4096x2xf32>, tensor<1x8x2xf16>) attributes {kiln.sizes = ["L"]} {
   %0 = kiln.dft %a {operandSegmentSizes = array<i32: 1, 0, 0>, length = 6 : i64} : (tensor<1x8x1xf32>) -> tensor<1x6x2xf32>
   %1 = kiln.dft %b {operandSegmentSizes = array<i32: 1, 0, 0>} : (tensor<1x?x1xf32, #kiln.dims<[1, L, 1]>>) -> tensor<1x?x2xf32, #kiln.dims<[1, L, 2]>>
-  %2 = kiln.dft %c : (tensor<1x4096x2xf32>) -> tensor<1x4096x2xf32>
-  %3 = kiln.dft %d : (tensor<1x8x1xf16>) -> tensor<1x8x2xf16>
+  %2 = kiln.dft %c {operandSegmentSizes = array<i32: 1, 0, 0>} : (tensor<1x4096x2xf32>) -> tensor<1x4096x2xf32>
+  %3 = kiln.dft %d {operandSegmentSizes = array<i32: 1, 0, 0>} : (tensor<1x8x1xf16>) -> tensor<1x8x2xf16>
   return %0, %1, %2, %3 : tensor<1x6x2xf32>, tensor<1x?x2xf32, #kiln.dims<[1, L, 2]>>, tensor<1x4096x2xf32>, tensor<1x8x2xf16>
 }

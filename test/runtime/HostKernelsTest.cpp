@@ -210,7 +210,21 @@ TEST_CASE("host kernels: pad") {
   }
 }
 
-TEST_CASE("host kernels: concat and reverse_sequence") {
+TEST_CASE("host kernels: max_pool_indices") {
+  for (int64_t pad : {0, 1})
+    same("max_pool_indices",
+         {{"dilations", std::vector<int64_t>{1, 2}},
+          {"kernel", std::vector<int64_t>{3, 2}},
+          {"pads", std::vector<int64_t>{pad, pad, 0, pad}},
+          {"strides", std::vector<int64_t>{2, 1}}},
+         list(numbers({2, 9, 30, 20})), DType::F32, 2);
+}
+
+TEST_CASE("host kernels: concat, expand and reverse_sequence") {
+  for (std::vector<int64_t> dims : {std::vector<int64_t>{5, 1, 7}, {5, 6, 1}, {1}, {}, {6, 7}})
+    same("expand", {}, list(numbers(dims), made<int64_t>(DType::I64, {3}, [k = 5]() mutable { return k++; })));
+  same("expand", {}, list(numbers({4}), made<int64_t>(DType::I64, {3}, [] { return 5; })));
+
   same("concat", {{"axis", 1}}, list(numbers({3, 5, 7}), numbers({3, 0, 7}), numbers({3, 11, 7})));
   for (int64_t time : {0, 1}) {
     const Attributes attributes{{"batch_axis", 1 - time}, {"time_axis", time}};
