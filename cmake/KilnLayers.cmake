@@ -3,8 +3,9 @@
 set(KILN_MAY_USE_kiln_base "")
 set(KILN_MAY_USE_kiln_device kiln_base)
 set(KILN_MAY_USE_kiln_reference kiln_base)
+set(KILN_MAY_USE_kiln_host kiln_base kiln_device kiln_reference)
 set(KILN_MAY_USE_kiln_plan kiln_base kiln_reference)
-set(KILN_MAY_USE_kiln_exec kiln_base kiln_device kiln_reference kiln_plan)
+set(KILN_MAY_USE_kiln_exec kiln_base kiln_device kiln_reference kiln_host kiln_plan)
 set(KILN_MAY_USE_kiln_op_table kiln_base)
 set(KILN_MAY_USE_kiln_dialect kiln_base kiln_reference kiln_op_table)
 set(KILN_MAY_USE_kiln_plan_dialect kiln_base kiln_reference)
@@ -17,7 +18,7 @@ set(KILN_MAY_USE_kiln_plan_passes kiln_base kiln_reference kiln_plan kiln_dialec
 set(KILN_MAY_USE_kiln_import kiln_base kiln_reference kiln_dialect)
 set(KILN_MAY_USE_kiln_import_onnx kiln_base kiln_op_table kiln_reference kiln_dialect kiln_import)
 set(KILN_MAY_USE_kiln_compiler
-    kiln_base kiln_device kiln_reference kiln_plan kiln_exec kiln_dialect kiln_plan_dialect kiln_problem kiln_tune kiln_codegen
+    kiln_base kiln_device kiln_reference kiln_host kiln_plan kiln_exec kiln_dialect kiln_plan_dialect kiln_problem kiln_tune kiln_codegen
     kiln_graph_passes kiln_plan_passes kiln_import kiln_import_onnx)
 
 # kiln_layer(NAME SOURCES a.cpp ... [LAYERS kiln_x ...] [LIBS external ...]): one static library of the table above.

@@ -8,7 +8,7 @@ std::span<const KernelFamily *const> cpuFamilies() {
       &depthwiseFamily(), // before conv, which takes any groups
       &convFamily(),      &matMulFamily(),    &poolingFamily(),     &normFamily(),
       &reductionFamily(), &attentionFamily(), &elementwiseFamily(), &movementFamily(),
-      &recurrentFamily(),
+      &recurrentFamily(), &resizeFamily(),
   };
   return families;
 }

@@ -18,5 +18,6 @@ const KernelFamily &normFamily();
 const KernelFamily &poolingFamily();
 const KernelFamily &recurrentFamily();
 const KernelFamily &reductionFamily();
+const KernelFamily &resizeFamily();
 
 } // namespace kiln

@@ -27,7 +27,7 @@ Status kiln::runPipeline(Compilation &c) {
     KILN_TRY(c.run(createRaiseLayerNorm()));
     KILN_TRY(c.run(createRaiseGelu()));
     KILN_TRY(c.run(createLowerConvTranspose()));
-    KILN_TRY(c.run(createLowerResize()));
+    KILN_TRY(c.run(createLowerDft()));
     KILN_TRY(c.run(createAlgebraicSimplify()));
     // Algebra leaves ops on weights (folded normalisations, reshaped biases); attention is raised
     // from the form it gives to scales and transposes.

@@ -7,6 +7,7 @@
 #include "dialects/kiln/ControlFlow.h"
 #include "dialects/kiln/HostValues.h"
 #include "passes/plan/Tensors.h"
+#include "runtime/host/HostKernels.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -45,7 +46,7 @@ Status Compilation::reportReferenceWork() {
         continue;
       if (std::optional<OpWork> own = workOf(&op))
         writeWork(&op, own->flops, own->bytes);
-      if (oracle && !isSizeArithmetic(&op)) {
+      if (oracle && !isSizeArithmetic(&op) && !host::find(std::string_view(mnemonic.data(), mnemonic.size()))) {
         if (llvm::any_of(op.getResultTypes(), [](Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }))
           work += oracle->flops(&op);
         DType dtype = dtypeOf(getElementTypeOrSelf(op.getOperand(0).getType())).value_or(DType::F32);

@@ -117,6 +117,7 @@ private:
   void visitAxis(Operation *op);
   void visitPad(Operation *op);
   void visitSlice(Operation *op);
+  void visitResize(Operation *op);
   void finish();
 
   bool hasTwin(Value value) const { return twins.count(value); }
@@ -392,6 +393,23 @@ void LayoutRewriter::visitSlice(Operation *op) {
   setInts(makeTwin(op, twins[x]), "axes", axes);
 }
 
+/// Unless it only makes a larger result of the function: the transpose back is cheaper before it.
+void LayoutRewriter::visitResize(Operation *op) {
+  Value x = op->getOperand(0);
+  int64_t rank = getRank(x.getType());
+  if (rank < 3 || !hasTwin(x) ||
+      llvm::all_of(op->getUsers(), [](Operation *user) { return user->hasTrait<mlir::OpTrait::IsTerminator>(); }))
+    return;
+  SmallVector<int64_t> axes(intsAttr(op, "axes"));
+  if (axes.empty())
+    axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  for (int64_t &axis : axes)
+    axis = lastPosition(axis < 0 ? axis + rank : axis, rank);
+  SmallVector<Value> operands(op->getOperands());
+  operands[0] = twins[x];
+  setInts(makeTwin(op, operands), "axes", axes);
+}
+
 void LayoutRewriter::visit(Operation *op) {
   auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
   if (!kilnOp || op->getNumResults() != 1 || op->getNumOperands() == 0)
@@ -412,6 +430,8 @@ void LayoutRewriter::visit(Operation *op) {
     return visitPad(op);
   if (llvm::isa<SliceOp>(op))
     return visitSlice(op);
+  if (llvm::isa<ResizeOp>(op))
+    return visitResize(op);
   if (kilnOp.getFusionRole() == FusionRole::Elementwise)
     return visitElementwise(op);
 }

@@ -6,8 +6,8 @@
 //         reshape [N,F,s,s,H',W'], transpose [N,F,H',s,W',s], reshape [N,F,H'*s,W'*s], slice (the pads)
 //
 // A window that no stride divides is filled up with zeros, which costs work: the op stays where that is more than twice
-// its own. It stays, too, where its weights are not known, for dilations, for sizes that are asked for by another name
-// than pads, and for unknown spatial sizes unless window and strides are the same and there are no pads.
+// its own. It stays, too, where its weights are not known, for dilations with strides, for sizes that are asked for by
+// another name than pads, and for unknown spatial sizes unless window and strides are the same and there are no pads.
 //
 // Before Layout, which finds the place of the convolution's channels.
 #include "dialects/kiln/Build.h"
@@ -35,12 +35,14 @@ int64_t product(ArrayRef<int64_t> list) {
 /// What a transposed convolution is as a convolution.
 struct SubPixel {
   Ints strides, window; ///< of the op
-  Ints taps;            ///< window of the convolution
+  Ints taps, dilations; ///< window of the convolution
   Ints pads;            ///< of the convolution
   Ints begins, ends;    ///< elements to cut off in the end
   int64_t inputs = 0, outputs = 0, groups = 1;
 
   static std::optional<SubPixel> of(ConvTransposeOp op);
+  /// By how much the convolution's result is longer than its operand.
+  int64_t grown(size_t i) const { return pads[i] + pads[pads.size() / 2 + i] - (taps[i] - 1) * dilations[i]; }
   bool crops() const {
     return llvm::any_of(begins, [](int64_t n) { return n > 0; }) || llvm::any_of(ends, [](int64_t n) { return n > 0; });
   }
@@ -49,8 +51,7 @@ struct SubPixel {
 std::optional<SubPixel> SubPixel::of(ConvTransposeOp op) {
   auto weights = cast<RankedTensorType>(op.getW().getType());
   if (!isKnownConstant(op.getW()) || (op.getBias() && !isKnownConstant(op.getBias())) || op.getAutoPad() ||
-      !op.getOutputShape().empty() || weights.getNumElements() == 0 ||
-      llvm::any_of(op.getDilations(), [](int64_t d) { return d != 1; }))
+      !op.getOutputShape().empty() || weights.getNumElements() == 0)
     return std::nullopt;
   SubPixel s;
   size_t rank = size_t(weights.getRank()) - 2;
@@ -65,19 +66,22 @@ std::optional<SubPixel> SubPixel::of(ConvTransposeOp op) {
     int64_t added = op.getOutputPadding().empty() ? 0 : op.getOutputPadding()[i];
     // Of the elements that the op makes, `last` lie behind those of the last one of x: a whole number of strides of
     // them come from the convolution.
-    int64_t last = window - end + added, blocks = last <= 0 ? 0 : (last + stride - 1) / stride;
-    if (begin < 0 || end < 0 || blocks < 1 || stride > window)
+    int64_t dilation = op.getDilations().empty() ? 1 : op.getDilations()[i], reach = (window - 1) * dilation;
+    int64_t last = reach + 1 - end + added, blocks = last <= 0 ? 0 : (last + stride - 1) / stride;
+    if (begin < 0 || end < 0 || blocks < 1 || stride > window || (dilation != 1 && stride != 1))
       return std::nullopt;
+    bool pads = stride == 1 && begin <= reach; // what would be cut off in front is not made
     s.strides.push_back(stride);
     s.window.push_back(window);
     s.taps.push_back((window + stride - 1) / stride);
-    s.pads[i] = s.taps.back() - 1;
+    s.dilations.push_back(dilation);
+    s.pads[i] = (s.taps.back() - 1) * dilation - (pads ? begin : 0);
     s.pads[rank + i] = blocks - 1;
-    s.begins.push_back(begin);
+    s.begins.push_back(pads ? 0 : begin);
     s.ends.push_back(blocks * stride - last);
     // Dims of types are numbers or names: what a sum or a crop of an unknown size is has none.
     isKnown &= getDims(op.getX())[2 + i].isConstant();
-    isPlain &= begin == 0 && s.ends.back() == 0 && blocks == 1;
+    isPlain &= s.begins.back() == 0 && s.ends.back() == 0 && s.grown(i) == 0;
   }
   int64_t made = product(s.taps) * product(s.strides);
   if (!(isKnown || isPlain) || made > 2 * product(s.window))
@@ -143,7 +147,7 @@ struct AsConvolution : OpRewritePattern<ConvTransposeOp> {
     Dims x = getDims(op.getX()), made{x[0], s->outputs * phases}, split{x[0], s->outputs}, mixed = split, whole = split;
     Ints perm{0, 1};
     for (size_t i = 0; i < rank; ++i) {
-      SizeExpr size = x[2 + i] + SizeExpr(s->pads[rank + i]);
+      SizeExpr size = x[2 + i] + SizeExpr(s->grown(i));
       made.push_back(size);
       mixed.append({size, s->strides[i]});
       whole.push_back(size * s->strides[i]);
@@ -154,7 +158,7 @@ struct AsConvolution : OpRewritePattern<ConvTransposeOp> {
 
     Attributes conv, transpose;
     conv.set("strides", Ints(rank, 1));
-    conv.set("dilations", Ints(rank, 1));
+    conv.set("dilations", s->dilations);
     conv.set("pads", s->pads);
     conv.set("groups", s->groups);
     transpose.set("perm", perm);

@@ -40,7 +40,7 @@ def AlgebraicSimplify : GraphPass<"kiln-algebraic-simplify"> {
 def RaiseLayerNorm : GraphPass<"kiln-raise-layer-norm"> { let summary = "makes layer_norm and rms_norm of their spelled-out forms"; }
 def RaiseGelu : GraphPass<"kiln-raise-gelu"> { let summary = "makes gelu, silu and hard_swish of their spelled-out forms"; }
 def LowerConvTranspose : GraphPass<"kiln-lower-conv-transpose"> { let summary = "makes transposed convolutions convolutions and movement"; }
-def LowerResize : GraphPass<"kiln-lower-resize"> { let summary = "makes nearest resizes by whole numbers movement"; }
+def LowerDft : GraphPass<"kiln-lower-dft"> { let summary = "makes Fourier transforms of known lengths products"; }
 def RaiseAttention : GraphPass<"kiln-raise-attention"> {
   let summary = "makes attention of softmax(q @ k^T * scale + mask) @ v where a kernel family claims it";
   let options = [Option<"assumeClaimed", "assume-claimed", "bool", /*default=*/"false", "raise without asking; for tests">];

@@ -1,5 +1,6 @@
 #include "runtime/api/Handles.h"
 #include "runtime/base/AtomicFile.h"
+#include "runtime/host/HostKernels.h"
 
 #include <cstddef>
 
@@ -336,7 +337,7 @@ int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *i
       full.source = kernel.source.c_str();
       full.price = double(kernel.price) * 1e-9;
     } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
-      full.kind = KILN_STEP_CALL;
+      full.kind = !p.isInterpreted() && host::find(call->callee) ? KILN_STEP_HOST : KILN_STEP_CALL;
       full.operation = call->callee.c_str();
     } else if (!std::holds_alternative<CopyStep>(step.action)) {
       full.kind = KILN_STEP_FUNCTION;

@@ -219,8 +219,8 @@ Status FunctionCall::hostCall(const ResolvedStep &step) {
   Maker maker(*this, step);
   if (step.updates && !context.states.empty() && views[0].data != views[step.inputCount].data)
     context.countStateCopy(views[0].data, views[0].bytes());
-  return step.hostKernel(
-      {*step.attributes, all.first(step.inputCount), all.subspan(step.inputCount), ref::Accumulate::Wide, &maker});
+  return step.hostKernel({*step.attributes, all.first(step.inputCount), all.subspan(step.inputCount),
+                          ref::Accumulate::Wide, &maker, context.threadCount});
 }
 
 Result<TensorView> FunctionCall::makeOpen(const ResolvedOperand &operand, std::span<const int64_t> dims) {

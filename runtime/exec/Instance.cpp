@@ -2,6 +2,7 @@
 
 #include "runtime/base/PlantedBug.h"
 #include "runtime/base/Tensor.h"
+#include "runtime/host/HostKernels.h"
 #include "runtime/plan/Packing.h"
 
 #include <algorithm>
@@ -478,7 +479,9 @@ Result<CompiledFunction> compileFunction(const Program &program, const Function 
     } else if (auto *host = std::get_if<HostCallStep>(&step.action)) {
       sizes.flops = size(host->flops);
       sizes.bytes = size(host->bytes);
-      sizes.hostKernel = ref::find(host->callee);
+      sizes.hostKernel = program.isInterpreted() ? nullptr : host::find(host->callee);
+      if (!sizes.hostKernel)
+        sizes.hostKernel = ref::find(host->callee);
       if (!sizes.hostKernel)
         return makeError(ErrorCode::E0606, "node \"", step.node, "\": this runtime has no operation '", host->callee,
                          "'");

@@ -155,7 +155,7 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(std::shared_ptr<c
   if (p.device != device.name())
     return makeError(ErrorCode::E0604, "the artifact is compiled for ", nameDevice(p.device), ", not for ",
                      nameDevice(device.name()));
-  if (!p.kernels.empty() || p.target != "interpreter")
+  if (!p.kernels.empty() || !p.isInterpreted())
     KILN_TRY(device.checkRuns(p.target));
   std::shared_ptr<LoadedModel> model(new LoadedModel(device));
   KILN_ASSIGN(model->compiled, CompiledProgram::compile(p));

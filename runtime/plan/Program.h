@@ -217,7 +217,7 @@ struct LaunchStep {
   std::vector<SizeExpr> sizes;  ///< values of the interface's symbols
 };
 
-/// Runs the reference kernel of an op (kiln::ref::find).
+/// Runs the host kernel of an op (kiln::host::find), or else its reference kernel (kiln::ref::find).
 struct HostCallStep {
   std::string callee;
   Attributes attributes;
@@ -341,6 +341,8 @@ struct Program {
   std::vector<Function> functions;
   std::vector<Entry> entries; ///< at least one
 
+  /// Whether every op runs on its reference kernel.
+  bool isInterpreted() const { return target == "interpreter"; }
   const Function &entry(size_t index = 0) const { return functions[entries[index].function]; }
   /// `input "x"` or `state "past"`: what a function takes, in words.
   std::string nameTaken(const Function &function, size_t i) const;

@@ -41,54 +41,6 @@ bool overlap(const Box &a, const Box &b, float limit) {
   return a.area() > 0 && b.area() > 0 && whole > 0 && common / whole > limit;
 }
 
-/// Boxes that were chosen, found again by where they are along x: boxes that overlap share a column. Detectors move the
-/// boxes of each class to a place of their own, so the columns near a box hold few of thousands.
-class Columns {
-public:
-  /// For boxes among `all`.
-  explicit Columns(std::span<const Box> all) {
-    float high = -INFINITY;
-    low = INFINITY;
-    for (const Box &box : all) {
-      low = std::min(low, box.x1); // a NaN is left out
-      high = std::max(high, box.x2);
-    }
-    const size_t count = std::min<size_t>(all.size() / 8 + 1, 512);
-    scale = static_cast<float>(count) / (high - low);
-    columns.resize(std::isfinite(low) && std::isfinite(scale) && scale > 0 ? count : 1);
-  }
-  bool anyOverlaps(const Box &box, float limit) const {
-    const auto [first, last] = range(box);
-    for (size_t c = first - std::min(first, widest); c <= last; ++c)
-      if (std::ranges::any_of(columns[c], [&](const Box &other) { return overlap(box, other, limit); }))
-        return true;
-    return false;
-  }
-  void add(const Box &box) {
-    const auto [first, last] = range(box);
-    if (first > last)
-      return; // of negative width, which nothing overlaps
-    columns[first].push_back(box);
-    widest = std::max(widest, last - first);
-  }
-
-private:
-  /// The columns of a box, first and last; all where it has no place.
-  std::pair<size_t, size_t> range(const Box &box) const {
-    const size_t last = columns.size() - 1;
-    if (std::isnan(box.x1) || std::isnan(box.x2))
-      return {0, last};
-    const auto column = [&](float x) {
-      return static_cast<size_t>(std::clamp((x - low) * scale, 0.0f, static_cast<float>(last)));
-    };
-    return {last == 0 ? 0 : column(box.x1), last == 0 ? 0 : column(box.x2)};
-  }
-
-  float low, scale;
-  std::vector<std::vector<Box>> columns; ///< each box in the first of those that it lies in
-  size_t widest = 0;                     ///< how many columns more a box of them lies in
-};
-
 } // namespace
 
 /// After ONNX's NonMaxSuppression, in f32 as ONNX Runtime computes it.
@@ -132,15 +84,13 @@ Status op_non_max_suppression(const OpCall &call) {
       // NaN counts as the lowest score, so that this is an order.
       const auto rank = [&](int64_t i) { return std::isnan(own[i]) ? -INFINITY : own[i]; };
       std::ranges::stable_sort(order, [&](int64_t a, int64_t b) { return rank(a) > rank(b); });
-      Columns chosen(all);
-      int64_t found = 0;
+      std::vector<Box> chosen;
       for (int64_t i : order) {
-        if (found >= most)
+        if (static_cast<int64_t>(chosen.size()) >= most)
           break;
-        if (chosen.anyOverlaps(all[i], limit))
+        if (std::ranges::any_of(chosen, [&](const Box &other) { return overlap(all[i], other, limit); }))
           continue;
-        chosen.add(all[i]);
-        ++found;
+        chosen.push_back(all[i]);
         kept.insert(kept.end(), {batch, cls, i});
       }
     }

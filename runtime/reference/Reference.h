@@ -43,6 +43,7 @@ struct OpCall {
   std::span<TensorView> outputs;
   Accumulate accumulate = Accumulate::Wide;
   OutputMaker *maker = nullptr;
+  int threads = 1; ///< that a host kernel may use (runtime/host); reference kernels use one
 };
 
 using Kernel = Status (*)(const OpCall &);

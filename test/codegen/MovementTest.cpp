@@ -116,3 +116,8 @@ TEST_CASE("movement refuses to write over what it reads") {
   CHECK(claimant(move("transpose", "8,8", "8,8", "{perm=[1,0]}")) != nullptr);
   CHECK(claimant(move("transpose", "8,8", "8,8", "{perm=[1,0]}") + "; inplace %1=%0") == nullptr);
 }
+
+TEST_CASE("transpose with a small dense dim outside") { // space to depth
+  checkFamily("movement", move("transpose", "d0,3,d1,2,d2,2", "d0,2,2,3,d1,d2", "{perm=[0,3,5,1,2,4]}"),
+              {{1, 1, 1}, {2, 5, 9}});
+}

@@ -61,7 +61,7 @@ def test_a_branch_may_decide_the_size(branches):
 
 def test_the_steps_of_functions_are_measured_once(branches):
     figures = json.loads(command("bench", branches, "--runs", "2", "--shape", "x=3x2", "--json").stdout)
-    shares = {kind: sum(step["share"] for step in figures["steps"] if step["kind"] == kind) for kind in ("function", "kernel", "reference", "copy")}
+    shares = {kind: sum(step["share"] for step in figures["steps"] if step["kind"] == kind) for kind in ("function", "kernel", "host", "reference", "copy")}
     assert shares["function"] > 0 and sum(shares.values()) - shares["function"] == pytest.approx(1)
     assert " function " not in command("bench", branches, "--runs", "2", "--shape", "x=3x2").stdout
 

@@ -79,7 +79,7 @@ std::vector<Row> profile(const kiln_model *model, kiln_context *context, Runner 
     step.size = sizeof step;
     kiln_model_get_step(model, i, &step, &status);
     check(status);
-    const char *kinds[] = {"kernel", "reference", "copy", "function"}; // by kiln_step_kind
+    const char *kinds[] = {"kernel", "reference", "copy", "function", "host"}; // by kiln_step_kind
     Row &row = rows[i];
     row.node = step.node;
     row.kind = kinds[step.kind];

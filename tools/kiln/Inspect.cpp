@@ -1,6 +1,7 @@
 // kiln inspect: what an artifact holds, without running it; so it also shows artifacts for other
 // machines.
 
+#include "runtime/host/HostKernels.h"
 #include "runtime/plan/Arena.h"
 #include "runtime/plan/Artifact.h"
 #include "runtime/plan/Packing.h"
@@ -100,11 +101,19 @@ std::map<std::string, int64_t> sizesOf(const Program &all, const Function &progr
 
 size_t stepCount(const Program &program) { return program.firstStep(FunctionId(program.functions.size())); }
 
+/// As `kiln bench` has it (kiln_step_kind).
+const char *kindOf(const Program &program, const Step &step) {
+  if (auto *call = std::get_if<HostCallStep>(&step.action))
+    return !program.isInterpreted() && host::find(call->callee) ? "host" : "reference";
+  const char *kinds[] = {"kernel", "reference", "copy", "function", "function", "function"};
+  return kinds[step.action.index()];
+}
+
 size_t referenceSteps(const Program &program) {
   size_t count = 0;
   for (const Function &function : program.functions)
     for (const Step &step : function.steps)
-      count += std::holds_alternative<HostCallStep>(step.action);
+      count += kindOf(program, step) == std::string_view("reference");
   return count;
 }
 
@@ -145,10 +154,6 @@ std::string operationOf(const Program &program, const Step &step) {
                                                        : "call";
 }
 
-const char *kindOf(const Step &step) {
-  const char *kinds[] = {"kernel", "reference", "copy", "function", "function", "function"};
-  return kinds[step.action.index()];
-}
 
 size_t findEntry(const Program &program, const std::string &name) {
   std::string names;
@@ -301,7 +306,7 @@ Json toJson(const Artifact &artifact, size_t number, const std::map<std::string,
   json["steps"] = Json::array();
   for (const Function &function : program.functions)
     for (const Step &step : function.steps) {
-      Json fields = {{"kind", kindOf(step)}, {"operation", operationOf(program, step)}, {"node", step.node}};
+      Json fields = {{"kind", kindOf(program, step)}, {"operation", operationOf(program, step)}, {"node", step.node}};
       if (auto *launch = std::get_if<LaunchStep>(&step.action))
         fields["kernel"] = launch->kernel;
       fields["function"] = function.name;
@@ -440,7 +445,7 @@ void printText(const Artifact &artifact, size_t number, const std::map<std::stri
   };
   std::map<std::pair<std::string, std::string>, Group> groups;
   for (const Step &step : entry.steps) {
-    Group &group = groups[{kindOf(step), operationOf(program, step)}];
+    Group &group = groups[{kindOf(program, step), operationOf(program, step)}];
     ++group.steps;
     group.flops += static_cast<double>(take(workOf(program, entry, step).flops.evaluate(symbols)));
   }

@@ -51,8 +51,8 @@ CopyLoops loopsOf(const StridedCopy &copy) {
     if (inner && *inner <= 4 && d + 2 == copy.dims.size() && copy.to[d] == copy.dims.back()) {
       loops.method = Method::Interleave;
       loops.space.pop_back(); // a row is the dim that is dense in the source
-    } else {
-      loops.method = Method::Tiles;
+    } else if (std::optional<int64_t> dense = copy.dims[d].asConstant(); !dense || *dense > 4) {
+      loops.method = Method::Tiles; // of fewer they would be mostly empty
     }
     return loops;
   }

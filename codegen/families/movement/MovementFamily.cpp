@@ -269,7 +269,7 @@ private:
 class MovementFamily final : public FamilyOf<MovementKernel> {
 public:
   std::string_view name() const override { return "movement"; }
-  int version() const override { return 1; }
+  int version() const override { return 2; }
   /// The problem is exactly one such op in its static form; concat of at most 64 operands.
   bool claims(const Problem &problem) const override {
     if (problem.ops.size() != 1 || problem.outputs.size() != 1 || !problem.inPlace.empty())

@@ -245,7 +245,8 @@ typedef enum kiln_step_kind {
   KILN_STEP_LAUNCH = 0, /* generated code */
   KILN_STEP_CALL = 1,   /* a reference kernel */
   KILN_STEP_COPY = 2,
-  KILN_STEP_FUNCTION = 3 /* a function of the program: a call, a branch, a loop; its steps are listed too */
+  KILN_STEP_FUNCTION = 3, /* a function of the program: a call, a branch, a loop; its steps are listed too */
+  KILN_STEP_HOST = 4      /* a host kernel: an op that is done well without generated code */
 } kiln_step_kind;
 
 typedef struct kiln_step_info {
@@ -253,7 +254,7 @@ typedef struct kiln_step_info {
   int32_t kind;
   int32_t kernel;        /* index; -1 when it launches none */
   const char *node;      /* name of the model node */
-  const char *operation; /* kernel family, or the op that a reference kernel computes */
+  const char *operation; /* kernel family, or the op that a host or reference kernel computes */
   const char *problem;   /* what a launch computes, as text; "" for others */
   const char *config;    /* how: the configuration that was chosen; "" for others */
   /* Since API version 7. */

@@ -268,12 +268,14 @@ Status localResponseNorm(NodeImport &node) {
     return makeError(ErrorCode::E0411, "size is ", size, "; expected at least 1");
   KILN_ASSIGN(Value squares, node.emit("mul", {x, x}));
   SizeExpr inner = SizeExpr::product(std::span<const SizeExpr>(dims.begin() + 2, dims.end()));
-  KILN_ASSIGN(Value image, node.reshape(squares, {dims[0], 1, dims[1], inner}));
+  // The channels are what the window moves along; so what lies behind them are its channels.
+  KILN_ASSIGN(Value image, node.reshape(squares, {dims[0], dims[1], inner}));
   Attributes window;
-  window.set("kernel", Ints{size, 1});
-  window.set("strides", Ints{1, 1});
-  window.set("dilations", Ints{1, 1});
-  window.set("pads", Ints{(size - 1) / 2, 0, size / 2, 0});
+  window.set("layout", "nhwc");
+  window.set("kernel", Ints{size});
+  window.set("strides", Ints{1});
+  window.set("dilations", Ints{1});
+  window.set("pads", Ints{(size - 1) / 2, size / 2});
   window.set("count_include_pad", 1);
   KILN_ASSIGN(Value means, node.emit("avg_pool", {image}, window));
   KILN_ASSIGN(means, node.reshape(means, dims));
