@@ -111,7 +111,7 @@ Tiling defaultTiling(const ProductShape &product, const TargetInfo &target) {
 
 double tilingCycles(const Tiling &tiling, const ProductShape &product, const TargetInfo &target) {
   TileShape tile = tiling.tile;
-  if (*product.rows <= tiling.smallRows)
+  if (tiling.smallRows > 0 && *product.rows <= tiling.smallRows)
     tile.rows = tiling.smallRows;
   double depth = double(std::max<int64_t>(1, *product.depth));
   double bytes = double(*product.columns) * depth * double(product.types.panelBytes());
