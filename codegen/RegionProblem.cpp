@@ -134,6 +134,8 @@ std::optional<SizeExpr> Converter::windowDim(mlir::OpResult result, size_t i) co
   if (!shapes.ok())
     return std::nullopt;
   SizeExpr dim = (*shapes)[result.getResultNumber()].dims[i];
+  if (dim.isInvalid()) // an operand's elements say it, as of resize
+    return std::nullopt;
   std::set<std::string> used;
   dim.collectSymbols(used);
   if (!llvm::all_of(used, [&](const std::string &name) { return known.count(name); }))

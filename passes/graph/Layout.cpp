@@ -393,7 +393,8 @@ void LayoutRewriter::visitSlice(Operation *op) {
   setInts(makeTwin(op, twins[x]), "axes", axes);
 }
 
-/// Unless it only makes a larger result of the function: the transpose back is cheaper before it.
+/// Unless it only makes a larger result of the function, or what is looked up in it: the transpose back is cheaper
+/// before it, and rows along the image are long.
 void LayoutRewriter::visitResize(Operation *op) {
   Value x = op->getOperand(0);
   int64_t rank = getRank(x.getType());
