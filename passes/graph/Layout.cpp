@@ -399,7 +399,11 @@ void LayoutRewriter::visitResize(Operation *op) {
   Value x = op->getOperand(0);
   int64_t rank = getRank(x.getType());
   if (rank < 3 || !hasTwin(x) ||
-      llvm::all_of(op->getUsers(), [](Operation *user) { return user->hasTrait<mlir::OpTrait::IsTerminator>(); }))
+      llvm::all_of(
+          op->getUsers(),
+          [](Operation *user) {
+            return user->hasTrait<mlir::OpTrait::IsTerminator>() || llvm::isa<ArgMaxOp, ArgMinOp>(user);
+          }))
     return;
   SmallVector<int64_t> axes(intsAttr(op, "axes"));
   if (axes.empty())
