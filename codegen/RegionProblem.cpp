@@ -19,22 +19,23 @@ using mlir::Value;
 
 static constexpr int64_t maxLiteralIntegers = 16;
 
-/// Whether `op` takes weights: families want those as buffers, whatever their size (the bias of a convolution with one
-/// output).
-static bool takesWeights(Operation *op) {
+/// Whether `op` wants a constant as a buffer: weights, whatever their size (the bias of a convolution with one output),
+/// and elements that scalar bodies read one by one.
+static bool takesBuffer(Operation *op, bool isScalar) {
   auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
   return kilnOp &&
-         (kilnOp.getFusionRole() == FusionRole::Contraction || kilnOp.getFusionRole() == FusionRole::Reduction);
+         (kilnOp.getFusionRole() == FusionRole::Contraction || kilnOp.getFusionRole() == FusionRole::Reduction ||
+          (kilnOp.getFusionRole() == FusionRole::Elementwise && !isScalar));
 }
 
 bool isLiteralConstant(Value constant) {
   auto type = llvm::dyn_cast<mlir::RankedTensorType>(constant.getType());
   if (!isKnownConstant(constant) || !type || !type.hasStaticShape())
     return false;
-  if (llvm::any_of(constant.getUsers(), takesWeights))
+  bool isScalar = type.getNumElements() == 1;
+  if (llvm::any_of(constant.getUsers(), [&](Operation *user) { return takesBuffer(user, isScalar); }))
     return false;
-  return type.getNumElements() == 1 ||
-         (type.getElementType().isIntOrIndex() && type.getNumElements() <= maxLiteralIntegers);
+  return isScalar || (type.getElementType().isIntOrIndex() && type.getNumElements() <= maxLiteralIntegers);
 }
 
 static Result<Problem::Literal> literalOf(Value constant) {
@@ -133,6 +134,8 @@ std::optional<SizeExpr> Converter::windowDim(mlir::OpResult result, size_t i) co
   if (!shapes.ok())
     return std::nullopt;
   SizeExpr dim = (*shapes)[result.getResultNumber()].dims[i];
+  if (dim.isInvalid()) // an operand's elements say it, as of resize
+    return std::nullopt;
   std::set<std::string> used;
   dim.collectSymbols(used);
   if (!llvm::all_of(used, [&](const std::string &name) { return known.count(name); }))

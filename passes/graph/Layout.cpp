@@ -393,12 +393,17 @@ void LayoutRewriter::visitSlice(Operation *op) {
   setInts(makeTwin(op, twins[x]), "axes", axes);
 }
 
-/// Unless it only makes a larger result of the function: the transpose back is cheaper before it.
+/// Unless it only makes a larger result of the function, or what is looked up in it: the transpose back is cheaper
+/// before it, and rows along the image are long.
 void LayoutRewriter::visitResize(Operation *op) {
   Value x = op->getOperand(0);
   int64_t rank = getRank(x.getType());
   if (rank < 3 || !hasTwin(x) ||
-      llvm::all_of(op->getUsers(), [](Operation *user) { return user->hasTrait<mlir::OpTrait::IsTerminator>(); }))
+      llvm::all_of(
+          op->getUsers(),
+          [](Operation *user) {
+            return user->hasTrait<mlir::OpTrait::IsTerminator>() || llvm::isa<ArgMaxOp, ArgMinOp>(user);
+          }))
     return;
   SmallVector<int64_t> axes(intsAttr(op, "axes"));
   if (axes.empty())

@@ -106,6 +106,8 @@ template <bool Max> Status argExtreme(std::string_view op, const OpCall &call) {
   else
     dims.erase(dims.begin() + axis);
   KILN_TRY(ref::checkOutput(op, call, DType::I64, dims));
+  if (x.size() == 0)
+    return {};
   const int64_t outer = product(x.dims.first(axis)), inner = product(x.dims.subspan(axis + 1));
   return call.attributes.getBool("select_last") ? extreme<Max, true>(call, outer, x.dims[axis], inner)
                                                 : extreme<Max, false>(call, outer, x.dims[axis], inner);

@@ -21,7 +21,7 @@ Status maxPoolIndices(const OpCall &call) {
       call.attributes.getBool("column_major") || call.attributes.getString("layout", "nchw") != "nchw")
     return reference(op, call);
   const Result<ref::Window> window = ref::makeWindow(op, call, *kernel);
-  if (!window.ok() || window->positions() * window->taps() > most || x.size() == 0)
+  if (!window.ok() || window->positions() * window->taps() > most || window->positions() == 0 || x.size() == 0)
     return reference(op, call);
   const ref::Dims dims = window->tensorDims(x.dims[0], x.dims[1], window->out);
   KILN_TRY(ref::checkOutput(op, call, x.dtype, dims));

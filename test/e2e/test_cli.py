@@ -420,6 +420,13 @@ def test_require_compiled_names_what_is_missing(tmp_path):
     assert "no compiled kernel for conv_transpose x1 (f16, node " in refused("compile", path, "-o", tmp_path / "n.kiln", "--require-compiled", code=3)
 
 
+def test_resize_to_sizes_of_another_input_is_compiled(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(graph([("Shape", ["z"], ["s"], {}), ("Resize", ["x", "", "", "s"], ["y"], {"mode": "linear"})],
+                           {"x": (F, [1, 2, "H", "W"]), "z": (F, [1, 2, "P", "Q"])}, {"y": (F, [1, 2, "P", "Q"])}))
+    assert kiln("compile", path, "-o", tmp_path / "m.kiln", "--require-compiled").stderr == ""
+
+
 def test_weights_of_bytes_stay_bytes(tmp_path):
     """A product of integers packs them as they are; what is dequantised for a product of floats is folded."""
     w = np.arange(64 * 48).reshape(64, 48).astype(np.int8)

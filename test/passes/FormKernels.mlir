@@ -163,3 +163,16 @@ func.func @several_results(%x: tensor<8xf32>) -> (tensor<2xf32>, tensor<2xi64>) 
   %v, %i = kiln.topk %x {axis = 0 : i64, k = 2 : i64} : (tensor<8xf32>) -> (tensor<2xf32>, tensor<2xi64>)
   return %v, %i : tensor<2xf32>, tensor<2xi64>
 }
+
+// -----
+
+// A few integers or booleans that elementwise work reads one by one are an operand, not a literal.
+// CHECK-LABEL: func.func @few_elements
+// CHECK: %[[M:.+]] = kiln.constant
+// CHECK: kiln.kernel %[[M]], %arg0
+func.func @few_elements(%x: tensor<2x2x2xf32>) -> tensor<2x2x2xf32> {
+  %m = kiln.constant {value = dense<[[true, false], [true, true]]> : tensor<2x2xi1>} : () -> tensor<2x2xi1>
+  %z = kiln.constant {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+  %0 = kiln.where %m, %x, %z : (tensor<2x2xi1>, tensor<2x2x2xf32>, tensor<f32>) -> tensor<2x2x2xf32>
+  return %0 : tensor<2x2x2xf32>
+}

@@ -118,3 +118,21 @@ func.func @single(%x: tensor<1x3x8x8xf32>, %w: tensor<8x3x1x1xf32>) -> tensor<1x
   %0 = kiln.conv %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x3x8x8xf32>, tensor<8x3x1x1xf32>) -> tensor<1x8x8x8xf32>
   return %0 : tensor<1x8x8x8xf32>
 }
+
+// -----
+
+// A resize between convolutions has its axes remapped; one that only makes a larger result comes after the transpose back.
+// CHECK-LABEL: func.func @resize
+// CHECK: %[[A:.+]] = kiln.conv
+// CHECK: %[[B:.+]] = kiln.resize %[[A]] {axes = array<i64: 0, 3, 1, 2>
+// CHECK-SAME: -> tensor<1x8x8x4xf32>
+// CHECK: %[[C:.+]] = kiln.conv %[[B]]
+// CHECK: %[[T:.+]] = kiln.transpose %[[C]] {perm = array<i64: 0, 3, 1, 2>}
+// CHECK: kiln.resize %[[T]] {mode
+func.func @resize(%x: tensor<1x4x4x4xf32>, %w: tensor<4x4x1x1xf32>) -> tensor<1x4x16x16xf32> {
+  %0 = kiln.conv %x, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x4x4x4xf32>, tensor<4x4x1x1xf32>) -> tensor<1x4x4x4xf32>
+  %1 = kiln.resize %0 {mode = "linear", scales = array<f64: 1.0, 1.0, 2.0, 2.0>} : (tensor<1x4x4x4xf32>) -> tensor<1x4x8x8xf32>
+  %2 = kiln.conv %1, %w {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>) -> tensor<1x4x8x8xf32>
+  %3 = kiln.resize %2 {mode = "linear", scales = array<f64: 1.0, 1.0, 2.0, 2.0>} : (tensor<1x4x8x8xf32>) -> tensor<1x4x16x16xf32>
+  return %3 : tensor<1x4x16x16xf32>
+}

@@ -253,4 +253,25 @@ TEST_CASE("host kernels: samples between elements") {
                 made<int64_t>(DType::I64, {40}, [] { return upTo(2); })));
 }
 
+TEST_CASE("host kernels on nothing") {
+  for (int64_t axis : {0, 1, 2}) {
+    same("argmax", {{"axis", axis}}, list(numbers({8, 8, 0})), DType::I64);
+    same("cumsum", {{"axis", axis}}, list(numbers({8, 0, 8})));
+    same("topk", {{"axis", axis}, {"k", 0}}, list(numbers({8, 8, 0})), DType::F32, 2);
+    same("gather", {{"axis", axis}}, list(numbers({8, 8, 0}), positions({0}, 8)));
+    same("compress", {{"axis", axis}}, list(numbers({8, 8, 0}), made<uint8_t>(DType::Bool, {0}, [] { return 1; })));
+    same("concat", {{"axis", axis}}, list(numbers({8, 8, 0}), numbers({8, 8, 0})));
+    same("scatter_elements", {{"axis", axis}}, list(numbers({8, 8, 0}), positions({8, 8, 0}, 8), numbers({8, 8, 0})));
+  }
+  same("gather_nd", {}, list(numbers({8, 0}), positions({5, 1}, 8)));
+  same("gather_nd", {}, list(numbers({8, 3}), positions({0, 1}, 8)));
+  same("scatter_nd", {}, list(numbers({8, 0}), positions({5, 1}, 8), numbers({5, 0})));
+  same("max_pool_indices", {{"kernel", std::vector<int64_t>{2}}}, list(numbers({0, 3, 4})), DType::F32, 2);
+  same("grid_sample", {}, list(numbers({1, 0, 4, 4}), numbers({1, 3, 3, 2})));
+  same("roi_align", {}, list(numbers({1, 0, 4, 4}), numbers({0, 4}), positions({0}, 1)));
+  same("reverse_sequence", {}, list(numbers({4, 0}), positions({0}, 1)));
+  same("expand", {},
+       list(numbers({0}), made<int64_t>(DType::I64, {2}, [k = 3]() mutable { return k--, k > 1 ? 3 : 0; })));
+}
+
 TEST_CASE("ops without a host kernel") { CHECK(host::find("conv") == nullptr); }

@@ -37,7 +37,10 @@ std::optional<RecurrentLayer> RecurrentLayer::of(const Problem &problem) {
   layer.initialH = operand(5);
   layer.initialC = isLstm ? operand(6) : Problem::absent;
   layer.results = op.results;
-  if (operand(4) != Problem::absent || (isLstm && operand(7) != Problem::absent))
+  layer.lengths = operand(4);
+  if (isLstm && operand(7) != Problem::absent)
+    return std::nullopt;
+  if (layer.lengths != Problem::absent && !problem.isBufferOf(DType::I32, layer.lengths))
     return std::nullopt;
   for (Problem::ValueId id : {layer.x, layer.w, layer.r})
     if (!problem.isBufferOf(DType::F32, id) || problem.value(id).rank() != 3)

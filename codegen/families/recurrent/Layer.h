@@ -17,12 +17,12 @@ struct RecurrentLayer {
   bool isRelu = false;            ///< rnn: relu in place of tanh
   /// Operands, those behind r absent or buffers.
   Problem::ValueId x = Problem::absent, w = Problem::absent, r = Problem::absent, bias = Problem::absent,
-                   initialH = Problem::absent, initialC = Problem::absent;
+                   lengths = Problem::absent, initialH = Problem::absent, initialC = Problem::absent;
   std::vector<Problem::ValueId> results; ///< y, the last h and, of lstm, the last c
   SizeExpr steps, batch;
   int64_t gates = 1, directions = 1, inputs = 0, hidden = 0;
 
-  /// f32, constant weights, the standard's default activations (or relu), no lengths, peepholes or clip.
+  /// f32, constant weights, the standard's default activations (or relu), no peepholes or clip.
   static std::optional<RecurrentLayer> of(const Problem &problem);
 
   /// Blocks of 16 hidden units.

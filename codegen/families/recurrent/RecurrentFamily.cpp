@@ -12,6 +12,8 @@
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/recurrent/Layer.h"
 
+#include "kiln/kernel_abi.h"
+
 #include <cmath>
 
 namespace kiln {
@@ -75,7 +77,7 @@ KernelInterface RecurrentKernel::describe() const {
                   4;
 
   std::vector<KernelOperand> operands{KernelOperand::packed(1)};
-  for (Problem::ValueId id : {layer.bias, layer.initialH, layer.initialC})
+  for (Problem::ValueId id : {layer.bias, layer.initialH, layer.initialC, layer.lengths})
     if (id != Problem::absent)
       operands.push_back(KernelOperand::input(input(id)));
   for (size_t i = 0; i < problem.outputs.size(); ++i)
@@ -125,7 +127,9 @@ private:
   void multiply(Tile &tile, const Rows &rows, Value panel, int64_t depth);
   void emitProjectTile(int64_t rows, Value row0, Value to, Value block, Value direction, Value weights);
   void emitBatch(int64_t rows, Value direction, Value batch0);
-  void emitStep(const Rows &from, const Rows &to, const Rows &projected, const Rows &y, Value direction);
+  /// `live`: whether each element has such a step; empty where all have.
+  void emitStep(const Rows &from, const Rows &to, const Rows &projected, const Rows &y, const Rows &live,
+                Value direction);
   /// What the loop over the blocks of a step is given.
   void forBlocks(llvm::function_ref<void(Value block)> body) { e.loop(0, e.index(layer.blocks()), 1, body); }
 
@@ -248,7 +252,8 @@ void Walk::emitProject() {
 }
 
 /// One step of `from.size()` elements of the batch: from their states, and x's products, to the next ones.
-void Walk::emitStep(const Rows &from, const Rows &to, const Rows &projected, const Rows &y, Value direction) {
+void Walk::emitStep(const Rows &from, const Rows &to, const Rows &projected, const Rows &y, const Rows &live,
+                    Value direction) {
   using Cell = RecurrentLayer::Cell;
   auto rows = int64_t(from.size());
   int64_t tileBytes = layer.gates * blockUnits * 4;
@@ -260,10 +265,13 @@ void Walk::emitStep(const Rows &from, const Rows &to, const Rows &projected, con
     Value place = e.add(e.mul(direction, e.index(layer.blocks())), block);
     return e.offset(weights, place, layer.hidden * tileBytes);
   };
+  auto orKept = [&](Value state, Value before, Value block, int64_t v, size_t row) {
+    return live.empty() ? state : e.select(live[row], state, loadState(before, block, v));
+  };
   auto finish = [&](Value h, Value block, int64_t v, size_t row) {
-    storeState(h, to[row], block, v);
+    storeState(orKept(h, from[row], block, v, row), to[row], block, v);
     if (!y.empty())
-      storeUnits(h, y[row], block, v);
+      storeUnits(live.empty() ? h : e.select(live[row], h, e.constant(vector, 0.0)), y[row], block, v);
   };
   auto each = [&](auto body) {
     for (int64_t v = 0; v < k.vectors; ++v)
@@ -291,7 +299,7 @@ void Walk::emitStep(const Rows &from, const Rows &to, const Rows &projected, con
       } else if (layer.cell == Cell::Lstm) { // gates i, o, f, c
         Value kept = e.mul(scalars.sigmoid(gate(2)), loadState(cell[row], block, v));
         Value c = e.fma(scalars.sigmoid(gate(0)), scalars.tanh(gate(3)), kept);
-        storeState(c, cell[row], block, v);
+        storeState(orKept(c, cell[row], block, v, row), cell[row], block, v);
         finish(e.mul(scalars.sigmoid(gate(1)), scalars.tanh(c)), block, v, row);
       } else { // gates z, r, h
         Value z = scalars.sigmoid(gate(0)), r = scalars.sigmoid(gate(1)), h = loadState(from[row], block, v);
@@ -325,12 +333,14 @@ void Walk::emitBatch(int64_t rows, Value direction, Value batch0) {
   size_t next = 1 + (layer.bias != Problem::absent);
   Value initialH = layer.initialH != Problem::absent ? e.buffer(next++) : Value();
   Value initialC = layer.initialC != Problem::absent ? e.buffer(next++) : Value();
+  Value lengths = layer.lengths != Problem::absent ? e.buffer(next++) : Value();
   Values results(layer.results.size(), Value());
   for (size_t i = 0; i < k.problem.outputs.size(); ++i)
     results[size_t(k.problem.outputs[i] - layer.results[0])] = e.buffer(next++);
 
   Value batch = e.size(layer.batch), steps = e.size(layer.steps), one = e.index(1);
   Rows first, second, stateRows; // h of this step and of the next; [direction][batch][hidden] in states
+  Rows ends;                     // lengths of the elements, where there are any
   cell.clear(), kept.clear(), resetRows.clear();
   for (int64_t i = 0; i < rows; ++i) {
     auto scratch = [&](int64_t which) { return e.offset(e.scratch(), (which * rows + i) * k.stateBytes()); };
@@ -343,6 +353,12 @@ void Walk::emitBatch(int64_t rows, Value direction, Value batch0) {
       resetRows.push_back(scratch(3));
     }
     Value element = e.add(batch0, e.index(i));
+    if (lengths) {
+      Value length = e.resizeInt(e.load(e.i32(), e.offset(lengths, element, 4)), e.i64());
+      Value valid = e.bitAnd(e.cmp(Cmp::ge, length, e.index(0)), e.cmp(Cmp::le, length, steps));
+      e.ifThen(e.bitXor(valid, e.constant(e.i1(), 1)), [&] { e.setStatus(KILN_KERNEL_INDEX_OUT_OF_RANGE); });
+      ends.push_back(length);
+    }
     stateRows.push_back(e.mul(e.add(e.mul(direction, batch), element), e.index(layer.hidden)));
   }
   auto forUnits = [&](auto body) {
@@ -379,14 +395,17 @@ void Walk::emitBatch(int64_t rows, Value direction, Value batch0) {
         y.push_back(e.offset(results[0], e.mul(place, e.index(layer.hidden)), 4));
       }
     }
-    emitStep(from, to, projected, y, direction);
+    Rows live;
+    for (Value end : ends)
+      live.push_back(e.cmp(Cmp::lt, t, end));
+    emitStep(from, to, projected, y, live, direction);
     Values swapped(to.begin(), to.end());
     swapped.append(from.begin(), from.end());
     return swapped;
   });
   // Where there is no step, there is no last state.
-  Value any = e.cmp(Cmp::gt, steps, e.index(0));
   auto store = [&](Value result, size_t i, Value state, Value block, int64_t v) {
+    Value any = e.cmp(Cmp::gt, ends.empty() ? steps : ends[i], e.index(0));
     Value units = e.select(any, loadState(state, block, v), e.constant(vector, 0.0));
     storeUnits(units, e.offset(result, stateRows[i], 4), block, v);
   };
@@ -423,7 +442,7 @@ void RecurrentKernel::emit(Emitter &e, const KernelInterface &interface) const {
 class RecurrentFamily final : public FamilyOf<RecurrentKernel> {
 public:
   std::string_view name() const override { return "recurrent"; }
-  int version() const override { return 1; }
+  int version() const override { return 2; }
   bool takesSeveralResults() const override { return true; }
   bool claims(const Problem &problem) const override { return RecurrentLayer::of(problem).has_value(); }
 
