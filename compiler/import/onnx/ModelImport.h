@@ -209,6 +209,7 @@ private:
   // control flow
   Status importControlFlow(const NodeProto &node, Scope &scope);
   Status importIf(const NodeProto &node, Scope &scope);
+  Result<bool> importTakenBranch(const NodeProto &node, Scope &scope, Value condition);
   Status alignOutput(const NodeProto &node, const Scope &scope, Subgraph &one, Subgraph &other, size_t output,
                      const ValueInfoProto &declared);
   Status stackOutput(const NodeProto &node, const Scope &scope, Subgraph &branch, size_t output, const Dims &item,
