@@ -13,13 +13,15 @@
 // ops are in. What only views its operand (transpose, slice, expand) is copied into a prologue when others need it as
 // well. What no family claims stays outside as a host step. Refused are
 //   1. groups that would depend on themselves through an op outside;
-//   2. groups of more than maxGroupOps ops (code generation is superlinear);
+//   2. groups of more than maxGroupOps ops (code generation is superlinear), and ops of more operands;
 //   3. shape arithmetic (few integers), which the host does while it launches;
 //   4. reshapes, except between other views in a prologue: they are no work, the host aliases the buffer (SinkReshapes
 //      has moved them out of the way);
 //   5. ops that tell a size: they return their results;
-//   6. what does not pay: the cosine of a small table, say, in a kernel that would compute it for every head;
-//   7. ops of the nodes that `keep-out` names. Without `fuse` no group grows.
+//   6. slices that show a piece of memory as it lies there, as seeds and in a prologue: they are no work either
+//      (Parts.h), and kernels of several parts are one kernel;
+//   7. what does not pay: the cosine of a small table, say, in a kernel that would compute it for every head;
+//   8. ops of the nodes that `keep-out` names. Without `fuse` no group grows.
 //
 // Runs after Layout and SinkReshapes, before Configure.
 #include "passes/graph/Passes.h"
@@ -30,6 +32,7 @@
 #include "dialects/kiln/HostValues.h"
 #include "dialects/kiln/KernelOracle.h"
 #include "dialects/kiln/NodeName.h"
+#include "dialects/kiln/Parts.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/Structure.h"
 #include "passes/Rewrite.h"
@@ -59,7 +62,8 @@ static FusionRole roleOf(Operation *op) { return llvm::cast<KilnOpInterface>(op)
 
 static bool mayBeInKernel(Operation *op) {
   auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
-  if (!kilnOp || op->getNumResults() == 0 || op->getNumOperands() == 0 || op->getNumRegions() != 0)
+  if (!kilnOp || op->getNumResults() == 0 || op->getNumOperands() == 0 || op->getNumOperands() > maxGroupOps ||
+      op->getNumRegions() != 0)
     return false;
   FusionRole role = kilnOp.getFusionRole();
   if (role == FusionRole::View || role == FusionRole::Source || role == FusionRole::Structure)
@@ -160,7 +164,8 @@ SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) 
     for (Value operand : op->getOperands()) {
       Operation *producer = operand.getDefiningOp();
       if (!producer || producer->getBlock() != &graph.body() || group.contains(producer) ||
-          refused.contains(producer) || !(mayJoin(producer) || (viewsInside && isView(producer))))
+          refused.contains(producer) || !(mayJoin(producer) || (viewsInside && isView(producer))) ||
+          partOffset(producer))
         continue;
       FusionRole role = roleOf(producer);
       if (role != FusionRole::Elementwise && role != FusionRole::Movement && role != FusionRole::View)
@@ -240,6 +245,11 @@ bool Former::growProducers(Group &group, llvm::StringRef family) {
 }
 
 void Former::formAt(Operation *seed) {
+  if (partOffset(seed)) {
+    if (takeFuel(seed, "FormKernels"))
+      seed->setAttr(partAttrName, mlir::UnitAttr::get(seed->getContext()));
+    return;
+  }
   Group group;
   group.owned.insert(seed);
   group.anchor = seed;
