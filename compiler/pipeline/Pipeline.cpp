@@ -12,13 +12,15 @@ Status kiln::runPipeline(Compilation &c) {
   KILN_TRY(c.run(createSetOptLimit({c.options.rewriteLimit})));
 
   if (c.begin(Stage::Canonical)) {
+    ConstantFoldOptions keepDequantized;
+    keepDequantized.keepDequantized = true; // for QuantizedProducts
     KILN_TRY(c.run(createInferShapes()));
-    KILN_TRY(c.run(createConstantFold()));
+    KILN_TRY(c.run(createConstantFold(keepDequantized)));
     if (c.holdsControlFlow()) {
       KILN_TRY(c.run(createLoopInvariantMotion()));
       KILN_TRY(c.run(createSpecialize()));
       KILN_TRY(c.run(createInferShapes()));
-      KILN_TRY(c.run(createConstantFold()));
+      KILN_TRY(c.run(createConstantFold(keepDequantized)));
     }
     KILN_TRY(c.run(createDeadCode()));
     KILN_TRY(c.run(createCommonSubexpressions()));
@@ -28,6 +30,9 @@ Status kiln::runPipeline(Compilation &c) {
     KILN_TRY(c.run(createRaiseGelu()));
     KILN_TRY(c.run(createLowerConvTranspose()));
     KILN_TRY(c.run(createLowerResize()));
+    // Before algebra moves scales through products.
+    KILN_TRY(c.run(createQuantizedProducts()));
+    KILN_TRY(c.run(createQuantizedMovement()));
     KILN_TRY(c.run(createAlgebraicSimplify()));
     // Algebra leaves ops on weights (folded normalisations, reshaped biases); attention is raised
     // from the form it gives to scales and transposes.

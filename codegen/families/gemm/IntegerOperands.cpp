@@ -30,30 +30,6 @@ std::set<ValueId> valuesBelow(const Problem &problem, ValueId id) {
   return below;
 }
 
-/// A buffer of bytes or i32, less a number, as i32.
-struct CenteredBuffer {
-  Problem::ValueId buffer = Problem::absent;
-  int zero = 0;
-};
-/// `id` as one; nothing where it is anything else.
-std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, ValueId id) {
-  CenteredBuffer centered;
-  if (const Problem::Op *op = problem.producer(id); op && op->mnemonic == "sub") {
-    std::optional<double> zero = problem.value(op->operands[1]).scalar();
-    if (!zero || std::fabs(*zero) > 255 || problem.value(op->operands[0]).dims != problem.value(id).dims)
-      return std::nullopt;
-    centered.zero = static_cast<int>(*zero);
-    id = op->operands[0];
-  }
-  if (const Problem::Op *op = problem.producer(id); op && op->mnemonic == "cast")
-    id = op->operands[0];
-  const Problem::Value &value = problem.value(id);
-  if (!value.isBuffer() || !(value.dtype == DType::I32 || isByte(value.dtype)))
-    return std::nullopt;
-  centered.buffer = id;
-  return centered;
-}
-
 /// Whether `id` is an i32 buffer, or made from buffers of bytes or i32, and numbers, by casts and subtractions.
 bool isCentered(const Problem &problem, ValueId id) {
   if (problem.value(id).dtype != DType::I32)
@@ -73,6 +49,44 @@ bool isCentered(const Problem &problem, ValueId id) {
 }
 
 } // namespace
+
+std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, ValueId id) {
+  CenteredBuffer centered;
+  if (const Problem::Op *op = problem.producer(id); op && op->mnemonic == "sub") {
+    std::optional<double> zero = problem.value(op->operands[1]).scalar();
+    if (!zero || std::fabs(*zero) > 255 || problem.value(op->operands[0]).dims != problem.value(id).dims)
+      return std::nullopt;
+    centered.zero = static_cast<int>(*zero);
+    id = op->operands[0];
+  }
+  if (const Problem::Op *op = problem.producer(id); op && op->mnemonic == "cast")
+    id = op->operands[0];
+  const Problem::Value &value = problem.value(id);
+  if (!value.isBuffer() || !(value.dtype == DType::I32 || isByte(value.dtype)))
+    return std::nullopt;
+  centered.buffer = id;
+  return centered;
+}
+
+std::optional<ByteRows> byteRows(const Problem &problem, const ElementTypes &types, ValueId a,
+                                 const TargetInfo &target) {
+  auto row = centeredBuffer(problem, a);
+  bool isI8 = types.source == DType::I8 ? types.zero == 0 : types.source == DType::U8 && types.zero == 128;
+  if (!target.has("vnni") || types.accumulator != DType::I32 || !isI8 || !row ||
+      !isByte(problem.value(row->buffer).dtype))
+    return std::nullopt;
+  ByteRows rows{types, row->buffer};
+  rows.types.operand = rows.types.row = problem.value(row->buffer).dtype;
+  rows.types.rowZero = row->zero;
+  rows.types.panel = DType::I8;
+  rows.types.kPack = 4;
+  rows.types.zero = 0;
+  // A row of pads is filled with the byte that stands for 0.
+  bool isSigned = rows.types.row == DType::I8;
+  if (row->zero < (isSigned ? -128 : 0) || row->zero > (isSigned ? 127 : 255))
+    return std::nullopt;
+  return rows;
+}
 
 std::optional<ProductOperands> productOperands(const Problem &problem, DType dtype, ValueId a, ValueId b) {
   auto types = ElementTypes::of(dtype);

@@ -20,6 +20,24 @@ struct ProductOperands {
 std::optional<ProductOperands> productOperands(const Problem &problem, DType dtype, Problem::ValueId a,
                                                Problem::ValueId b);
 
+/// A buffer of bytes or i32, less a number, as i32.
+struct CenteredBuffer {
+  Problem::ValueId buffer = Problem::absent;
+  int zero = 0;
+};
+/// `id` as one; nothing where it is anything else.
+std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, Problem::ValueId id);
+
+/// `types` of a product with a constant B whose rows of A tiles read as bytes, in place or filled up (PaddedRows), and the
+/// buffer that these are in; nothing where the target multiplies no bytes, or A or B are other than bytes that differ
+/// from i8 by one number at most.
+struct ByteRows {
+  ElementTypes types;
+  Problem::ValueId a = Problem::absent;
+};
+std::optional<ByteRows> byteRows(const Problem &problem, const ElementTypes &types, Problem::ValueId a,
+                                 const TargetInfo &target);
+
 /// Whether `id` and what it is made from, first operand by first operand, have one use each.
 bool isReadOnce(const Problem &problem, Problem::ValueId id);
 

@@ -132,6 +132,8 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const KernelS
     b = widenedPanels();
   }
   Value panelBytes = e.mul(depth, e.index(panelColumns * set.types.panelBytes()));
+  if (int64_t sums = sumsBytes(set.types))
+    panelBytes = e.add(panelBytes, e.index(sums));
   Value zero = e.index(0);
   Value bStep = operands.bStep ? operands.bStep : zero, aStep = operands.aStep ? operands.aStep : zero;
   EpilogueRow origin = operands.origin(batch);

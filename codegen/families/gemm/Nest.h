@@ -32,7 +32,9 @@ struct NestShape {
   SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, tiling.tile.rows); }
   SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), tiling.tile.panels); }
   int64_t panelStepBytes() const { return panelColumns * types.panelBytes(); }
-  SizeExpr panelBytes() const { return totalDepth() * panelStepBytes(); }
+  SizeExpr panelBytes() const { return totalDepth() * panelStepBytes() + sumsBytes(types); }
+  /// Of the sums behind a panel.
+  static int64_t sumsBytes(const ElementTypes &types) { return types.multipliesQuads() ? panelColumns * 4 : 0; }
   SizeExpr totalDepth() const { return sizes.taps * sizes.inner; }
   SizeExpr widenedBytes() const;
   int64_t tileRowBytes(int panels) const { return panels * panelColumns * types.accumulatorBytes(); }
