@@ -179,8 +179,8 @@ struct ExpandBeforeElementwise : OpRewritePattern<ExpandOp> {
   }
 };
 
-/// transpose(f32(i32(x) - z) * s) of bytes x -> f32(i32(transpose(x)) - z) * s, step by step: bytes move. So do reshapes
-/// that merge dims; the others move down.
+/// transpose(f32(i32(x) - z) * s) of bytes x -> f32(i32(transpose(x)) - z) * s, step by step: bytes move, and are
+/// reshaped.
 struct MoveBytes : RewritePattern {
   explicit MoveBytes(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
@@ -189,7 +189,8 @@ struct MoveBytes : RewritePattern {
       return failure();
     Value wide = op->getOperand(0);
     Operation *widening = wide.getDefiningOp();
-    if (!widensBytes(widening) || (reshape && getRank(wide.getType()) <= getRank(reshape.getType())))
+    if (!widensBytes(widening) ||
+        llvm::any_of(getDims(op->getResult(0)), [](const SizeExpr &dim) { return dim.isInvalid(); }))
       return failure();
     Value x = widening->getOperand(0);
     Type type = makeTensorType(getDims(op->getResult(0)), elementOf(x));

@@ -12,7 +12,7 @@ func.func @pool(%x: tensor<1x2x4x4xui8>) -> tensor<1x2x3x3xui8> {
   %1 = kiln.sub %0, %z : (tensor<1x2x4x4xi32>, tensor<i32>) -> tensor<1x2x4x4xi32>
   %2 = kiln.cast %1 {to = "f32"} : (tensor<1x2x4x4xi32>) -> tensor<1x2x4x4xf32>
   %3 = kiln.mul %2, %s : (tensor<1x2x4x4xf32>, tensor<f32>) -> tensor<1x2x4x4xf32>
-  %4 = kiln.max_pool %3 {kernel = array<i64: 2, 2>} : (tensor<1x2x4x4xf32>) -> tensor<1x2x3x3xf32>
+  %4 = kiln.max_pool %3 {dilations = array<i64: 1, 1>, kernel = array<i64: 2, 2>, pads = array<i64: 0, 0, 0, 0>, strides = array<i64: 1, 1>} : (tensor<1x2x4x4xf32>) -> tensor<1x2x3x3xf32>
   %5 = kiln.div %4, %s : (tensor<1x2x3x3xf32>, tensor<f32>) -> tensor<1x2x3x3xf32>
   %6 = kiln.round %5 : (tensor<1x2x3x3xf32>) -> tensor<1x2x3x3xf32>
   %7 = kiln.add %6, %f : (tensor<1x2x3x3xf32>, tensor<f32>) -> tensor<1x2x3x3xf32>

@@ -8,8 +8,10 @@
 // CHECK-DAG: %[[A:.+]] = kiln.sub %[[WIDE]]
 // CHECK: %[[P:.+]] = kiln.conv %[[A]], {{.*}} -> tensor<1x2x3x3xi32>
 // CHECK-NEXT: %[[F:.+]] = kiln.cast %[[P]] {to = "f32"}
-// CHECK-NEXT: %[[S:.+]] = kiln.mul %[[F]], {{.*}}tensor<2x1x1xf32>
-// CHECK-NEXT: %[[B:.+]] = kiln.add %[[S]], {{.*}}tensor<2x1x1xf32>
+// CHECK-NEXT: %[[FACTOR:.+]] = kiln.constant {{.*}}3.125000e-02{{.*}}1.562500e-02
+// CHECK-NEXT: %[[S:.+]] = kiln.mul %[[F]], %[[FACTOR]]
+// CHECK-NEXT: %[[BIAS:.+]] = kiln.constant {{.*}}2.500000e-01{{.*}}5.000000e-01
+// CHECK-NEXT: %[[B:.+]] = kiln.add %[[S]], %[[BIAS]]
 // CHECK-NEXT: %[[R:.+]] = kiln.round %[[B]]
 // CHECK-NEXT: kiln.cast %[[R]] {to = "u8"}
 func.func @conv(%x: tensor<1x8x5x5xui8>) -> tensor<1x2x3x3xui8> {
@@ -25,7 +27,7 @@ func.func @conv(%x: tensor<1x8x5x5xui8>) -> tensor<1x2x3x3xui8> {
   %3 = kiln.mul %2, %sx : (tensor<1x8x5x5xf32>, tensor<f32>) -> tensor<1x8x5x5xf32>
   %4 = kiln.cast %w {to = "f32"} : (tensor<2x8x3x3xi8>) -> tensor<2x8x3x3xf32>
   %5 = kiln.mul %4, %sw : (tensor<2x8x3x3xf32>, tensor<2x1x1x1xf32>) -> tensor<2x8x3x3xf32>
-  %6 = kiln.conv %3, %5, %b : (tensor<1x8x5x5xf32>, tensor<2x8x3x3xf32>, tensor<2xf32>) -> tensor<1x2x3x3xf32>
+  %6 = kiln.conv %3, %5, %b {dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, strides = array<i64: 1, 1>} : (tensor<1x8x5x5xf32>, tensor<2x8x3x3xf32>, tensor<2xf32>) -> tensor<1x2x3x3xf32>
   %7 = kiln.relu %6 : (tensor<1x2x3x3xf32>) -> tensor<1x2x3x3xf32>
   %8 = kiln.div %7, %sy : (tensor<1x2x3x3xf32>, tensor<f32>) -> tensor<1x2x3x3xf32>
   %9 = kiln.round %8 : (tensor<1x2x3x3xf32>) -> tensor<1x2x3x3xf32>

@@ -8,6 +8,7 @@
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/conv/PixelRows.h"
 #include "codegen/families/conv/WinogradEmission.h"
+#include "codegen/families/gemm/IntegerOperands.h"
 #include "codegen/families/gemm/Nest.h"
 #include "codegen/families/gemm/Panels.h"
 #include "codegen/families/gemm/Widening.h"
@@ -162,6 +163,11 @@ void ConvEmission::emitProduct() {
   Epilogue epilogue(e, problem, c.result, nest.types.accumulator, c.bias, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
+  RowZero zero;
+  if (c.types.multipliesQuads()) {
+    zero = rowZero(e, c.types, c.types.zeroOfRun ? pointers.inputs[problem.inputIndex(c.zero)] : Value());
+    operands.rowExcess = zero.excess;
+  }
   if (plainRows()) {
     operands.fillTable = [&](Value group, Value row0, Value table) {
       Value base = e.offset(x, e.mul(group, e.size(c.groupChannels)), bytes);
@@ -172,7 +178,7 @@ void ConvEmission::emitProduct() {
       });
     };
   } else {
-    pixels.begin(x, e.offset(e.scratch(), e.size(nest.scratchBytes()), 1));
+    pixels.begin(x, e.offset(e.scratch(), e.size(nest.scratchBytes()), 1), zero.byte);
     operands.fillTable = [&](Value group, Value row0, Value table) { pixels.fill(group, row0, table); };
   }
   operands.panel = [&](Value group, Value panel) {
@@ -211,7 +217,7 @@ private:
 class ConvFamily final : public FamilyOf<ConvKernel> {
 public:
   std::string_view name() const override { return "conv"; }
-  int version() const override { return 3; }
+  int version() const override { return 4; }
   bool claims(const Problem &problem) const override {
     auto conv = Convolution::of(problem);
     return conv && isEpilogueOf(problem, conv->result);

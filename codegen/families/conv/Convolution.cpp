@@ -96,8 +96,9 @@ std::optional<Convolution> Convolution::of(const Problem &problem, const TargetI
   if (!c || !c->constantFilter)
     return c;
   auto rows = gemm::byteRows(problem, c->types, c->input, target);
-  if (!rows)
+  if (!rows || (rows->types.zeroOfRun && c->groupChannels.constant() % 4 != 0))
     return c;
+  c->zero = rows->zero;
   c->types = rows->types;
   c->input = rows->a;
   c->copiesInput = false;

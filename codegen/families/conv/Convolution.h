@@ -25,6 +25,7 @@ struct Convolution {
   /// `groupChannels` are of these rows, `filterChannels` is the filter's.
   std::optional<gemm::PaddedRows> paddedRows;
   SizeExpr filterChannels;
+  Problem::ValueId zero = Problem::absent; ///< the byte that stands for 0 in the input, where a run tells it
 
   size_t spatialRank() const { return strides.size(); }
   bool padded() const;

@@ -24,7 +24,7 @@ Value PixelRows::addressOf(Value pointer) {
   return e.load(e.i64(), slot);
 }
 
-void PixelRows::begin(Value inputPointer, Value scratch) {
+void PixelRows::begin(Value inputPointer, Value scratch, Value zero) {
   slot = scratch;
   state = e.offset(scratch, slotBytes);
   input = addressOf(inputPointer);
@@ -32,10 +32,11 @@ void PixelRows::begin(Value inputPointer, Value scratch) {
     return;
   Value row = e.offset(state, addressBytes * static_cast<int64_t>(1 + conv.spatialRank()));
   int64_t lanes = conv.types.lanes(e.target()), bytes = conv.types.rowBytes();
-  Value fill = conv.types.multipliesQuads() ? e.constant(e.vec(e.i8(), lanes), conv.types.rowZero)
-                                            : e.constant(e.vec(e.registerType(conv.types.row), lanes), 0.0);
-  e.loop(0, e.size(SizeExpr::ceilDiv(conv.groupChannels, 16) * 16), lanes,
-         [&](Value i) { e.store(fill, e.offset(row, i, bytes), static_cast<unsigned>(lanes * bytes)); });
+  e.loop(0, e.size(SizeExpr::ceilDiv(conv.groupChannels, 16) * 16), lanes, [&](Value i) {
+    Value at = e.offset(row, i, bytes);
+    Value fill = zero ? e.splat(zero, lanes) : e.constant(e.vec(e.registerType(conv.types.row), lanes), 0.0);
+    e.store(fill, at, static_cast<unsigned>(lanes * bytes));
+  });
   zeros = addressOf(row);
 }
 

@@ -263,7 +263,7 @@ struct DepthwiseKernel : DepthwiseLoops {
 class DepthwiseFamily final : public FamilyOf<DepthwiseKernel> {
 public:
   std::string_view name() const override { return "depthwise"; }
-  int version() const override { return 1; }
+  int version() const override { return 2; }
   bool claims(const Problem &problem) const override {
     auto conv = depthwiseConvolution(problem);
     return conv && depthwiseShape(*conv) && gemm::isEpilogueOf(problem, conv->result);

@@ -18,6 +18,7 @@ struct ElementTypes {
   int kPack = 1;                  ///< steps of K that lie side by side, per column, in a panel
   int zero = 0;                   ///< what is subtracted from elements of B as they are widened
   int rowZero = 0;                ///< the byte of a row that stands for 0, where tiles read rows of bytes
+  bool zeroOfRun = false;         ///< only a run tells that byte
 
   /// The types of a product of `operand`s whose B is read in place; nothing where there are no kernels for the type.
   static std::optional<ElementTypes> of(DType operand);

@@ -68,24 +68,52 @@ std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, ValueId id)
   return centered;
 }
 
+/// The buffer that `id` is a widened byte of, the same for all elements.
+static ValueId commonByte(const Problem &problem, ValueId id) {
+  const Problem::Op *op = problem.producer(id);
+  if (!op || op->mnemonic != "cast")
+    return Problem::absent;
+  const Problem::Value &value = problem.value(op->operands[0]);
+  bool isOne = std::ranges::all_of(value.dims, [](const SizeExpr &dim) { return dim.isConstant(1); });
+  return value.isBuffer() && isByte(value.dtype) && isOne ? op->operands[0] : Problem::absent;
+}
+
 std::optional<ByteRows> byteRows(const Problem &problem, const ElementTypes &types, ValueId a,
                                  const TargetInfo &target) {
-  auto row = centeredBuffer(problem, a);
   bool isI8 = types.source == DType::I8 ? types.zero == 0 : types.source == DType::U8 && types.zero == 128;
-  if (!target.has("vnni") || types.accumulator != DType::I32 || !isI8 || !row ||
-      !isByte(problem.value(row->buffer).dtype))
+  if (!target.has("vnni") || types.accumulator != DType::I32 || !isI8)
     return std::nullopt;
-  ByteRows rows{types, row->buffer};
-  rows.types.operand = rows.types.row = problem.value(row->buffer).dtype;
+  ByteRows rows{types};
+  std::optional<CenteredBuffer> row = centeredBuffer(problem, a);
+  if (const Problem::Op *op = problem.producer(a); !row && op && op->mnemonic == "sub") {
+    rows.zero = commonByte(problem, op->operands[1]);
+    if (rows.zero != Problem::absent && problem.value(op->operands[0]).dims == problem.value(a).dims)
+      row = centeredBuffer(problem, op->operands[0]);
+  }
+  if (!row || !isByte(problem.value(row->buffer).dtype) || problem.value(row->buffer).dims != problem.value(a).dims)
+    return std::nullopt;
+  rows.a = row->buffer;
+  DType dtype = problem.value(row->buffer).dtype;
+  bool isSigned = dtype == DType::I8;
+  rows.types.zeroOfRun = rows.zero != Problem::absent;
+  // A row of pads is filled with the byte that stands for 0.
+  if (rows.types.zeroOfRun ? row->zero != 0 || problem.value(rows.zero).dtype != dtype
+                           : row->zero < (isSigned ? -128 : 0) || row->zero > (isSigned ? 127 : 255))
+    return std::nullopt;
+  rows.types.operand = rows.types.row = dtype;
   rows.types.rowZero = row->zero;
   rows.types.panel = DType::I8;
   rows.types.kPack = 4;
   rows.types.zero = 0;
-  // A row of pads is filled with the byte that stands for 0.
-  bool isSigned = rows.types.row == DType::I8;
-  if (row->zero < (isSigned ? -128 : 0) || row->zero > (isSigned ? 127 : 255))
-    return std::nullopt;
   return rows;
+}
+
+RowZero rowZero(emit::Emitter &e, const ElementTypes &types, emit::Value zero) {
+  if (!types.zeroOfRun)
+    return {e.index(types.rowExcess()), e.constant(e.i8(), types.rowZero)};
+  emit::Value byte = e.load(e.i8(), zero);
+  emit::Value number = e.resizeInt(byte, e.i64(), types.row == DType::I8);
+  return {e.add(number, e.index(types.rowExcess())), byte};
 }
 
 std::optional<ProductOperands> productOperands(const Problem &problem, DType dtype, ValueId a, ValueId b) {

@@ -160,6 +160,8 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const KernelS
                      e.size(sizes.inner),
                      scratch,
                      e.index(tileRowBytes(panels))};
+    if (types.zeroOfRun)
+      arguments.push_back(operands.rowExcess);
     auto callFull = [&] { e.call(kernels.full, arguments); };
     auto callSmall = [&] { e.call(kernels.small, arguments); };
     if (kernels.full.op && kernels.small.op)

@@ -16,11 +16,12 @@ public:
         vectors(static_cast<int>(shape.panels * panelColumns / lanes)), bytes(types.accumulatorBytes()),
         rowBytes(types.rowBytes()), vector(e.vec(e.registerType(types.accumulator), lanes)), table(arguments[0]),
         b(arguments[1]), panelBytes(arguments[2]), bStep(arguments[3]), aStep(arguments[4]), taps(arguments[5]),
-        inner(arguments[6]), result(arguments[7]), resultBytes(arguments[8]) {}
+        inner(arguments[6]), result(arguments[7]), resultBytes(arguments[8]),
+        excess(arguments.size() > 9 ? arguments[9] : Value()) {}
 
   void emit() {
     Values state(static_cast<size_t>(rows * vectors), e.constant(vector, 0.0));
-    if (types.multipliesQuads() && types.rowExcess() != 0)
+    if (types.multipliesQuads() && (excess || types.rowExcess() != 0))
       subtractExcess(state);
     state.push_back(b);
     bool remainder = options.innerDivisor % options.unroll != 0;
@@ -51,13 +52,14 @@ public:
 private:
   /// What rows of bytes are too much is known before the products: columns' sums times the excess of a byte.
   void subtractExcess(Values &state) {
+    Value factor = excess ? e.splat(e.neg(e.resizeInt(excess, e.i32())), lanes) : e.constant(vector, -types.rowExcess());
     for (int j = 0; j < vectors; ++j) {
       int64_t column = j * lanes % panelColumns, panel = j * lanes / panelColumns;
       Value next = e.offset(b, e.mul(panelBytes, e.index(panel + 1)), 1);
       Value sums = e.load(vector, e.offset(next, (column - panelColumns) * bytes), static_cast<unsigned>(lanes * bytes));
-      Value excess = e.mul(sums, e.constant(vector, -types.rowExcess()));
+      Value start = e.mul(sums, factor);
       for (int i = 0; i < rows; ++i)
-        state[static_cast<size_t>(i * vectors + j)] = excess;
+        state[static_cast<size_t>(i * vectors + j)] = start;
     }
   }
 
@@ -137,14 +139,17 @@ private:
   int vectors;
   int64_t bytes, rowBytes; // of an accumulator, of an element of A
   Type vector;
-  Value table, b, panelBytes, bStep, aStep, taps, inner, result, resultBytes;
+  Value table, b, panelBytes, bStep, aStep, taps, inner, result, resultBytes, excess;
 };
 
 } // namespace
 
 LocalFunction emitRegisterTile(Emitter &e, llvm::StringRef name, TileShape shape, const TileOptions &options) {
-  LocalFunction function =
-      e.beginLocal(name, {e.ptr(), e.ptr(), e.i64(), e.i64(), e.i64(), e.i64(), e.i64(), e.ptr(), e.i64()});
+  llvm::SmallVector<Type> arguments{e.ptr(), e.ptr(), e.i64(), e.i64(), e.i64(),
+                                    e.i64(), e.i64(), e.ptr(), e.i64()};
+  if (options.types.zeroOfRun)
+    arguments.push_back(e.i64());
+  LocalFunction function = e.beginLocal(name, arguments);
   TileEmission(e, shape, options, function.arguments).emit();
   e.endLocal();
   return function;

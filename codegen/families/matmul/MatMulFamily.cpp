@@ -32,6 +32,7 @@ struct Product {
   bool copiesA = false;                 ///< widened, or made from others
   std::optional<PaddedRows> paddedA;    ///< rows of bytes that tiles read instead of A's
   SizeExpr rowDepth;                    ///< of the rows that tiles read
+  Problem::ValueId zeroA = Problem::absent; ///< the byte that stands for 0 in A, where a run tells it
   bool folded = false;                  ///< B is the same for the whole batch: the batch joins the rows
 
   static std::optional<Product> of(const Problem &problem);
@@ -112,8 +113,9 @@ std::optional<Product> Product::of(const Problem &problem, const TargetInfo &tar
   if (!p || !p->constantB || p->transposeA)
     return p;
   auto rows = byteRows(problem, p->types, p->a, target);
-  if (!rows)
+  if (!rows || (rows->types.zeroOfRun && p->depth.constant() % 4 != 0))
     return p;
+  p->zeroA = rows->zero;
   p->types = rows->types;
   p->a = rows->a;
   p->copiesA = false;
@@ -278,6 +280,8 @@ void MatMulEmission::emitProduct() {
   Epilogue epilogue(e, problem, p.result, p.types.accumulator, Problem::absent, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
+  if (p.types.zeroOfRun)
+    operands.rowExcess = rowZero(e, p.types, pointers.inputs[problem.inputIndex(p.zeroA)]).excess;
   SizeExpr bytes = p.types.rowBytes(); // of an element of A, as tiles read it
   SizeExpr rowBytes = p.transposeA ? bytes : p.rowDepth * bytes;
   operands.fillTable = [&](Value batch, Value row0, Value table) {
@@ -311,7 +315,7 @@ struct MatMulKernel : MatMulShape {
 class MatMulFamily final : public FamilyOf<MatMulKernel> {
 public:
   std::string_view name() const override { return "matmul"; }
-  int version() const override { return 2; }
+  int version() const override { return 3; }
   bool claims(const Problem &problem) const override {
     auto product = Product::of(problem);
     return product && isEpilogueOf(problem, product->result);
