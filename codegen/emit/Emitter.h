@@ -152,11 +152,18 @@ public:
   Value abs(Value a);
   Value fma(Value a, Value b, Value c);                        // a * b + c; integers too
   virtual Value multiplyAddPairs(Value a, Value b, Value sum); // of i32 lanes: low and high halves are i16
+  virtual Value multiplyAddQuads(Value a, Value b, Value sum); // of i32 lanes: 4 u8 of a, 4 i8 of b
   Value sqrt(Value a);
   Value floor(Value a);
   Value ceil(Value a);
   Value roundEven(Value a);
   Value trunc(Value a);
+  // x and n of roundEven(x) + n for a whole number n, or of roundEven(x).
+  struct RoundedSum {
+    Value x;
+    int64_t n;
+  };
+  static std::optional<RoundedSum> asRoundedSum(Value value);
   Value copySign(Value magnitude, Value sign);
   Value min(Value a, Value b); // NaN in either operand gives NaN
   Value max(Value a, Value b);

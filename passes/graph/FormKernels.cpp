@@ -10,8 +10,8 @@
 // than what the group and the op cost apart (KernelOracle::propose): first consumers (epilogue), then producers
 // (prologue). A value of the group that others use too becomes one more output.
 // Where a step is not claimed, a few more ops are tried with it, because `x * sigmoid(x)` is one output only when both
-// ops are in. What only views its operand (transpose, slice, expand) is copied into a prologue when others need it as
-// well. What no family claims stays outside as a host step. Refused are
+// ops are in. What only views its operand (transpose, slice, expand) or widens bytes is copied into a prologue when others
+// need it as well. What no family claims stays outside as a host step. Refused are
 //   1. groups that would depend on themselves through an op outside;
 //   2. groups of more than maxGroupOps ops (code generation is superlinear), and ops of more operands;
 //   3. shape arithmetic (few integers), which the host does while it launches;
@@ -37,6 +37,7 @@
 #include "dialects/kiln/Structure.h"
 #include "passes/Rewrite.h"
 #include "passes/graph/KernelGroups.h"
+#include "passes/graph/Quantization.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -71,8 +72,22 @@ static bool mayBeInKernel(Operation *op) {
   return !isSizeArithmetic(op);
 }
 
-/// Moves elements of its one operand and computes nothing: cheaper read through than stored.
+/// Whether all who read wider bytes may read the bytes instead, and widen them as they do.
+static bool isWidenedByReaders(Operation *op) {
+  return widensBytes(op) && llvm::all_of(op->getUsers(), [](Operation *user) {
+           if (!llvm::isa<KilnOpInterface>(user) || user->getNumRegions() != 0)
+             return false;
+           FusionRole role = roleOf(user);
+           return isWidenedByReaders(user) ||
+                  (!widensBytes(user) && (role == FusionRole::Elementwise || role == FusionRole::Contraction ||
+                                          role == FusionRole::Reduction || role == FusionRole::Movement));
+         });
+}
+
+/// Moves elements of its one operand and computes nothing, or next to nothing: cheaper read through than stored.
 static bool mayBeCopied(Operation *op) {
+  if (widensBytes(op))
+    return true;
   const OpInfo *info = findOp(mnemonicOf(op));
   return info && info->stridedView && op->getNumOperands() == 1;
 }
@@ -148,7 +163,8 @@ SmallVector<Operation *> Former::consumers(const Group &group) const {
   llvm::SetVector<Operation *> found;
   for (Operation *op : group.owned)
     for (Operation *user : op->getUsers())
-      if (!graph.isGrouped(user) && !group.contains(user) && !refused.contains(user) && mayJoin(user)) {
+      if (!graph.isGrouped(user) && !group.contains(user) && !refused.contains(user) && mayJoin(user) &&
+          (!isWidenedByReaders(user) || widensBytes(group.anchor))) {
         FusionRole role = roleOf(user);
         if (role == FusionRole::Elementwise || role == FusionRole::Movement)
           found.insert(user);
@@ -160,6 +176,12 @@ SmallVector<Operation *> Former::consumers(const Group &group) const {
 SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) const {
   llvm::SetVector<Operation *> found;
   bool viewsInside = roleOf(group.anchor) == FusionRole::Contraction;
+  // What widens bytes is never made for others.
+  auto isInside = [&](Operation *op) {
+    return llvm::all_of(op->getUsers(), [&](Operation *user) {
+      return widensBytes(op) ? group.owned.contains(user) : group.contains(user);
+    });
+  };
   for (Operation *op : graph.members(group))
     for (Value operand : op->getOperands()) {
       Operation *producer = operand.getDefiningOp();
@@ -170,15 +192,13 @@ SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) 
       FusionRole role = roleOf(producer);
       if (role != FusionRole::Elementwise && role != FusionRole::Movement && role != FusionRole::View)
         continue;
-      bool inside = llvm::all_of(producer->getUsers(), [&](Operation *user) { return group.contains(user); });
-      if (mayBeCopied(producer) || (inside && !graph.isGrouped(producer)))
+      if (mayBeCopied(producer) || (isInside(producer) && !graph.isGrouped(producer)))
         found.insert(producer);
     }
   SmallVector<std::pair<Operation *, bool>> out;
   auto inOrder = graph.sorted(found.getArrayRef());
   for (Operation *op : llvm::reverse(inOrder)) {
-    bool inside = llvm::all_of(op->getUsers(), [&](Operation *user) { return group.contains(user); });
-    out.push_back({op, !inside || graph.isGrouped(op)});
+    out.push_back({op, !isInside(op) || graph.isGrouped(op)});
   }
   return out;
 }
@@ -286,10 +306,12 @@ Former::Group Former::peeled(Group group) const {
 void Former::run() {
   static constexpr FusionRole order[] = {FusionRole::Contraction, FusionRole::Window, FusionRole::Reduction,
                                          FusionRole::Movement, FusionRole::Elementwise};
-  for (FusionRole role : order)
-    for (Operation *op : graph.ops())
-      if (!graph.isGrouped(op) && mayJoin(op) && roleOf(op) == role && !op->use_empty())
-        formAt(op);
+  for (bool widening : {false, true}) // bytes are widened alone where no reader took that over
+    for (FusionRole role : order)
+      for (Operation *op : graph.ops())
+        if (!graph.isGrouped(op) && mayJoin(op) && roleOf(op) == role && isWidenedByReaders(op) == widening &&
+            graph.isRead(op))
+          formAt(op);
   graph.materialize(oracle);
 }
 

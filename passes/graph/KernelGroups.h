@@ -37,6 +37,9 @@ public:
   bool isGrouped(mlir::Operation *op) const { return groupOf.count(op); }
   llvm::SmallVector<mlir::Operation *> sorted(llvm::ArrayRef<mlir::Operation *> ops) const;
 
+  /// Whether anybody reads results of `op` itself: not a kernel with a copy of it, nor a copied op that nobody reads.
+  bool isRead(mlir::Operation *op) const;
+
   /// Owned and copied ops in program order.
   llvm::SmallVector<mlir::Operation *> members(const Group &group) const;
   /// Results of owned ops that somebody outside reads, in program order.
@@ -52,6 +55,7 @@ private:
   unsigned position(mlir::Operation *op) const { return positions.lookup(op); }
   unsigned rankOf(mlir::Operation *op) const { return ranks.lookup(op); }
   bool follow(const Group &group, unsigned last, llvm::DenseSet<mlir::Operation *> &seen) const;
+  bool isReadOutside(mlir::Value value, const Group &group) const;
   void rankTogether(const Group &group);
   void schedule(llvm::ArrayRef<std::pair<mlir::Operation *, unsigned>> keys);
 
@@ -62,6 +66,7 @@ private:
   std::vector<mlir::Operation *> byRank;
   llvm::DenseMap<mlir::Operation *, unsigned> ranks;
   std::vector<Group> groups;
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<size_t, 2>> copiedIn; // groups with a copy
   llvm::DenseMap<mlir::Operation *, size_t> groupOf; // owned ops only
 };
 

@@ -141,6 +141,8 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const KernelS
     b = widenedPanels();
   }
   Value panelBytes = e.mul(depth, e.index(panelColumns * set.types.panelBytes()));
+  if (int64_t sums = sumsBytes(set.types))
+    panelBytes = e.add(panelBytes, e.index(sums));
   Value zero = e.index(0);
   Value bStep = operands.bStep ? operands.bStep : zero, aStep = operands.aStep ? operands.aStep : zero;
   EpilogueRow origin = operands.origin(batch);
@@ -167,6 +169,8 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const KernelS
                      e.size(sizes.inner),
                      scratch,
                      e.index(tileRowBytes(panels))};
+    if (types.zeroOfRun)
+      arguments.push_back(operands.rowExcess);
     auto callFull = [&] { e.call(kernels.full, arguments); };
     auto callSmall = [&] { e.call(kernels.small, arguments); };
     if (kernels.full.op && kernels.small.op)

@@ -33,7 +33,9 @@ struct NestShape {
   SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, tiling.tile.rows); }
   SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), tiling.tile.panels); }
   int64_t panelStepBytes() const { return panelColumns * types.panelBytes(); }
-  SizeExpr panelBytes() const { return totalDepth() * panelStepBytes(); }
+  SizeExpr panelBytes() const { return totalDepth() * panelStepBytes() + sumsBytes(types); }
+  /// Of the sums behind a panel.
+  static int64_t sumsBytes(const ElementTypes &types) { return types.multipliesQuads() ? panelColumns * 4 : 0; }
   SizeExpr totalDepth() const { return sizes.taps * sizes.inner; }
   SizeExpr widenedBytes() const;
   int64_t tileRowBytes(int panels) const { return panels * panelColumns * types.accumulatorBytes(); }
@@ -63,6 +65,7 @@ public:
     /// First byte of panel `panel` (unpacked: of column 16 * panel of the first row).
     std::function<emit::Value(emit::Value batch, emit::Value panel)> panel;
     emit::Value bStep; ///< unpacked: bytes from one row of B to the next; packed: ignored
+    emit::Value rowExcess; ///< rowZero(), where ElementTypes::zeroOfRun
     emit::Value aStep; ///< bytes of one step of A where it is not contiguous
     /// Row and column of the product's element (0, 0) in the epilogue's output.
     std::function<EpilogueRow(emit::Value batch)> origin;

@@ -28,6 +28,8 @@ double stepCycles(TileShape shape, const ElementTypes &types, const TargetInfo &
 double productCycles(TileShape shape, const ProductShape &product, const TargetInfo &target) {
   double tiles = product.rows ? double(ceilDiv(*product.rows, shape.rows)) : 1000.0 / shape.rows;
   double depth = double(std::max<int64_t>(1, product.depth.value_or(512)));
+  if (product.types.multipliesQuads())
+    depth = std::ceil(depth / 4); // a step takes four
   int64_t panels = ceilDiv(product.columns.value_or(1024), panelColumns);
   // Around a tile's K loop: the call, the row table, and the epilogue over its vectors.
   auto tileCycles = [&](TileShape s) {
@@ -103,7 +105,7 @@ Tiling defaultTiling(const ProductShape &product, const TargetInfo &target) {
   tiling.tile = bestShape(product, target);
   if (!product.rows && tiling.tile.rows > 4)
     tiling.smallRows = tiling.tile.rows > 8 ? 4 : 2;
-  tiling.unroll = tiling.tile.rows <= 4 ? 8 : 4;
+  tiling.unroll = tiling.tile.rows <= 4 || product.types.multipliesQuads() ? 8 : 4;
   tiling.prefetch = product.packed && tiling.tile.rows > 4 ? 24 : 0;
   chooseBlocks(tiling, product, target);
   return tiling;
