@@ -34,6 +34,7 @@ struct ElementTypes {
   /// Whether a step of a tile takes four steps of K: rows are bytes as they lie in memory, panels i8 in quads, followed by
   /// the sums of their columns.
   bool multipliesQuads() const { return row == DType::U8 || row == DType::I8; }
+  int stepsAtOnce() const { return multipliesQuads() ? 4 : multipliesPairs() ? 2 : 1; }
   /// What a byte of a row is more as a u8 than what it stands for; times a column's sum that is what a product is too
   /// much.
   int rowExcess() const { return rowZero + (row == DType::I8 ? 128 : 0); }

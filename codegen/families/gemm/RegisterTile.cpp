@@ -69,7 +69,7 @@ private:
     Value base = out.back();
     Value aOffset = options.contiguousA ? Value() : e.mul(k, aStep);
     Value bRow = base;
-    for (int u = 0; u < count; u += stepsAtOnce()) {
+    for (int u = 0; u < count; u += types.stepsAtOnce()) {
       Values bs;
       for (int j = 0; j < vectors; ++j) {
         Value at = bAddress(bRow, u, j);
@@ -99,7 +99,6 @@ private:
     return out;
   }
 
-  int stepsAtOnce() const { return types.multipliesQuads() ? 4 : types.multipliesPairs() ? 2 : 1; }
   /// `a` is a step of a row, or a pair of them in every lane.
   Value multiplyAdd(Value a, Value b, Value sum) {
     if (types.multipliesQuads())

@@ -24,12 +24,11 @@ double stepCycles(TileShape shape, const ElementTypes &types, const TargetInfo &
   return std::max({fma, loads, 4.0}) * strained + 0.15 * double(shape.panels * panelColumns * types.panelBytes()) / 64;
 }
 
-/// Cycles of a whole product per step of K.
+/// Cycles of a whole product per step of K that a tile takes.
 double productCycles(TileShape shape, const ProductShape &product, const TargetInfo &target) {
   double tiles = product.rows ? double(ceilDiv(*product.rows, shape.rows)) : 1000.0 / shape.rows;
   double depth = double(std::max<int64_t>(1, product.depth.value_or(512)));
-  if (product.types.multipliesQuads())
-    depth = std::ceil(depth / 4); // a step takes four
+  depth = std::ceil(depth / product.types.stepsAtOnce());
   int64_t panels = ceilDiv(product.columns.value_or(1024), panelColumns);
   // Around a tile's K loop: the call, the row table, and the epilogue over its vectors.
   auto tileCycles = [&](TileShape s) {
@@ -119,8 +118,7 @@ double tilingCycles(const Tiling &tiling, const ProductShape &product, const Tar
   double bytes = double(*product.columns) * depth * double(product.types.panelBytes());
   double blocks = std::ceil(double(*product.rows) / (double(tile.rows) * tiling.blockTiles));
   double again = bytes > double(target.l2Bytes) ? std::max(0.0, blocks - 1) : 0;
-  double steps = product.types.multipliesPairs() ? depth / 2 : depth;
-  return productCycles(tile, product, target) * steps + again * Roofline(target).memoryCycles(bytes);
+  return productCycles(tile, product, target) * depth / product.types.stepsAtOnce() + again * Roofline(target).memoryCycles(bytes);
 }
 
 std::vector<Tiling> candidateTilings(const ProductShape &product, const TargetInfo &target) {
