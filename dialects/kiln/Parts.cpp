@@ -18,7 +18,8 @@ std::optional<int64_t> partOffset(Operation *op) {
   if (!from.hasStaticShape() || !to.hasStaticShape() || to.getNumElements() == 0 || !dtype)
     return std::nullopt;
   SmallVector<int64_t> first(from.getRank(), 0);
-  for (auto [axis, start, step] : llvm::zip_equal(slice.getAxes(), slice.getStarts(), slice.getSteps())) {
+  for (auto [given, start, step] : llvm::zip_equal(slice.getAxes(), slice.getStarts(), slice.getSteps())) {
+    int64_t axis = given < 0 ? given + from.getRank() : given;
     if (step != 1 && to.getDimSize(axis) != 1)
       return std::nullopt;
     int64_t size = from.getDimSize(axis);
