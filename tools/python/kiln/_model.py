@@ -382,7 +382,7 @@ def _choice_seed(seed):
 
 
 def _shape_text(name, sizes):
-    """One input's sizes as the compiler reads them: 1,3,224 or N,3 or 1..64,3; a single name has a comma behind it."""
+    """One input's sizes as the compiler reads them: 1,3,224 or N,3 or 1..64,3; a single one has a comma behind it."""
     if isinstance(sizes, str):
         raise TypeError(f"shapes[{name!r}] is a list of sizes such as [1, 3, 224, 224] or ['N', 3], not the text {sizes!r}")
 
@@ -393,6 +393,7 @@ def _shape_text(name, sizes):
             return f"{int(size[0])}..{int(size[1])}"
         return str(int(size))
     try:
-        return ",".join(one(s) for s in sizes) + ("," if len(sizes) == 1 and isinstance(sizes[0], str) else "")
+        texts = [one(s) for s in sizes]
+        return ",".join(texts) + ("," if len(texts) == 1 else "")
     except (TypeError, ValueError):
         raise ValueError(f"shapes[{name!r}]: each size is an int, a symbol's name or a (low, high) pair, not {sizes!r}") from None
