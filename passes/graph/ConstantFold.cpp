@@ -197,7 +197,14 @@ private:
            });
   }
 
-  /// Whether a product of floating-point numbers reads the value, behind what computes its elements one by one.
+  /// Bytes less zero points that differ, which products take as wider numbers.
+  static bool variesInZero(Value value) {
+    auto sub = value.getDefiningOp<SubOp>();
+    return sub && isKnownConstant(sub.getY()) && !splatValue(sub.getY()) && widensBytes(sub.getX().getDefiningOp());
+  }
+
+  /// Whether a product reads the value, of floating-point numbers or of what it packs no bytes of, behind what computes
+  /// its elements one by one.
   static bool areWeights(Value value, int depth = 0) {
     constexpr int farthest = 4;
     return depth < farthest && llvm::any_of(
@@ -209,7 +216,8 @@ private:
                                      if (op.getFusionRole() != FusionRole::Contraction)
                                        return (isPointwise(user) || isa<ReshapeOp, TransposeOp>(user)) &&
                                               areWeights(user->getResult(0), depth + 1);
-                                     return isa<FloatType>(cast<RankedTensorType>(value.getType()).getElementType());
+                                     return isa<FloatType>(cast<RankedTensorType>(value.getType()).getElementType()) ||
+                                            variesInZero(value);
                                    });
   }
 

@@ -84,11 +84,22 @@ Value rescaled(OpBuilder &builder, Location loc, Value product, double scale, Va
   return buildOp(builder, type, loc, "mul", {numbers, factor});
 }
 
+/// Whether there are kernels for a convolution of bytes with this filter: of one channel a group, depthwise ones over one
+/// or two dims.
+bool mayBeOfBytes(ConvOp op) {
+  Dims filter = getDims(op.getW());
+  if (op.getGroups() == 1 || !filter[1].isConstant(1))
+    return true;
+  constexpr int64_t widestKernel = 16;
+  std::optional<int64_t> width = filter.back().asConstant();
+  return filter[0].isConstant(int64_t(op.getGroups())) && filter.size() <= 4 && width && *width <= widestKernel;
+}
+
 struct IntegerConv : OpRewritePattern<ConvOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
     auto x = dequantized(op.getX()), w = dequantized(op.getW());
-    if (!x || !w || op.getLayout() == "nhwc" || !isConstant(w->bytes) || !x->commonScale() ||
+    if (!x || !w || op.getLayout() == "nhwc" || !mayBeOfBytes(op) || !isConstant(w->bytes) || !x->commonScale() ||
         !isModerateScale(*x->commonScale()) || !areModerateScales(w->scale))
       return failure();
     Dims filter = getDims(op.getW());
@@ -141,6 +152,20 @@ struct IntegerMatMul : OpRewritePattern<MatMulOp> {
         {centeredBytes(rewriter, loc, x->bytes, x->zero), centeredBytes(rewriter, loc, w->bytes, w->zero)},
         {{"transpose_a", int64_t(op.getTransposeA())}, {"transpose_b", int64_t(transposed)}});
     rewriter.replaceOp(op, rescaled(rewriter, loc, product, *x->commonScale(), columnScale(rewriter, loc, w->scale, 0)));
+    return success();
+  }
+};
+
+/// i32(bytes) - [z, z ...] -> i32(bytes) - z: kernels take a zero point that is a number.
+struct CommonZero : OpRewritePattern<SubOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SubOp op, PatternRewriter &rewriter) const override {
+    auto zero = splatValue(op.getY());
+    if (!zero || getRank(op.getY().getType()) == 0 || op.getX().getType() != op.getType() ||
+        !elementOf(op.getX()).isSignlessInteger(32) || !widensBytes(op.getX().getDefiningOp()))
+      return failure();
+    Value number = makeScalar(rewriter, op.getLoc(), elementOf(op.getX()), *zero);
+    rewriter.replaceOp(op, buildOp(rewriter, op.getType(), op.getLoc(), "sub", {op.getX(), number}));
     return success();
   }
 };
@@ -278,7 +303,7 @@ struct BoundOfBytes : OpRewritePattern<CastOp> {
 class QuantizedProductsPass : public impl::QuantizedProductsBase<QuantizedProductsPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<IntegerConv, IntegerMatMul, DivisionIntoProduct, BoundOfBytes>(&getContext());
+    patterns.add<IntegerConv, IntegerMatMul, CommonZero, DivisionIntoProduct, BoundOfBytes>(&getContext());
     if (failed(runPatterns(getOperation(), std::move(patterns), "QuantizedProducts")))
       signalPassFailure();
   }
