@@ -188,13 +188,16 @@ private:
   /// Whether `value` is on the way from bytes to an operand of a product whose other operand is dequantised, too.
   static bool isDequantizedWeight(Value value, int depth = 0) {
     constexpr int farthest = 5; // cast, sub, cast, mul, transpose
-    return depth < farthest && llvm::any_of(value.getUses(), [&](OpOperand &use) {
-             Operation *user = use.getOwner();
-             if (isa<ConvOp, MatMulOp>(user))
-               return use.getOperandNumber() == 1 && dequantized(user->getOperand(0));
-             return isa<CastOp, SubOp, MulOp, TransposeOp>(user) && use.getOperandNumber() == 0 &&
-                    isDequantizedWeight(user->getResult(0), depth + 1);
-           });
+    return depth < farthest && llvm::any_of(
+                                   value.getUses(),
+                                   [&](OpOperand &use) {
+                                     Operation *user = use.getOwner();
+                                     if (isa<ConvOp, MatMulOp>(user))
+                                       return use.getOperandNumber() == 1 && dequantized(user->getOperand(0));
+                                     return isa<CastOp, SubOp, MulOp, TransposeOp>(user) &&
+                                            use.getOperandNumber() == 0 &&
+                                            isDequantizedWeight(user->getResult(0), depth + 1);
+                                   });
   }
 
   /// Bytes less zero points that differ, which products take as wider numbers.
