@@ -1,8 +1,8 @@
 // Emitter: the one door through which kernel families write code, for any target.
 //
 // A facade over mlir::OpBuilder that emits scf + vector + arith + math, with raw memory (llvm.ptr) behind helper
-// functions, so that a family includes no dialect header at all. How a kernel is entered, and the instructions that only
-// some targets have, are a backend's: it derives its emitter from this one. Rules of the generated level:
+// functions, so that a family includes no dialect header at all. How a kernel is entered, and the instructions that
+// only some targets have, are a backend's: it derives its emitter from this one. Rules of the generated level:
 //   - every integer used as an index, size or byte offset is an i64;
 //   - vectors are one-dimensional; `lanes()` of them fill a register of the target;
 //   - arithmetic functions dispatch on the operands' type (float or integer, scalar or vector) and want equal types;

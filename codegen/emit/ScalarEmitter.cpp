@@ -101,8 +101,8 @@ Value ScalarEmitter::cast(Value x, DType dtype) {
   return isUnsignedInt(dtype) ? wrap(x, dtype) : x;
 }
 
-// saturate(roundEven(y) + n) of f32: within the bounds of a byte, adding 1.5 * 2^23 leaves the rounded number in the low
-// bits. Null for any other x.
+// saturate(roundEven(y) + n) of f32: within the bounds of a byte, adding 1.5 * 2^23 leaves the rounded number in the
+// low bits. Null for any other x.
 Value ScalarEmitter::roundedToByte(Value x, DType dtype) {
   auto sum = Emitter::asRoundedSum(x);
   if (!sum || Emitter::bitsOf(x.getType()) != 32 || std::abs(sum->n) > 255)

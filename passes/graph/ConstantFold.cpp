@@ -215,16 +215,26 @@ private:
   /// Whether `value` is on the way from bytes to an operand of a product whose other operand is dequantised, too.
   static bool isDequantizedWeight(Value value, int depth = 0) {
     constexpr int farthest = 5; // cast, sub, cast, mul, transpose
-    return depth < farthest && llvm::any_of(value.getUses(), [&](OpOperand &use) {
-             Operation *user = use.getOwner();
-             if (isa<ConvOp, MatMulOp>(user))
-               return use.getOperandNumber() == 1 && dequantized(user->getOperand(0));
-             return isa<CastOp, SubOp, MulOp, TransposeOp>(user) && use.getOperandNumber() == 0 &&
-                    isDequantizedWeight(user->getResult(0), depth + 1);
-           });
+    return depth < farthest && llvm::any_of(
+                                   value.getUses(),
+                                   [&](OpOperand &use) {
+                                     Operation *user = use.getOwner();
+                                     if (isa<ConvOp, MatMulOp>(user))
+                                       return use.getOperandNumber() == 1 && dequantized(user->getOperand(0));
+                                     return isa<CastOp, SubOp, MulOp, TransposeOp>(user) &&
+                                            use.getOperandNumber() == 0 &&
+                                            isDequantizedWeight(user->getResult(0), depth + 1);
+                                   });
   }
 
-  /// Whether a product of floating-point numbers reads the value, behind what computes its elements one by one.
+  /// Bytes less zero points that differ, which products take as wider numbers.
+  static bool variesInZero(Value value) {
+    auto sub = value.getDefiningOp<SubOp>();
+    return sub && isKnownConstant(sub.getY()) && !splatValue(sub.getY()) && widensBytes(sub.getX().getDefiningOp());
+  }
+
+  /// Whether a product reads the value, of floating-point numbers or of what it packs no bytes of, behind what computes
+  /// its elements one by one.
   static bool areWeights(Value value, int depth = 0) {
     constexpr int farthest = 4;
     return depth < farthest && llvm::any_of(
@@ -236,7 +246,8 @@ private:
                                      if (op.getFusionRole() != FusionRole::Contraction)
                                        return (isPointwise(user) || isa<ReshapeOp, TransposeOp>(user)) &&
                                               areWeights(user->getResult(0), depth + 1);
-                                     return isa<FloatType>(cast<RankedTensorType>(value.getType()).getElementType());
+                                     return isa<FloatType>(cast<RankedTensorType>(value.getType()).getElementType()) ||
+                                            variesInZero(value);
                                    });
   }
 

@@ -10,8 +10,8 @@
 // than what the group and the op cost apart (KernelOracle::propose): first consumers (epilogue), then producers
 // (prologue). A value of the group that others use too becomes one more output.
 // Where a step is not claimed, a few more ops are tried with it, because `x * sigmoid(x)` is one output only when both
-// ops are in. What only views its operand (transpose, slice, expand) or widens bytes is copied into a prologue when others
-// need it as well. What no family claims stays outside as a host step. Refused are
+// ops are in. What only views its operand (transpose, slice, expand) or widens bytes is copied into a prologue when
+// others need it as well. What no family claims stays outside as a host step. Refused are
 //   1. groups that would depend on themselves through an op outside;
 //   2. groups of more than maxGroupOps ops (code generation is superlinear), and ops of more operands;
 //   3. shape arithmetic (few integers), which the host does while it launches;

@@ -44,13 +44,11 @@ bool KernelGraph::isReadOutside(Value value, const Group &group) const {
       return !groups[it->second].copied.contains(value.getDefiningOp());
     // The copies of a user read the value where they are without it; its original where somebody reads that.
     auto copies = copiedIn.find(user);
-    if (copies != copiedIn.end() && llvm::any_of(copies->second, [&](size_t index) {
-          return !groups[index].contains(value.getDefiningOp());
-        }))
+    if (copies != copiedIn.end() &&
+        llvm::any_of(copies->second, [&](size_t index) { return !groups[index].contains(value.getDefiningOp()); }))
       return true;
     bool isCopied = group.copied.contains(user) || copies != copiedIn.end();
-    return !isCopied ||
-           llvm::any_of(user->getResults(), [&](Value result) { return isReadOutside(result, group); });
+    return !isCopied || llvm::any_of(user->getResults(), [&](Value result) { return isReadOutside(result, group); });
   });
 }
 

@@ -67,7 +67,7 @@ private:
   llvm::DenseMap<mlir::Operation *, unsigned> ranks;
   std::vector<Group> groups;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<size_t, 2>> copiedIn; // groups with a copy
-  llvm::DenseMap<mlir::Operation *, size_t> groupOf; // owned ops only
+  llvm::DenseMap<mlir::Operation *, size_t> groupOf;                        // owned ops only
 };
 
 } // namespace kiln

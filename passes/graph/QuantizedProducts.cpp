@@ -6,9 +6,9 @@
 //   u8(round(relu(%y + b) / sy) + zy)
 //
 // In three steps: the product; the division by a positive scale, which moves through what follows a product, or the sum
-// of dequantised bytes, up to factors and biases; bounds (relu, clip) that the bytes saturate at anyway. Scales and zero points are constants, those of
-// the weights one or one per column; the depth is such that no sum leaves i32. What is quantised otherwise is left to
-// floating point.
+// of dequantised bytes, up to factors and biases; bounds (relu, clip) that the bytes saturate at anyway. Scales and
+// zero points are constants, those of the weights one or one per column; the depth is such that no sum leaves i32. What
+// is quantised otherwise is left to floating point.
 //
 // Runs before AlgebraicSimplify, which would move the scales, and after constants are folded.
 #include "passes/Rewrite.h"
@@ -77,18 +77,28 @@ Value columnScale(OpBuilder &builder, Location loc, Value scale, int64_t trailin
 /// f32(product) * (a's scale * columns).
 Value rescaled(OpBuilder &builder, Location loc, Value product, double scale, Value columns) {
   Type f32 = builder.getF32Type();
-  Value factor =
-      buildOp(builder, columns.getType(), loc, "mul", {columns, makeScalar(builder, loc, f32, scale)});
+  Value factor = buildOp(builder, columns.getType(), loc, "mul", {columns, makeScalar(builder, loc, f32, scale)});
   Type type = makeTensorType(getDims(product), f32);
   Value numbers = buildOp(builder, type, loc, "cast", product, castTo("f32"));
   return buildOp(builder, type, loc, "mul", {numbers, factor});
+}
+
+/// Whether there are kernels for a convolution of bytes with this filter: of one channel a group, depthwise ones over
+/// one or two dims.
+bool mayBeOfBytes(ConvOp op) {
+  Dims filter = getDims(op.getW());
+  if (op.getGroups() == 1 || !filter[1].isConstant(1))
+    return true;
+  constexpr int64_t widestKernel = 16;
+  std::optional<int64_t> width = filter.back().asConstant();
+  return filter[0].isConstant(int64_t(op.getGroups())) && filter.size() <= 4 && width && *width <= widestKernel;
 }
 
 struct IntegerConv : OpRewritePattern<ConvOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
     auto x = dequantized(op.getX()), w = dequantized(op.getW());
-    if (!x || !w || op.getLayout() == "nhwc" || !isConstant(w->bytes) || !x->commonScale() ||
+    if (!x || !w || op.getLayout() == "nhwc" || !mayBeOfBytes(op) || !isConstant(w->bytes) || !x->commonScale() ||
         !isModerateScale(*x->commonScale()) || !areModerateScales(w->scale))
       return failure();
     Dims filter = getDims(op.getW());
@@ -101,10 +111,10 @@ struct IntegerConv : OpRewritePattern<ConvOp> {
     Location loc = op.getLoc();
     Value columns = columnScale(rewriter, loc, w->scale, rank - 2);
     Dims dims = getDims(op.getResult());
-    Value product = buildOp(rewriter, makeTensorType(dims, rewriter.getI32Type()), loc, "conv",
-                            {centeredBytes(rewriter, loc, x->bytes, x->zero),
-                             centeredBytes(rewriter, loc, w->bytes, w->zero)},
-                            toAttributes(op));
+    Value product =
+        buildOp(rewriter, makeTensorType(dims, rewriter.getI32Type()), loc, "conv",
+                {centeredBytes(rewriter, loc, x->bytes, x->zero), centeredBytes(rewriter, loc, w->bytes, w->zero)},
+                toAttributes(op));
     Value y = rescaled(rewriter, loc, product, *x->commonScale(), columns);
     if (Value bias = op.getBias()) {
       Dims channel(size_t(rank - 1), SizeExpr(1));
@@ -136,11 +146,26 @@ struct IntegerMatMul : OpRewritePattern<MatMulOp> {
     if (!variesAlong(w->scale, rank, column) || !sumsFit(*x, *w, getDims(b)[size_t(transposed ? rank - 1 : rank - 2)]))
       return failure();
     Location loc = op.getLoc();
-    Value product = buildOp(
-        rewriter, makeTensorType(getDims(op.getResult()), rewriter.getI32Type()), loc, "matmul",
-        {centeredBytes(rewriter, loc, x->bytes, x->zero), centeredBytes(rewriter, loc, w->bytes, w->zero)},
-        {{"transpose_a", int64_t(op.getTransposeA())}, {"transpose_b", int64_t(transposed)}});
-    rewriter.replaceOp(op, rescaled(rewriter, loc, product, *x->commonScale(), columnScale(rewriter, loc, w->scale, 0)));
+    Value product =
+        buildOp(rewriter, makeTensorType(getDims(op.getResult()), rewriter.getI32Type()), loc, "matmul",
+                {centeredBytes(rewriter, loc, x->bytes, x->zero), centeredBytes(rewriter, loc, w->bytes, w->zero)},
+                {{"transpose_a", int64_t(op.getTransposeA())}, {"transpose_b", int64_t(transposed)}});
+    rewriter.replaceOp(op,
+                       rescaled(rewriter, loc, product, *x->commonScale(), columnScale(rewriter, loc, w->scale, 0)));
+    return success();
+  }
+};
+
+/// i32(bytes) - [z, z ...] -> i32(bytes) - z: kernels take a zero point that is a number.
+struct CommonZero : OpRewritePattern<SubOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SubOp op, PatternRewriter &rewriter) const override {
+    auto zero = splatValue(op.getY());
+    if (!zero || getRank(op.getY().getType()) == 0 || op.getX().getType() != op.getType() ||
+        !elementOf(op.getX()).isSignlessInteger(32) || !widensBytes(op.getX().getDefiningOp()))
+      return failure();
+    Value number = makeScalar(rewriter, op.getLoc(), elementOf(op.getX()), *zero);
+    rewriter.replaceOp(op, buildOp(rewriter, op.getType(), op.getLoc(), "sub", {op.getX(), number}));
     return success();
   }
 };
@@ -182,16 +207,18 @@ bool isScaledProduct(Value value, int depth = 0) {
     return depth > 0;
   if (depth > farthest || !value.hasOneUse())
     return false;
-  if (auto add = value.getDefiningOp<AddOp>();
-      add && add.getX().getType() == value.getType() && add.getY().getType() == value.getType() &&
-      isScaledProduct(add.getX(), depth + 1))
+  if (auto add = value.getDefiningOp<AddOp>(); add && add.getX().getType() == value.getType() &&
+                                               add.getY().getType() == value.getType() &&
+                                               isScaledProduct(add.getX(), depth + 1))
     return isScaledProduct(add.getY(), depth + 1);
   if (auto cast = value.getDefiningOp<CastOp>())
-    return elementOf(cast.getX()).isSignlessInteger(32) && isa_and_nonnull<ConvOp, MatMulOp>(cast.getX().getDefiningOp());
+    return elementOf(cast.getX()).isSignlessInteger(32) &&
+           isa_and_nonnull<ConvOp, MatMulOp>(cast.getX().getDefiningOp());
   if (auto relu = value.getDefiningOp<ReluOp>())
     return isScaledProduct(relu.getX(), depth + 1);
   auto with = withConstantOperand<MulOp>(value);
-  for (auto other : {withConstantOperand<AddOp>(value), withConstantOperand<MaxOp>(value), withConstantOperand<MinOp>(value)})
+  for (auto other :
+       {withConstantOperand<AddOp>(value), withConstantOperand<MaxOp>(value), withConstantOperand<MinOp>(value)})
     if (!with)
       with = other;
   return with && isScaledProduct(with->x, depth + 1);
@@ -203,9 +230,7 @@ Value divideProduct(PatternRewriter &rewriter, Value value, Value scale) {
   auto build = [&](StringRef mnemonic, ValueRange operands) {
     return buildOp(rewriter, value.getType(), loc, mnemonic, operands);
   };
-  auto divided = [&](Value constant) {
-    return buildOp(rewriter, constant.getType(), loc, "div", {constant, scale});
-  };
+  auto divided = [&](Value constant) { return buildOp(rewriter, constant.getType(), loc, "div", {constant, scale}); };
   if (auto add = value.getDefiningOp<AddOp>(); add && !withConstantOperand<AddOp>(value))
     return build("add", {divideProduct(rewriter, add.getX(), scale), divideProduct(rewriter, add.getY(), scale)});
   if (value.getDefiningOp<CastOp>())
@@ -223,8 +248,7 @@ Value divideProduct(PatternRewriter &rewriter, Value value, Value scale) {
     with = *max;
   else
     with = *withConstantOperand<MinOp>(value);
-  return build(mnemonicOf(value.getDefiningOp()),
-               {divideProduct(rewriter, with.x, scale), divided(with.constant)});
+  return build(mnemonicOf(value.getDefiningOp()), {divideProduct(rewriter, with.x, scale), divided(with.constant)});
 }
 
 /// round(y / s) -> round(y'), the division moved into the constants of y.
@@ -278,7 +302,7 @@ struct BoundOfBytes : OpRewritePattern<CastOp> {
 class QuantizedProductsPass : public impl::QuantizedProductsBase<QuantizedProductsPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<IntegerConv, IntegerMatMul, DivisionIntoProduct, BoundOfBytes>(&getContext());
+    patterns.add<IntegerConv, IntegerMatMul, CommonZero, DivisionIntoProduct, BoundOfBytes>(&getContext());
     if (failed(runPatterns(getOperation(), std::move(patterns), "QuantizedProducts")))
       signalPassFailure();
   }

@@ -1,8 +1,9 @@
 // How a constant is packed for a kernel: a closed list of steps over a dense tensor, plain code
 // that gives the same bytes on every machine. Text form `permute[2,3,1,0]; reshape[576,64];
 // pad[0,0,0,8]; cast[f32]` (pad: before.. then after.., filled with zeros); the empty text is the
-// identity. `sums[]` of quads of bytes [n, k, columns, 4]: u8 become i8, less 128, and after the k of every n come the sums
-// of each column over k and quads, an i32 in the place of a quad. `winograd[m]` turns trailing dims [3,3] of f32 filters into [m+2,m+2] (Winograd.h).
+// identity. `sums[]` of quads of bytes [n, k, columns, 4]: u8 become i8, less 128, and after the k of every n come the
+// sums of each column over k and quads, an i32 in the place of a quad. `winograd[m]` turns trailing dims [3,3] of f32
+// filters into [m+2,m+2] (Winograd.h).
 #pragma once
 
 #include "runtime/base/Tensor.h"

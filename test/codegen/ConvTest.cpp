@@ -180,9 +180,9 @@ TEST_CASE("convolutions of bytes as they lie in memory, four channels at once wh
                       "v1 default; %0 = in " + input + "[d0,9,11,8]; %1 = const " + filter + "[20," + channels +
                           ",3,3]; %2 = lit i32[] " + zero + "; %3 = lit i32[] " + zeroW +
                           "; %4 = cast(%0){to=\"i32\"} i32[d0,9,11,8]; %5 = sub(%4,%2) i32[d0,9,11,8]; "
-                          "%6 = cast(%1){to=\"i32\"} i32[20," + channels + ",3,3]; %7 = sub(%6,%3) i32[20," + channels +
-                          ",3,3]; %8 = conv(%5,%7){groups=" + groups +
-                          ",layout=\"nhwc\",pads=[1,1,1,1],strides=[2,1]} i32[d0,5,11,20]; out %8",
+                          "%6 = cast(%1){to=\"i32\"} i32[20," +
+                          channels + ",3,3]; %7 = sub(%6,%3) i32[20," + channels + ",3,3]; %8 = conv(%5,%7){groups=" +
+                          groups + ",layout=\"nhwc\",pads=[1,1,1,1],strides=[2,1]} i32[d0,5,11,20]; out %8",
                       {{1}, {2}, {0}});
 }
 
@@ -196,11 +196,14 @@ TEST_CASE("depthwise convolutions of bytes") {
                           "[24,1,3,3]; %2 = lit i32[] " + zero + "; %3 = lit i32[] " + zeroW +
                           "; %4 = cast(%0){to=\"i32\"} i32[2,7," + width + ",24]; %5 = sub(%4,%2) i32[2,7," + width +
                           ",24]; %6 = cast(%1){to=\"i32\"} i32[24,1,3,3]; %7 = sub(%6,%3) i32[24,1,3,3]; "
-                          "%8 = conv(%5,%7){groups=24,layout=\"nhwc\",pads=[1,1,1,1]} i32[2,7," + width +
-                          ",24]; %9 = cast(%8){to=\"f32\"} f32[2,7," + width + ",24]; %10 = lit f32[] 0.0625; "
-                          "%11 = mul(%9,%10) f32[2,7," + width + ",24]; %12 = round(%11) f32[2,7," + width +
-                          ",24]; %13 = cast(%12){to=\"" + input + "\"} " + input + "[2,7," + width + ",24]; out %13",
-                      width == "9" ? std::vector<std::vector<int64_t>>{{}} : std::vector<std::vector<int64_t>>{{9}, {1}},
+                          "%8 = conv(%5,%7){groups=24,layout=\"nhwc\",pads=[1,1,1,1]} i32[2,7," +
+                          width + ",24]; %9 = cast(%8){to=\"f32\"} f32[2,7," + width +
+                          ",24]; %10 = lit f32[] 0.0625; "
+                          "%11 = mul(%9,%10) f32[2,7," +
+                          width + ",24]; %12 = round(%11) f32[2,7," + width + ",24]; %13 = cast(%12){to=\"" + input +
+                          "\"} " + input + "[2,7," + width + ",24]; out %13",
+                      width == "9" ? std::vector<std::vector<int64_t>>{{}}
+                                   : std::vector<std::vector<int64_t>>{{9}, {1}},
                       width == "9" && zero == "5" && input == "i8");
   // A filter of bytes and an input of i32; sums that f32 does not hold are another family's.
   checkFamily("depthwise", "v1 default; %0 = in i32[1,7,7,8]; %1 = const i8[8,1,3,3]; %2 = cast(%1){to=\"i32\"} "

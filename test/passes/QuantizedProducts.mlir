@@ -72,3 +72,21 @@ func.func @not_both(%x: tensor<4x8xf32>, %y: tensor<4x8xi8>) -> (tensor<4x3xf32>
   %5 = kiln.matmul %4, %1 : (tensor<4x8xf32>, tensor<8x3xf32>) -> tensor<4x3xf32>
   return %2, %5 : tensor<4x3xf32>, tensor<4x3xf32>
 }
+
+// One filter for each channel and more: no kernels for bytes. Zero points that are all the same are a number.
+// CHECK-LABEL: @others
+// CHECK: kiln.conv {{.*}} -> tensor<1x4x3x3xf32>
+// CHECK: kiln.sub {{.*}} : (tensor<4x2xi32>, tensor<i32>)
+func.func @others(%x: tensor<1x2x3x3xui8>, %y: tensor<4x2xui8>) -> (tensor<1x4x3x3xf32>, tensor<4x2xi32>) {
+  %w = kiln.constant {value = dense<2> : tensor<4x1x1x1xi8>} : () -> tensor<4x1x1x1xi8>
+  %s = kiln.constant {value = dense<0.5> : tensor<f32>} : () -> tensor<f32>
+  %z = kiln.constant {value = dense<5> : tensor<2xi32>} : () -> tensor<2xi32>
+  %0 = kiln.cast %x {to = "f32"} : (tensor<1x2x3x3xui8>) -> tensor<1x2x3x3xf32>
+  %1 = kiln.mul %0, %s : (tensor<1x2x3x3xf32>, tensor<f32>) -> tensor<1x2x3x3xf32>
+  %2 = kiln.cast %w {to = "f32"} : (tensor<4x1x1x1xi8>) -> tensor<4x1x1x1xf32>
+  %3 = kiln.mul %2, %s : (tensor<4x1x1x1xf32>, tensor<f32>) -> tensor<4x1x1x1xf32>
+  %4 = kiln.conv %1, %3 {dilations = array<i64: 1, 1>, groups = 2 : i64, pads = array<i64: 0, 0, 0, 0>, strides = array<i64: 1, 1>} : (tensor<1x2x3x3xf32>, tensor<4x1x1x1xf32>) -> tensor<1x4x3x3xf32>
+  %5 = kiln.cast %y {to = "i32"} : (tensor<4x2xui8>) -> tensor<4x2xi32>
+  %6 = kiln.sub %5, %z : (tensor<4x2xi32>, tensor<2xi32>) -> tensor<4x2xi32>
+  return %4, %6 : tensor<1x4x3x3xf32>, tensor<4x2xi32>
+}

@@ -163,7 +163,7 @@ void ConvEmission::emitProduct() {
   BasePointers pointers = basePointers(e, problem);
   Value x = c.paddedRows    ? e.workspace()
             : c.copiesInput ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
-                          : pointers.inputs[problem.inputIndex(c.input)];
+                            : pointers.inputs[problem.inputIndex(c.input)];
   int64_t bytes = c.types.rowBytes(); // of an element of the input, as tiles read it
   Value w = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
   Epilogue epilogue(e, problem, c.result, nest.types.accumulator, c.bias, pointers.inputs, pointers.outputs);

@@ -45,7 +45,8 @@ std::optional<Convolution> depthwiseConvolution(const Problem &problem) {
   if (!input || !gemm::isByte(problem.value(input->buffer).dtype))
     return c;
   DType dtype = problem.value(input->buffer).dtype;
-  if (double(c->taps().constant()) * magnitude(dtype, input->zero) * magnitude(c->types.source, c->types.zero) >= 0x1p24)
+  if (double(c->taps().constant()) * magnitude(dtype, input->zero) * magnitude(c->types.source, c->types.zero) >=
+      0x1p24)
     return c;
   c->types.operand = c->types.row = dtype;
   c->types.rowZero = input->zero;
@@ -58,7 +59,8 @@ std::optional<DepthwiseShape> depthwiseShape(const Convolution &conv) {
   const gemm::ElementTypes &types = conv.types;
   // A constant filter of bytes is packed wider.
   bool filterFits = conv.constantFilter && gemm::isByte(types.source);
-  bool madeFromBytes = types.exact() && (conv.copiesInput || (!filterFits && (types.source != types.operand || types.zero != 0)));
+  bool madeFromBytes =
+      types.exact() && (conv.copiesInput || (!filterFits && (types.source != types.operand || types.zero != 0)));
   if (madeFromBytes || conv.groups == 1 || !conv.groupChannels.isConstant(1) || !(conv.outputs == conv.channels) ||
       conv.spatialRank() > 2)
     return std::nullopt;

@@ -31,8 +31,8 @@ struct ElementTypes {
   bool exact() const { return !isFloat(accumulator); } ///< integers, whose sums keep the low bits
   /// Whether a step of a tile takes two steps of K: rows and panels hold pairs of i16.
   bool multipliesPairs() const { return row == DType::I16; }
-  /// Whether a step of a tile takes four steps of K: rows are bytes as they lie in memory, panels i8 in quads, followed by
-  /// the sums of their columns.
+  /// Whether a step of a tile takes four steps of K: rows are bytes as they lie in memory, panels i8 in quads, followed
+  /// by the sums of their columns.
   bool multipliesQuads() const { return row == DType::U8 || row == DType::I8; }
   int stepsAtOnce() const { return multipliesQuads() ? 4 : multipliesPairs() ? 2 : 1; }
   /// What a byte of a row is more as a u8 than what it stands for; times a column's sum that is what a product is too

@@ -29,9 +29,9 @@ struct CenteredBuffer {
 /// `id` as one; nothing where it is anything else.
 std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, Problem::ValueId id);
 
-/// `types` of a product with a constant B whose rows of A tiles read as bytes, in place or filled up (PaddedRows), and the
-/// buffer that these are in; nothing where the target multiplies no bytes, or A or B are other than bytes that differ
-/// from i8 by one number at most.
+/// `types` of a product with a constant B whose rows of A tiles read as bytes, in place or filled up (PaddedRows), and
+/// the buffer that these are in; nothing where the target multiplies no bytes, or A or B are other than bytes that
+/// differ from i8 by one number at most.
 struct ByteRows {
   ElementTypes types;
   Problem::ValueId a = Problem::absent;
@@ -40,8 +40,8 @@ struct ByteRows {
 std::optional<ByteRows> byteRows(const Problem &problem, const ElementTypes &types, Problem::ValueId a,
                                  const TargetInfo &target);
 
-/// What a byte of those rows is more, as a u8, than what it stands for; and the byte that stands for 0. `zero`: a pointer
-/// to it, where a run tells.
+/// What a byte of those rows is more, as a u8, than what it stands for; and the byte that stands for 0. `zero`: a
+/// pointer to it, where a run tells.
 struct RowZero {
   emit::Value excess, byte;
 };

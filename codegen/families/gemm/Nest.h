@@ -64,9 +64,9 @@ public:
     std::function<void(emit::Value batch, emit::Value row0, emit::Value table)> fillTable;
     /// First byte of panel `panel` (unpacked: of column 16 * panel of the first row).
     std::function<emit::Value(emit::Value batch, emit::Value panel)> panel;
-    emit::Value bStep; ///< unpacked: bytes from one row of B to the next; packed: ignored
+    emit::Value bStep;     ///< unpacked: bytes from one row of B to the next; packed: ignored
     emit::Value rowExcess; ///< rowZero(), where ElementTypes::zeroOfRun
-    emit::Value aStep; ///< bytes of one step of A where it is not contiguous
+    emit::Value aStep;     ///< bytes of one step of A where it is not contiguous
     /// Row and column of the product's element (0, 0) in the epilogue's output.
     std::function<EpilogueRow(emit::Value batch)> origin;
   };

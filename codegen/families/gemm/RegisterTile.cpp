@@ -52,11 +52,13 @@ public:
 private:
   /// What rows of bytes are too much is known before the products: columns' sums times the excess of a byte.
   void subtractExcess(Values &state) {
-    Value factor = excess ? e.splat(e.neg(e.resizeInt(excess, e.i32())), lanes) : e.constant(vector, -types.rowExcess());
+    Value factor =
+        excess ? e.splat(e.neg(e.resizeInt(excess, e.i32())), lanes) : e.constant(vector, -types.rowExcess());
     for (int j = 0; j < vectors; ++j) {
       int64_t column = j * lanes % panelColumns, panel = j * lanes / panelColumns;
       Value next = e.offset(b, e.mul(panelBytes, e.index(panel + 1)), 1);
-      Value sums = e.load(vector, e.offset(next, (column - panelColumns) * bytes), static_cast<unsigned>(lanes * bytes));
+      Value sums =
+          e.load(vector, e.offset(next, (column - panelColumns) * bytes), static_cast<unsigned>(lanes * bytes));
       Value start = e.mul(sums, factor);
       for (int i = 0; i < rows; ++i)
         state[static_cast<size_t>(i * vectors + j)] = start;
@@ -144,8 +146,7 @@ private:
 } // namespace
 
 LocalFunction emitRegisterTile(Emitter &e, llvm::StringRef name, TileShape shape, const TileOptions &options) {
-  llvm::SmallVector<Type> arguments{e.ptr(), e.ptr(), e.i64(), e.i64(), e.i64(),
-                                    e.i64(), e.i64(), e.ptr(), e.i64()};
+  llvm::SmallVector<Type> arguments{e.ptr(), e.ptr(), e.i64(), e.i64(), e.i64(), e.i64(), e.i64(), e.ptr(), e.i64()};
   if (options.types.zeroOfRun)
     arguments.push_back(e.i64());
   LocalFunction function = e.beginLocal(name, arguments);

@@ -4,8 +4,8 @@
 // B lies in panels of 16 columns, whatever the register width: panel p, step k, column c at p * panelBytes + (k * 16 +
 // c) * its bytes, so that every level reads the same packed bytes; with a k-pack of n (which divides the steps), n of
 // them lie side by side for each column: ((k / n * 16 + c) * n + k % n) * its bytes. Unpacked B (row-major, a multiple
-// of 16 columns) is read in place. Rows of A are of ElementTypes::row. Behind a panel of quads are 16 i32, the sums of its
-// columns.
+// of 16 columns) is read in place. Rows of A are of ElementTypes::row. Behind a panel of quads are 16 i32, the sums of
+// its columns.
 #pragma once
 
 #include "codegen/emit/Emitter.h"

@@ -26,14 +26,14 @@ struct Product {
   /// `b` is a buffer. So is `a`, or it is made from buffers as it is copied for tiles to read.
   Problem::ValueId a = Problem::absent, b = Problem::absent, result = Problem::absent;
   bool transposeA = false, transposeB = false, constantB = false;
-  SizeExpr rows, columns, depth;        ///< of one product of the batch
-  std::vector<SizeExpr> batch;          ///< of the result
-  std::vector<SizeExpr> batchA, batchB; ///< right-aligned, filled with ones to the result's rank
-  bool copiesA = false;                 ///< widened, or made from others
-  std::optional<PaddedRows> paddedA;    ///< rows of bytes that tiles read instead of A's
-  SizeExpr rowDepth;                    ///< of the rows that tiles read
+  SizeExpr rows, columns, depth;            ///< of one product of the batch
+  std::vector<SizeExpr> batch;              ///< of the result
+  std::vector<SizeExpr> batchA, batchB;     ///< right-aligned, filled with ones to the result's rank
+  bool copiesA = false;                     ///< widened, or made from others
+  std::optional<PaddedRows> paddedA;        ///< rows of bytes that tiles read instead of A's
+  SizeExpr rowDepth;                        ///< of the rows that tiles read
   Problem::ValueId zeroA = Problem::absent; ///< the byte that stands for 0 in A, where a run tells it
-  bool folded = false;                  ///< B is the same for the whole batch: the batch joins the rows
+  bool folded = false;                      ///< B is the same for the whole batch: the batch joins the rows
 
   static std::optional<Product> of(const Problem &problem);
   /// The same for kernels that read bytes where the target multiplies such.
@@ -206,9 +206,9 @@ KernelInterface MatMulShape::describe() const {
   }
   if (p.constantB)
     interface.packed.push_back(
-        {uint32_t(problem.inputIndex(p.b)), packMatrix(SizeExpr::product(p.batchB).constant(), p.depth.constant(),
-                                                       p.columns.constant(), p.transposeB, nest.types.kPack,
-                                                       nest.types.multipliesQuads())});
+        {uint32_t(problem.inputIndex(p.b)),
+         packMatrix(SizeExpr::product(p.batchB).constant(), p.depth.constant(), p.columns.constant(), p.transposeB,
+                    nest.types.kPack, nest.types.multipliesQuads())});
   interface.launches.push_back(mainLaunch(problem, "matmul", nest.grid(), nest.scratchBytes(),
                                           allOperands(problem, p.constantB ? p.b : Problem::absent)));
   return interface;
@@ -277,9 +277,9 @@ void MatMulEmission::emitProduct() {
 
   beginLaunch(e, interface, interface.launches.size() - 1);
   BasePointers pointers = basePointers(e, problem);
-  Value a =
-      p.paddedA   ? e.workspace()
-      : p.copiesA ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1) : pointers.inputs[problem.inputIndex(p.a)];
+  Value a = p.paddedA   ? e.workspace()
+            : p.copiesA ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
+                        : pointers.inputs[problem.inputIndex(p.a)];
   Value b = packsInLaunch() ? e.workspace() : pointers.inputs[problem.inputIndex(p.b)];
   Epilogue epilogue(e, problem, p.result, p.types.accumulator, Problem::absent, pointers.inputs, pointers.outputs);
 
