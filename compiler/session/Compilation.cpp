@@ -82,6 +82,14 @@ bool Compilation::holdsControlFlow() {
   return holds;
 }
 
+size_t Compilation::countSizesFromData() {
+  size_t count = 0;
+  for (auto function : module->getOps<func::FuncOp>())
+    if (Result<SizeTable> table = SizeTable::read(function); table.ok())
+      count += llvm::count_if(table->symbols(), [](const SizeTable::Symbol &symbol) { return symbol.dataDependent; });
+  return count;
+}
+
 Status Compilation::refuseKernelsOfInterpreter() {
   bool holdsKernels = false;
   module->walk([&](Operation *op) { holdsKernels |= isa<kiln::KernelOp, plan_ir::KernelOp>(op); });

@@ -47,6 +47,8 @@ public:
   Status refuseKernelsOfInterpreter();
   /// Whether functions call functions.
   bool holdsControlFlow();
+  /// How many sizes only a run would tell.
+  size_t countSizesFromData();
   /// Remembers the model's floating-point work, of which later reports are shares.
   void countModelWork();
   /// Notes the estimated work of host steps; warns of what runs on reference kernels, or refuses it. Arithmetic on

@@ -119,6 +119,27 @@ std::optional<SizeValues> ReshapeOp::inferSizeValues(ShapeContext &context) { re
 
 // --- transpose, concat
 
+/// The strides of a row-major tensor; nothing where a dim is unknown.
+static std::optional<SmallVector<int64_t>> rowMajorStrides(ArrayRef<SizeExpr> dims) {
+  SmallVector<int64_t> strides(dims.size());
+  int64_t stride = 1;
+  for (size_t i = dims.size(); i-- > 0; stride *= *dims[i].asConstant()) {
+    if (!dims[i].isConstant())
+      return std::nullopt;
+    strides[i] = stride;
+  }
+  return strides;
+}
+
+/// Appends the values at `offset` and on along strides, `counts` of them in each direction.
+static void appendStrided(const SizeValues &from, int64_t offset, ArrayRef<int64_t> counts, ArrayRef<int64_t> strides,
+                          SizeValues &to) {
+  if (counts.empty())
+    return to.push_back(from[offset]);
+  for (int64_t i = 0; i < counts[0]; ++i)
+    appendStrided(from, offset + i * strides[0], counts.drop_front(), strides.drop_front(), to);
+}
+
 Result<ResultShapes> TransposeOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX()), dims;
   SmallVector<bool> seen(x.size());
@@ -164,8 +185,24 @@ Result<ResultShapes> ConcatOp::inferShapes(ShapeContext &context) {
   return one(dims, elementTypeOf(first));
 }
 
+std::optional<SizeValues> TransposeOp::inferSizeValues(ShapeContext &context) {
+  Dims dims = getDims(getX());
+  auto values = context.values(getX());
+  auto strides = rowMajorStrides(dims);
+  if (!values || !strides)
+    return std::nullopt;
+  SmallVector<int64_t> counts, permuted;
+  for (int64_t axis : getPerm()) {
+    counts.push_back(*dims[axis].asConstant());
+    permuted.push_back((*strides)[axis]);
+  }
+  SizeValues result;
+  appendStrided(*values, 0, counts, permuted, result);
+  return result;
+}
+
 std::optional<SizeValues> ConcatOp::inferSizeValues(ShapeContext &context) {
-  if (getXs().empty() || getRank(getXs().front().getType()) != 1)
+  if (getXs().empty() || (getAxis() != 0 && getRank(getXs().front().getType()) != 1))
     return std::nullopt;
   SizeValues result;
   for (Value x : getXs()) {
@@ -235,7 +272,7 @@ Result<SizeExpr> sliceSize(ShapeContext &context, const SizeExpr &dim, const Siz
 
 namespace {
 struct SliceBounds {
-  SizeValues starts, ends; // invalid where not known
+  SizeValues starts, ends;                  // invalid where not known
   std::optional<SmallVector<int64_t>> axes; // nothing where not known
   SmallVector<std::optional<int64_t>> steps;
 };
@@ -303,22 +340,36 @@ Result<ResultShapes> SliceOp::inferShapes(ShapeContext &context) {
 }
 
 std::optional<SizeValues> SliceOp::inferSizeValues(ShapeContext &context) {
-  if (getRank(getX().getType()) != 1)
-    return std::nullopt;
+  Dims dims = getDims(getX());
   auto values = context.values(getX());
   auto bounds = sliceBounds(*this, context);
-  if (!values || !bounds.ok() || !bounds->axes || bounds->axes->size() != 1)
+  if (!values || !bounds.ok() || !bounds->axes)
     return std::nullopt;
-  auto start = bounds->starts[0].asConstant(), end = bounds->ends[0].asConstant();
-  int64_t step = bounds->steps[0].value_or(0), size = values->size();
-  if (!start || !end || step == 0 || step == INT64_MIN)
+  if (dims.size() == 1)
+    dims[0] = int64_t(values->size()); // its type may not say so yet
+  auto strides = rowMajorStrides(dims);
+  if (!strides)
     return std::nullopt;
-  int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
-  auto clamp = [&](int64_t p) { return std::clamp(p < 0 ? std::max(p, -size - 1) + size : p, low, high); };
+  SmallVector<int64_t> counts;
+  for (const SizeExpr &dim : dims)
+    counts.push_back(*dim.asConstant());
+  int64_t offset = 0;
+  for (auto [i, axis] : llvm::enumerate(*bounds->axes)) {
+    auto start = bounds->starts[i].asConstant(), end = bounds->ends[i].asConstant();
+    int64_t step = bounds->steps[i].value_or(0), size = counts[axis];
+    if (!start || !end || step == 0 || step == INT64_MIN)
+      return std::nullopt;
+    step = std::clamp(step, -size - 1, size + 1);
+    int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
+    auto clamp = [&](int64_t p) { return std::clamp(p < 0 ? std::max(p, -size - 1) + size : p, low, high); };
+    int64_t first = clamp(*start), last = clamp(*end);
+    int64_t span = std::max<int64_t>(0, step > 0 ? last - first : first - last);
+    counts[axis] = (span + std::abs(step) - 1) / std::abs(step);
+    offset += first * (*strides)[axis];
+    (*strides)[axis] *= step;
+  }
   SizeValues result;
-  int64_t last = clamp(*end);
-  for (int64_t i = clamp(*start); step > 0 ? i < last : i > last; i += std::clamp(step, -size - 1, size + 1))
-    result.push_back((*values)[i]);
+  appendStrided(*values, offset, counts, *strides, result);
   return result;
 }
 
@@ -336,18 +387,21 @@ Result<ResultShapes> GatherOp::inferShapes(ShapeContext &context) {
 }
 
 std::optional<SizeValues> GatherOp::inferSizeValues(ShapeContext &context) {
-  if (getRank(getX().getType()) != 1)
-    return std::nullopt;
+  int64_t rank = getRank(getX().getType());
   auto values = context.values(getX());
   auto indices = context.constantValues(getIndices());
-  if (!values || !indices)
+  if (!values || !indices || rank == 0 || (getAxis() != 0 && getAxis() != -rank))
+    return std::nullopt;
+  std::optional<int64_t> size = rank == 1 ? int64_t(values->size()) : getDims(getX())[0].asConstant();
+  if (!size || *size == 0)
     return std::nullopt;
   SizeValues result;
-  int64_t size = values->size();
+  int64_t row = int64_t(values->size()) / *size;
   for (int64_t i : *indices) {
-    if (i < -size || i >= size)
+    if (i < -*size || i >= *size)
       return std::nullopt;
-    result.push_back((*values)[i < 0 ? i + size : i]);
+    auto *from = values->begin() + (i < 0 ? i + *size : i) * row;
+    result.append(from, from + row);
   }
   return result;
 }

@@ -10,7 +10,7 @@ def Kiln_ReshapeOp : Kiln_Op<"reshape", Role_View, 1> {
   }];
   let arguments = (ins AnyRankedTensor:$x, Optional<AnyRankedTensor>:$shape, Default<I64Attr, "0">:$allow_zero);
 }
-def Kiln_TransposeOp : Kiln_Op<"transpose", Role_Movement> {
+def Kiln_TransposeOp : Kiln_Op<"transpose", Role_Movement, 1> {
   let summary = "dim i of the result is dim perm[i] of x";
   let stridedView = 1;
   let arguments = (ins AnyRankedTensor:$x, DenseI64ArrayAttr:$perm);

@@ -6,8 +6,8 @@
 //         reshape [N,F,s,s,H',W'], transpose [N,F,H',s,W',s], reshape [N,F,H'*s,W'*s], slice (the pads)
 //
 // A window that no stride divides is filled up with zeros, which costs work: the op stays where that is more than twice
-// its own. It stays, too, where its weights are not known, for dilations with strides, for sizes that are asked for by
-// another name than pads, and for unknown spatial sizes unless window and strides are the same and there are no pads.
+// its own. It stays, too, where its weights are not known, for dilations with strides, and for sizes that are asked for
+// by another name than pads.
 //
 // Before Layout, which finds the place of the convolution's channels.
 #include "dialects/kiln/Build.h"
@@ -59,7 +59,6 @@ std::optional<SubPixel> SubPixel::of(ConvTransposeOp op) {
   s.inputs = weights.getDimSize(0);
   s.outputs = weights.getDimSize(1) * s.groups;
   s.pads.resize(2 * rank);
-  bool isKnown = true, isPlain = true;
   for (size_t i = 0; i < rank; ++i) {
     int64_t stride = op.getStrides()[i], window = weights.getDimSize(2 + int64_t(i));
     int64_t begin = op.getPads()[i], end = op.getPads()[rank + i];
@@ -79,12 +78,9 @@ std::optional<SubPixel> SubPixel::of(ConvTransposeOp op) {
     s.pads[rank + i] = blocks - 1;
     s.begins.push_back(pads ? 0 : begin);
     s.ends.push_back(blocks * stride - last);
-    // Dims of types are numbers or names: what a sum or a crop of an unknown size is has none.
-    isKnown &= getDims(op.getX())[2 + i].isConstant();
-    isPlain &= s.begins.back() == 0 && s.ends.back() == 0 && s.grown(i) == 0;
   }
   int64_t made = product(s.taps) * product(s.strides);
-  if (!(isKnown || isPlain) || made > 2 * product(s.window))
+  if (made > 2 * product(s.window) || llvm::any_of(getDims(op.getX()), [](const SizeExpr &d) { return d.isInvalid(); }))
     return std::nullopt;
   return s;
 }
@@ -126,7 +122,7 @@ Result<Tensor> repeat(const TensorView &x, int64_t times) {
 }
 
 struct AsConvolution : OpRewritePattern<ConvTransposeOp> {
-  using OpRewritePattern::OpRewritePattern;
+  AsConvolution(MLIRContext *context, SizeTable &sizes) : OpRewritePattern(context), sizes(sizes) {}
 
   LogicalResult matchAndRewrite(ConvTransposeOp op, PatternRewriter &rewriter) const override {
     std::optional<SubPixel> s = SubPixel::of(op);
@@ -147,10 +143,10 @@ struct AsConvolution : OpRewritePattern<ConvTransposeOp> {
     Dims x = getDims(op.getX()), made{x[0], s->outputs * phases}, split{x[0], s->outputs}, mixed = split, whole = split;
     Ints perm{0, 1};
     for (size_t i = 0; i < rank; ++i) {
-      SizeExpr size = x[2 + i] + SizeExpr(s->grown(i));
+      SizeExpr size = sizes.intern(x[2 + i] + SizeExpr(s->grown(i)));
       made.push_back(size);
       mixed.append({size, s->strides[i]});
-      whole.push_back(size * s->strides[i]);
+      whole.push_back(sizes.intern(size * s->strides[i]));
       perm.insert(perm.end(), {int64_t(2 + rank + i), int64_t(2 + i)});
     }
     split.append(s->strides.begin(), s->strides.end());
@@ -172,7 +168,9 @@ struct AsConvolution : OpRewritePattern<ConvTransposeOp> {
       Attributes slice;
       Ints ends, axes;
       for (size_t i = 0; i < rank; ++i) {
-        ends.push_back(whole[2 + i].constant() - s->ends[i]);
+        // From the last element on, where their number is unknown.
+        std::optional<int64_t> size = whole[2 + i].asConstant();
+        ends.push_back(size ? *size - s->ends[i] : s->ends[i] ? -s->ends[i] : INT64_MAX);
         axes.push_back(int64_t(2 + i));
       }
       slice.set("starts", s->begins);
@@ -186,6 +184,8 @@ struct AsConvolution : OpRewritePattern<ConvTransposeOp> {
   }
 
 private:
+  SizeTable &sizes;
+
   /// A constant made of another one; null where that cannot be read.
   template <typename Make>
   static Value constantOf(PatternRewriter &rewriter, Location loc, Value from, const Make &make) {
@@ -201,10 +201,16 @@ private:
 
 class LowerConvTransposePass : public impl::LowerConvTransposeBase<LowerConvTransposePass> {
   void runOnOperation() override {
+    Result<SizeTable> sizes = SizeTable::read(getOperation());
+    if (!sizes.ok()) {
+      emitError(getOperation().getLoc(), sizes.status());
+      return signalPassFailure();
+    }
     RewritePatternSet patterns(&getContext());
-    patterns.add<AsConvolution>(&getContext());
+    patterns.add<AsConvolution>(&getContext(), *sizes);
     if (failed(runPatterns(getOperation(), std::move(patterns), "LowerConvTranspose")))
-      signalPassFailure();
+      return signalPassFailure();
+    sizes->write(getOperation());
   }
 };
 } // namespace

@@ -12,11 +12,22 @@ using namespace mlir;
 namespace kiln {
 namespace {
 
-/// Ops that give back their operand: whole slices, expand and tile to the same dims, pads of nothing, concat of one.
+/// Whether a resize that keeps all sizes samples each element itself: in every mode, but at scales that merely round to
+/// the same size, and of a part of x.
+static bool samplesItself(ResizeOp op) {
+  if (op.getCoordinates() == "tf_crop_and_resize")
+    return false;
+  if (op.getBounds().empty())
+    return llvm::all_of(op.getScales(), [](double scale) { return float(scale) == 1; });
+  return op.getBounds().size() == 1 && op.getPolicy() == "stretch" && elementOf(op.getBounds()[0]).isInteger();
+}
+
+/// Ops that give back their operand: whole slices, expand and tile to the same dims, pads of nothing, concat of one,
+/// resizes to the same size.
 struct NoMovement : RewritePattern {
   explicit NoMovement(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
-    if (!isa<SliceOp, ExpandOp, TileOp, PadOp, ConcatOp, ReshapeOp, TransposeOp>(op))
+    if (!isa<SliceOp, ExpandOp, TileOp, PadOp, ConcatOp, ReshapeOp, TransposeOp, ResizeOp>(op))
       return failure();
     Value x = op->getOperand(0);
     auto type = cast<RankedTensorType>(op->getResult(0).getType());
@@ -35,6 +46,7 @@ struct NoMovement : RewritePattern {
             })
             .Case([](ConcatOp concat) { return concat.getXs().size() == 1; })
             .Case([](TransposeOp transpose) { return llvm::is_sorted(transpose.getPerm()); })
+            .Case([](ResizeOp resize) { return samplesItself(resize); })
             .Default(false);
     if (!same)
       return failure();

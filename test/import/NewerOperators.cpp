@@ -37,6 +37,9 @@ TEST_CASE("STFT: frames times a window, transformed") {
   std::vector<TestDim> x{N, dim(20), dim(1)};
   Strings ops = nodeOps(17, "STFT", {x}, {}, {int64s("", {}, {4}), floats("", {8}, std::vector<float>(8))});
   CHECK_THAT(ops.back(), Contains("dft") && Contains("onesided = 1") && Contains("[N, 4, 5, 2]"));
+  std::vector<TestDim> plain{N, dim(20)}; // real numbers without a dim of their parts
+  ops = nodeOps(17, "STFT", {plain}, {}, {int64s("", {}, {4}), floats("", {8}, std::vector<float>(8))});
+  CHECK_THAT(ops.back(), Contains("dft") && Contains("[N, 4, 5, 2]"));
   auto model = [](int64_t parts, size_t window) {
     return errorOf(ModelBuilder(17)
                        .input("x", {dim(1), dim(20), dim(parts)})
@@ -99,8 +102,9 @@ TEST_CASE("AffineGrid, RoiAlign, DeformConv") {
   CHECK(align(16, {{"coordinate_transformation_mode", "asymmetric"}}).error() ==
         "model.onnx: node \"/roi\" (RoiAlign, opset 16): coordinate_transformation_mode is \"asymmetric\"; expected "
         "\"half_pixel\" or \"output_half_pixel\" [KILN-E0411]");
-  CHECK(align(16, {{"output_height", -2}}).error() ==
-        "model.onnx: node \"/roi\" (RoiAlign, opset 16): height and width are -2 and 1, expected 1 or more [KILN-E0411]");
+  CHECK(
+      align(16, {{"output_height", -2}}).error() ==
+      "model.onnx: node \"/roi\" (RoiAlign, opset 16): height and width are -2 and 1, expected 1 or more [KILN-E0411]");
   CHECK(align(16, {{"sampling_ratio", -1}}).error() ==
         "model.onnx: node \"/roi\" (RoiAlign, opset 16): sampling_ratio is -1, expected 0 or more [KILN-E0411]");
   CHECK(align(16, {{"mode", "sum"}}).error() ==
@@ -212,8 +216,8 @@ TEST_CASE("FlexAttention: its graphs become part of the function, with what they
   ModelBuilder masked;
   masked.input("s", {}).node("Add", {"s", "mask"}, {"t"}, {}, "add").output("t");
   std::string text = model(masked).text(true);
-  CHECK_THAT(text,
-             Contains("kiln.add %") && Contains("%arg3") && Contains("loc(\"/fa/score_mod/add\")") && Contains("kiln.softmax"));
+  CHECK_THAT(text, Contains("kiln.add %") && Contains("%arg3") && Contains("loc(\"/fa/score_mod/add\")") &&
+                       Contains("kiln.softmax"));
   const std::string node = "model.onnx: node \"/fa\" (ai.onnx.preview.FlexAttention, opset 1): ";
   ModelBuilder two;
   two.input("s", {}).input("t", {}).output("s");

@@ -286,3 +286,18 @@ func.func @expand_before_elementwise(%x: tensor<3xf32>, %y: tensor<2x3xf32>) -> 
   %b = kiln.mul %f, %x : (tensor<1x3xf32>, tensor<3xf32>) -> tensor<1x3xf32>
   return %a, %b : tensor<2x3xf32>, tensor<1x3xf32>
 }
+
+// A resize to the same size is its operand, in each mode but that which samples a part, and at scales that only round to it.
+// CHECK-LABEL: @same_size
+// CHECK: %[[PART:.+]] = kiln.resize %arg0 {{.*}}tf_crop_and_resize
+// CHECK: %[[ROUNDED:.+]] = kiln.resize %arg0
+// CHECK-NOT: kiln.resize
+// CHECK: return %arg0, %arg0, %[[PART]], %[[ROUNDED]]
+func.func @same_size(%x: tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> (tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<?x4xf32, #kiln.dims<[N, 4]>>) attributes {kiln.sizes = ["N"]} {
+  %s = kiln.constant {value = dense<4> : tensor<1xi64>} : () -> tensor<1xi64>
+  %0 = kiln.resize %x, %s {mode = "linear", axes = array<i64: 1>} : (tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<1xi64>) -> tensor<?x4xf32, #kiln.dims<[N, 4]>>
+  %1 = kiln.resize %x {mode = "cubic", scales = array<f64: 1.0, 1.0>} : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?x4xf32, #kiln.dims<[N, 4]>>
+  %2 = kiln.resize %x {mode = "linear", coordinates = "tf_crop_and_resize", roi = array<f64: 0.0, 0.0, 1.0, 0.5>, scales = array<f64: 1.0, 1.0>} : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?x4xf32, #kiln.dims<[N, 4]>>
+  %3 = kiln.resize %x {mode = "linear", axes = array<i64: 1>, scales = array<f64: 1.125>} : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?x4xf32, #kiln.dims<[N, 4]>>
+  return %0, %1, %2, %3 : tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<?x4xf32, #kiln.dims<[N, 4]>>
+}

@@ -117,3 +117,44 @@ func.func private @body(%i: tensor<i64>, %c: tensor<i1>, %s: tensor<?x?xf32>, %x
   %1 = kiln.reduce %0 {axes = array<i64: 0>, keepdims = 0 : i64, kind = "sum"} : (tensor<?x?xf32>) -> tensor<?xf32>
   return %c, %0, %1 : tensor<i1>, tensor<?x?xf32>, tensor<?xf32>
 }
+
+// -----
+
+// Pads as exporters spell them: pairs of the last dim first, turned round by rows and columns.
+// CHECK-LABEL: @spelled_pads
+// CHECK: kiln.pad %arg0 {pads = array<i64: 0, 0, 2, 0, 0, 1>} : (tensor<1x4x?xf32, #kiln.dims<[1, 4, N]>>) -> tensor<1x4x?xf32
+func.func @spelled_pads(%x: tensor<1x4x?xf32, #kiln.dims<[1, 4, N]>>) -> tensor<?x?x?xf32> attributes {kiln.sizes = ["N"]} {
+  %given = kiln.constant {value = dense<[2, 1]> : tensor<2xi64>} : () -> tensor<2xi64>
+  %zero = kiln.constant {value = dense<0> : tensor<4xi64>} : () -> tensor<4xi64>
+  %all = kiln.concat %given, %zero {axis = 0 : i64} : (tensor<2xi64>, tensor<4xi64>) -> tensor<6xi64>
+  %pairs = kiln.reshape %all : (tensor<6xi64>) -> tensor<3x2xi64>
+  %turned = kiln.slice %pairs {starts = array<i64: -1>, ends = array<i64: -9223372036854775807>, axes = array<i64: 0>, steps = array<i64: -1>} : (tensor<3x2xi64>) -> tensor<3x2xi64>
+  %columns = kiln.transpose %turned {perm = array<i64: 1, 0>} : (tensor<3x2xi64>) -> tensor<2x3xi64>
+  %pads = kiln.reshape %columns : (tensor<2x3xi64>) -> tensor<6xi64>
+  %0 = kiln.pad %x, %pads : (tensor<1x4x?xf32, #kiln.dims<[1, 4, N]>>, tensor<6xi64>) -> tensor<?x?x?xf32>
+  return %0 : tensor<?x?x?xf32>
+}
+
+// -----
+
+// Sizes are followed through matrices of them: rows, columns and parts.
+// CHECK-LABEL: @matrix_of_sizes
+// CHECK-SAME: -> (tensor<?x?xf32, #kiln.dims<[N, M]>>, tensor<?x?xf32, #kiln.dims<[M, N]>>, tensor<?x?xf32, #kiln.dims<[M, M]>>)
+func.func @matrix_of_sizes(%x: tensor<?x?xf32, #kiln.dims<[N, M]>>, %y: tensor<f32>) -> (tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x?xf32>) attributes {kiln.sizes = ["N", "M"]} {
+  %s = kiln.shape %x : (tensor<?x?xf32, #kiln.dims<[N, M]>>) -> tensor<2xi64>
+  %turned = kiln.slice %s {starts = array<i64: -1>, ends = array<i64: -3>, axes = array<i64: 0>, steps = array<i64: -1>} : (tensor<2xi64>) -> tensor<2xi64>
+  %r = kiln.reshape %s : (tensor<2xi64>) -> tensor<1x2xi64>
+  %t = kiln.reshape %turned : (tensor<2xi64>) -> tensor<1x2xi64>
+  %rows = kiln.concat %r, %t {axis = 0 : i64} : (tensor<1x2xi64>, tensor<1x2xi64>) -> tensor<2x2xi64>
+  %i = kiln.constant {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %row = kiln.gather %rows, %i {axis = 0 : i64} : (tensor<2x2xi64>, tensor<i64>) -> tensor<2xi64>
+  %part = kiln.slice %rows {starts = array<i64: 1, 0>, ends = array<i64: 2, 2>, axes = array<i64: 0, 1>, steps = array<i64: 1, 1>} : (tensor<2x2xi64>) -> tensor<1x2xi64>
+  %flat = kiln.reshape %part : (tensor<1x2xi64>) -> tensor<2xi64>
+  %column = kiln.slice %rows {starts = array<i64: 1, 0>, ends = array<i64: 2, 1>, axes = array<i64: 0, 1>, steps = array<i64: 1, 1>} : (tensor<2x2xi64>) -> tensor<1x1xi64>
+  %once = kiln.reshape %column : (tensor<1x1xi64>) -> tensor<1xi64>
+  %square = kiln.concat %once, %once {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %0 = kiln.expand %y, %row : (tensor<f32>, tensor<2xi64>) -> tensor<?x?xf32>
+  %1 = kiln.expand %y, %flat : (tensor<f32>, tensor<2xi64>) -> tensor<?x?xf32>
+  %2 = kiln.expand %y, %square : (tensor<f32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %0, %1, %2 : tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x?xf32>
+}

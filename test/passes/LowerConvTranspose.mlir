@@ -38,6 +38,18 @@ func.func @dilated(%x: tensor<1x1x4xf32>) -> tensor<1x1x3xf32> {
   return %0 : tensor<1x1x3xf32>
 }
 
+// Of an unknown size too: the sizes in between get names, and what is cut off counts from the end.
+// CHECK-LABEL: @dynamic
+// CHECK-SAME: kiln.sizes = ["T", "D = T*2", "[[A:[^ ]+]] = T+1", "[[B:[^ ]+]] = T*2+2"]
+// CHECK: kiln.conv {{.*}} -> tensor<1x2x?xf32, #kiln.dims<[1, 2, [[A]]]>>
+// CHECK: kiln.reshape {{.*}} -> tensor<1x1x?xf32, #kiln.dims<[1, 1, [[B]]]>>
+// CHECK: kiln.slice {{.*}}ends = array<i64: -1>{{.*}}starts = array<i64: 1>{{.*}} -> tensor<1x1x?xf32, #kiln.dims<[1, 1, D]>>
+func.func @dynamic(%x: tensor<1x1x?xf32, #kiln.dims<[1, 1, T]>>) -> tensor<1x1x?xf32, #kiln.dims<[1, 1, D]>> attributes {kiln.sizes = ["T", "D = 2*T"]} {
+  %w = kiln.constant {value = dense<[[[1.0, 2.0, 3.0, 4.0]]]> : tensor<1x1x4xf32>} : () -> tensor<1x1x4xf32>
+  %0 = kiln.conv_transpose %x, %w {strides = array<i64: 2>, pads = array<i64: 1, 1>, dilations = array<i64: 1>, output_padding = array<i64: 0>} : (tensor<1x1x?xf32, #kiln.dims<[1, 1, T]>>, tensor<1x1x4xf32>) -> tensor<1x1x?xf32, #kiln.dims<[1, 1, D]>>
+  return %0 : tensor<1x1x?xf32, #kiln.dims<[1, 1, D]>>
+}
+
 // Must not fire: weights that a run tells, dilations with strides, and windows that would be mostly zeros.
 // CHECK-LABEL: @stays
 // CHECK-COUNT-3: kiln.conv_transpose

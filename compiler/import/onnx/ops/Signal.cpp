@@ -54,10 +54,14 @@ Result<Value> integer(NodeImport &node, size_t index) {
   return node.cast(value, DType::I64);
 }
 
-/// Fourier transforms of frames of the signal [N, size, 1 or 2], a step apart, each times the window.
+/// Fourier transforms of frames of the signal [N, size, 1 or 2], a step apart, each times the window. Exporters write
+/// [N, size] for real numbers, too.
 Status stft(NodeImport &node) {
   KILN_TRY(node.expectOperands(2, 4));
   Value signal = node.operand(0), window = node.operand(2);
+  if (node.rank(signal) == 2) {
+    KILN_ASSIGN(signal, node.reshape(signal, {node.dims(signal)[0], node.dims(signal)[1], SizeExpr(1)}));
+  }
   if (node.rank(signal) != 3)
     return makeError(ErrorCode::E0304, "the signal has rank ", node.rank(signal), "; expected 3");
   KILN_ASSIGN(int64_t onesided, node.intAttribute("onesided", 1));
