@@ -152,6 +152,18 @@ def test_ranks_that_depend_on_data_are_refused_by_name(tmp_path):
     assert 'node "odd" (If, opset 17): output 0 of an If has rank 1 or 0; ranks that depend on data are not supported [KILN-E0207]' in refused(path)
 
 
+def test_a_branch_that_sizes_choose_stands_for_the_if(tmp_path):
+    """As exporters squeeze a dim that may be 1: the branches have different ranks."""
+    then = graph([h.make_node("Squeeze", ["x", "axis"], ["t"])], [], [("t", T.FLOAT)])
+    other = graph([h.make_node("Identity", ["x"], ["e"])], [], [("e", T.FLOAT)])
+    nodes = [h.make_node("Shape", ["x"], ["shape"]), h.make_node("Gather", ["shape", "axis"], ["size"]),
+             h.make_node("Equal", ["size", "axis"], ["c"]), h.make_node("If", ["c"], ["y"], then_branch=then, else_branch=other)]
+    path = model(tmp_path / "m.onnx", nodes, [value("x", T.FLOAT, ["N", 1, 3])], [value("y", T.FLOAT)],
+                 {"axis": np.array([1])})
+    x = np.arange(6, dtype=np.float32).reshape(2, 1, 3)
+    np.testing.assert_array_equal(run_everywhere(path, {"x": x}), x[:, 0])
+
+
 def test_what_is_not_supported_in_a_branch_is_listed(tmp_path):
     then = graph([h.make_node("RandomNormalLike", ["x"], ["t"])], [], [("t", T.FLOAT)])
     other = graph([h.make_node("Relu", ["x"], ["e"])], [], [("e", T.FLOAT)])

@@ -202,6 +202,7 @@ private:
   // control flow
   Status importControlFlow(const NodeProto &node, Scope &scope);
   Status importIf(const NodeProto &node, Scope &scope);
+  Result<bool> importTakenBranch(const NodeProto &node, Scope &scope, Value condition);
   Status alignOutput(const NodeProto &node, const Scope &scope, Subgraph &one, Subgraph &other, size_t output);
   Status stackOutput(const NodeProto &node, const Scope &scope, Subgraph &branch, size_t output,
                      mlir::RankedTensorType item, const NonTensor &as);

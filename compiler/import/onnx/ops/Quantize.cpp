@@ -142,10 +142,12 @@ Status dequantizeLinear(NodeImport &node) {
   return node.setResult(node.cast(y, to));
 }
 
+struct DynamicallyQuantized {
+  Value elements, scale, zero;
+};
+
 /// Quantization to u8 by the range of x and 0. A range of nothing has the scale 1.
-Status dynamicQuantizeLinear(NodeImport &node) {
-  KILN_TRY(node.expectOperands(1, 1));
-  Value x = node.operand(0);
+Result<DynamicallyQuantized> quantizeByRange(NodeImport &node, Value x) {
   const DType dtype = node.dtype(x);
   if (dtype != DType::F32)
     return makeError(ErrorCode::E0203, "quantization of ", dtypeName(dtype), " is not supported");
@@ -175,16 +177,23 @@ Status dynamicQuantizeLinear(NodeImport &node) {
   KILN_ASSIGN(y, node.emit("add", {y, zero}));
   KILN_ASSIGN(y, node.cast(y, DType::U8)); // saturates
   KILN_ASSIGN(zero, node.cast(zero, DType::U8));
-  node.setResult(0, y);
-  node.setResult(1, scale);
-  node.setResult(2, zero);
+  return DynamicallyQuantized{y, scale, zero};
+}
+
+Status dynamicQuantizeLinear(NodeImport &node) {
+  KILN_TRY(node.expectOperands(1, 1));
+  KILN_ASSIGN(DynamicallyQuantized result, quantizeByRange(node, node.operand(0)));
+  node.setResult(0, result.elements);
+  node.setResult(1, result.scale);
+  node.setResult(2, result.zero);
   return Status();
 }
 
 // --- products of quantized operands: of integers, exactly; the accumulator is an i32
 
-/// A scale or zero point as it broadcasts with a product or a convolution's operands of that rank: a scalar, or a vector
-/// along `axis`, of which only a run may tell whether it has one element; what has more dims broadcasts as it is.
+/// A scale or zero point as it broadcasts with a product or a convolution's operands of that rank: a scalar, or a
+/// vector along `axis`, of which only a run may tell whether it has one element; what has more dims broadcasts as it
+/// is.
 Result<Value> along(NodeImport &node, Value parameter, int64_t rank, int64_t axis, const SizeExpr &size) {
   Dims dims = node.dims(parameter);
   if (dims.empty() || dims.size() > 1)
@@ -308,6 +317,79 @@ Status qLinearConv(NodeImport &node) {
   return node.setResult(requantized(node, product, a, b, 6));
 }
 
+// --- ONNX Runtime's (domain com.microsoft)
+
+/// A product's integers as numbers: times both scales.
+Result<Value> unscaled(NodeImport &node, Value product, Value a, Value b) {
+  KILN_ASSIGN(product, node.cast(product, DType::F32));
+  KILN_ASSIGN(Value factor, node.emit("mul", {a, b}));
+  return node.emit("mul", {product, factor});
+}
+
+/// Gemm of A with scale and zero point, B with such (one for each column, too), C of integers of both scales, and the
+/// scale and zero point of the result; without them it is of f32.
+Status qGemm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(6, 9));
+  KILN_ASSIGN(int64_t transA, node.intAttribute("transA", 0));
+  KILN_ASSIGN(int64_t transB, node.intAttribute("transB", 0));
+  KILN_ASSIGN(double alpha, node.floatAttribute("alpha", 1));
+  for (size_t i : {0, 3})
+    if (node.rank(node.operand(i)) != 2)
+      return makeError(ErrorCode::E0304, "input ", i, " has rank ", node.rank(node.operand(i)), "; expected 2");
+  KILN_ASSIGN(Value x, centered(node, node.operand(0), node.operand(2), -1));
+  KILN_ASSIGN(Value w, centered(node, node.operand(3), node.operand(5), transB ? 0 : 1));
+  if (transA) {
+    KILN_ASSIGN(x, node.transpose(x, {1, 0}));
+  }
+  if (transB) {
+    KILN_ASSIGN(w, node.transpose(w, {1, 0}));
+  }
+  KILN_ASSIGN(Value product, emitMatMul(node, x, w));
+  if (Value c = node.operand(6)) {
+    if (node.dtype(c) != DType::I32)
+      return makeError(ErrorCode::E0305, "C is ", dtypeName(node.dtype(c)), ", expected i32");
+    KILN_ASSIGN(product, node.emit("add", {product, c}));
+  }
+  KILN_ASSIGN(Value a, along(node, node.operand(1), 2, -1, SizeExpr(1)));
+  KILN_ASSIGN(Value b, along(node, node.operand(4), 2, 1, node.dims(product)[1]));
+  if (alpha != 1) {
+    KILN_ASSIGN(a, node.emit("mul", {a, node.scalar(alpha, DType::F32)}));
+  }
+  if (node.has(7) && node.has(8))
+    return node.setResult(requantized(node, product, a, b, 7));
+  return node.setResult(unscaled(node, product, a, b));
+}
+
+Status plus(NodeImport &node, Value y, Value bias) {
+  return node.setResult(bias ? node.emit("add", {y, bias}) : Result<Value>(y));
+}
+
+/// A, B, their scales, their zero points, a bias.
+Status matMulIntegerToFloat(NodeImport &node) {
+  KILN_TRY(node.expectOperands(4, 7));
+  KILN_ASSIGN(Value product, integerProduct(node, 0, 4, 1, 5));
+  const int64_t rank = node.rank(product);
+  const SizeExpr columns = rank ? node.dims(product).back() : SizeExpr(1);
+  KILN_ASSIGN(Value a, along(node, node.operand(2), rank, -1, SizeExpr(1)));
+  KILN_ASSIGN(Value b, along(node, node.operand(3), rank, rank - 1, columns));
+  KILN_ASSIGN(Value y, unscaled(node, product, a, b));
+  return plus(node, y, node.operand(6));
+}
+
+/// A of f32, which is quantized by its range; B, its scale, its zero point, a bias.
+Status dynamicQuantizeMatMul(NodeImport &node) {
+  KILN_TRY(node.expectOperands(3, 5));
+  KILN_ASSIGN(DynamicallyQuantized a, quantizeByRange(node, node.operand(0)));
+  KILN_ASSIGN(Value x, centered(node, a.elements, a.zero, -1));
+  KILN_ASSIGN(Value w, centered(node, node.operand(1), node.operand(3), node.rank(node.operand(1)) - 1));
+  KILN_ASSIGN(Value product, emitMatMul(node, x, w));
+  const int64_t rank = node.rank(product);
+  const SizeExpr columns = rank ? node.dims(product).back() : SizeExpr(1);
+  KILN_ASSIGN(Value b, along(node, node.operand(2), rank, rank - 1, columns));
+  KILN_ASSIGN(Value y, unscaled(node, product, a.scale, b));
+  return plus(node, y, node.operand(4));
+}
+
 constexpr OpEntry table[] = {
     {"QuantizeLinear", 10, quantizeLinear},
     {"DequantizeLinear", 10, dequantizeLinear},
@@ -316,6 +398,11 @@ constexpr OpEntry table[] = {
     {"QLinearMatMul", 10, qLinearMatMul},
     {"ConvInteger", 10, convInteger},
     {"QLinearConv", 10, qLinearConv},
+    {"QuantizeLinear", 1, quantizeLinear, "com.microsoft"},
+    {"DequantizeLinear", 1, dequantizeLinear, "com.microsoft"},
+    {"QGemm", 1, qGemm, "com.microsoft"},
+    {"MatMulIntegerToFloat", 1, matMulIntegerToFloat, "com.microsoft"},
+    {"DynamicQuantizeMatMul", 1, dynamicQuantizeMatMul, "com.microsoft"},
 };
 
 } // namespace

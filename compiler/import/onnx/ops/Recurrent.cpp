@@ -29,7 +29,7 @@ constexpr Activation known[] = {
 
 struct Layer {
   const char *mnemonic;
-  size_t states;                              // h, and c
+  size_t states;                             // h, and c
   std::vector<std::string_view> activations; // of a direction
 };
 
@@ -85,11 +85,16 @@ Status setActivations(NodeImport &node, const Layer &layer, size_t directions, A
   return Status();
 }
 
-/// Before opset 7 an attribute said whether Y is wanted, as leaving it out does. Opset 14 adds `layout`: the batch comes
-/// first.
-Status recurrent(NodeImport &node, const Layer &layer, Attributes attributes) {
-  const size_t most = layer.states == 2 ? 8 : 6;
-  KILN_TRY(node.expectOperands(3, most));
+std::vector<Value> firstOperands(const NodeImport &node, size_t count) {
+  std::vector<Value> operands;
+  for (size_t i = 0; i < count; ++i)
+    operands.push_back(node.operand(i));
+  return operands;
+}
+
+/// Before opset 7 an attribute said whether Y is wanted, as leaving it out does. Opset 14 adds `layout`: the batch
+/// comes first.
+Status recurrent(NodeImport &node, const Layer &layer, Attributes attributes, std::vector<Value> operands) {
   KILN_ASSIGN(std::string direction, node.textAttribute("direction", "forward"));
   if (direction != "forward" && direction != "reverse" && direction != "bidirectional")
     return makeError(ErrorCode::E0411, "direction is \"", direction,
@@ -102,9 +107,6 @@ Status recurrent(NodeImport &node, const Layer &layer, Attributes attributes) {
       return makeError(ErrorCode::E0411, "clip is ", clip, "; expected a positive number");
     attributes.set("clip", clip);
   }
-  std::vector<Value> operands;
-  for (size_t i = 0; i < most; ++i)
-    operands.push_back(node.operand(i));
   for (size_t i : {0, 2})
     if (node.rank(operands[i]) != 3)
       return makeError(ErrorCode::E0304, "input ", i, " has rank ", node.rank(operands[i]), "; expected 3");
@@ -133,6 +135,12 @@ Status recurrent(NodeImport &node, const Layer &layer, Attributes attributes) {
   return Status();
 }
 
+Status recurrent(NodeImport &node, const Layer &layer, const Attributes &attributes) {
+  const size_t most = layer.states == 2 ? 8 : 6;
+  KILN_TRY(node.expectOperands(3, most));
+  return recurrent(node, layer, attributes, firstOperands(node, most));
+}
+
 Status rnn(NodeImport &node) { return recurrent(node, {"rnn", 1, {"Tanh"}}, {}); }
 
 Status gru(NodeImport &node) {
@@ -142,17 +150,59 @@ Status gru(NodeImport &node) {
   return recurrent(node, {"gru", 1, {"Sigmoid", "Tanh"}}, attributes);
 }
 
-Status lstm(NodeImport &node) {
+constexpr size_t lstmOperands = 8;
+
+Status lstm(NodeImport &node, std::vector<Value> operands) {
   KILN_ASSIGN(int64_t coupled, node.intAttribute("input_forget", 0));
   Attributes attributes;
   attributes.set("input_forget", coupled != 0);
-  return recurrent(node, {"lstm", 2, {"Sigmoid", "Tanh", "Tanh"}}, attributes);
+  return recurrent(node, {"lstm", 2, {"Sigmoid", "Tanh", "Tanh"}}, attributes, std::move(operands));
+}
+
+Status lstm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(3, lstmOperands));
+  return lstm(node, firstOperands(node, lstmOperands));
+}
+
+/// Weights [directions, from, to] of bytes, whose scales and zero points are one for a direction or one for each `to`,
+/// as numbers [directions, to, from].
+Result<Value> unquantized(NodeImport &node, Value weights, Value scale, Value zero) {
+  if (!scale || !zero || node.rank(weights) != 3 || node.rank(scale) > 2 || node.rank(zero) > 2)
+    return makeError(ErrorCode::E0304, "quantized weights have rank 3, their scales and zero points 1 or 2");
+  auto spread = [&](Value parameter) {
+    Dims dims = node.dims(parameter);
+    dims.resize(1 + dims.size(), SizeExpr(1));
+    if (dims.size() == 3)
+      std::swap(dims[1], dims[2]);
+    dims.resize(3, SizeExpr(1));
+    return node.reshape(parameter, dims);
+  };
+  KILN_ASSIGN(weights, node.cast(weights, DType::F32));
+  KILN_ASSIGN(zero, spread(zero));
+  KILN_ASSIGN(zero, node.cast(zero, DType::F32));
+  KILN_ASSIGN(weights, node.emit("sub", {weights, zero}));
+  KILN_ASSIGN(scale, spread(scale));
+  KILN_ASSIGN(weights, node.emit("mul", {weights, scale}));
+  return node.transpose(weights, {0, 2, 1});
+}
+
+/// ONNX Runtime's: an LSTM of weights in bytes. It rounds x and h to bytes in each step, to multiply fast; here they
+/// stay numbers.
+Status dynamicQuantizeLstm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(3, lstmOperands + 4));
+  std::vector<Value> operands = firstOperands(node, lstmOperands);
+  for (size_t i : {0, 1}) {
+    KILN_ASSIGN(operands[1 + i], unquantized(node, operands[1 + i], node.operand(lstmOperands + 2 * i),
+                                             node.operand(lstmOperands + 2 * i + 1)));
+  }
+  return lstm(node, std::move(operands));
 }
 
 constexpr OpEntry table[] = {
     {"RNN", 1, rnn},
     {"GRU", 1, gru},
     {"LSTM", 1, lstm},
+    {"DynamicQuantizeLSTM", 1, dynamicQuantizeLstm, "com.microsoft"},
 };
 
 } // namespace

@@ -14,6 +14,9 @@ Result<Value> emitMatMul(NodeImport &node, Value a, Value b);
 /// A convolution with the node's attributes (Conv's); `bias` may be null.
 Result<Value> emitConv(NodeImport &node, Value x, Value w, Value bias);
 
+/// An average pool with the node's attributes (AveragePool's).
+Result<Value> emitAveragePool(NodeImport &node, Value x);
+
 /// [B, S, heads * D] to [B, heads, S, D].
 Result<Value> splitHeads(NodeImport &node, Value x, int64_t heads);
 

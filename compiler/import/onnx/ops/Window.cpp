@@ -101,13 +101,12 @@ Status conv(NodeImport &node) {
   return node.setResult(emitConv(node, node.operand(0), node.operand(1), node.operand(2)));
 }
 
-Result<Attributes> poolAttributes(NodeImport &node) {
-  KILN_TRY(node.expectOperands(1, 1));
+Result<Attributes> poolAttributes(NodeImport &node, Value x) {
   KILN_TRY(node.requireAttribute("kernel_shape"));
   KILN_ASSIGN(Ints kernel, node.intsAttribute("kernel_shape"));
   if (kernel.empty())
     return makeError(ErrorCode::E0404, "kernel_shape is empty");
-  KILN_ASSIGN(Window window, readWindow(node, node.operand(0), kernel));
+  KILN_ASSIGN(Window window, readWindow(node, x, kernel));
   KILN_ASSIGN(int64_t ceilMode, node.intAttribute("ceil_mode", 0));
   Attributes attributes;
   window.addTo(attributes);
@@ -118,7 +117,8 @@ Result<Attributes> poolAttributes(NodeImport &node) {
 
 /// Opset 8 adds the output of indices and `storage_order`, which says how these count.
 Status maxPool(NodeImport &node) {
-  KILN_ASSIGN(Attributes attributes, poolAttributes(node));
+  KILN_TRY(node.expectOperands(1, 1));
+  KILN_ASSIGN(Attributes attributes, poolAttributes(node, node.operand(0)));
   if (!node.wants(1))
     return node.setResult(node.emit("max_pool", {node.operand(0)}, attributes));
   KILN_ASSIGN(int64_t columnMajor, node.intAttribute("storage_order", 0));
@@ -181,10 +181,8 @@ Status maxUnpool(NodeImport &node) {
 }
 
 Status averagePool(NodeImport &node) {
-  KILN_ASSIGN(Attributes attributes, poolAttributes(node));
-  KILN_ASSIGN(int64_t countPad, node.intAttribute("count_include_pad", 0));
-  attributes.set("count_include_pad", countPad != 0);
-  return node.setResult(node.emit("avg_pool", {node.operand(0)}, attributes));
+  KILN_TRY(node.expectOperands(1, 1));
+  return node.setResult(emitAveragePool(node, node.operand(0)));
 }
 
 /// `output_shape` and `auto_pad` stand for pads, which the op works out of the sizes. (Up to opset 10 the text of the
@@ -234,7 +232,8 @@ Status convTranspose(NodeImport &node) {
 
 /// p is a float in opset 1, then an integer.
 Status lpPool(NodeImport &node) {
-  KILN_ASSIGN(Attributes attributes, poolAttributes(node));
+  KILN_TRY(node.expectOperands(1, 1));
+  KILN_ASSIGN(Attributes attributes, poolAttributes(node, node.operand(0)));
   if (node.opset() < 2) {
     KILN_ASSIGN(double p, node.floatAttribute("p", 2.0));
     attributes.set("p", p);
@@ -278,6 +277,13 @@ constexpr OpEntry table[] = {
 } // namespace
 
 std::span<const OpEntry> windowOps() { return table; }
+
+Result<Value> emitAveragePool(NodeImport &node, Value x) {
+  KILN_ASSIGN(Attributes attributes, poolAttributes(node, x));
+  KILN_ASSIGN(int64_t countPad, node.intAttribute("count_include_pad", 0));
+  attributes.set("count_include_pad", countPad != 0);
+  return node.emit("avg_pool", {x}, attributes);
+}
 
 Result<Value> emitConv(NodeImport &node, Value x, Value w, Value bias) {
   if (node.rank(w) != node.rank(x))
