@@ -3,7 +3,8 @@
 // Of constants that are bound later nothing is known: they take reshapes, transposes and casts over into their recipes.
 //
 // Budgets are counts, not times, so that the same model folds alike on every machine. Results of many more elements
-// than what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them. So do wider
+// than what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them. Ops that
+// move elements about see through small expansions, though: masks are written so. So do wider
 // elements, but for weights: a product wants them as a constant, packed. Bytes that a product of integers takes are
 // packed as bytes.
 #include "dialects/kiln/Build.h"
@@ -128,7 +129,10 @@ private:
 
   /// A constant for each result, or nothing.
   SmallVector<Value> foldByReference(Operation *op, int64_t resultBytes) {
-    if (op->getNumOperands() == 0 || !llvm::all_of(op->getOperands(), isKnownConstant))
+    bool seesThrough = !isPointwise(op);
+    if (op->getNumOperands() == 0 || !llvm::all_of(op->getOperands(), [&](Value operand) {
+          return isKnownConstant(operand) || (seesThrough && expansionOf(operand));
+        }))
       return {};
     StringRef name = mnemonicOf(op);
     ref::Kernel kernel = ref::find(std::string_view(name.data(), name.size()));
@@ -152,10 +156,24 @@ private:
     for (size_t i = 0; i < operands.size(); ++i) {
       if (!operands[i])
         continue;
-      auto view = viewConstant(operands[i], storage[i], dims[i]);
+      Value constant = operands[i];
+      if (ExpandOp expansion = expansionOf(constant))
+        constant = expansion.getX();
+      auto view = viewConstant(constant, storage[i], dims[i]);
       if (!view.ok())
         return {};
       inputs[i] = *view;
+      if (constant == operands[i])
+        continue;
+      ArrayRef<int64_t> shape = cast<RankedTensorType>(operands[i].getType()).getShape();
+      Result<Tensor> expanded = Tensor::create(view->dtype, std::span<const int64_t>(shape.data(), shape.size()));
+      if (!expanded.ok())
+        return {};
+      TensorView whole = expanded->view();
+      if (!ref::find("expand")({Attributes(), {&*view, 1}, {&whole, 1}}).ok())
+        return {};
+      storage[i] = *std::move(expanded);
+      inputs[i] = storage[i].view();
     }
     std::vector<Tensor> results;
     std::vector<TensorView> outputs;
@@ -180,6 +198,15 @@ private:
     for (Tensor &result : results)
       constants.push_back(makeConstant(builder, op->getLoc(), std::move(result)));
     return constants;
+  }
+
+  /// The op that makes the value of a known constant, where it is small.
+  static ExpandOp expansionOf(Value value) {
+    constexpr int64_t most = int64_t(1) << 18;
+    auto expand = value ? value.getDefiningOp<ExpandOp>() : ExpandOp();
+    bool isOne = expand && !expand.getShape() && isKnownConstant(expand.getX()) &&
+                 byteSizeOf(value.getType()).value_or(most + 1) <= most;
+    return isOne ? expand : ExpandOp();
   }
 
   /// Whether a product reads the value, behind what computes its elements one by one (of integers, only what packs no

@@ -16,6 +16,18 @@ def test_reshape_of_a_size_that_does_not_divide():
         model.run({"x": x[:3]})
 
 
+def test_sizes_that_constants_tell_by_way_of_fractions():
+    """As detectors pad images to a multiple of 32: nothing depends on data where the sizes are known."""
+    numbers = {"multiple": np.array([4], np.float32), "zeros": np.array([0, 0])}
+    nodes = [("Shape", ["x"], ["s"], {}), ("Cast", ["s"], ["f"], {"to": 1}), ("Div", ["f", "multiple"], ["d"], {}), ("Ceil", ["d"], ["c"], {}),
+             ("Mul", ["c", "multiple"], ["m"], {}), ("Cast", ["m"], ["t"], {"to": 7}), ("Sub", ["t", "s"], ["e"], {}),
+             ("Concat", ["zeros", "e"], ["p"], {"axis": 0}), ("Pad", ["x", "p"], ["y"], {})]
+    model = kiln.compile(graph(nodes, {"x": ("float32", [3, 6])}, {"y": ("float32", None)}, numbers), require_compiled=True)
+    assert list(model.outputs[0].shape) == [4, 8]
+    x = np.ones((3, 6), np.float32)
+    np.testing.assert_array_equal(model.run({"x": x})["y"], np.pad(x, ((0, 1), (0, 2))))
+
+
 def test_squeeze_of_a_size_that_is_not_1():
     model = kiln.compile(graph([("Squeeze", ["x", "axes"], ["y"], {})], {"x": ("float32", ["A", "B"])},
                                {"y": ("float32", None)}, {"axes": np.array([0])}))

@@ -77,6 +77,24 @@ func.func @stays(%x: tensor<?x3xf32, #kiln.dims<[N, 3]>>) -> (tensor<2xi64>, ten
   return %s, %e : tensor<2xi64>, tensor<1000x1000xf32>
 }
 
+// What moves elements about sees through a small expansion of a constant; what computes does not, since kernels broadcast.
+// CHECK-LABEL: @mask
+// CHECK-DAG: %[[M:.+]] = kiln.constant {value = #kiln.weight<"derived", {{.*}}> : tensor<16x32xf32>}
+// CHECK-DAG: %[[E:.+]] = kiln.expand
+// CHECK-NOT: kiln.scatter_nd
+// CHECK: %[[Y:.+]] = kiln.add %arg0, %[[E]]
+// CHECK: return %[[M]], %[[Y]]
+func.func @mask(%x: tensor<16x32xf32>) -> (tensor<16x32xf32>, tensor<16x32xf32>) {
+  %zero = kiln.constant {value = dense<0.0> : tensor<f32>} : () -> tensor<f32>
+  %five = kiln.constant {value = dense<5.0> : tensor<f32>} : () -> tensor<f32>
+  %at = kiln.constant {value = dense<[[0, 1], [1, 1]]> : tensor<2x2xi64>} : () -> tensor<2x2xi64>
+  %e = kiln.expand %zero : (tensor<f32>) -> tensor<16x32xf32>
+  %u = kiln.expand %five : (tensor<f32>) -> tensor<2xf32>
+  %m = kiln.scatter_nd %e, %at, %u : (tensor<16x32xf32>, tensor<2x2xi64>, tensor<2xf32>) -> tensor<16x32xf32>
+  %y = kiln.add %x, %e : (tensor<16x32xf32>, tensor<16x32xf32>) -> tensor<16x32xf32>
+  return %m, %y : tensor<16x32xf32>, tensor<16x32xf32>
+}
+
 // Every result of an op.
 // CHECK-LABEL: @several_results
 // CHECK-DAG: %[[V:.+]] = kiln.constant {value = dense<[3.000000e+00, 2.000000e+00]> : tensor<2xf32>}
