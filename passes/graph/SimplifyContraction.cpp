@@ -204,12 +204,59 @@ struct AddIntoConv : OpRewritePattern<AddOp> {
   }
 };
 
+/// Rows and columns of a window that lie outside x wherever it stands, as far dilations over small images make them:
+/// without them. What remains of a 3x3 window is often its middle.
+struct TapsOutside : OpRewritePattern<ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
+    Dims x = getDims(op.getX()), w = getDims(op.getW()), y = getDims(op.getResult());
+    if (!isKnownConstant(op.getW()) || op.getLayout() != "nchw" || op.getAutoPad())
+      return failure();
+    size_t rank = w.size() - 2;
+    std::vector<int64_t> pads(op.getPads()), starts, ends, axes;
+    for (size_t i = 0; i < rank; ++i) {
+      std::optional<int64_t> size = x[2 + i].asConstant(), made = y[2 + i].asConstant();
+      if (!size || !made || *size < 1 || *made < 1)
+        return failure();
+      int64_t taps = w[2 + i].constant(), dilation = op.getDilations()[i];
+      int64_t low = -pads[i], high = (*made - 1) * op.getStrides()[i] - pads[i]; // where the window begins
+      int64_t first = 0, last = taps - 1;
+      while (first < last && high + first * dilation < 0)
+        ++first;
+      while (last > first && low + last * dilation >= *size)
+        --last;
+      pads[i] -= first * dilation;
+      pads[rank + i] -= (taps - 1 - last) * dilation;
+      if (pads[i] < 0 || pads[rank + i] < 0)
+        return failure();
+      if (last - first + 1 == taps)
+        continue;
+      axes.push_back(int64_t(2 + i));
+      starts.push_back(first);
+      ends.push_back(last + 1);
+      w[2 + i] = last - first + 1;
+    }
+    if (axes.empty())
+      return failure();
+    Attributes slice, conv = toAttributes(op);
+    slice.set("starts", starts);
+    slice.set("ends", ends);
+    slice.set("axes", axes);
+    slice.set("steps", std::vector<int64_t>(axes.size(), 1));
+    conv.set("pads", pads);
+    SmallVector<Value> operands(op->getOperands());
+    operands[1] = buildOp(rewriter, makeTensorType(w, elementOf(op.getW())), op.getLoc(), "slice", op.getW(), slice);
+    rewriter.replaceOp(op, buildOp(rewriter, op.getType(), op.getLoc(), "conv", operands, conv));
+    return success();
+  }
+};
+
 } // namespace
 
 void addContractionPatterns(RewritePatternSet &patterns, SizeTable &sizes) {
   MLIRContext *context = patterns.getContext();
   patterns.add<TransposeIntoMatMul, ScalarBehindMatMul, ScalarBehindTranspose, BatchNormIntoConv, BatchNormToMulAdd,
-               AddIntoConv>(context);
+               AddIntoConv, TapsOutside>(context);
   patterns.add<FlattenMatMul>(context, sizes);
 }
 

@@ -301,3 +301,18 @@ func.func @same_size(%x: tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> (tensor<?x4xf32
   %3 = kiln.resize %x {mode = "linear", axes = array<i64: 1>, scales = array<f64: 1.125>} : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<?x4xf32, #kiln.dims<[N, 4]>>
   return %0, %1, %2, %3 : tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<?x4xf32, #kiln.dims<[N, 4]>>
 }
+
+// Taps that far dilations put outside the image do not count: of the first dim the middle one is left, of the second the last two.
+// CHECK-LABEL: @taps_outside
+// CHECK-DAG: %[[W:.+]] = kiln.constant {value = dense<{{\[\[\[\[}}5.000000e+00, 6.000000e+00]]]]> : tensor<1x1x1x2xf32>}
+// CHECK-DAG: %[[K:.+]] = kiln.constant {{.*}} : tensor<1x1x3x3xf32>}
+// CHECK: kiln.conv %arg0, %[[W]] {dilations = array<i64: 6, 6>, pads = array<i64: 0, 0, 0, 0>, strides = array<i64: 1, 1>} : (tensor<1x1x4x8xf32>, tensor<1x1x1x2xf32>) -> tensor<1x1x4x2xf32>
+// CHECK: kiln.conv %arg0, %[[K]]
+// CHECK: kiln.conv %arg1, %[[K]]
+func.func @taps_outside(%x: tensor<1x1x4x8xf32>, %any: tensor<1x1x?x8xf32, #kiln.dims<[1, 1, H, 8]>>) -> (tensor<1x1x4x2xf32>, tensor<1x1x4x8xf32>, tensor<1x1x?x8xf32, #kiln.dims<[1, 1, H, 8]>>) attributes {kiln.sizes = ["H"]} {
+  %w = kiln.constant {value = dense<[[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]]]> : tensor<1x1x3x3xf32>} : () -> tensor<1x1x3x3xf32>
+  %0 = kiln.conv %x, %w {dilations = array<i64: 6, 6>, pads = array<i64: 6, 6, 6, 0>, strides = array<i64: 1, 1>} : (tensor<1x1x4x8xf32>, tensor<1x1x3x3xf32>) -> tensor<1x1x4x2xf32>
+  %1 = kiln.conv %x, %w {dilations = array<i64: 3, 3>, pads = array<i64: 3, 3, 3, 3>, strides = array<i64: 1, 1>} : (tensor<1x1x4x8xf32>, tensor<1x1x3x3xf32>) -> tensor<1x1x4x8xf32>
+  %2 = kiln.conv %any, %w {dilations = array<i64: 9, 1>, pads = array<i64: 9, 1, 9, 1>, strides = array<i64: 1, 1>} : (tensor<1x1x?x8xf32, #kiln.dims<[1, 1, H, 8]>>, tensor<1x1x3x3xf32>) -> tensor<1x1x?x8xf32, #kiln.dims<[1, 1, H, 8]>>
+  return %0, %1, %2 : tensor<1x1x4x2xf32>, tensor<1x1x4x8xf32>, tensor<1x1x?x8xf32, #kiln.dims<[1, 1, H, 8]>>
+}
