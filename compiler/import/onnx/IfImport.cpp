@@ -186,29 +186,6 @@ Result<bool> ModelImport::importTakenBranch(const NodeProto &node, Scope &scope,
   return true;
 }
 
-/// Where sizes or constants tell the condition, the nodes of the branch that is taken stand for the If. Exporters ask
-/// so whether a dim is 1 before they squeeze it, and the branches have different ranks then.
-Result<bool> ModelImport::importTakenBranch(const NodeProto &node, Scope &scope, Value condition) {
-  mlir::Location loc = state.location;
-  NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), {});
-  auto known = view.knownSizes(condition);
-  if (!known || known->size() != 1 || !(*known)[0].isConstant())
-    return false;
-  bool taken = !(*known)[0].isConstant(0);
-  KILN_ASSIGN(GraphProto graph, graphOf(node, taken ? "then_branch" : "else_branch", scope));
-  KILN_ASSIGN(auto results, inlineGraph(node, graph, scope, taken ? "then" : "else", {}));
-  state.location = loc; // the branch's nodes have theirs
-  if (!results) {
-    KILN_TRY(skipResults(node, scope));
-    return true;
-  }
-  if (results->size() < node.outputs.size())
-    return makeError(ErrorCode::E0306, "has ", node.outputs.size(), " outputs, its branch gives ", results->size());
-  for (auto [name, result] : llvm::zip(node.outputs, *results))
-    KILN_TRY(defineAny(name, result, scope));
-  return true;
-}
-
 Status ModelImport::importIf(const NodeProto &node, Scope &scope) {
   mlir::Location loc = state.location;
   KILN_ASSIGN(Value condition, operandOf(node, 0, scope));
