@@ -1,5 +1,5 @@
-// Choosing the implementation of a problem: forced, else at random where that is asked for, else cached and still
-// legal, else the default. The one place that decides.
+// Choosing the implementation of a problem, over all families that claim it: forced, else at random where that is asked
+// for, else cached and still legal, else the default of the cheapest. The one place that decides.
 #pragma once
 
 #include "codegen/KernelFamily.h"
@@ -21,14 +21,21 @@ struct ChooseOptions {
 struct Choice {
   const KernelFamily *family = nullptr;
   Config config;
+  double seconds = 0;     ///< the family's price, an estimate
   std::string source;     ///< "forced", "random", "cache" or "default"
   std::string missReason; ///< why the cache did not decide; empty otherwise
 };
 
-/// The family that gets the problem; null when none claims it.
-const KernelFamily *claimingFamily(const Problem &problem, std::span<const KernelFamily *const> families);
+/// The families that claim the problem, in order of preference.
+std::vector<const KernelFamily *> claimingFamilies(const Problem &problem,
+                                                   std::span<const KernelFamily *const> families);
 
-/// `problem` is canonical. A problem that no family claims is an error, as is a forced configuration that is not legal.
+/// A choice of each claiming family, the best first, the others in order of preference: none where no family claims the
+/// problem, which is canonical. Prices decide between defaults, where a less preferred family must be a tenth cheaper;
+/// measurements of the cache outweigh them. A forced configuration that is not legal is an error.
+Result<std::vector<Choice>> propose(const Problem &problem, const ChooseOptions &options);
+
+/// The first of propose. A problem that no family claims is an error.
 Result<Choice> choose(const Problem &problem, const ChooseOptions &options);
 
 } // namespace kiln

@@ -17,13 +17,45 @@ static Result<RegionProblem> problemOfOne(mlir::Operation *op, Precision precisi
   return problemOf(op, results, nullptr, precision);
 }
 
-std::optional<std::string> CodegenOracle::claim(llvm::ArrayRef<mlir::Operation *> ops,
-                                                llvm::ArrayRef<mlir::Value> outputs, const SizeTable &sizes) {
+/// "default (problem not in the cache); conv: 12.3 us"
+static std::string reasonOf(const std::vector<Choice> &choices) {
+  std::string reason = choices[0].source;
+  if (!choices[0].missReason.empty() && choices[0].missReason != "no cache")
+    reason += " (" + choices[0].missReason + ")";
+  for (const Choice &other : std::span(choices).subspan(1)) {
+    char microseconds[32];
+    std::snprintf(microseconds, sizeof microseconds, "%.1f us", other.seconds * 1e6);
+    reason += "; " + std::string(other.family->name()) + ": " + microseconds;
+  }
+  return reason;
+}
+
+Result<std::vector<Implementation>> CodegenOracle::implementations(const Problem &problem) {
+  if (claimingFamilies(problem, options.families).empty())
+    return std::vector<Implementation>();
+  auto [it, isNew] = known.try_emplace(problem.print());
+  if (!isNew)
+    return it->second;
+  Result<std::vector<Choice>> choices = kiln::propose(problem, options);
+  if (!choices.ok()) {
+    known.erase(it);
+    return choices.status();
+  }
+  for (const Choice &choice : *choices)
+    it->second.push_back(
+        {std::string(choice.family->name()), it->first, choice.config.print(), choice.seconds, choice.source});
+  it->second[0].source = reasonOf(*choices);
+  return it->second;
+}
+
+std::vector<Implementation> CodegenOracle::propose(llvm::ArrayRef<mlir::Operation *> ops,
+                                                   llvm::ArrayRef<mlir::Value> outputs, const SizeTable &sizes) {
   Result<RegionProblem> region = problemOf(ops, outputs, &sizes, precision);
   if (!region.ok())
-    return std::nullopt;
-  const KernelFamily *family = claimingFamily(region->problem, options.families);
-  return family ? std::optional<std::string>(family->name()) : std::nullopt;
+    return {};
+  Result<std::vector<Implementation>> all = implementations(region->problem);
+  // A forced configuration that is not legal is told by choose, of the kernel that is formed.
+  return all.ok() ? *std::move(all) : std::vector<Implementation>();
 }
 
 bool CodegenOracle::isLiteral(mlir::Value constant) { return isLiteralConstant(constant); }
@@ -56,13 +88,14 @@ double CodegenOracle::flops(mlir::Operation *op) {
 Result<KernelChoice> CodegenOracle::choose(mlir::Operation *kernel) {
   KILN_ASSIGN(SizeTable table, SizeTable::read(functionOf(kernel)));
   KILN_ASSIGN(RegionProblem region, problemOf(kernel, &table, precision));
-  KILN_ASSIGN(Choice choice, kiln::choose(region.problem, options));
+  KILN_ASSIGN(std::vector<Implementation> all, implementations(region.problem));
+  if (all.empty())
+    return makeError(ErrorCode::E0901, "no kernel family claims the problem ", region.problem.print());
   KernelChoice out;
-  out.family = choice.family->name();
-  out.problem = region.problem.print();
-  out.config = choice.config.print();
-  out.source = choice.source;
-  KILN_ASSIGN(KernelInterface interface, choice.family->describe(region.problem, choice.config, options.target));
+  static_cast<Implementation &>(out) = all[0];
+  const KernelFamily *family = findFamily(options.families, out.family);
+  KILN_ASSIGN(Config config, Config::parse(out.config));
+  KILN_ASSIGN(KernelInterface interface, family->describe(region.problem, config, options.target));
   out.interface = interface.print();
   out.sizes = std::move(region.sizes);
   out.inputOrder = std::move(region.inputOrder);

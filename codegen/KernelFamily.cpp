@@ -1,9 +1,11 @@
 #include "codegen/KernelFamily.h"
 
+#include "codegen/Roofline.h"
 #include "codegen/emit/Emitter.h"
 #include "runtime/base/NominalSize.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace kiln {
 
@@ -37,6 +39,33 @@ Result<Emission> KernelFamily::emit(const Problem &problem, const Config &config
   emitLaunches(problem, config, target, emission.interface, emitter);
   emission.module = emitter.take();
   return emission;
+}
+
+double KernelFamily::cost(const Problem &problem, const Config &config, const TargetInfo &target,
+                          const SymbolValues &sizes) const {
+  Result<KernelInterface> interface = describeLaunches(problem, config, target);
+  if (!interface.ok())
+    return std::numeric_limits<double>::infinity();
+  auto known = [&](const SizeExpr &size) {
+    Result<int64_t> value = size.evaluate(sizes);
+    return value.ok() ? double(*value) : 0;
+  };
+  Roofline roofline(target);
+  double moved = 0, workgroups = 0;
+  for (const KernelInterface::Launch &launch : interface->launches) {
+    moved += known(launch.bytes);
+    workgroups += known(launch.grid);
+  }
+  double memory = roofline.memoryCycles(moved);
+  double arithmetic = cycles(problem, config, target, sizes);
+  // They overlap, but not wholly.
+  double work = std::max(memory, arithmetic) + 0.3 * std::min(memory, arithmetic);
+  return double(interface->launches.size()) * roofline.launchSeconds +
+         roofline.seconds(work + workgroups * roofline.workgroupCycles);
+}
+
+double KernelFamily::cost(const Problem &problem, const Config &config, const TargetInfo &target) const {
+  return cost(problem, config, target, nominalSizes(problem));
 }
 
 const KernelFamily *findFamily(std::span<const KernelFamily *const> families, std::string_view name) {

@@ -63,11 +63,21 @@ public:
                         emit::Emitter &emitter) const;
   virtual Exactness exactness(const Problem &problem, const Config &config) const = 0;
 
+  /// Seconds that a call takes on one core of the target, estimated: what starting its launches takes, and the larger
+  /// part of arithmetic (`cycles`) and memory (Roofline) with some of the smaller. Takes microseconds; for comparing
+  /// implementations. `config` is legal, `sizes` has all symbols.
+  double cost(const Problem &problem, const Config &config, const TargetInfo &target, const SymbolValues &sizes) const;
+  /// At nominal sizes.
+  double cost(const Problem &problem, const Config &config, const TargetInfo &target) const;
+
 protected:
   /// The launches, with what they share: packed constants and workspace. What follows from the problem (symbols,
   /// inputs, outputs, in-place pairs) is filled in by describe. `config` is legal.
   virtual Result<KernelInterface> describeLaunches(const Problem &problem, const Config &config,
                                                    const TargetInfo &target) const = 0;
+  /// Cycles of arithmetic of a call, were all memory the nearest: the family's own account of its code.
+  virtual double cycles(const Problem &problem, const Config &config, const TargetInfo &target,
+                        const SymbolValues &sizes) const = 0;
   /// A function for each launch of `interface`.
   virtual void emitLaunches(const Problem &problem, const Config &config, const TargetInfo &target,
                             const KernelInterface &interface, emit::Emitter &emitter) const = 0;

@@ -42,6 +42,12 @@ Value Emitter::multiplyAddPairs(Value a, Value b, Value sum) {
   return add(sum, intrinsic(name, sum.getType(), {bitcast(a, halves), bitcast(b, halves)}));
 }
 
+Value Emitter::multiplyAddQuads(Value a, Value b, Value sum) {
+  if (!target().has("vnni") || !isZmm(sum.getType()))
+    return emit::Emitter::multiplyAddQuads(a, b, sum);
+  return intrinsic("llvm.x86.avx512.vpdpbusd.512", sum.getType(), {sum, a, b});
+}
+
 Emitter::Frame Emitter::openKernel(mlir::ModuleOp module, llvm::StringRef symbol) {
   mlir::OpBuilder &b = builder();
   mlir::OpBuilder::InsertionGuard guard(b);

@@ -14,6 +14,7 @@ public:
   emit::Value scaleByPowerOf2(emit::Value x, emit::Value n) override;
   emit::Value reciprocalEstimate(emit::Value x) override;
   emit::Value multiplyAddPairs(emit::Value a, emit::Value b, emit::Value sum) override;
+  emit::Value multiplyAddQuads(emit::Value a, emit::Value b, emit::Value sum) override;
 
 protected:
   Frame openKernel(mlir::ModuleOp module, llvm::StringRef symbol) override;

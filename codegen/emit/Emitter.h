@@ -1,8 +1,8 @@
 // Emitter: the one door through which kernel families write code, for any target.
 //
 // A facade over mlir::OpBuilder that emits scf + vector + arith + math, with raw memory (llvm.ptr) behind helper
-// functions, so that a family includes no dialect header at all. How a kernel is entered, and the instructions that only
-// some targets have, are a backend's: it derives its emitter from this one. Rules of the generated level:
+// functions, so that a family includes no dialect header at all. How a kernel is entered, and the instructions that
+// only some targets have, are a backend's: it derives its emitter from this one. Rules of the generated level:
 //   - every integer used as an index, size or byte offset is an i64;
 //   - vectors are one-dimensional; `lanes()` of them fill a register of the target;
 //   - arithmetic functions dispatch on the operands' type (float or integer, scalar or vector) and want equal types;
@@ -152,11 +152,18 @@ public:
   Value abs(Value a);
   Value fma(Value a, Value b, Value c);                        // a * b + c; integers too
   virtual Value multiplyAddPairs(Value a, Value b, Value sum); // of i32 lanes: low and high halves are i16
+  virtual Value multiplyAddQuads(Value a, Value b, Value sum); // of i32 lanes: 4 u8 of a, 4 i8 of b
   Value sqrt(Value a);
   Value floor(Value a);
   Value ceil(Value a);
   Value roundEven(Value a);
   Value trunc(Value a);
+  // x and n of roundEven(x) + n for a whole number n, or of roundEven(x).
+  struct RoundedSum {
+    Value x;
+    int64_t n;
+  };
+  static std::optional<RoundedSum> asRoundedSum(Value value);
   Value copySign(Value magnitude, Value sign);
   Value min(Value a, Value b); // NaN in either operand gives NaN
   Value max(Value a, Value b);

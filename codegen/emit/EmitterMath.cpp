@@ -192,6 +192,28 @@ Value Emitter::multiplyAddPairs(Value a, Value b, Value sum) {
   return add(sum, add(low, mul(shrSigned(a, half), shrSigned(b, half))));
 }
 
+Value Emitter::multiplyAddQuads(Value a, Value b, Value sum) {
+  for (int byte = 0; byte < 4; ++byte) {
+    Value left = like(a, 24 - 8 * byte), right = like(a, 24);
+    sum = add(sum, mul(shrUnsigned(shl(a, left), right), shrSigned(shl(b, left), right)));
+  }
+  return sum;
+}
+
+std::optional<Emitter::RoundedSum> Emitter::asRoundedSum(Value value) {
+  int64_t n = 0;
+  if (auto sum = value.getDefiningOp<arith::AddFOp>()) {
+    double addend;
+    if (!isConstant(sum.getRhs(), &addend) || addend != std::trunc(addend) || std::fabs(addend) > 0x1p20)
+      return std::nullopt;
+    n = int64_t(addend);
+    value = sum.getLhs();
+  }
+  if (auto round = value.getDefiningOp<math::RoundEvenOp>())
+    return RoundedSum{round.getOperand(), n};
+  return std::nullopt;
+}
+
 Value Emitter::sqrt(Value a) { return b_.create<math::SqrtOp>(loc_, a); }
 Value Emitter::floor(Value a) { return b_.create<math::FloorOp>(loc_, a); }
 Value Emitter::ceil(Value a) { return b_.create<math::CeilOp>(loc_, a); }

@@ -1,5 +1,6 @@
 #include "codegen/emit/ScalarEmitter.h"
 
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -91,12 +92,34 @@ Value ScalarEmitter::cast(Value x, DType dtype) {
   if (kiln::isFloat(dtype))
     return Emitter::isFloat(from) ? e.resizeFloat(x, to) : e.intToFloat(x, to);
   if (Emitter::isFloat(from)) {
+    if (Value byte = dtypeBits(dtype) == 8 ? roundedToByte(x, dtype) : Value())
+      return byte;
     x = e.floatToInt(x, to);
     return isUnsignedInt(dtype) ? e.min(e.max(x, constant(x, 0)), constant(x, mostOf(dtype))) : x;
   }
   x = e.resizeInt(x, to, /*isSigned=*/Emitter::bitsOf(from) != 1);
   return isUnsignedInt(dtype) ? wrap(x, dtype) : x;
 }
+
+// saturate(roundEven(y) + n) of f32: within the bounds of a byte, adding 1.5 * 2^23 leaves the rounded number in the
+// low bits. Null for any other x.
+Value ScalarEmitter::roundedToByte(Value x, DType dtype) {
+  auto sum = Emitter::asRoundedSum(x);
+  if (!sum || Emitter::bitsOf(x.getType()) != 32 || std::abs(sum->n) > 255)
+    return {};
+  constexpr float magic = 12582912;
+  const bool isSigned = dtype == DType::I8;
+  int64_t least = isSigned ? -128 : 0, most = isSigned ? 127 : 255;
+  Value y = sum->x;
+  if (isSigned) // NaN becomes 0; in a u8 the maximum below makes it that
+    y = where(isNan(y), constant(y, double(-sum->n)), y);
+  y = e.fastMin(e.fastMax(y, constant(y, double(least - sum->n))), constant(y, double(most - sum->n)));
+  Type wide = e.vec(e.i32(), Emitter::lanesOf(y.getType()));
+  Value bits = e.bitcast(e.add(y, constant(y, magic)), wide);
+  Value number = e.add(bits, e.constant(wide, sum->n - std::bit_cast<int32_t>(magic)));
+  return e.resizeInt(number, e.vec(e.registerType(dtype), Emitter::lanesOf(y.getType())));
+}
+
 Value ScalarEmitter::wrap(Value x, DType dtype) { return e.bitAnd(x, constant(x, mostOf(dtype))); }
 
 // --- Exponentials --------------------------------------------------------------------------------------------------

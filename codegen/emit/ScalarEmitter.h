@@ -97,6 +97,7 @@ public:
   Value reciprocalFast(Value x);
 
 private:
+  Value roundedToByte(Value x, DType dtype);
   Value polynomial(Value x, llvm::ArrayRef<double> coefficients); // constant term first
   Value scaleByPowerOf2(Value x, Value n, Value nBits);
   enum class ExpRange { All, NonPositive, Tail }; // Tail: -104 <= x <= 0

@@ -102,6 +102,8 @@ Result<TargetInfo> hostTarget() {
     return makeError(ErrorCode::E0206, "this machine is below ", target.level, " (AVX2, FMA and BMI2 are needed)");
   if (hostHas("x86-64-v4"))
     target.level = "x86-64-v4";
+  if (target.level == "x86-64-v4" && hostHas("vnni"))
+    target.features.emplace("vnni");
   KILN_TRY(derive(target));
   return target;
 }

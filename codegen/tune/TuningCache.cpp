@@ -113,7 +113,7 @@ TuningCache::Lookup TuningCache::lookup(const TuningKey &key) const {
   }
   if (!best)
     return {std::nullopt, std::string("other ") + factors[nearest]};
-  return {Hit{best->config, bestExact}, ""};
+  return {Hit{best->config, best->seconds, bestExact}, ""};
 }
 
 } // namespace kiln

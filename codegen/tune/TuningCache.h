@@ -33,6 +33,7 @@ class TuningCache {
 public:
   struct Hit {
     Attributes config;
+    double seconds = 0;      ///< measured
     bool exactTarget = true; ///< false: measured on the same level with other features or profile
   };
   struct Lookup {

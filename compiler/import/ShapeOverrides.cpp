@@ -2,6 +2,7 @@
 
 #include "dialects/kiln/AttributeNames.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "runtime/base/SizeList.h"
 
 #include <algorithm>
 #include <cctype>
@@ -125,20 +126,12 @@ Status readShape(std::string_view text, ShapeOverrides &shapes) {
   if (equals == std::string_view::npos || equals == 0)
     return makeError(ErrorCode::E0701, "shape \"", text, "\" is not of the form NAME=1x3x224x224");
   std::string name(text.substr(0, equals));
-  std::string_view rest = text.substr(equals + 1);
-  char separator = rest.find(',') != std::string_view::npos ? ',' : 'x';
   std::vector<DimOverride> dims;
-  while (!rest.empty()) {
-    size_t end = std::min(rest.find(separator), rest.size());
-    Result<DimOverride> dim = readDim(rest.substr(0, end));
+  for (std::string_view size : splitSizes(text.substr(equals + 1))) {
+    Result<DimOverride> dim = readDim(size);
     if (!dim.ok())
       return dim.status().withContext("shape \"" + std::string(text) + "\": ");
     dims.push_back(*dim);
-    if (end == rest.size())
-      break;
-    rest.remove_prefix(end + 1);
-    if (rest.empty())
-      return makeError(ErrorCode::E0701, "shape \"", text, "\" ends in a separator");
   }
   if (!shapes.emplace(name, std::move(dims)).second)
     return makeError(ErrorCode::E0703, "two shapes for the input \"", name, "\"");

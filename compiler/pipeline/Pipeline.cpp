@@ -14,13 +14,21 @@ Status kiln::runPipeline(Compilation &c) {
   KILN_TRY(c.run(createSetOptLimit({c.options.rewriteLimit})));
 
   if (c.begin(Stage::Canonical)) {
+    ConstantFoldOptions keepDequantized;
+    keepDequantized.keepDequantized = true; // for QuantizedProducts
     KILN_TRY(c.run(createInferShapes()));
-    KILN_TRY(c.run(createConstantFold()));
+    KILN_TRY(c.run(createConstantFold(keepDequantized)));
     if (c.holdsControlFlow()) {
       KILN_TRY(c.run(createLoopInvariantMotion()));
       KILN_TRY(c.run(createSpecialize()));
       KILN_TRY(c.run(createInferShapes()));
-      KILN_TRY(c.run(createConstantFold()));
+      KILN_TRY(c.run(createConstantFold(keepDequantized)));
+    }
+    // Operands that folding made known tell sizes that seemed to depend on data, and these make more operands known.
+    for (size_t unknown = c.countSizesFromData(), before = 0; unknown != before && unknown > 0;) {
+      KILN_TRY(c.run(createInferShapes()));
+      KILN_TRY(c.run(createConstantFold(keepDequantized)));
+      before = std::exchange(unknown, c.countSizesFromData());
     }
     // Operands that folding made known tell sizes that seemed to depend on data, and these make more operands known.
     for (size_t unknown = c.countSizesFromData(), before = 0; unknown != before && unknown > 0;) {
@@ -36,6 +44,9 @@ Status kiln::runPipeline(Compilation &c) {
     KILN_TRY(c.run(createRaiseGelu()));
     KILN_TRY(c.run(createLowerConvTranspose()));
     KILN_TRY(c.run(createLowerDft()));
+    // Before algebra moves scales through products.
+    KILN_TRY(c.run(createQuantizedProducts()));
+    KILN_TRY(c.run(createQuantizedMovement()));
     KILN_TRY(c.run(createAlgebraicSimplify()));
     // Algebra leaves ops on weights (folded normalisations, reshaped biases); attention is raised
     // from the form it gives to scales and transposes.

@@ -66,8 +66,15 @@ private:
     if (auto code = module.lookupSymbol<ModuleOp>(kernelCodeName(op)))
       llvm::raw_string_ostream(job.code) << code;
     built.kernels.push_back(std::move(job));
-    built.program.kernels.push_back(
-        {op.getFamily().str(), op.getConfig().str(), op.getProblem().str(), op.readInterface(), 0, 0, {}});
+    built.program.kernels.push_back({op.getFamily().str(),
+                                     op.getConfig().str(),
+                                     op.getProblem().str(),
+                                     op.readInterface(),
+                                     0,
+                                     0,
+                                     {},
+                                     op.getSource().str(),
+                                     op.getPrice()});
     return Status::success();
   }
 

@@ -6,6 +6,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/ControlFlow.h"
 #include "dialects/kiln/HostValues.h"
+#include "dialects/kiln/Parts.h"
 #include "passes/plan/Tensors.h"
 #include "runtime/host/HostKernels.h"
 
@@ -41,8 +42,8 @@ Status Compilation::reportReferenceWork() {
   module->walk([&](func::FuncOp function) {
     for (Operation &op : function.getBody().front()) {
       StringRef mnemonic = mnemonicOf(&op);
-      if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op) || isControlFlow(&op) ||
-          op.getNumOperands() == 0 || op.getNumResults() == 0)
+      if (mnemonic.empty() || isa<kiln::KernelOp, kiln::ConstantOp, ReshapeOp>(op) || isPart(&op) ||
+          isControlFlow(&op) || op.getNumOperands() == 0 || op.getNumResults() == 0)
         continue;
       if (std::optional<OpWork> own = workOf(&op))
         writeWork(&op, own->flops, own->bytes);

@@ -145,8 +145,7 @@ Result<Operation *> makeOp(OpBuilder &builder, SizeTable &sizes, Location loc, S
   probe->erase();
   if (!shapes.ok())
     return shapes.status();
-  for (const ResultShape &shape : *shapes)
-    state.addTypes(sizes.tensorType(shape.dims, shape.elementType, shape.upperBounds));
+  state.addTypes(SmallVector<Type>(llvm::to_vector_of<Type>(nameResults(*shapes, sizes))));
   return builder.create(state);
 }
 

@@ -110,8 +110,29 @@ ResultShape shapeOutside(const CalleeSizes &callee, size_t result) {
   return shape;
 }
 
+/// Numbers of sizes that only running the callees tells, by what they are in each.
+class SharedSizes {
+public:
+  void number(ResultShape &shape, ArrayRef<CalleeSizes> callees, size_t result) {
+    shape.sharedSizes.assign(shape.dims.size(), -1);
+    for (auto [d, dim] : llvm::enumerate(shape.dims)) {
+      if (!dim.isInvalid())
+        continue;
+      std::vector<std::string> inside;
+      for (const CalleeSizes &callee : callees)
+        inside.push_back(callee.bridge->inside(getDims(callee.results[result])[d]));
+      if (!llvm::is_contained(inside, ""))
+        shape.sharedSizes[d] = numbers.try_emplace(std::move(inside), int(numbers.size())).first->second;
+    }
+  }
+
+private:
+  std::map<std::vector<std::string>, int> numbers;
+};
+
 Result<ResultShapes> branchShapes(IfOp op, ShapeContext &caller, ArrayRef<CalleeSizes> callees) {
   ResultShapes shapes;
+  SharedSizes shared;
   if (callees[0].results.size() != callees[1].results.size() || callees[0].results.size() != op.getNumResults())
     return makeError(ErrorCode::E0306, "the branches of an If give ", callees[0].results.size(), " and ",
                      callees[1].results.size(), " values, ", op.getNumResults(), " are used");
@@ -125,6 +146,7 @@ Result<ResultShapes> branchShapes(IfOp op, ShapeContext &caller, ArrayRef<Callee
     for (auto [dim, otherDim] : llvm::zip(shape.dims, other.dims))
       if (dim.isInvalid() || otherDim.isInvalid() || !(caller.expand(dim) == caller.expand(otherDim)))
         dim = SizeExpr::invalid();
+    shared.number(shape, callees, i);
     shapes.push_back(shape);
   }
   return shapes;
@@ -156,9 +178,17 @@ Result<ResultShapes> loopShapes(LoopOp op, ShapeContext &caller, const CalleeSiz
   if (op.getCount() && op.getCounted())
     if (std::optional<SizeValues> count = caller.values(op.getCount()))
       trips = caller.lowerBound((*count)[0]).value_or(-1) >= 0 ? (*count)[0] : SizeExpr::max((*count)[0], 0);
+  SharedSizes shared;
+  constexpr int tripCount = INT_MAX; // the number of that size, which no body has
   for (size_t i = carried; i < op.getNumResults(); ++i) {
     ResultShape element = shapeOutside(body, 1 + i);
+    shared.number(element, body, 1 + i);
+    // After no iteration each of these is 0 where only the body tells it, also where that would make it less.
+    for (SizeExpr &dim : element.dims)
+      if (!dim.isInvalid() && !caller.lowerBound(dim))
+        dim = SizeExpr::max(dim, 0);
     element.dims.insert(element.dims.begin(), trips);
+    element.sharedSizes.insert(element.sharedSizes.begin(), tripCount);
     shapes.push_back(element);
   }
   return shapes;
@@ -172,8 +202,9 @@ Result<ResultShapes> inferControlFlow(Operation *op, ShapeContext &caller, Array
   if (auto loop = dyn_cast<LoopOp>(op))
     return loopShapes(loop, caller, callees[0]);
   ResultShapes shapes;
+  SharedSizes shared;
   for (size_t i = 0; i < op->getNumResults(); ++i)
-    shapes.push_back(shapeOutside(callees[0], i));
+    shared.number(shapes.emplace_back(shapeOutside(callees[0], i)), callees, i);
   return shapes;
 }
 

@@ -34,6 +34,8 @@ public:
   /// A dim of a result of the function, whose arguments have got the types `arguments` since; invalid where only
   /// running the function tells.
   SizeExpr outside(const SizeExpr &dim, mlir::TypeRange arguments) const;
+  /// The same for equal sizes of the function; nothing for a dim that is invalid.
+  std::string inside(const SizeExpr &dim) const { return dim.isInvalid() ? std::string() : callee.expand(dim).print(); }
 
 private:
   SizeExpr presentSymbol(mlir::RankedTensorType present, unsigned dim);

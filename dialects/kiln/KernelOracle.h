@@ -17,13 +17,18 @@ namespace kiln {
 
 class SizeTable;
 
-/// The implementation of one kernel.
-struct KernelChoice {
+/// A way to run some ops as one kernel.
+struct Implementation {
   std::string family;
   std::string problem; ///< canonical text
   std::string config;
+  double seconds = 0; ///< its price: of a call on one core, at nominal sizes; estimated, or measured by a tuning run
+  std::string source; ///< who chose it: "forced", "random", "cache" or "default", and why the cache did not
+};
+
+/// The implementation of one kernel.
+struct KernelChoice : Implementation {
   std::string interface; ///< text of the KernelInterface
-  std::string source;    ///< "forced", "random", "cache" or "default"
   /// Operand i of the kernel is to be what operand `inputOrder[i]` is now: the order of the problem's inputs.
   std::vector<unsigned> inputOrder;
   /// Values of the problem's symbols d0, d1 ... over the function's symbols.
@@ -34,10 +39,11 @@ class KernelOracle {
 public:
   virtual ~KernelOracle() = default;
 
-  /// The family that would run `ops` (in topological order, not nested) as one kernel that computes `outputs` (results
-  /// of `ops`), or nothing. `sizes` is the table of the function, by which `choose` will see the same problem.
-  virtual std::optional<std::string> claim(llvm::ArrayRef<mlir::Operation *> ops, llvm::ArrayRef<mlir::Value> outputs,
-                                           const SizeTable &sizes) = 0;
+  /// How `ops` (in topological order, not nested) would run as one kernel that computes `outputs` (results of `ops`),
+  /// the best first; nothing where no family claims that. `sizes` is the table of the function, by which `choose` will
+  /// see the same problem.
+  virtual std::vector<Implementation> propose(llvm::ArrayRef<mlir::Operation *> ops,
+                                              llvm::ArrayRef<mlir::Value> outputs, const SizeTable &sizes) = 0;
   /// Whether a constant (result of kiln.constant) stands in the kernel's problem text as a literal instead of being a
   /// kernel operand: single elements and short lists of integers. Kernel forming moves those into the region.
   virtual bool isLiteral(mlir::Value constant) = 0;

@@ -108,8 +108,10 @@ Result<ResultShapes> TopkOp::inferShapes(ShapeContext &context) {
     else if (context.lowerBound(size - k).value_or(-1) < 0)
       KILN_TRY(context.requireNotNegative(size - k));
   }
-  return ResultShapes{{dims, elementTypeOf(getX()), upperBounds},
-                      {dims, IntegerType::get(getContext(), 64), upperBounds}};
+  SmallVector<int, 4> count(dims.size(), -1);
+  count[axis] = 0;
+  return ResultShapes{{dims, elementTypeOf(getX()), upperBounds, count},
+                      {dims, IntegerType::get(getContext(), 64), upperBounds, count}};
 }
 
 Result<ResultShapes> inferArgReduce(Operation *op, ShapeContext &context) {

@@ -34,8 +34,10 @@ Result<ResultShapes> UniqueOp::inferShapes(ShapeContext &) {
   const SizeExpr size = dims[axis];
   upperBounds[axis] = size;
   dims[axis] = SizeExpr::invalid();
-  ResultShape some{{SizeExpr::invalid()}, index, {size}};
-  return ResultShapes{{dims, elementTypeOf(getX()), upperBounds}, some, {{size}, index, {}}, some};
+  SmallVector<int, 4> count(dims.size(), -1); // of different slices
+  count[axis] = 0;
+  ResultShape some{{SizeExpr::invalid()}, index, {size}, {0}};
+  return ResultShapes{{dims, elementTypeOf(getX()), upperBounds, count}, some, {{size}, index, {}}, some};
 }
 
 Result<ResultShapes> NonMaxSuppressionOp::inferShapes(ShapeContext &context) {

@@ -99,6 +99,25 @@ std::optional<SmallVector<int64_t>> ShapeContext::constantValues(Value value) {
   return result;
 }
 
+SmallVector<RankedTensorType, 1> nameResults(const ResultShapes &shapes, SizeTable &sizes) {
+  SmallVector<RankedTensorType, 1> types;
+  std::map<int, SizeExpr> shared;
+  for (const ResultShape &shape : shapes) {
+    Dims dims = shape.dims;
+    for (auto [d, dim] : llvm::enumerate(dims)) {
+      int number = shape.sharedSize(d);
+      if (!dim.isInvalid() || number < 0)
+        continue;
+      auto [known, isNew] = shared.try_emplace(number);
+      if (isNew)
+        known->second = sizes.fresh(d < shape.upperBounds.size() ? std::optional(shape.upperBounds[d]) : std::nullopt);
+      dim = known->second;
+    }
+    types.push_back(sizes.tensorType(dims, shape.elementType, shape.upperBounds));
+  }
+  return types;
+}
+
 LogicalResult verifyByShapeRule(Operation *op) {
   ShapeContext context;
   Result<ResultShapes> inferred = cast<KilnOpInterface>(op).inferShapes(context);

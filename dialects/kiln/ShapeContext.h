@@ -16,8 +16,15 @@ struct ResultShape {
   Dims dims; ///< expressions over the symbols that the operands' types name; invalid where only data tells
   mlir::Type elementType;
   Dims upperBounds; ///< of the dims that only data tells, invalid where there is none; may be empty
+  /// Of the dims that only data tells: a number, equal for those that are one size, also of several results; -1: of no
+  /// other. Empty: all are sizes of their own.
+  llvm::SmallVector<int, 4> sharedSizes = {};
+
+  int sharedSize(size_t dim) const { return dim < sharedSizes.size() ? sharedSizes[dim] : -1; }
 };
 using ResultShapes = llvm::SmallVector<ResultShape, 1>;
+/// The types of an op's results; dims that only data tells get their names.
+llvm::SmallVector<mlir::RankedTensorType, 1> nameResults(const ResultShapes &shapes, SizeTable &sizes);
 /// The elements of a small integer or bool tensor, row-major.
 using SizeValues = llvm::SmallVector<SizeExpr, 4>;
 
@@ -67,8 +74,8 @@ private:
 /// Runs the op's shape rule without a table and compares ranks, element types and known sizes with the result types.
 llvm::LogicalResult verifyByShapeRule(mlir::Operation *op);
 
-/// Whether running `op` may tell a size (DataSizes.h), as far as the op alone shows. Types elsewhere may name the size, so
-/// nobody but DeadCode removes such an op.
+/// Whether running `op` may tell a size (DataSizes.h), as far as the op alone shows. Types elsewhere may name the size,
+/// so nobody but DeadCode removes such an op.
 bool mayTellSize(mlir::Operation *op);
 
 } // namespace kiln

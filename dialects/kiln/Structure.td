@@ -6,11 +6,11 @@ def Kiln_KernelOp : Kiln_Op<"kernel", Role_Structure, 0, [IsolatedFromAbove, Sin
   let summary = "one kernel-to-be: operands are the entry block's arguments, results what kiln.yield names";
   let description = [{
     `family` names the kernel family that claimed the body. From stage `configured` on, `problem` is its text, `config` the chosen implementation, `source`
-    who chose it (forced, cache or default), `interface` how it is called (runtime/base/KernelInterface.h) and `sizes` the values of the problem's symbols.
+    who chose it and why, `price` its estimated nanoseconds at nominal sizes, `interface` how it is called (runtime/base/KernelInterface.h) and `sizes` the values of the problem's symbols.
     The body is unfused kiln ops.
   }];
   let arguments = (ins Variadic<AnyRankedTensor>:$inputs, OptionalAttr<StrAttr>:$family, OptionalAttr<StrAttr>:$problem,
-                       OptionalAttr<StrAttr>:$config, OptionalAttr<StrAttr>:$source, OptionalAttr<StrAttr>:$interface,
+                       OptionalAttr<StrAttr>:$config, OptionalAttr<StrAttr>:$source, OptionalAttr<StrAttr>:$interface, OptionalAttr<I64Attr>:$price,
                        OptionalAttr<StrArrayAttr>:$sizes);
   let results = (outs Variadic<AnyRankedTensor>:$outputs);
   let regions = (region SizedRegion<1>:$body);

@@ -52,9 +52,11 @@ def Plan_KernelOp : Plan_Op<"kernel", [Symbol]> {
   let summary = "A compiled kernel: what it computes, and the implementation chosen for it";
   let description = [{
     `problem` is the canonical one-line text of the computation and `config` the chosen configuration of `family`; together with the
-    target they determine the code. `interface` says how to call it (runtime/base/KernelInterface.h). Kernels with equal texts are one `plan.kernel`.
+    target they determine the code. `interface` says how to call it (runtime/base/KernelInterface.h), `source` who chose
+    the configuration and why, `price` what a call is estimated to take, in nanoseconds. Kernels with equal texts are one `plan.kernel`.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$family, StrAttr:$config, StrAttr:$problem, StrAttr:$interface);
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$family, StrAttr:$config, StrAttr:$problem, StrAttr:$interface,
+                       DefaultValuedAttr<StrAttr, "\"\"">:$source, DefaultValuedAttr<PlainI64, "0">:$price);
   let assemblyFormat = "$sym_name `family` $family `config` $config `problem` $problem `interface` $interface attr-dict";
   let hasVerifier = 1;
   let extraClassDeclaration = [{ ::kiln::KernelInterface readInterface(); }];

@@ -2,11 +2,12 @@
 //
 //   kiln.kernel %b, %a {family = "matmul"}      =>      kiln.kernel %a, %b {family = "matmul",
 //                                                           problem = "v1 default; %0 = in ...", config = "{mr=6}",
-//                                                           interface = "...", source = "default", sizes = ["N"]}
+//                                                           interface = "...", price = 5200, source = "default",
+//                                                           sizes = ["N"]}
 //
 // Operands and block arguments are put into the order of the problem's inputs, so `Input i` of an emission is operand
-// i. `sizes` are the values of the problem's symbols d0, d1 ... over the function's. The problem names no node, so
-// equal work gets equal text and, being chosen from the text alone, an equal implementation.
+// i. `sizes` are the values of the problem's symbols d0, d1 ... over the function's, `price` is in nanoseconds. The
+// problem names no node, so equal work gets equal text and, being chosen from the text alone, an equal implementation.
 //
 // Runs after FormKernels; planning reads only what this pass wrote.
 #include "passes/graph/Passes.h"
@@ -15,6 +16,8 @@
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/KernelOracle.h"
 #include "dialects/kiln/Structure.h"
+
+#include <cmath>
 
 namespace kiln {
 
@@ -63,6 +66,7 @@ struct Configure : impl::ConfigureBase<Configure> {
       kernel->setAttr("config", builder.getStringAttr(choice->config));
       kernel->setAttr("interface", builder.getStringAttr(choice->interface));
       kernel->setAttr("source", builder.getStringAttr(choice->source));
+      kernel->setAttr("price", builder.getI64IntegerAttr(std::llround(choice->seconds * 1e9)));
       kernel->setAttr("sizes", builder.getArrayAttr(sizes));
       return mlir::WalkResult::advance();
     });

@@ -6,12 +6,13 @@
 // than what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them. Ops that
 // move elements about see through small expansions, though: masks are written so. So do wider
 // elements, but for weights: a product wants them as a constant, packed. Bytes that a product of integers takes are
-// packed as bytes.
+// packed as bytes; until QuantizedProducts has seen them, so are those that a product of dequantised numbers takes.
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Flops.h"
 #include "dialects/kiln/Ops.h"
 #include "passes/Rewrite.h"
 #include "passes/graph/Passes.h"
+#include "passes/graph/Quantization.h"
 #include "runtime/reference/Reference.h"
 
 using namespace mlir;
@@ -134,6 +135,8 @@ private:
           return isKnownConstant(operand) || (seesThrough && expansionOf(operand));
         }))
       return {};
+    if (keepDequantized && isDequantizedWeight(op->getResult(0)))
+      return {};
     StringRef name = mnemonicOf(op);
     ref::Kernel kernel = ref::find(std::string_view(name.data(), name.size()));
     int64_t work = workOf(op), before = 0, after = 0;
@@ -209,8 +212,29 @@ private:
     return isOne ? expand : ExpandOp();
   }
 
-  /// Whether a product reads the value, behind what computes its elements one by one (of integers, only what packs no
-  /// bytes: depthwise convolutions).
+  /// Whether `value` is on the way from bytes to an operand of a product whose other operand is dequantised, too.
+  static bool isDequantizedWeight(Value value, int depth = 0) {
+    constexpr int farthest = 5; // cast, sub, cast, mul, transpose
+    return depth < farthest && llvm::any_of(
+                                   value.getUses(),
+                                   [&](OpOperand &use) {
+                                     Operation *user = use.getOwner();
+                                     if (isa<ConvOp, MatMulOp>(user))
+                                       return use.getOperandNumber() == 1 && dequantized(user->getOperand(0));
+                                     return isa<CastOp, SubOp, MulOp, TransposeOp>(user) &&
+                                            use.getOperandNumber() == 0 &&
+                                            isDequantizedWeight(user->getResult(0), depth + 1);
+                                   });
+  }
+
+  /// Bytes less zero points that differ, which products take as wider numbers.
+  static bool variesInZero(Value value) {
+    auto sub = value.getDefiningOp<SubOp>();
+    return sub && isKnownConstant(sub.getY()) && !splatValue(sub.getY()) && widensBytes(sub.getX().getDefiningOp());
+  }
+
+  /// Whether a product reads the value, of floating-point numbers or of what it packs no bytes of, behind what computes
+  /// its elements one by one.
   static bool areWeights(Value value, int depth = 0) {
     constexpr int farthest = 4;
     return depth < farthest && llvm::any_of(
@@ -222,10 +246,8 @@ private:
                                      if (op.getFusionRole() != FusionRole::Contraction)
                                        return (isPointwise(user) || isa<ReshapeOp, TransposeOp>(user)) &&
                                               areWeights(user->getResult(0), depth + 1);
-                                     auto conv = dyn_cast<ConvOp>(user);
-                                     bool isDepthwise = conv && getDims(conv.getW())[1].isConstant(1);
                                      return isa<FloatType>(cast<RankedTensorType>(value.getType()).getElementType()) ||
-                                            isDepthwise;
+                                            variesInZero(value);
                                    });
   }
 

@@ -6,18 +6,22 @@
 //                                                 }
 //
 // Greedy and deterministic. Seeds are taken by kind (contractions, windows, reductions, movements, elementwise ops), in
-// program order. A group grows by one op at a time while the family that claims the seed claims the larger group: first
-// consumers (epilogue), then producers (prologue). A value of the group that others use too becomes one more output.
+// program order. A group grows by one op at a time while the family of the seed claims the larger group, for no more
+// than what the group and the op cost apart (KernelOracle::propose): first consumers (epilogue), then producers
+// (prologue). A value of the group that others use too becomes one more output.
 // Where a step is not claimed, a few more ops are tried with it, because `x * sigmoid(x)` is one output only when both
-// ops are in. What only views its operand (transpose, slice, expand) is copied into a prologue when others need it as
-// well. What no family claims stays outside as a host step. Refused are
+// ops are in. What only views its operand (transpose, slice, expand) or widens bytes is copied into a prologue when
+// others need it as well. What no family claims stays outside as a host step. Refused are
 //   1. groups that would depend on themselves through an op outside;
-//   2. groups of more than maxGroupOps ops (code generation is superlinear);
+//   2. groups of more than maxGroupOps ops (code generation is superlinear), and ops of more operands;
 //   3. shape arithmetic (few integers), which the host does while it launches;
 //   4. reshapes, except between other views in a prologue: they are no work, the host aliases the buffer (SinkReshapes
 //      has moved them out of the way);
 //   5. ops that tell a size: they return their results;
-//   6. ops of the nodes that `keep-out` names. Without `fuse` no group grows.
+//   6. slices that show a piece of memory as it lies there, as seeds and in a prologue: they are no work either
+//      (Parts.h), and kernels of several parts are one kernel;
+//   7. what does not pay: the cosine of a small table, say, in a kernel that would compute it for every head;
+//   8. ops of the nodes that `keep-out` names. Without `fuse` no group grows.
 //
 // Runs after Layout and SinkReshapes, before Configure.
 #include "passes/graph/Passes.h"
@@ -28,12 +32,16 @@
 #include "dialects/kiln/HostValues.h"
 #include "dialects/kiln/KernelOracle.h"
 #include "dialects/kiln/NodeName.h"
+#include "dialects/kiln/Parts.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/Structure.h"
 #include "passes/Rewrite.h"
 #include "passes/graph/KernelGroups.h"
+#include "passes/graph/Quantization.h"
 
 #include "mlir/IR/IRMapping.h"
+
+#include <limits>
 
 namespace kiln {
 
@@ -48,12 +56,15 @@ using mlir::Value;
 static constexpr size_t maxGroupOps = 64;
 /// How many ops past the last claimed state are tried.
 static constexpr size_t lookahead = 6;
+/// Prices are estimates: what one kernel must cost more than two for the two to be kept.
+static constexpr double clearlyMore = 1.1;
 
 static FusionRole roleOf(Operation *op) { return llvm::cast<KilnOpInterface>(op).getFusionRole(); }
 
 static bool mayBeInKernel(Operation *op) {
   auto kilnOp = llvm::dyn_cast<KilnOpInterface>(op);
-  if (!kilnOp || op->getNumResults() == 0 || op->getNumOperands() == 0 || op->getNumRegions() != 0)
+  if (!kilnOp || op->getNumResults() == 0 || op->getNumOperands() == 0 || op->getNumOperands() > maxGroupOps ||
+      op->getNumRegions() != 0)
     return false;
   FusionRole role = kilnOp.getFusionRole();
   if (role == FusionRole::View || role == FusionRole::Source || role == FusionRole::Structure)
@@ -61,8 +72,22 @@ static bool mayBeInKernel(Operation *op) {
   return !isSizeArithmetic(op);
 }
 
-/// Moves elements of its one operand and computes nothing: cheaper read through than stored.
+/// Whether all who read wider bytes may read the bytes instead, and widen them as they do.
+static bool isWidenedByReaders(Operation *op) {
+  return widensBytes(op) && llvm::all_of(op->getUsers(), [](Operation *user) {
+           if (!llvm::isa<KilnOpInterface>(user) || user->getNumRegions() != 0)
+             return false;
+           FusionRole role = roleOf(user);
+           return isWidenedByReaders(user) ||
+                  (!widensBytes(user) && (role == FusionRole::Elementwise || role == FusionRole::Contraction ||
+                                          role == FusionRole::Reduction || role == FusionRole::Movement));
+         });
+}
+
+/// Moves elements of its one operand and computes nothing, or next to nothing: cheaper read through than stored.
 static bool mayBeCopied(Operation *op) {
+  if (widensBytes(op))
+    return true;
   const OpInfo *info = findOp(mnemonicOf(op));
   return info && info->stridedView && op->getNumOperands() == 1;
 }
@@ -85,10 +110,13 @@ private:
   bool growProducers(Group &group, llvm::StringRef family);
   /// Adds `op` and, if need be, a few of its consumers; true when the family claims the result, which `group` then is.
   bool tryAdd(Group &group, Operation *op, llvm::StringRef family, bool asProducer);
-  bool claimed(const Group &group, llvm::StringRef family);
-  std::optional<std::string> claimant(const Group &group) {
-    return oracle.claim(graph.members(group), graph.outputs(group), sizes);
+  /// Whether `family` would run the group as one kernel; sets the group's price.
+  bool claimed(Group &group, llvm::StringRef family);
+  std::vector<Implementation> propose(const Group &group) {
+    return oracle.propose(graph.members(group), graph.outputs(group), sizes);
   }
+  /// Seconds of an op as a kernel of its own; none where it is no work.
+  double apart(Operation *op);
   /// `group` without the reshapes at its border.
   Group peeled(Group group) const;
   SmallVector<Operation *> consumers(const Group &group) const;
@@ -106,13 +134,28 @@ private:
   bool fuse;
   ArrayRef<std::string> keepOut;
   llvm::DenseSet<Operation *> refused; // during the growth of one group
+  llvm::DenseMap<Operation *, double> priceApart;
 };
 
 } // namespace
 
-bool Former::claimed(const Group &group, llvm::StringRef family) {
-  std::optional<std::string> by = claimant(group);
-  return by && *by == family;
+bool Former::claimed(Group &group, llvm::StringRef family) {
+  std::vector<Implementation> all = propose(group);
+  if (all.empty() || all[0].family != family)
+    return false;
+  group.seconds = all[0].seconds;
+  return true;
+}
+
+double Former::apart(Operation *op) {
+  auto [it, isNew] = priceApart.try_emplace(op, 0);
+  if (isNew && !isView(op)) {
+    SmallVector<Value> results(op->getResults());
+    std::vector<Implementation> all = oracle.propose(op, results, sizes);
+    // A host step is anything but cheap.
+    it->second = all.empty() ? std::numeric_limits<double>::infinity() : all[0].seconds;
+  }
+  return it->second;
 }
 
 /// Ungrouped ops that read a value of the group and could be computed with it, in program order.
@@ -120,7 +163,8 @@ SmallVector<Operation *> Former::consumers(const Group &group) const {
   llvm::SetVector<Operation *> found;
   for (Operation *op : group.owned)
     for (Operation *user : op->getUsers())
-      if (!graph.isGrouped(user) && !group.contains(user) && !refused.contains(user) && mayJoin(user)) {
+      if (!graph.isGrouped(user) && !group.contains(user) && !refused.contains(user) && mayJoin(user) &&
+          (!isWidenedByReaders(user) || widensBytes(group.anchor))) {
         FusionRole role = roleOf(user);
         if (role == FusionRole::Elementwise || role == FusionRole::Movement)
           found.insert(user);
@@ -132,24 +176,29 @@ SmallVector<Operation *> Former::consumers(const Group &group) const {
 SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) const {
   llvm::SetVector<Operation *> found;
   bool viewsInside = roleOf(group.anchor) == FusionRole::Contraction;
+  // What widens bytes is never made for others.
+  auto isInside = [&](Operation *op) {
+    return llvm::all_of(op->getUsers(), [&](Operation *user) {
+      return widensBytes(op) ? group.owned.contains(user) : group.contains(user);
+    });
+  };
   for (Operation *op : graph.members(group))
     for (Value operand : op->getOperands()) {
       Operation *producer = operand.getDefiningOp();
       if (!producer || producer->getBlock() != &graph.body() || group.contains(producer) ||
-          refused.contains(producer) || !(mayJoin(producer) || (viewsInside && isView(producer))))
+          refused.contains(producer) || !(mayJoin(producer) || (viewsInside && isView(producer))) ||
+          partOffset(producer))
         continue;
       FusionRole role = roleOf(producer);
       if (role != FusionRole::Elementwise && role != FusionRole::Movement && role != FusionRole::View)
         continue;
-      bool inside = llvm::all_of(producer->getUsers(), [&](Operation *user) { return group.contains(user); });
-      if (mayBeCopied(producer) || (inside && !graph.isGrouped(producer)))
+      if (mayBeCopied(producer) || (isInside(producer) && !graph.isGrouped(producer)))
         found.insert(producer);
     }
   SmallVector<std::pair<Operation *, bool>> out;
   auto inOrder = graph.sorted(found.getArrayRef());
   for (Operation *op : llvm::reverse(inOrder)) {
-    bool inside = llvm::all_of(op->getUsers(), [&](Operation *user) { return group.contains(user); });
-    out.push_back({op, !inside || graph.isGrouped(op)});
+    out.push_back({op, !isInside(op) || graph.isGrouped(op)});
   }
   return out;
 }
@@ -160,11 +209,12 @@ bool Former::tryAdd(Group &group, Operation *op, llvm::StringRef family, bool co
     trial.copied.insert(op);
   else
     trial.owned.insert(op);
+  double seconds = group.seconds + apart(op);
   for (size_t extra = 0; extra <= lookahead; ++extra) {
     if (trial.size() > maxGroupOps || graph.dependsOnItself(trial))
       return false;
     if (claimed(trial, family)) {
-      if (!takeFuel(op, "FormKernels"))
+      if (trial.seconds > clearlyMore * seconds || !takeFuel(op, "FormKernels"))
         return false;
       group = std::move(trial);
       return true;
@@ -182,6 +232,7 @@ bool Former::tryAdd(Group &group, Operation *op, llvm::StringRef family, bool co
     if (!next)
       return false;
     trial.owned.insert(next);
+    seconds += apart(next);
   }
   return false;
 }
@@ -214,22 +265,29 @@ bool Former::growProducers(Group &group, llvm::StringRef family) {
 }
 
 void Former::formAt(Operation *seed) {
+  if (partOffset(seed)) {
+    if (takeFuel(seed, "FormKernels"))
+      seed->setAttr(partAttrName, mlir::UnitAttr::get(seed->getContext()));
+    return;
+  }
   Group group;
   group.owned.insert(seed);
   group.anchor = seed;
-  std::optional<std::string> family = claimant(group);
-  if (!family || !takeFuel(seed, "FormKernels"))
+  std::vector<Implementation> alone = propose(group);
+  if (alone.empty() || !takeFuel(seed, "FormKernels"))
     return;
+  group.family = alone[0].family;
+  group.seconds = alone[0].seconds;
   // What was refused may fit once the group has grown on the other side.
   if (fuse)
     do
       refused.clear();
-    while (growConsumers(group, *family) | growProducers(group, *family));
+    while (growConsumers(group, group.family) | growProducers(group, group.family));
   // Reshapes at the border are the host's, unless the family needs them to see how the dims on both sides relate.
   Group smaller = peeled(group);
-  if (smaller.size() != group.size() && claimed(smaller, *family))
+  if (smaller.size() != group.size() && claimed(smaller, group.family))
     group = std::move(smaller);
-  graph.commit(std::move(group), *family);
+  graph.commit(std::move(group));
 }
 
 Former::Group Former::peeled(Group group) const {
@@ -248,10 +306,12 @@ Former::Group Former::peeled(Group group) const {
 void Former::run() {
   static constexpr FusionRole order[] = {FusionRole::Contraction, FusionRole::Window, FusionRole::Reduction,
                                          FusionRole::Movement, FusionRole::Elementwise};
-  for (FusionRole role : order)
-    for (Operation *op : graph.ops())
-      if (!graph.isGrouped(op) && mayJoin(op) && roleOf(op) == role && !op->use_empty())
-        formAt(op);
+  for (bool widening : {false, true}) // bytes are widened alone where no reader took that over
+    for (FusionRole role : order)
+      for (Operation *op : graph.ops())
+        if (!graph.isGrouped(op) && mayJoin(op) && roleOf(op) == role && isWidenedByReaders(op) == widening &&
+            graph.isRead(op))
+          formAt(op);
   graph.materialize(oracle);
 }
 

@@ -120,28 +120,44 @@ private:
     Result<ResultShapes> shapes = kiln::inferControlFlow(op, context, callees);
     if (!shapes.ok())
       return fail(op->getLoc(), shapes.status());
-    for (auto [value, shape] : llvm::zip(op->getResults(), *shapes))
-      if (failed(setShape(value, shape, sizes)))
-        return failure();
-    return success();
+    return setShapes(op, *std::move(shapes), sizes);
   }
 
   /// A size from data keeps its name from one inference to the next, since other types may hold it, until it is known.
-  LogicalResult setShape(Value value, const ResultShape &shape, SizeTable &sizes) {
-    Dims dims = shape.dims;
-    if (auto before = dyn_cast<RankedTensorType>(value.getType()); before && getRank(before) == int64_t(dims.size()))
-      for (auto [dim, old] : llvm::zip(dims, getDims(before))) {
-        auto name = old.asSymbol();
-        const SizeTable::Symbol *symbol = name ? sizes.find(*name) : nullptr;
-        if (!symbol || !symbol->dataDependent)
-          continue;
-        if (dim.isInvalid())
-          dim = old;
-        else if (!sizesFromData(dim, sizes).count(*name))
-          if (Status status = sizes.resolve(*name, dim); !status.ok())
-            return fail(value.getLoc(), status);
-      }
-    value.setType(sizes.tensorType(dims, shape.elementType, shape.upperBounds));
+  LogicalResult setShapes(Operation *op, ResultShapes shapes, SizeTable &sizes) {
+    // Calls `with(dim, old, number)` for each dim whose old name is that of a size from data.
+    auto forEachNamed = [&](llvm::function_ref<Status(SizeExpr &, const SizeExpr &, int)> with) -> Status {
+      for (auto [value, shape] : llvm::zip(op->getResults(), shapes))
+        if (auto before = dyn_cast<RankedTensorType>(value.getType());
+            before && getRank(before) == int64_t(shape.dims.size()))
+          for (auto [d, old] : llvm::enumerate(getDims(before))) {
+            auto name = old.asSymbol();
+            if (const SizeTable::Symbol *symbol = name ? sizes.find(*name) : nullptr; symbol && symbol->dataDependent)
+              KILN_TRY(with(shape.dims[d], old, shape.sharedSize(d)));
+          }
+      return Status();
+    };
+    std::map<int, SizeExpr> shared; // of sizes that several dims have: the name that all keep
+    (void)forEachNamed([&](SizeExpr &dim, const SizeExpr &old, int number) {
+      if (dim.isInvalid() && number >= 0)
+        shared.emplace(number, old);
+      return Status();
+    });
+    for (ResultShape &shape : shapes)
+      for (auto [d, dim] : llvm::enumerate(shape.dims))
+        if (auto known = shared.find(shape.sharedSize(d)); dim.isInvalid() && known != shared.end())
+          dim = known->second;
+    Status status = forEachNamed([&](SizeExpr &dim, const SizeExpr &old, int) {
+      if (dim.isInvalid())
+        dim = old;
+      else if (!sizesFromData(dim, sizes).count(*old.asSymbol()))
+        return sizes.resolve(*old.asSymbol(), dim);
+      return Status();
+    });
+    if (!status.ok())
+      return fail(op->getLoc(), status);
+    for (auto [value, type] : llvm::zip(op->getResults(), nameResults(shapes, sizes)))
+      value.setType(type);
     return success();
   }
 
@@ -197,9 +213,8 @@ private:
       Result<ResultShapes> shapes = op.inferShapes(context);
       if (!shapes.ok())
         return emitError(op.getLoc(), shapes.status());
-      for (auto [value, shape] : llvm::zip(op->getResults(), *shapes))
-        if (failed(setShape(value, shape, sizes)))
-          return WalkResult::interrupt();
+      if (failed(setShapes(op, *std::move(shapes), sizes)))
+        return WalkResult::interrupt();
       makeStatic(op, context);
       return WalkResult::advance();
     });

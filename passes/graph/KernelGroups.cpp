@@ -36,20 +36,32 @@ SmallVector<Operation *> KernelGraph::members(const Group &group) const {
   return sorted(all);
 }
 
+bool KernelGraph::isReadOutside(Value value, const Group &group) const {
+  return llvm::any_of(value.getUsers(), [&](Operation *user) {
+    if (group.owned.contains(user))
+      return false;
+    if (auto it = groupOf.find(user); it != groupOf.end())
+      return !groups[it->second].copied.contains(value.getDefiningOp());
+    // The copies of a user read the value where they are without it; its original where somebody reads that.
+    auto copies = copiedIn.find(user);
+    if (copies != copiedIn.end() &&
+        llvm::any_of(copies->second, [&](size_t index) { return !groups[index].contains(value.getDefiningOp()); }))
+      return true;
+    bool isCopied = group.copied.contains(user) || copies != copiedIn.end();
+    return !isCopied || llvm::any_of(user->getResults(), [&](Value result) { return isReadOutside(result, group); });
+  });
+}
+
+bool KernelGraph::isRead(Operation *op) const {
+  return llvm::any_of(op->getResults(), [&](Value result) { return isReadOutside(result, Group()); });
+}
+
 SmallVector<Value> KernelGraph::outputs(const Group &group) const {
   SmallVector<Value> out;
   for (Operation *op : sorted(group.owned.getArrayRef()))
     for (Value result : op->getResults())
-      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !group.owned.contains(user); }))
+      if (isReadOutside(result, group))
         out.push_back(result);
-  // A copy of an op inside reads its operands inside: such a use is none from outside.
-  llvm::erase_if(out, [&](Value value) {
-    return llvm::all_of(value.getUsers(), [&](Operation *user) {
-      return group.owned.contains(user) ||
-             (group.copied.contains(user) &&
-              llvm::all_of(user->getUsers(), [&](Operation *next) { return group.contains(next); }));
-    });
-  });
   return out;
 }
 
@@ -116,11 +128,12 @@ void KernelGraph::rankTogether(const Group &group) {
     }
 }
 
-void KernelGraph::commit(Group group, llvm::StringRef family) {
-  group.family = family.str();
+void KernelGraph::commit(Group group) {
   rankTogether(group);
   for (Operation *op : group.owned)
     groupOf[op] = groups.size();
+  for (Operation *op : group.copied)
+    copiedIn[op].push_back(groups.size());
   groups.push_back(std::move(group));
 }
 
@@ -209,11 +222,9 @@ void KernelGraph::materialize(KernelOracle &oracle) {
     keys.push_back({kernel, position(group.anchor)});
   }
   // Users first. Copied originals whose last user was a kernel go too.
-  llvm::DenseSet<Operation *> erased, copied;
-  for (const Group &group : groups)
-    copied.insert(group.copied.begin(), group.copied.end());
+  llvm::DenseSet<Operation *> erased;
   for (Operation *op : llvm::reverse(order)) {
-    bool unused = op->getNumResults() == 1 && op->use_empty() && (isConstant(op->getResult(0)) || copied.contains(op));
+    bool unused = op->getNumResults() == 1 && op->use_empty() && (isConstant(op->getResult(0)) || copiedIn.count(op));
     if (isGrouped(op) || unused) {
       erased.insert(op);
       op->erase();

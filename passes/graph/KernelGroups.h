@@ -23,6 +23,7 @@ public:
     llvm::SetVector<mlir::Operation *> copied; // computed here too; the original stays for its other users
     mlir::Operation *anchor = nullptr;
     std::string family;
+    double seconds = 0; // as one kernel
 
     bool contains(mlir::Operation *op) const { return owned.contains(op) || copied.contains(op); }
     size_t size() const { return owned.size() + copied.size(); }
@@ -36,6 +37,9 @@ public:
   bool isGrouped(mlir::Operation *op) const { return groupOf.count(op); }
   llvm::SmallVector<mlir::Operation *> sorted(llvm::ArrayRef<mlir::Operation *> ops) const;
 
+  /// Whether anybody reads results of `op` itself: not a kernel with a copy of it, nor a copied op that nobody reads.
+  bool isRead(mlir::Operation *op) const;
+
   /// Owned and copied ops in program order.
   llvm::SmallVector<mlir::Operation *> members(const Group &group) const;
   /// Results of owned ops that somebody outside reads, in program order.
@@ -43,7 +47,7 @@ public:
   /// Whether a path leads from the group through an op (or formed group) outside back into it.
   bool dependsOnItself(const Group &group) const;
 
-  void commit(Group group, llvm::StringRef family);
+  void commit(Group group);
   /// Turns the groups into kiln.kernel ops and puts the block into an order that respects them.
   void materialize(KernelOracle &oracle);
 
@@ -51,6 +55,7 @@ private:
   unsigned position(mlir::Operation *op) const { return positions.lookup(op); }
   unsigned rankOf(mlir::Operation *op) const { return ranks.lookup(op); }
   bool follow(const Group &group, unsigned last, llvm::DenseSet<mlir::Operation *> &seen) const;
+  bool isReadOutside(mlir::Value value, const Group &group) const;
   void rankTogether(const Group &group);
   void schedule(llvm::ArrayRef<std::pair<mlir::Operation *, unsigned>> keys);
 
@@ -61,7 +66,8 @@ private:
   std::vector<mlir::Operation *> byRank;
   llvm::DenseMap<mlir::Operation *, unsigned> ranks;
   std::vector<Group> groups;
-  llvm::DenseMap<mlir::Operation *, size_t> groupOf; // owned ops only
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<size_t, 2>> copiedIn; // groups with a copy
+  llvm::DenseMap<mlir::Operation *, size_t> groupOf;                        // owned ops only
 };
 
 } // namespace kiln

@@ -5,9 +5,12 @@
 //     %1 = kiln.transpose %w                        =>     func @f(%i, %c, %s, %w, %1) {
 //     %2 = kiln.matmul %s, %1 ... }                          %2 = kiln.matmul %s, %1 ... }
 //
-// An op moves if it needs nothing but what the loop hands over, cannot fail, and makes nothing larger than what it reads;
-// a reshape or transpose only goes along with work. A loop may have no iteration: then the work was for nothing, but it
-// asks no more of sizes than was known before.
+// An op moves if it needs nothing but what the loop hands over, cannot fail, and makes nothing larger than what it
+// reads; a reshape or transpose only goes along with work. A loop may have no iteration: then the work was for nothing,
+// but it asks no more of sizes than was known before.
+//
+// A carried value that the body hands on as it is, is handed over instead: nothing copies it from iteration to
+// iteration, and the loop's result is the initial value.
 //
 // Runs before Specialize, which drops what the body does not use any more, and InferShapes.
 #include "dialects/kiln/Build.h"
@@ -40,6 +43,62 @@ bool isWork(Operation *op) {
 }
 
 bool isMovement(Operation *op) { return isa<TransposeOp>(op) || (isa<ReshapeOp>(op) && op->getNumOperands() == 1); }
+
+/// Whether carried value `i` is the same in all iterations.
+bool isKept(LoopOp loop, Block &body, unsigned i) {
+  return body.getTerminator()->getOperand(1 + i) == body.getArgument(2 + i) &&
+         loop.getResult(i).getType() == loop.getInitial()[i].getType() &&
+         llvm::none_of(loop.getVarying(), [&](int64_t dim) { return dim / 64 == int64_t(i); });
+}
+
+/// The loop with carried values that are kept handed over; nothing where it gives no others.
+LoopOp handOverKept(LoopOp loop, func::FuncOp body) {
+  Block &block = body.getBody().front();
+  Operation *end = block.getTerminator();
+  SmallVector<bool> kept;
+  for (unsigned i = 0; i < loop.getInitial().size(); ++i)
+    kept.push_back(isKept(loop, block, i) && takeFuel(loop, "LoopInvariantMotion"));
+  if (!llvm::is_contained(kept, true))
+    return loop;
+  SmallVector<Value> initial, inputs(loop.getInputs());
+  SmallVector<Type> types;
+  SmallVector<int64_t> varying;
+  for (auto [i, value] : llvm::enumerate(loop.getInitial())) {
+    if (kept[i]) {
+      inputs.push_back(value);
+      BlockArgument argument = block.getArgument(unsigned(2 + i));
+      argument.replaceAllUsesWith(block.addArgument(argument.getType(), argument.getLoc()));
+      continue;
+    }
+    for (int64_t dim : loop.getVarying())
+      if (dim / 64 == int64_t(i))
+        varying.push_back(int64_t(initial.size()) * 64 + dim % 64);
+    initial.push_back(value);
+    types.push_back(loop.getResult(unsigned(i)).getType());
+  }
+  for (Value stacked : loop.getResults().drop_front(kept.size()))
+    types.push_back(stacked.getType());
+  for (unsigned i = unsigned(kept.size()); i-- > 0;)
+    if (kept[i]) {
+      end->eraseOperand(1 + i);
+      block.eraseArgument(2 + i);
+    }
+  body.setType(FunctionType::get(body.getContext(), block.getArgumentTypes(), end->getOperandTypes()));
+  if (types.empty()) {
+    for (auto [result, value] : llvm::zip(loop.getResults(), loop.getInitial()))
+      result.replaceAllUsesWith(value);
+    loop.erase();
+    return {};
+  }
+  OpBuilder b(loop);
+  auto without = b.create<LoopOp>(loop.getLoc(), types, loop.getCount(), loop.getCondition(), initial, inputs,
+                                  loop.getBodyAttr(), b.getDenseI64ArrayAttr(varying), loop.getCountedAttr());
+  auto next = without->result_begin();
+  for (auto [i, result] : llvm::enumerate(loop.getResults()))
+    result.replaceAllUsesWith(i < kept.size() && kept[i] ? Value(loop.getInitial()[i]) : Value(*next++));
+  loop.erase();
+  return without;
+}
 
 class Mover {
 public:
@@ -89,9 +148,18 @@ private:
 
   static bool grows(Operation *op) {
     return cast<KilnOpInterface>(op).getFusionRole() == FusionRole::Elementwise &&
-           llvm::none_of(op->getOperands(), [&](Value operand) {
-             return getDims(operand) == getDims(op->getResult(0));
-           });
+           llvm::none_of(op->getOperands(),
+                         [&](Value operand) { return getDims(operand) == getDims(op->getResult(0)); });
+  }
+
+  /// Whether the first table holds a check, an equality or a range that the second one does not.
+  static bool asksMore(const SizeTable &asked, const SizeTable &before) {
+    auto ranges = [](const SizeTable &sizes) {
+      return llvm::to_vector(
+          llvm::map_range(sizes.symbols(), [](const SizeTable::Symbol &symbol) { return symbol.print(); }));
+    };
+    return asked.checks().size() != before.checks().size() || asked.mergeCount() != before.mergeCount() ||
+           ranges(asked) != ranges(before);
   }
 
   /// Makes the op again before the loop, and its results inputs of the body. False where its dims are not known there.
@@ -115,8 +183,7 @@ private:
     // The body may require of sizes what no iteration has to meet.
     SizeTable asked = outer;
     ShapeContext context(asked);
-    if (!cast<KilnOpInterface>(before).inferShapes(context).ok() || asked.checks().size() != outer.checks().size() ||
-        asked.mergeCount() != outer.mergeCount()) {
+    if (!cast<KilnOpInterface>(before).inferShapes(context).ok() || asksMore(asked, outer)) {
       before->erase();
       return false;
     }
@@ -128,7 +195,8 @@ private:
       BlockArgument argument = body.getBody().front().addArgument(result.getType(), op->getLoc());
       result.replaceUsesWithIf(argument, [&](OpOperand &use) { return !llvm::is_contained(moving, use.getOwner()); });
     }
-    body.setType(FunctionType::get(body.getContext(), body.getBody().front().getArgumentTypes(), body.getResultTypes()));
+    body.setType(
+        FunctionType::get(body.getContext(), body.getBody().front().getArgumentTypes(), body.getResultTypes()));
     return true;
   }
 
@@ -148,6 +216,9 @@ class LoopInvariantMotion : public impl::LoopInvariantMotionBase<LoopInvariantMo
         auto loop = dyn_cast<LoopOp>(&op);
         auto body = loop ? symbols.lookup<func::FuncOp>(loop.getBody()) : func::FuncOp();
         if (!body)
+          continue;
+        loop = handOverKept(loop, body);
+        if (!loop)
           continue;
         if (Status status = Mover(loop, body).run(); !status.ok()) {
           emitError(loop.getLoc(), status);

@@ -23,6 +23,8 @@ def ConstantFold : GraphPass<"kiln-constant-fold"> {
   let options = [
     Option<"maxBytes", "max-bytes", "int64_t", /*default=*/"268435456", "bytes of results that one run may make">,
     Option<"maxWork", "max-work", "int64_t", /*default=*/"1000000000", "element operations that one run may do">,
+    Option<"keepDequantized", "keep-dequantized", "bool", /*default=*/"false",
+           "leave weights as bytes where a product of dequantised numbers takes them">,
   ];
 }
 def Specialize : Pass<"kiln-specialize", "::mlir::ModuleOp"> {
@@ -41,6 +43,12 @@ def RaiseLayerNorm : GraphPass<"kiln-raise-layer-norm"> { let summary = "makes l
 def RaiseGelu : GraphPass<"kiln-raise-gelu"> { let summary = "makes gelu, silu and hard_swish of their spelled-out forms"; }
 def LowerConvTranspose : GraphPass<"kiln-lower-conv-transpose"> { let summary = "makes transposed convolutions convolutions and movement"; }
 def LowerDft : GraphPass<"kiln-lower-dft"> { let summary = "makes Fourier transforms of known lengths products"; }
+def QuantizedProducts : GraphPass<"kiln-quantized-products"> {
+  let summary = "makes products of dequantised bytes products of integers, whose factor takes in the scale of the result";
+}
+def QuantizedMovement : GraphPass<"kiln-quantized-movement"> {
+  let summary = "moves bytes where they were dequantised, moved and quantised again by one scale";
+}
 def RaiseAttention : GraphPass<"kiln-raise-attention"> {
   let summary = "makes attention of softmax(q @ k^T * scale + mask) @ v where a kernel family claims it";
   let options = [Option<"assumeClaimed", "assume-claimed", "bool", /*default=*/"false", "raise without asking; for tests">];

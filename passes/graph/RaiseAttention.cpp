@@ -99,7 +99,7 @@ public:
       Value result = buildOp(builder, product.getType(), product.getLoc(), "attention", operands,
                              attribute("scale", attention->scale));
       Operation *op = result.getDefiningOp();
-      if ((!assumeClaimed && !oracle->claim(op, result, *sizes)) || !takeFuel(product, "RaiseAttention")) {
+      if ((!assumeClaimed && oracle->propose(op, result, *sizes).empty()) || !takeFuel(product, "RaiseAttention")) {
         op->erase();
         continue;
       }

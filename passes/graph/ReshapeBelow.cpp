@@ -2,6 +2,7 @@
 
 #include "dialects/kiln/Build.h"
 #include "passes/graph/Match.h"
+#include "passes/graph/Quantization.h"
 
 using namespace mlir;
 
@@ -24,7 +25,9 @@ static size_t commonSuffix(ArrayRef<SizeExpr> a, ArrayRef<SizeExpr> b) {
 
 bool mayMoveBelow(Operation *op, Value reshaped, llvm::function_ref<bool(Value)> mayReshape) {
   Dims outer = getDims(op->getResult(0)), inner = getDims(reshaped.getDefiningOp()->getOperand(0));
-  if (getDims(reshaped) != outer)
+  // Bytes are reshaped before they are widened.
+  if (getDims(reshaped) != outer || widensBytes(op) ||
+      widensBytes(reshaped.getDefiningOp()->getOperand(0).getDefiningOp()))
     return false;
   size_t shared = commonSuffix(outer, inner);
   return llvm::all_of(op->getOperands(), [&](Value other) {

@@ -2,6 +2,7 @@
 // where they meet another.
 #include "dialects/kiln/HostValues.h"
 #include "passes/graph/Match.h"
+#include "passes/graph/Quantization.h"
 #include "passes/graph/ReshapeBelow.h"
 #include "passes/graph/Simplify.h"
 #include "runtime/base/PlantedBug.h"
@@ -190,6 +191,33 @@ struct ExpandBeforeElementwise : OpRewritePattern<ExpandOp> {
   }
 };
 
+/// transpose(f32(i32(x) - z) * s) of bytes x -> f32(i32(transpose(x)) - z) * s, step by step: bytes move, and are
+/// reshaped.
+struct MoveBytes : RewritePattern {
+  explicit MoveBytes(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    auto reshape = dyn_cast<ReshapeOp>(op);
+    if (!(reshape && !reshape.getShape()) && !isa<TransposeOp>(op))
+      return failure();
+    Value wide = op->getOperand(0);
+    Operation *widening = wide.getDefiningOp();
+    if (!widensBytes(widening) ||
+        llvm::any_of(getDims(op->getResult(0)), [](const SizeExpr &dim) { return dim.isInvalid(); }))
+      return failure();
+    Value x = widening->getOperand(0);
+    Type type = makeTensorType(getDims(op->getResult(0)), elementOf(x));
+    Value moved = buildOp(rewriter, type, op->getLoc(), mnemonicOf(op), x, toAttributes(op));
+    SmallVector<Value> operands{moved};
+    if (widening->getNumOperands() == 2) {
+      auto number = splatValue(widening->getOperand(1));
+      operands.push_back(makeScalar(rewriter, op->getLoc(), elementOf(widening->getOperand(1)), *number));
+    }
+    rewriter.replaceOp(op, buildOp(rewriter, op->getResult(0).getType(), widening->getLoc(), mnemonicOf(widening),
+                                   operands, toAttributes(widening)));
+    return success();
+  }
+};
+
 // --- reshapes move down
 
 /// A reshape to a higher rank, by which an op may as well work at the lower one.
@@ -271,7 +299,7 @@ struct ReshapeBelowLastDim : RewritePattern {
 
 void addMovementPatterns(RewritePatternSet &patterns) {
   patterns.add<NoMovement, GatherOfSlice, MergeTransposes, UnitTranspose, MergeReshapes, TransposeUnderMergedDims,
-               ExpandBeforeElementwise, ReshapeBelowElementwise, ReshapeBelowLastDim>(patterns.getContext());
+               ExpandBeforeElementwise, MoveBytes, ReshapeBelowElementwise, ReshapeBelowLastDim>(patterns.getContext());
 }
 
 } // namespace kiln

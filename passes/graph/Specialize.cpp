@@ -10,6 +10,7 @@
 // - An argument that the function does not use is not handed over; what is computed for it alone becomes dead. One that
 //   alone tells a size which a check or a type is about is used.
 // - An if whose condition is a constant is replaced by what its branch does.
+// - A value that both branches of an if are handed and give back is that value, and no result.
 //
 // Runs after the first ConstantFold, which makes conditions constant; InferShapes follows, since functions that know
 // more know more sizes. Functions that nobody calls any more are removed.
@@ -49,6 +50,11 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
           op = inlineBranch(branch, symbols);
           continue;
         }
+        if (auto branch = dyn_cast<IfOp>(op))
+          if (Operation *without = passBy(branch, symbols); without != op) {
+            op = without;
+            continue;
+          }
         for (size_t i = 0; i < calleesOf(op).size(); ++i)
           specialize(op, i, symbols);
         op = op->getNextNode();
@@ -59,6 +65,53 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
     for (auto function : getOperation().getOps<func::FuncOp>())
       function.setType(FunctionType::get(&getContext(), function.getFunctionType().getInputs(),
                                          function.getBody().front().getTerminator()->getOperandTypes()));
+  }
+
+  /// The if without results that are a value which either branch is handed; what follows it where it has no others.
+  Operation *passBy(IfOp op, SymbolTable &symbols) {
+    SmallVector<Operation *, 2> ends;
+    for (const Callee &callee : calleesOf(op))
+      if (auto function = symbols.lookup<func::FuncOp>(callee.symbol.getValue()))
+        ends.push_back(function.getBody().front().getTerminator());
+    if (ends.size() != 2 || ends[0] == ends[1])
+      return op;
+    auto handed = [&](size_t which, unsigned result) {
+      auto argument = dyn_cast<BlockArgument>(ends[which]->getOperand(result));
+      return argument ? Value(calleesOf(op)[which].inputs[argument.getArgNumber()]) : Value();
+    };
+    SmallVector<Type> types;
+    SmallVector<Value> remaining;
+    for (unsigned i = op.getNumResults(); i-- > 0;) {
+      Value value = handed(0, i);
+      if (!value || value != handed(1, i) || value.getType() != op.getResult(i).getType() ||
+          !takeFuel(op, "Specialize")) {
+        types.insert(types.begin(), op.getResult(i).getType());
+        remaining.insert(remaining.begin(), op.getResult(i));
+        continue;
+      }
+      op.getResult(i).replaceAllUsesWith(value);
+      for (Operation *end : ends)
+        end->eraseOperand(i);
+    }
+    if (remaining.size() == op.getNumResults())
+      return op;
+    for (Operation *end : ends) {
+      auto function = cast<func::FuncOp>(end->getParentOp());
+      function.setType(
+          FunctionType::get(&getContext(), function.getFunctionType().getInputs(), end->getOperandTypes()));
+    }
+    if (types.empty()) {
+      Operation *next = op->getNextNode();
+      op.erase();
+      return next;
+    }
+    OpBuilder b(op);
+    auto without = b.create<IfOp>(op.getLoc(), types, op.getCondition(), op.getThenInputs(), op.getElseInputs(),
+                                  op.getThenFunctionAttr(), op.getElseFunctionAttr());
+    for (auto [before, now] : llvm::zip(remaining, without.getResults()))
+      before.replaceAllUsesWith(now);
+    op.erase();
+    return without;
   }
 
   /// What the function need not be handed.

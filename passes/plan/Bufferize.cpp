@@ -34,6 +34,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/ControlFlow.h"
 #include "dialects/kiln/DataSizes.h"
+#include "dialects/kiln/Parts.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/ValuePart.h"
 #include "runtime/base/PlantedBug.h"
@@ -82,12 +83,19 @@ public:
 private:
   static constexpr int64_t never = std::numeric_limits<int64_t>::max();
 
-  Value rootTensor(Value tensor) {
+  /// The tensor that has the memory of this one: the same elements, and perhaps more.
+  static Value rootTensor(Value tensor) {
     while (Operation *op = tensor.getDefiningOp()) {
-      if (!isView(op))
+      if (!isView(op) && !isPart(op))
         break;
       tensor = op->getOperand(0);
     }
+    return tensor;
+  }
+  /// The tensor that has the same elements in the same memory.
+  static Value wholeTensor(Value tensor) {
+    while (tensor.getDefiningOp() && isView(tensor.getDefiningOp()))
+      tensor = tensor.getDefiningOp()->getOperand(0);
     return tensor;
   }
 
@@ -225,12 +233,13 @@ private:
       ++index;
     }
     for (auto [i, returned] : llvm::enumerate(block.getTerminator()->getOperands())) {
-      Value root = rootTensor(returned);
-      lastRead[root] = never;
+      lastRead[rootTensor(returned)] = never;
+      Value whole = wholeTensor(returned);
+      Operation *definition = whole.getDefiningOp();
       if (isState(outputs[i]))
-        followState(root, outputs[i]);
-      else if (root.getDefiningOp() && !isa<ConstantOp>(root.getDefiningOp()))
-        outputOf.try_emplace(root, outputs[i]);
+        followState(whole, outputs[i]);
+      else if (definition && !isa<ConstantOp>(definition) && !isPart(definition))
+        outputOf.try_emplace(whole, outputs[i]);
     }
   }
 
@@ -239,7 +248,7 @@ private:
     while (Operation *op = value.getDefiningOp()) {
       if (isa<ConstantOp>(op) || !stateOf.try_emplace(value, memory).second || !updatesInPlace(op))
         return;
-      value = rootTensor(op->getOperand(0));
+      value = wholeTensor(op->getOperand(0));
     }
   }
 
@@ -315,6 +324,15 @@ private:
       return Status::success();
     if (isView(op)) {
       views[op->getResult(0)] = viewAs(operand(op->getOperand(0)), viewOf(op->getResult(0).getType()), op->getLoc());
+      return Status::success();
+    }
+    if (std::optional<int64_t> offset = isPart(op) ? partOffset(op) : std::nullopt) {
+      Value result = op->getResult(0);
+      Value shown = b.create<plan_ir::AliasOp>(op->getLoc(), viewOf(result.getType()), operand(op->getOperand(0)),
+                                               std::to_string(*offset));
+      views[result] = reuse ? shown : newMemory(result, "arena", op->getLoc());
+      if (!reuse)
+        copy(shown, views[result]);
       return Status::success();
     }
     if (auto kernel = dyn_cast<KernelOp>(op))
@@ -429,7 +447,7 @@ private:
       case KernelOperand::Kind::Input: buffers.push_back(operand(op->getOperand(taken.index))); break;
       case KernelOperand::Kind::Packed: {
         const KernelInterface::Packed &part = interface.packed[taken.index];
-        auto constant = rootTensor(op->getOperand(part.input)).getDefiningOp<ConstantOp>();
+        auto constant = wholeTensor(op->getOperand(part.input)).getDefiningOp<ConstantOp>();
         if (!constant)
           return makeError(ErrorCode::E0905, "operand ", part.input, " of a kernel is packed but is no constant");
         KILN_ASSIGN(RecipeType type, interface.packedType(taken.index));

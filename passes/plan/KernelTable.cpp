@@ -57,9 +57,10 @@ FlatSymbolRefAttr KernelTable::symbolOf(KernelOp op) {
       b.setInsertionPointAfter(last);
     else
       b.setInsertionPointToStart(module.getBody());
-    kernel = last =
-        b.create<plan_ir::KernelOp>(module.getLoc(), b.getStringAttr("k" + Twine(kernels.size() - 1)),
-                                    op.getFamilyAttr(), op.getConfigAttr(), op.getProblemAttr(), op.getInterfaceAttr());
+    kernel = last = b.create<plan_ir::KernelOp>(
+        module.getLoc(), b.getStringAttr("k" + Twine(kernels.size() - 1)), op.getFamilyAttr(), op.getConfigAttr(),
+        op.getProblemAttr(), op.getInterfaceAttr(), op.getSourceAttr() ? op.getSourceAttr() : b.getStringAttr(""),
+        op.getPriceAttr() ? op.getPriceAttr() : b.getI64IntegerAttr(0));
   }
   return FlatSymbolRefAttr::get(kernel.getSymNameAttr());
 }

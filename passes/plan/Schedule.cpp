@@ -12,6 +12,7 @@
 
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/HostValues.h"
+#include "dialects/kiln/Parts.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
 
@@ -73,7 +74,7 @@ Graph build(Block &block, const SizeTable &sizes) {
     // What the host computes to compute with is too little to count.
     bool counted = !isa<ConstantOp>(op) && (isa<KernelOp>(op) || !computesHostValues(&op));
     for (Value result : op.getResults()) {
-      if (isView(&op)) { // shares its operand's memory
+      if (isView(&op) || isPart(&op)) { // shares its operand's memory
         pieceOf[result] = pieceOf[op.getOperand(0)];
         continue;
       }

@@ -326,7 +326,7 @@ int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *i
     if (f >= p.functions.size())
       return makeError(ErrorCode::E0704, "there is no step number ", index);
     const Step &step = p.functions[f].steps[index - p.firstStep(f)];
-    kiln_step_info full = {sizeof full, KILN_STEP_COPY, -1, step.node.c_str(), "copy", "", ""};
+    kiln_step_info full = {sizeof full, KILN_STEP_COPY, -1, step.node.c_str(), "copy", "", "", "", 0};
     if (auto *launch = std::get_if<LaunchStep>(&step.action)) {
       const Kernel &kernel = p.kernels[launch->kernel];
       full.kind = KILN_STEP_LAUNCH;
@@ -334,6 +334,8 @@ int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *i
       full.operation = kernel.family.c_str();
       full.problem = kernel.problem.c_str();
       full.config = kernel.config.c_str();
+      full.source = kernel.source.c_str();
+      full.price = double(kernel.price) * 1e-9;
     } else if (auto *call = std::get_if<HostCallStep>(&step.action)) {
       full.kind = !p.isInterpreted() && host::find(call->callee) ? KILN_STEP_HOST : KILN_STEP_CALL;
       full.operation = call->callee.c_str();

@@ -13,7 +13,7 @@ namespace {
 using Dims = std::vector<int64_t>;
 
 std::string printStep(const RecipeStep &step) {
-  static constexpr std::string_view names[] = {"permute", "reshape", "pad", "cast", "winograd"};
+  static constexpr std::string_view names[] = {"permute", "reshape", "pad", "cast", "winograd", "sums"};
   std::string out(names[size_t(step.kind)]);
   out += '[';
   if (step.kind == RecipeStep::Kind::Cast)
@@ -77,6 +77,13 @@ Status stepType(const RecipeStep &step, RecipeType &type) {
       return misfit(step, type);
     type.dims[rank - 1] = type.dims[rank - 2] = step.values[0] + winogradTaps - 1;
     if (!byteCount(type.dtype, type.dims))
+      return misfit(step, type);
+    return Status();
+  case RecipeStep::Kind::Sums:
+    if (!step.values.empty() || (type.dtype != DType::I8 && type.dtype != DType::U8) || rank != 4 || type.dims[3] != 4)
+      return misfit(step, type);
+    type.dtype = DType::I8;
+    if (__builtin_add_overflow(type.dims[1], 1, &type.dims[1]) || !byteCount(type.dtype, type.dims))
       return misfit(step, type);
     return Status();
   }
@@ -174,6 +181,25 @@ void transformFilters(const TensorView &from, int64_t outputs, const TensorView 
   }
 }
 
+/// [n, k, columns, 4] bytes, u8 less 128, and their sums behind them.
+void appendSums(const TensorView &from, const TensorView &to) {
+  const int64_t rowBytes = from.dims[2] * 4, blockBytes = from.dims[1] * rowBytes;
+  const uint8_t flip = from.dtype == DType::U8 ? 0x80 : 0;
+  const uint8_t *source = from.as<uint8_t>();
+  int8_t *target = to.as<int8_t>();
+  for (int64_t block = 0; block < from.dims[0]; ++block) {
+    std::vector<int32_t> sums(size_t(from.dims[2]));
+    for (int64_t i = 0; i < blockBytes; ++i) {
+      target[i] = int8_t(source[i] ^ flip);
+      sums[size_t(i % rowBytes / 4)] += target[i];
+    }
+    source += blockBytes;
+    target += blockBytes;
+    std::memcpy(target, sums.data(), size_t(rowBytes));
+    target += rowBytes;
+  }
+}
+
 } // namespace
 
 Recipe &Recipe::permute(std::vector<int64_t> perm) {
@@ -190,6 +216,11 @@ Recipe &Recipe::pad(std::vector<int64_t> amounts) {
 }
 Recipe &Recipe::cast(DType to) {
   steps.push_back({RecipeStep::Kind::Cast, {}, to});
+  return *this;
+}
+
+Recipe &Recipe::sums() {
+  steps.push_back({RecipeStep::Kind::Sums, {}});
   return *this;
 }
 
@@ -223,8 +254,10 @@ Result<Recipe> Recipe::parse(std::string_view text) {
       step.kind = RecipeStep::Kind::Cast;
     else if (word == "winograd")
       step.kind = RecipeStep::Kind::Winograd;
+    else if (word == "sums")
+      step.kind = RecipeStep::Kind::Sums;
     else
-      return scan.fail(ErrorCode::E0805, "expected permute, reshape, pad, cast or winograd");
+      return scan.fail(ErrorCode::E0805, "expected permute, reshape, pad, cast, winograd or sums");
     if (!scan.consume('['))
       return scan.fail(ErrorCode::E0805, "expected '['");
     if (step.kind == RecipeStep::Kind::Cast) {
@@ -279,6 +312,8 @@ Result<Tensor> applyRecipe(const TensorView &input, const Recipe &recipe) {
       padInto(from, step.values, next.view());
     } else if (step.kind == RecipeStep::Kind::Winograd) {
       transformFilters(from, step.values[0], next.view());
+    } else if (step.kind == RecipeStep::Kind::Sums) {
+      appendSums(from, next.view());
     } else {
       KILN_TRY(convertElements(from, next.view()));
     }

@@ -1,5 +1,6 @@
 #include "runtime/exec/LoadedModel.h"
 
+#include "runtime/exec/SizeWords.h"
 #include "runtime/exec/WaitScope.h"
 
 #include <algorithm>
@@ -12,11 +13,11 @@ namespace {
 class Binder {
 public:
   Binder(const Program &program, const Function &function, const CompiledFunction &compiled)
-      : program(program), p(function), c(compiled) {}
+      : p(function), c(compiled), words(program, function) {}
 
   Status inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const {
-    return makeError(code, program.nameTaken(p, input), ": expected ", LoadedModel::describe(p, p.takenView(input)),
-                     ", got ", printTensorType(given.dtype, given.dims), why.empty() ? "" : ": ", why);
+    return makeError(code, words.taken(input), ": expected ", words.type(p.takenView(input)), ", got ",
+                     printTensorType(given.dtype, given.dims), why.empty() ? "" : ": ", why);
   }
 
   Result<std::vector<int64_t>> bindSymbols(std::span<const InputShape> inputs, std::span<const int64_t> sizes) const {
@@ -42,16 +43,20 @@ public:
       } else {
         std::optional<int64_t> value = c.symbolValues[k].evaluate(values);
         if (!value)
-          return makeError(ErrorCode::E0308, "size ", s.name, " = ", s.value.print(), " overflows or divides by zero");
+          return makeError(ErrorCode::E0308, sizeOf(s),
+                           words.named(SizeExpr::symbol(s.name)) ? " = " + s.value.print() : "",
+                           " overflows or divides by zero");
         values[k] = *value;
       }
       if (values[k] >= s.low && values[k] <= s.high)
         continue;
       std::string range = s.high == INT64_MAX ? "at least " + std::to_string(s.low)
                                               : std::to_string(s.low) + ".." + std::to_string(s.high);
-      std::string why = s.name + " is " + std::to_string(values[k]) + ", allowed is " + range;
-      return s.isBound() ? inputMismatch(ErrorCode::E0507, size_t(s.input), inputs[size_t(s.input)], why)
-                         : Status(ErrorCode::E0507, "size " + why);
+      std::string why = " is " + std::to_string(values[k]) + ", allowed is " + range;
+      if (!s.isBound())
+        return makeError(ErrorCode::E0507, sizeOf(s), why);
+      std::string name = words.named(SizeExpr::symbol(s.name)) ? s.name : "dim " + std::to_string(s.dim);
+      return inputMismatch(ErrorCode::E0507, size_t(s.input), inputs[size_t(s.input)], name + why);
     }
     return values;
   }
@@ -61,12 +66,11 @@ public:
   Status checkFailure(const Condition &check, std::optional<int64_t> lhs, std::optional<int64_t> rhs) const {
     auto number = [](std::optional<int64_t> v) { return v ? std::to_string(*v) : std::string("no number"); };
     auto describe = [&](const SizeExpr &size, std::optional<int64_t> value) {
-      if (std::optional<std::string> name = size.asSymbol())
-        for (const ProgramSymbol &s : p.symbols)
-          if (s.name == *name && s.isBound())
-            return "dim " + std::to_string(s.dim) + " of " + nameOf(size_t(s.input)) + " is " + number(value) + " (" +
-                   s.name + ")";
-      return "size " + size.print() + (size.isConstant() ? "" : " is " + number(value));
+      const ProgramSymbol *name = words.named(size);
+      if (std::optional<std::string> place = words.place(size); place && (!name || name->isBound()))
+        return *place + " is " + number(value) + (name ? " (" + name->name + ")" : "");
+      auto [expression, where] = words.expression(size);
+      return "size " + expression + (size.isConstant() ? "" : " is " + number(value)) + where;
     };
     using Relation = Condition::Relation;
     auto symmetric = [&](const std::string &extra) {
@@ -106,13 +110,16 @@ public:
         if (expr.isConstant())
           return inputMismatch(ErrorCode::E0505, i, inputs[i], why + ", expected " + expr.print());
         std::string value = expected ? std::to_string(*expected) : "no number";
+        const ProgramSymbol *name = words.named(expr);
+        std::optional<std::string> place = words.place(expr);
+        if (!name && place)
+          return inputMismatch(ErrorCode::E0506, i, inputs[i], why + ", but " + *place + " is " + value);
         std::string binder;
-        if (std::optional<std::string> name = expr.asSymbol())
-          for (const ProgramSymbol &s : p.symbols)
-            if (s.name == *name && s.isBound())
-              binder = " by dim " + std::to_string(s.dim) + " of " + program.nameTaken(p, size_t(s.input));
+        if (name && name->isBound())
+          binder = " by dim " + std::to_string(name->dim) + " of " + words.taken(size_t(name->input));
+        auto [expression, where] = words.expression(expr);
         return inputMismatch(ErrorCode::E0506, i, inputs[i],
-                             why + ", but " + expr.print() + " is bound to " + value + binder);
+                             why + ", but " + expression + " is bound to " + value + binder + where);
       }
     }
     for (size_t k = 0; k < p.checks.size(); ++k) {
@@ -124,14 +131,15 @@ public:
   }
 
 private:
-  /// An input by its name alone.
-  std::string nameOf(size_t taken) const {
-    return taken < p.inputs.size() ? "\"" + p.inputs[taken].name + "\"" : program.nameTaken(p, taken);
+  /// A size that is computed or handed over, in words.
+  std::string sizeOf(const ProgramSymbol &symbol) const {
+    auto [expression, where] = words.expression(SizeExpr::symbol(symbol.name));
+    return "size " + expression + where;
   }
 
-  const Program &program;
   const Function &p;
   const CompiledFunction &c;
+  SizeWords words;
 };
 
 } // namespace
@@ -194,11 +202,6 @@ Status LoadedModel::bindConstants(std::span<const ConstantSet::Binding> bindings
   std::lock_guard lock(constantsMutex);
   theConstants.swap(set);
   return Status();
-}
-
-std::string LoadedModel::describe(const Function &function, ViewId id) {
-  const View &view = function.views[id];
-  return std::string(dtypeName(view.dtype)) + printSizes(view.dims);
 }
 
 Result<std::shared_ptr<const Instance>> LoadedModel::bind(FunctionId function, std::span<const InputShape> inputs,

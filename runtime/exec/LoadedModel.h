@@ -56,9 +56,6 @@ public:
   Result<std::shared_ptr<const Instance>> bind(FunctionId function, std::span<const InputShape> inputs,
                                                std::span<const int64_t> sizes = {}, bool keep = true) const;
 
-  /// "f32[N,3]"
-  static std::string describe(const Function &function, ViewId view);
-
 private:
   explicit LoadedModel(Device &device) : theDevice(device), sectionOnDevice(device) {}
   Status placeConstants();

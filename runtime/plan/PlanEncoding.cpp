@@ -371,7 +371,7 @@ template <typename A, typename V> void transfer(A &a, V &v) {
     FIELD(1, path), FIELD(2, bytes);
   } else if constexpr (std::same_as<T, Kernel>) {
     NOTE(1, family), NOTE(2, config), NOTE(3, problem), FIELD(4, interface), FIELD(5, codeOffset), FIELD(6, codeBytes),
-        FIELD(7, entries);
+        FIELD(7, entries), NOTE(8, source), NOTE(9, price);
   } else if constexpr (std::same_as<T, LaunchStep>) {
     FIELD(1, kernel), FIELD(2, operands), FIELD(3, sizes);
   } else if constexpr (std::same_as<T, HostCallStep>) {

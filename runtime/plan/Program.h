@@ -206,6 +206,8 @@ struct Kernel {
   KernelInterface interface;
   uint64_t codeOffset = 0, codeBytes = 0;
   std::vector<uint64_t> entries; ///< offset of each launch's entry point, from codeOffset
+  std::string source;            ///< who chose the configuration, and why
+  int64_t price = 0;             ///< estimated nanoseconds of a call on one core, at nominal sizes; 0: not known
 };
 
 /// Runs the launches of a kernel, in order.

@@ -239,6 +239,8 @@ void printHead(std::ostream &os, const Program &p) {
     const Kernel &k = p.kernels[i];
     os << "kernel @" << i << " " << k.family << " " << k.config << " " << k.codeBytes << " bytes: " << k.problem
        << "\n  " << k.interface.print() << "\n";
+    if (!k.source.empty())
+      os << "  price " << k.price << " ns, " << k.source << "\n";
   }
 }
 

@@ -11,7 +11,7 @@ namespace {
 /// Claims problems whose first op is `op`; tile 1, 2 or 4.
 class FakeFamily : public KernelFamily {
 public:
-  FakeFamily(std::string_view name, std::string_view op) : familyName(name), op(op) {}
+  FakeFamily(std::string_view name, std::string_view op, double price = 0) : familyName(name), op(op), price(price) {}
   std::string_view name() const override { return familyName; }
   int version() const override { return 7; }
   bool claims(const Problem &problem) const override { return problem.ops[0].mnemonic == op; }
@@ -25,10 +25,14 @@ public:
   void emitLaunches(const Problem &, const Config &, const TargetInfo &, const KernelInterface &,
                     emit::Emitter &) const override {}
   Exactness exactness(const Problem &, const Config &) const override { return {}; }
+  double cycles(const Problem &, const Config &, const TargetInfo &, const SymbolValues &) const override {
+    return price;
+  }
   static Config tile(int64_t size) { return {{"tile", size}}; }
 
 private:
   std::string_view familyName, op;
+  double price;
 };
 
 const FakeFamily first("first", "neg"), second("second", "neg"), other("other", "exp");
@@ -86,6 +90,39 @@ TEST_CASE("forced wins over the cache, and must be legal") {
   CHECK(choose(problem(), o)->config == FakeFamily::tile(2));
   o.forced[problem().print()] = FakeFamily::tile(3);
   CHECK(choose(problem(), o).status().code() == ErrorCode::E0806);
+}
+
+TEST_CASE("families race by their prices, and who is preferred wins unless another is clearly cheaper") {
+  FakeFamily dear("dear", "neg", 1e6), cheap("cheap", "neg", 1e5), close("close", "neg", 0.95e6);
+  ChooseOptions o = options();
+  const KernelFamily *const race[] = {&dear, &close, &cheap};
+  const KernelFamily *const near[] = {&dear, &close};
+  o.families = race;
+  auto proposed = propose(problem(), o);
+  REQUIRE(proposed.ok());
+  REQUIRE(proposed->size() == 3);
+  CHECK((*proposed)[0].family == &cheap);
+  CHECK((*proposed)[1].family == &dear);
+  CHECK((*proposed)[0].seconds > 0);
+  CHECK((*proposed)[0].seconds < 0.2 * (*proposed)[1].seconds);
+  o.families = near;
+  CHECK(choose(problem(), o)->family == &dear);
+  // A measurement outweighs estimates.
+  o.families = race;
+  o.cache =
+      TuningCache::fromText("kiln-tune v1\n" + TuningCache::formatEntry({problem().print(), "x86-64-v3", "dear", 7},
+                                                                        FakeFamily::tile(4), 1e-3));
+  CHECK(choose(problem(), o)->family == &dear);
+  CHECK(choose(problem(), o)->seconds == 1e-3);
+  // So does what a developer imposes.
+  o.forced["close"] = FakeFamily::tile(1);
+  CHECK(choose(problem(), o)->family == &close);
+}
+
+TEST_CASE("no family, no proposal") {
+  auto proposed = propose(problem("sin"), options());
+  REQUIRE(proposed.ok());
+  CHECK(proposed->empty());
 }
 
 TEST_CASE("a seed takes any candidate, by the problem's text alone") {

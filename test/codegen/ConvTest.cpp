@@ -161,7 +161,7 @@ TEST_CASE("convolutions of quantized operands") {
                 "%13 = mul(%11,%12) f32[d0,5,11,20]; %14 = round(%13) f32[d0,5,11,20]; "
                 "%15 = cast(%14){to=\"u8\"} u8[d0,5,11,20]; out %15",
             {{1}, {2}, {0}});
-  // In groups; a pointwise one; a depthwise one is none of the depthwise family.
+  // In groups; a pointwise one.
   checkFamily("conv",
               "v1 default; %0 = in i8[1,7,7,8]; %1 = const i8[12,4,3,3]; %2 = cast(%0){to=\"i32\"} i32[1,7,7,8]; "
               "%3 = cast(%1){to=\"i32\"} i32[12,4,3,3]; %4 = conv(%2,%3){groups=2,layout=\"nhwc\"} "
@@ -169,10 +169,48 @@ TEST_CASE("convolutions of quantized operands") {
   checkFamily("conv", "v1 default; %0 = in i8[2,7,7,16]; %1 = const i8[40,16,1,1]; %2 = cast(%0){to=\"i32\"} "
                       "i32[2,7,7,16]; %3 = cast(%1){to=\"i32\"} i32[40,16,1,1]; %4 = conv(%2,%3){layout=\"nhwc\"} "
                       "i32[2,7,7,40]; out %4");
-  checkFamily("conv",
-              "v1 default; %0 = in i8[1,7,7,8]; %1 = const i8[8,1,3,3]; %2 = cast(%0){to=\"i32\"} i32[1,7,7,8]; "
-              "%3 = cast(%1){to=\"i32\"} i32[8,1,3,3]; %4 = conv(%2,%3){groups=8,layout=\"nhwc\"} "
-              "i32[1,5,5,8]; out %4");
+}
+
+TEST_CASE("convolutions of bytes as they lie in memory, four channels at once where the target can") {
+  for (std::string input : {"u8", "i8"})
+    for (std::string zero : {"0", "5"})
+      for (auto [filter, zeroW] : {std::pair("i8", "0"), {"u8", "128"}, {"u8", "3"}})
+        for (auto [groups, channels] : {std::pair("1", "8"), {"2", "4"}})
+          checkFamily("conv",
+                      "v1 default; %0 = in " + input + "[d0,9,11,8]; %1 = const " + filter + "[20," + channels +
+                          ",3,3]; %2 = lit i32[] " + zero + "; %3 = lit i32[] " + zeroW +
+                          "; %4 = cast(%0){to=\"i32\"} i32[d0,9,11,8]; %5 = sub(%4,%2) i32[d0,9,11,8]; "
+                          "%6 = cast(%1){to=\"i32\"} i32[20," +
+                          channels + ",3,3]; %7 = sub(%6,%3) i32[20," + channels + ",3,3]; %8 = conv(%5,%7){groups=" +
+                          groups + ",layout=\"nhwc\",pads=[1,1,1,1],strides=[2,1]} i32[d0,5,11,20]; out %8",
+                      {{1}, {2}, {0}});
+}
+
+TEST_CASE("depthwise convolutions of bytes") {
+  for (std::string input : {"u8", "i8"})
+    for (std::string zero : {"0", "5"})
+      for (auto [filter, zeroW] : {std::pair("i8", "0"), {"u8", "128"}, {"u8", "3"}})
+        for (std::string width : {"9", "d0"})
+          checkFamily("depthwise",
+                      "v1 default; %0 = in " + input + "[2,7," + width + ",24]; %1 = const " + filter +
+                          "[24,1,3,3]; %2 = lit i32[] " + zero + "; %3 = lit i32[] " + zeroW +
+                          "; %4 = cast(%0){to=\"i32\"} i32[2,7," + width + ",24]; %5 = sub(%4,%2) i32[2,7," + width +
+                          ",24]; %6 = cast(%1){to=\"i32\"} i32[24,1,3,3]; %7 = sub(%6,%3) i32[24,1,3,3]; "
+                          "%8 = conv(%5,%7){groups=24,layout=\"nhwc\",pads=[1,1,1,1]} i32[2,7," +
+                          width + ",24]; %9 = cast(%8){to=\"f32\"} f32[2,7," + width +
+                          ",24]; %10 = lit f32[] 0.0625; "
+                          "%11 = mul(%9,%10) f32[2,7," +
+                          width + ",24]; %12 = round(%11) f32[2,7," + width + ",24]; %13 = cast(%12){to=\"" + input +
+                          "\"} " + input + "[2,7," + width + ",24]; out %13",
+                      width == "9" ? std::vector<std::vector<int64_t>>{{}}
+                                   : std::vector<std::vector<int64_t>>{{9}, {1}},
+                      width == "9" && zero == "5" && input == "i8");
+  // A filter of bytes and an input of i32; sums that f32 does not hold are another family's.
+  checkFamily("depthwise", "v1 default; %0 = in i32[1,7,7,8]; %1 = const i8[8,1,3,3]; %2 = cast(%1){to=\"i32\"} "
+                           "i32[8,1,3,3]; %3 = conv(%0,%2){groups=8,layout=\"nhwc\"} i32[1,5,5,8]; out %3");
+  checkFamily("conv", "v1 default; %0 = in u8[1,9,60,8]; %1 = const u8[8,1,9,40]; %2 = cast(%0){to=\"i32\"} "
+                      "i32[1,9,60,8]; %3 = cast(%1){to=\"i32\"} i32[8,1,9,40]; "
+                      "%4 = conv(%2,%3){groups=8,layout=\"nhwc\"} i32[1,1,21,8]; out %4");
 }
 
 TEST_CASE("minimal filtering is for f32") {

@@ -18,7 +18,8 @@ static Problem parseProblem(const std::string &text) {
 }
 
 const KernelFamily *claimant(const std::string &text) {
-  return claimingFamily(parseProblem(text), cpuBackend().families());
+  std::vector<const KernelFamily *> claiming = claimingFamilies(parseProblem(text), cpuBackend().families());
+  return claiming.empty() ? nullptr : claiming[0];
 }
 
 void checkFamily(const std::string &name, const std::string &text, const std::vector<std::vector<int64_t>> &sizes,
@@ -34,7 +35,10 @@ void checkFamily(const std::string &name, const std::string &text, const std::ve
     REQUIRE(family->claims(problem));
   }
   std::vector<std::string> symbols = problem.symbols();
-  for (const TargetInfo &target : allTargets()) {
+  std::vector<TargetInfo> targets = allTargets();
+  if (text.find("i8[") != std::string::npos) // products of bytes differ there
+    targets.push_back(*TargetInfo::parse("x86-64-v4+vnni"));
+  for (const TargetInfo &target : targets) {
     std::vector<Config> configs = {family->defaultConfig(problem, target)};
     if (allCandidates)
       configs = family->candidates(problem, target);

@@ -154,6 +154,37 @@ TEST_CASE("matmul of quantized operands") {
                         "%6 = matmul(%4,%5) i32[9,24]; out %6");
 }
 
+TEST_CASE("matmul of bytes as they lie in memory, four steps at once where the target can") {
+  for (std::string a : {"u8", "i8"})
+    for (auto [b, zeroB] : {std::pair("i8", "0"), {"u8", "128"}})
+      for (std::string zeroA : {"0", "7", "-3"}) {
+        if (a == "u8" && zeroA == "-3") // is no u8
+          continue;
+        std::string operands = "v1 default; %0 = in " + a + "[d0,36]; %1 = const " + b + "[36,35]; %2 = lit i32[] " +
+                               zeroA + "; %3 = lit i32[] " + zeroB +
+                               "; %4 = cast(%0){to=\"i32\"} i32[d0,36]; %5 = sub(%4,%2) i32[d0,36]; "
+                               "%6 = cast(%1){to=\"i32\"} i32[36,35]; %7 = sub(%6,%3) i32[36,35]; ";
+        checkFamily("matmul", operands + "%8 = matmul(%5,%7) i32[d0,35]; out %8", {{1}, {5}, {23}, {0}},
+                    a == "i8" && zeroA == "7");
+        checkFamily("matmul",
+                    operands +
+                        "%8 = matmul(%5,%7) i32[d0,35]; %9 = cast(%8){to=\"f32\"} f32[d0,35]; "
+                        "%10 = lit f32[] 0.0078125; %11 = mul(%9,%10) f32[d0,35]; %12 = round(%11) f32[d0,35]; "
+                        "%13 = lit f32[] " +
+                        zeroA + "; %14 = add(%12,%13) f32[d0,35]; %15 = cast(%14){to=\"" + a + "\"} " + a +
+                        "[d0,35]; out %15",
+                    {{9}});
+      }
+  // Batches of both; no depth.
+  checkFamily("matmul",
+              "v1 default; %0 = in u8[3,7,32]; %1 = const i8[3,40,32]; %2 = lit i32[] 100; "
+              "%3 = cast(%0){to=\"i32\"} i32[3,7,32]; %4 = sub(%3,%2) i32[3,7,32]; "
+              "%5 = cast(%1){to=\"i32\"} i32[3,40,32]; %6 = matmul(%4,%5){transpose_b=1} i32[3,7,40]; out %6");
+  checkFamily("matmul", "v1 default; %0 = in u8[7,0]; %1 = const i8[0,40]; %2 = lit i32[] 100; "
+                        "%3 = cast(%0){to=\"i32\"} i32[7,0]; %4 = sub(%3,%2) i32[7,0]; "
+                        "%5 = cast(%1){to=\"i32\"} i32[0,40]; %6 = matmul(%4,%5) i32[7,40]; out %6");
+}
+
 TEST_CASE("matmul of quantized operands: every candidate, and what meets itself") {
   checkFamily("matmul",
               "v1 default; %0 = in u8[21,14]; %1 = const i8[14,40]; %2 = cast(%0){to=\"i32\"} i32[21,14]; "

@@ -34,6 +34,9 @@ TEST_CASE("pools over channels-last images") {
                    "ceil_mode=1, dilations=[1,1], kernel=[3,3], layout=\"nhwc\", pads=[0,0,0,0], strides=[2,2]"));
   checkFamily("pooling", pool("max_pool", "2,4,4,20", "2,2,2,20",
                               "dilations=[1,1], kernel=[2,2], layout=\"nhwc\", pads=[0,0,0,0], strides=[2,2]", "i32"));
+  for (const char *type : {"u8", "i8"})
+    checkFamily("pooling", pool("max_pool", "2,4,4,20", "2,2,2,20",
+                                "dilations=[1,1], kernel=[2,2], layout=\"nhwc\", pads=[0,0,0,0], strides=[2,2]", type));
 }
 
 TEST_CASE("pools over channels-first images") {

@@ -297,11 +297,20 @@ def test_usage():
     ("x", 'shape "x" is not of the form NAME=1x3x224x224'),
     ("x=1x-3", 'shape "x=1x-3": "-3" is no size; use a number, a name, or a range such as 1..64'),
     ("x=1x4..2", 'shape "x=1x4..2": "4..2" is no range of sizes such as 1..64'),
-    ("x=1x", 'shape "x=1x" ends in a separator'),
+    ("x=1x", 'shape "x=1x": "" is no size; use a number, a name, or a range such as 1..64'),
+    ("x=max,", 'm.onnx: shape of input "x": 1 dims are given; the model has 2; in --shape, use commas where a name contains x'),
     ("x=max_nx3", 'm.onnx: shape of input "x": 3 dims are given; the model has 2; in --shape, use commas where a name contains x'),
 ])
 def test_bad_shapes(tmp_path, shape, text):
     assert refused("compile", model(tmp_path / "m.onnx"), "-o", tmp_path / "m.kiln", "--shape", shape, code=2) == f"kiln: {text} [KILN-E0701]\n"
+
+
+def test_a_comma_ends_a_single_name(tmp_path):
+    compiled = tmp_path / "m.kiln"
+    kiln("compile", DIGITS, "-o", compiled)
+    assert refused("compile", DIGITS, "-o", compiled, "--shape", "Input3=max,", code=2).startswith(
+        'kiln: model.onnx: shape of input "Input3": 1 dims are given; the model has 4')
+    assert kiln("run", compiled, "--shape", "Input3=1,1,28,28,").stdout
 
 
 def test_unsupported_operator_has_its_own_exit_code(tmp_path):

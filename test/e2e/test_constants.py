@@ -12,6 +12,7 @@ import pytest
 import kiln
 from conftest import graph
 from test_cli import kiln as command
+from test_cli import refused
 
 RNG = np.random.default_rng(8)
 
@@ -283,8 +284,27 @@ def test_the_command_line_binds_by_name(tmp_path):
     text = command("inspect", tmp_path / "m.kiln").stdout
     assert "bind    w1 f32[40,70]\n" in text
     assert "bytes in 2 constants, by the host\n" in text
-    failed = command("run", tmp_path / "m.kiln", code=1)
-    assert 'kiln: constants are not bound: "w1", "b2" [KILN-E0524]\n' in failed.stderr
+    w = weights(MLP)
+    for name, array in w.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    x = np.ones([7, 40], np.float32)
+    np.save(tmp_path / "x.npy", x)
+    run = ["run", tmp_path / "m.kiln", "--input", f"x=@{tmp_path}/x.npy", "--output-dir", tmp_path]
+    files = lambda *names: [a for n in names for a in ("--bind", f"{n}=@{tmp_path}/{n}.npy")]
+    expected = kiln.compile(mlp(w)).run({"x": x})["y"]
+    command(*run, *files("b2", "w1"))
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), expected)
+    assert "note: made-up constants: b2 f32[10]\n" in command(*run, *files("w1")).stderr
+    assert command("bench", tmp_path / "m.kiln", "--runs", "3", *files("w1")).stdout
+    # Of a model that is compiled here, any initializer.
+    wrong = mlp({**w, "b1": w["b1"] + 1})
+    (tmp_path / "wrong.onnx").write_bytes(wrong)
+    command("run", tmp_path / "wrong.onnx", *run[2:], *files("b1"))
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), expected)
+    assert "KILN-E0525" in refused(*run, "--bind", f"b2=@{tmp_path}/b1.npy", code=1)
+    assert '"b1"' in refused(*run, *files("b1"), code=1)
+    assert refused(*run, *files("b2", "b2"), code=2) == 'kiln: --bind: "b2" is given twice [KILN-E0703]\n'
+    assert refused(*run, "--bind", "b2", code=2) == 'kiln: "b2" is not of the form NAME=@FILE.npy [KILN-E0701]\n'
     # Through IR text, which says itself what is bound.
     command("compile", tmp_path / "m.onnx", "--bind", "w1", "--stop-after", "canonical", "-o", tmp_path / "c.mlir")
     assert '#kiln.bound<"w1", tensor<40x70xf32>, "">' in (tmp_path / "c.mlir").read_text()

@@ -266,3 +266,63 @@ def test_scan_refuses_what_does_not_fit(tmp_path):
         kiln.compile(path)
     with pytest.raises(kiln.Error, match=r'node "scan" \(Scan, opset 17\): .*E0304'):
         kiln.compile(scan_model(tmp_path / "m.onnx", 3))
+
+
+def batch_scan(path, attributes=(), lengths=False, dims=("B", "T")):
+    """Of each sequence of a batch: running sums, each element less the sum before, and the sum at last. Before opset 9."""
+    body = h.make_graph([h.make_node("Add", ["s", "a_"], ["t"]), h.make_node("Sub", ["b_", "s"], ["d"]), h.make_node("Identity", ["t"], ["o"])], "body",
+                        [value("s", T.FLOAT, [2]), value("a_", T.FLOAT, [2]), value("b_", T.FLOAT, [2])],
+                        [value("t", T.FLOAT, [2]), value("o", T.FLOAT, [2]), value("d", T.FLOAT, [2])])
+    node = h.make_node("Scan", ["n" if lengths else "", "s0", "a", "b"], ["last", "sums", "less"], body=body, name="scan", num_scan_inputs=2, **dict(attributes))
+    inputs = [value("s0", T.FLOAT, [dims[0], 2]), value("a", T.FLOAT, [*dims, 2]), value("b", T.FLOAT, [*dims, 2])]
+    g = h.make_graph([node], "g", inputs + ([value("n", T.INT64, dims[:1])] if lengths else []), [value(o, T.FLOAT) for o in ("last", "sums", "less")])
+    onnx.save(h.make_model(g, opset_imports=[h.make_opsetid("", 8)], ir_version=4), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("dims", [(3, 4), ("B", "T")])
+@pytest.mark.parametrize("kind", ["whole", "backwards", "lengths"])
+def test_scan_over_a_batch(tmp_path, kind, dims):
+    """What lies behind the length of a sequence does not count: sums stay, and results are 0 there."""
+    path = batch_scan(tmp_path / "m.onnx", {"directions": [1, 0]} if kind == "backwards" else {}, kind == "lengths", dims)
+    rng = np.random.default_rng(0)
+    for batch, length in ((3, 4),) if dims == (3, 4) else ((3, 4), (1, 2), (2, 0), (0, 3)):
+        s0, a, b = (rng.standard_normal(s).astype(F) for s in ((batch, 2), (batch, length, 2), (batch, length, 2)))
+        n = np.array([0, length, 2][:batch], np.int64) if kind == "lengths" else np.full(batch, length)
+        last, sums, less = s0.copy(), np.zeros_like(a), np.zeros_like(b)
+        for i in range(batch):
+            for t in range(n[i]):
+                less[i, t] = b[i, t] - last[i]
+                last[i] += a[i, length - 1 - t if kind == "backwards" else t]
+                sums[i, t] = last[i]
+        feeds = {"s0": s0, "a": a, "b": b, **({"n": n} if kind == "lengths" else {})}
+        for name, want in (("last", last), ("sums", sums), ("less", less)):
+            got = run_everywhere(path, feeds, name)
+            assert got.shape == want.shape
+            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_scan_over_a_batch_refuses_what_has_no_meaning(tmp_path):
+    for attributes, text in (({"directions": [1, 0]}, "sequence_lens with a direction from the end is not supported: the standard does not say at which end of a "
+                                                      "shorter sequence the rest lies [KILN-E0205]"),
+                             ({"directions": [1]}, "directions has 1 entries; expected 2 [KILN-E0404]")):
+        with pytest.raises(kiln.Error) as error:
+            kiln.compile(batch_scan(tmp_path / "m.onnx", attributes, True))
+        assert str(error.value).startswith("m.onnx: node ") and str(error.value).endswith('node "scan/sequence" (Scan, opset 8): ' + text)
+
+
+def test_inspect_shows_the_work_of_functions(tmp_path):
+    """Of a loop's body and of a branch; not of what goes on with a size that only data tells."""
+    step = h.make_graph([h.make_node("Add", ["v", "x"], ["w"]), h.make_node("Identity", ["c"], ["d"])], "body",
+                        [value("i", T.INT64, []), value("c", T.BOOL, []), value("v", T.FLOAT)], [value("d", T.BOOL, []), value("w", T.FLOAT)])
+    nodes = [h.make_node("Loop", ["n", "", "x"], ["l"], body=step, name="grow"), h.make_node("NonZero", ["l"], ["z"], name="find"),
+             h.make_node("Cast", ["z"], ["f"], to=T.FLOAT), h.make_node("Mul", ["f", "f"], ["y"])]
+    path = model(tmp_path / "m.onnx", nodes, [value("n", T.INT64, []), value("x", T.FLOAT, ["N"])], [value("y", T.FLOAT)])
+    report = json.loads(command("inspect", path, "--json", "--shape", "x=1000").stdout)
+    grow, rest = report["functions"]
+    assert (grow["node"], grow["flops"], grow["generated_flops"]) == ("grow", 1000, 1000) and grow["bytes"] > 0
+    assert (rest["node"], rest["flops"]) == ("", None)
+    assert [s["flops"] for s in report["steps"] if s["function"] == grow["name"] and s["kind"] == "kernel"] == [1000]
+    text = command("inspect", path, "--shape", "x=1000").stdout
+    assert 'of node "grow": 2 steps, 1e-06 GFLOP, 100.00 % in generated code\n' in text
+    assert "goes on when a size is known: " in text and ", of sizes that only data tells\n" in text

@@ -137,3 +137,41 @@ def test_many_parts_of_sizes_from_data(tmp_path):
     rng = np.random.default_rng(0)
     x, c = F([1, 2, 3]), {f"c{i}": rng.random(3) < 0.4 for i in range(parts)}
     np.testing.assert_array_equal(run_everywhere(path, {"x": x, **c}), -np.concatenate([x[c[f"c{i}"]] for i in range(parts)]))
+
+
+def test_results_of_one_op_share_its_size(tmp_path):
+    """They meet without a check, and a refused size says which op told it."""
+    nodes = [h.make_node("Unique", ["x"], ["u", "first", "inverse", "counts"], name="find"), h.make_node("Cast", ["first"], ["f"], to=T.FLOAT),
+             h.make_node("Cast", ["counts"], ["c"], to=T.FLOAT), h.make_node("Add", ["u", "f"], ["s"]), h.make_node("Mul", ["s", "c"], ["y"])]
+    path = model(tmp_path / "m.onnx", nodes, [value("x", T.FLOAT, ["N"])], [value("y", T.FLOAT, ["K"]), value("u", T.FLOAT), value("counts", T.INT64)])
+    x = F([2, 0.5, 2, 7])
+    np.testing.assert_array_equal(run_everywhere(path, {"x": x}), [1.5, 4, 10])
+    shapes = [p.shape for p in kiln.compile(path).outputs]
+    assert shapes[0] == shapes[1] == shapes[2]
+    assert "check" not in command("inspect", path, "--plan").stdout
+
+
+def test_results_of_branches_and_loops_share_sizes(tmp_path):
+    branch = lambda op, k: h.make_graph([h.make_node("Compress", ["x", k], [k + "a"]), h.make_node(op, [k + "a"], [k + "b"])], k, [], [value(k + "a", T.FLOAT), value(k + "b", T.FLOAT)])
+    body = h.make_graph([h.make_node("Less", ["v", "most"], ["more"]), h.make_node("Add", ["v", "v"], ["w"]), h.make_node("Neg", ["v"], ["vn"]), h.make_node("Abs", ["v"], ["va"])], "body",
+                        [value("i", T.INT64, []), value("c", T.BOOL, []), value("v", T.FLOAT, [])],
+                        [value("more", T.BOOL, []), value("w", T.FLOAT, []), value("vn", T.FLOAT, []), value("va", T.FLOAT, [])])
+    nodes = [h.make_node("If", ["c"], ["a", "b"], then_branch=branch("Neg", "d"), else_branch=branch("Abs", "e")), h.make_node("Add", ["a", "b"], ["y"]),
+             h.make_node("Loop", ["", "yes", "start"], ["last", "ns", "as"], body=body), h.make_node("Sub", ["as", "ns"], ["z"])]
+    path = model(tmp_path / "m.onnx", nodes, [value("c", T.BOOL, []), value("x", T.FLOAT, ["N"]), value("d", T.BOOL, ["N"]), value("e", T.BOOL, ["N"]), value("start", T.FLOAT, [])],
+                 [value("y", T.FLOAT, ["K"]), value("z", T.FLOAT, ["M"])], {"most": F(5), "yes": np.array(True)})
+    feeds = {"x": F([-1, -2, -3]), "d": np.array([1, 1, 0], bool), "e": np.array([0, 0, 1], bool), "start": F(1)}
+    np.testing.assert_array_equal(run_everywhere(path, {**feeds, "c": np.array(True)}), [0, 0])
+    np.testing.assert_array_equal(run_everywhere(path, {**feeds, "c": np.array(False)}), [0])
+    np.testing.assert_array_equal(run_everywhere(path, {**feeds, "c": np.array(False)}, "z"), [2, 4, 8, 16])
+    assert "check" not in command("inspect", path, "--plan").stdout
+
+
+def test_a_refused_size_names_the_node_that_told_it(tmp_path):
+    nodes = [h.make_node("Compress", ["x", "c"], ["a"], axis=0, name="left"), h.make_node("Compress", ["x", "d"], ["b"], axis=0, name="right"),
+             h.make_node("Concat", ["a", "b"], ["y"], axis=1)]
+    path = model(tmp_path / "m.onnx", nodes, [value("x", T.FLOAT, ["N", 1]), value("c", T.BOOL, ["N"]), value("d", T.BOOL, ["N"])], [value("y", T.FLOAT)])
+    x, none = np.ones((3, 1), F), np.zeros(3, bool)
+    with pytest.raises(kiln.InputError) as error:
+        kiln.compile(path).run({"x": x, "c": ~none, "d": none})
+    assert str(error.value) == ('dim 0 of output 0 of node "left" is 3 and dim 0 of output 0 of node "right" is 0; they must be equal [KILN-E0508]')

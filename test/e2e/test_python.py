@@ -58,6 +58,13 @@ def test_results_live_on_after_the_model():
     assert (z == 3).all()
 
 
+def test_a_size_may_have_any_name():
+    one = graph([("Neg", ["x"], ["y"], {})], {"x": (F, ["N"])}, {"y": (F, ["M"])})
+    for name in ("x_1", "axis", "x"):
+        assert kiln.compile(one, shapes={"x": [name]}).inputs[0].shape == (name,)
+    assert kiln.compile(add(("N", "M")), shapes={"x": ["x", "x_1"]}).inputs[0].shape == ("x", "x_1")
+
+
 def test_shapes_bind_sizes():
     model = kiln.compile(add(), shapes={"x": [4, 3], "y": [4, 3]})
     assert model.outputs[0].shape == (4, 3)

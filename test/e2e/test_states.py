@@ -13,6 +13,7 @@ import gpt2
 import kiln
 from conftest import ROOT, graph
 from test_cli import kiln as command
+from test_control_flow import model, value
 
 PROMPT = [3, 14, 15, 92, 65, 35]
 STEPS = 64
@@ -432,3 +433,31 @@ def test_python_refuses_what_it_cannot_mean(files):
     assert refusal(lambda: model.run(inputs, state=other.new_state()), kiln.Error) == "the states are those of another model [KILN-E0704]"
     assert refusal(lambda: kiln.compile({}), kiln.Error) == "no model is given [KILN-E0701]"
     assert refusal(lambda: model.new_state({"N": 3}), kiln.Error) == 'no state has a size "N" [KILN-E0704]'
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_goes_through_unchanged_stays_in_place(tmp_path):
+    """A state that both branches give back, one that a loop carries and keeps, and one that goes on with a size from data."""
+    branch = lambda op: h.make_graph([h.make_node(op, ["x"], [op]), h.make_node("Identity", ["a"], [op + "a"])], op, [], [value(op, T.FLOAT), value(op + "a", T.FLOAT)])
+    body = h.make_graph([h.make_node("Add", ["v", "s"], ["w"]), h.make_node("Identity", ["s"], ["t"]), h.make_node("Identity", ["c"], ["d"])], "body",
+                        [value("i", T.INT64, []), value("c", T.BOOL, []), value("v", T.FLOAT), value("s", T.FLOAT)],
+                        [value("d", T.BOOL, []), value("w", T.FLOAT), value("t", T.FLOAT)])
+    nodes = [h.make_node("If", ["c"], ["y", "a2"], then_branch=branch("Neg"), else_branch=branch("Abs")),
+             h.make_node("Loop", ["n", "", "y", "b"], ["z", "b2"], body=body),
+             h.make_node("NonZero", ["z"], ["k"]), h.make_node("Cast", ["k"], ["f"], to=T.FLOAT), h.make_node("ReduceSum", ["f"], ["m"], keepdims=0),
+             h.make_node("Add", ["m", "e"], ["o"]), h.make_node("Identity", ["e"], ["e2"])]
+    states = {"a": "a2", "b": "b2", "e": "e2"}
+    path = model(tmp_path / "m.onnx", nodes, [value("c", T.BOOL, []), value("n", T.INT64, []), value("x", T.FLOAT, [4]), *(value(s, T.FLOAT, [4]) for s in states)],
+                 [value("z", T.FLOAT, [4]), value("o", T.FLOAT, [4]), *(value(s, T.FLOAT, [4]) for s in states.values())])
+    compiled = kiln.compile(path, states=states)
+    state = compiled.new_state()
+    kept = {"a": np.full(4, 7, np.float32), "b": np.arange(4, dtype=np.float32), "e": np.full(4, 2, np.float32)}
+    for name, array in kept.items():
+        state[name] = array
+    x = np.float32([1, -2, 3, -4])
+    for c, n in ((True, 0), (False, 3)):
+        outputs = compiled.run({"c": np.array(c), "n": np.int64(n), "x": x}, state=state)
+        np.testing.assert_array_equal(outputs["z"], (-x if c else abs(x)) + n * kept["b"])
+        assert state.bytes_copied == 0
+        for name, array in kept.items():
+            np.testing.assert_array_equal(state[name], array)

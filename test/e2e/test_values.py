@@ -9,6 +9,7 @@ from onnx import helper as h
 
 import kiln
 from test_cli import kiln as command
+from test_cli import refused
 from test_control_flow import F, model, value
 
 I = np.int64
@@ -99,11 +100,13 @@ def test_optional_outputs(tmp_path):
     assert [(p.kind, p.dtype, p.shape) for p in compiled.outputs] == [("optional", F, ("N",)), ("optional", I, ())]
 
 
-def branches(tmp_path, thens, others, outputs, inputs=()):
+def branches(tmp_path, thens, others, outputs, inputs=(), after=(), results=(), dims=("N",)):
+    """An If whose outputs are those of the model, and what comes `after` it with its `results`."""
     graphs = [h.make_graph(nodes, name, [], [h.make_value_info(name + o.name, o.type) for o in outputs])
               for name, nodes in (("then", thens), ("else", others))]
     nodes = [h.make_node("If", ["c"], [o.name for o in outputs], then_branch=graphs[0], else_branch=graphs[1], name="branch")]
-    return model(tmp_path / "m.onnx", nodes, [value("c", T.BOOL, []), value("x", T.FLOAT, ["N"]), *inputs], list(outputs), {"one": F(1)})
+    return model(tmp_path / "m.onnx", [*nodes, *after], [value("c", T.BOOL, []), value("x", T.FLOAT, dims), *inputs], [*outputs, *results],
+                 {"one": F(1), "last": I(-1)})
 
 
 def test_branches_of_different_lengths(tmp_path):
@@ -139,10 +142,10 @@ def test_a_list_of_any_length(tmp_path):
         compiled = check(path, {"s": items}, wanted)
         check(path, {"s": tuple(np.asfortranarray(i) for i in items)}, wanted)
     assert [(p.kind, p.shape, p.length) for p in compiled.inputs] == [("sequence", ("N", 2), None)]
-    with pytest.raises(kiln.UnsupportedError) as error:
+    with pytest.raises(kiln.InputError) as error:
         compiled.run({"s": [np.ones((3, 2), F), np.ones((3, 2), F), np.ones((1, 2), F)]})
     assert str(error.value) == ('input "s": item 0 is f32[3,2] and item 2 is f32[1,2]; where the number of items is not known when compiling, they must have '
-                                'equal dims [KILN-E0204]')
+                                'equal dims [KILN-E0506]')
 
 
 @pytest.mark.parametrize("at", [2, -3])
@@ -321,6 +324,46 @@ def test_unlike_items_of_a_sequence_of_any_length(tmp_path):
                                     '[KILN-E0204]')
 
 
+def test_an_extra_output_called_like_an_item(tmp_path):
+    nodes = [h.make_node("Neg", ["x"], ["y[1]"]), h.make_node("SequenceConstruct", ["x", "y[1]"], ["y"]), h.make_node("Abs", ["x"], ["z"])]
+    path = model(tmp_path / "m.onnx", nodes, [value("x", T.FLOAT, [2])], [sequence("y"), value("z", T.FLOAT)])
+    x = F([1, -2])
+    check(path, {"x": x}, {"y": [x, -x], "z": abs(x), "y[1]": -x}, dump=["y[1]", "z"])
+
+
+def test_a_branch_without_items_has_the_sizes_of_the_other(tmp_path):
+    """So what is appended fits, whichever was taken."""
+    empty = [h.make_node("SequenceEmpty", [], ["theny"])]
+    for dims, items in ((["N"], ["x", "x"]), ([2, "N"], ["x"])):
+        after = [h.make_node("SequenceInsert", ["y", "x"], ["z"]), h.make_node("SequenceLength", ["z"], ["n"]), h.make_node("SequenceAt", ["z", "last"], ["v"]),
+                 h.make_node("Neg", ["v"], ["w"])]
+        path = branches(tmp_path, empty, [h.make_node("SequenceConstruct", items, ["elsey"])], [sequence("y")], after=after,
+                        results=[sequence("z"), value("w", T.FLOAT), value("n", T.INT64, [])], dims=dims)
+        x = np.arange(4, dtype=F).reshape([4] if len(dims) == 1 else [2, 2])
+        check(path, {"c": np.array(True), "x": x}, {"y": [], "z": [x], "w": -x, "n": I(1)})
+        check(path, {"c": np.array(False), "x": x}, {"y": [x] * len(items), "z": [x] * (len(items) + 1), "w": -x, "n": I(len(items) + 1)})
+
+
+def test_branches_of_an_empty_list_and_of_none(tmp_path):
+    none = h.make_node("Optional", [], ["elsey"], type=h.make_sequence_type_proto(h.make_tensor_type_proto(T.INT64, None)))
+    after = [h.make_node("OptionalHasElement", ["y"], ["has"])]
+    path = branches(tmp_path, [h.make_node("SequenceEmpty", [], ["theny"], dtype=T.INT64)], [none], [optional_sequence("y", T.INT64)], after=after,
+                    results=[value("has", T.BOOL, [])])
+    x = F([1, 2])
+    check(path, {"c": np.array(True), "x": x}, {"y": [], "has": np.array(True)})
+    check(path, {"c": np.array(False), "x": x}, {"y": None, "has": np.array(False)})
+
+
+def test_a_list_that_stays_empty_needs_no_sizes(tmp_path):
+    """Each iteration would append a convolution of x, which is too short for one."""
+    nodes = [h.make_node("Conv", ["x", "k"], ["r"]), h.make_node("SequenceInsert", ["s", "r"], ["t"]), h.make_node("Identity", ["c"], ["d"])]
+    body = h.make_graph(nodes, "body", [value("i", T.INT64, []), value("c", T.BOOL, []), sequence("s")], [value("d", T.BOOL, []), sequence("t")])
+    nodes = [h.make_node("SequenceEmpty", [], ["none"]), h.make_node("Loop", ["n", "", "none"], ["y"], body=body, name="grow")]
+    path = model(tmp_path / "m.onnx", nodes, [value("x", T.FLOAT, [1, 1, "N"]), value("n", T.INT64, [])], [sequence("y")], {"k": np.ones((1, 1, 4), F)})
+    check(path, {"x": np.ones((1, 1, 2), F), "n": I(0)}, {"y": []})
+    check(path, {"x": np.ones((1, 1, 4), F), "n": I(2)}, {"y": [np.full((1, 1, 1), 4, F)] * 2})
+
+
 def test_branches_that_cannot_be_one(tmp_path):
     thens = [h.make_node("Concat", ["x", "x"], ["xx"], axis=0), h.make_node("SequenceConstruct", ["x", "xx"], ["theny"])]
     path = branches(tmp_path, thens, [h.make_node("SequenceConstruct", ["x"], ["elsey"])], [sequence("y")])
@@ -366,7 +409,21 @@ def test_on_the_command_line(tmp_path):
     signature = json.loads(command("inspect", path, "--json", "--shape", "s=M").stdout)
     assert signature["inputs"] == [{"name": "s", "kind": "sequence", "type": "f32[M]"}, {"name": "x", "type": "f32[1]"}, {"name": "o", "kind": "optional", "type": "f32[3]"}]
     assert signature["outputs"][0] == {"name": "y", "kind": "sequence", "items": ["f32[M]", "f32[1]"]}
-    assert command("run", path, code=1).stderr.endswith('input "s" is a sequence, which no file holds; run the model from Python or C [KILN-E0511]\n')
+    for name, array in (("a", F([1, 2])), ("b", F([3, 4])), ("c", F([5]))):
+        np.save(tmp_path / f"{name}.npy", array)
+    files = lambda *names: "s=" + ",".join(f"@{tmp_path}/{name}.npy" for name in names)
+    run = command("run", path, "--input", files("b", "a"))
+    assert "y[0] f32[2]  min 3  max 4  mean 3.5  [3, 4]\n" in run.stdout and "made-up inputs: x f32[1], o absent" in run.stderr
+    assert "made-up inputs: s sequence of 1 f32[2], x f32[1]" in command("run", path, "--shape", "s=2").stderr
+    assert "KILN-E0506" in refused("run", path, "--input", files("a", "c"), code=1)
+    assert "KILN-E0513" in refused("run", path, "--input", "s=[]", code=1)
+    assert refused("run", path, "--input", "x=[]", code=2).endswith('kiln: --input: "x" is no sequence [KILN-E0511]\n')
+    assert command("bench", path, "--runs", "3", "--input", files("a")).stdout
+    assert refused("reduce", path, code=1).endswith('kiln: input "s" is a sequence; kiln reduce takes models of tensors [KILN-E0511]\n')
+    two = model(tmp_path / "two.onnx", [h.make_node("Identity", ["s"], ["t"])], [sequence("s")], [sequence("t")])
+    unlike = ("run", two, "--shape", "s[0]=2", "--shape", "s[1]=1")
+    assert command(*unlike, "--input", files("a", "c")).stdout.startswith("t sequence of 2 tensors\nt[0] f32[2]")
+    assert refused(*unlike, code=1).endswith('the items of input "s" have dims of their own; give a file for each, as s=@A.npy,@B.npy [KILN-E0502]\n')
     nodes = [h.make_node("SequenceConstruct", ["x", "x"], ["y"]), h.make_node("SequenceEmpty", [], ["z"])]
     path = model(tmp_path / "n.onnx", nodes, [value("x", T.FLOAT, [2]), optional("o", T.INT64, ["N"])], [sequence("y"), sequence("z"), optional("o", T.INT64)])
     np.save(tmp_path / "x.npy", F([1, 2]))

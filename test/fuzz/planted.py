@@ -61,6 +61,8 @@ def main():
         log = pathlib.Path(folder) / "log"
         for first in range(0, args.graphs, 250):  # a crash costs the rest of a piece
             done = child(__file__, "--fire", first, min(first + 250, args.graphs), log, KILN_PLANTED_LOG=str(log))
+            if done.returncode > 0:
+                print(f"the graphs from {first} on ended early: {done.stderr.splitlines()[-1]}", file=sys.stderr)
         seeds = seeds_of(log)
         if not seeds:
             sys.exit(f"no bug fires at all; the last piece said:\n{done.stderr}")

@@ -289,3 +289,21 @@ func.func @several_results(%x: tensor<1x1x1xf32>, %w: tensor<1x4x1xf32>, %s: ten
       (tensor<1x1x1xf32>, tensor<1x4x1xf32>, tensor<1x4x1xf32>, tensor<1x1x1xf32>) -> (tensor<1x1x1x1xf32>, tensor<1x1x1xf32>, tensor<1x1x1xf32>)
   return %a, %c : tensor<1x1x1x1xf32>, tensor<1x1x1xf32>
 }
+
+// -----
+
+// A slice that is marked as a part is a window of its operand's memory: nothing may be computed in that memory while it is read, and as an output it is
+// copied.
+// CHECK-LABEL: plan.program @parts
+// CHECK: plan.host_call "matmul"({{.*}}) into(%[[T:[0-9]+]])
+// CHECK: %[[P:[0-9]+]] = plan.alias %[[T]]["32"] : !plan.view<"f32[4,4]"> -> !plan.view<"f32[2,4]">
+// CHECK: plan.host_call "neg"(%[[T]]) into(%[[N:[0-9]+]])
+// CHECK: plan.host_call "add"(%{{.+}}, %[[N]])
+// CHECK: plan.copy %[[P]] to
+func.func @parts(%x: tensor<4x4xf32>) -> (tensor<2x4xf32>, tensor<4x4xf32>) {
+  %t = kiln.matmul %x, %x : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %p = kiln.slice %t {axes = array<i64: 0>, ends = array<i64: 4>, kiln.part, starts = array<i64: -2>, steps = array<i64: 1>} : (tensor<4x4xf32>) -> tensor<2x4xf32>
+  %n = kiln.neg %t : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %a = kiln.add %t, %n : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %p, %a : tensor<2x4xf32>, tensor<4x4xf32>
+}

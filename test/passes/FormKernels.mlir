@@ -176,3 +176,19 @@ func.func @few_elements(%x: tensor<2x2x2xf32>) -> tensor<2x2x2xf32> {
   %0 = kiln.where %m, %x, %z : (tensor<2x2xi1>, tensor<2x2x2xf32>, tensor<f32>) -> tensor<2x2x2xf32>
   return %0 : tensor<2x2x2xf32>
 }
+
+// -----
+
+// A slice that lies in one piece of its operand's memory is no kernel, and its readers are not made for where it lies; one that does not lie so is copied.
+// CHECK-LABEL: func.func @parts
+// CHECK: kiln.slice %arg0 {{.*}}kiln.part
+// CHECK: kiln.slice %arg0 {{.*}}kiln.part
+// CHECK: kiln.kernel
+// CHECK-NOT: kiln.part
+// CHECK: kiln.slice
+func.func @parts(%x: tensor<1x6x4xf32>) -> (tensor<1x2x4xf32>, tensor<1x1x2xf32>, tensor<1x6x2xf32>) {
+  %0 = kiln.slice %x {starts = array<i64: 4>, ends = array<i64: 6>, axes = array<i64: 1>, steps = array<i64: 1>} : (tensor<1x6x4xf32>) -> tensor<1x2x4xf32>
+  %1 = kiln.slice %x {starts = array<i64: -1, 1>, ends = array<i64: 6, 3>, axes = array<i64: 1, 2>, steps = array<i64: 1, 1>} : (tensor<1x6x4xf32>) -> tensor<1x1x2xf32>
+  %2 = kiln.slice %x {starts = array<i64: 2>, ends = array<i64: 4>, axes = array<i64: 2>, steps = array<i64: 1>} : (tensor<1x6x4xf32>) -> tensor<1x6x2xf32>
+  return %0, %1, %2 : tensor<1x2x4xf32>, tensor<1x1x2xf32>, tensor<1x6x2xf32>
+}

@@ -44,3 +44,28 @@ func.func @dequantized(%x: tensor<8x32xi8>, %w: tensor<32x16xi8>, %s: tensor<f32
   %7 = kiln.cast %6 {to = "f32"} : (tensor<8x16xi32>) -> tensor<8x16xf32>
   return %7 : tensor<8x16xf32>
 }
+
+// -----
+
+// Bytes that two kernels read are widened by both, and by none for the other: no tensor of wider numbers is made of them.
+// CHECK-LABEL: func.func @two_readers
+// CHECK: %[[A:.+]] = kiln.kernel %arg0{{.*}} -> tensor<8x16xui8>
+// CHECK-NOT: -> tensor<8x16xi32> {
+// CHECK: kiln.kernel {{.*}}%[[A]]{{.*}} -> tensor<8x16xi32> {
+// CHECK: kiln.matmul
+// CHECK: %[[C:.+]] = kiln.kernel %[[A]]{{.*}} : (tensor<8x16xui8>) -> tensor<8x16xf32> {
+// CHECK: kiln.tanh
+// CHECK-NOT: kiln.kernel
+func.func @two_readers(%x: tensor<8x16xf32>, %w: tensor<16x16xi8>) -> (tensor<8x16xi32>, tensor<8x16xf32>) {
+  %ten = kiln.constant {value = dense<10> : tensor<i32>} : () -> tensor<i32>
+  %s = kiln.constant {value = dense<0.1> : tensor<f32>} : () -> tensor<f32>
+  %0 = kiln.cast %x {to = "u8"} : (tensor<8x16xf32>) -> tensor<8x16xui8>
+  %1 = kiln.cast %0 {to = "i32"} : (tensor<8x16xui8>) -> tensor<8x16xi32>
+  %2 = kiln.sub %1, %ten : (tensor<8x16xi32>, tensor<i32>) -> tensor<8x16xi32>
+  %3 = kiln.cast %w {to = "i32"} : (tensor<16x16xi8>) -> tensor<16x16xi32>
+  %4 = kiln.matmul %2, %3 : (tensor<8x16xi32>, tensor<16x16xi32>) -> tensor<8x16xi32>
+  %5 = kiln.cast %2 {to = "f32"} : (tensor<8x16xi32>) -> tensor<8x16xf32>
+  %6 = kiln.mul %5, %s : (tensor<8x16xf32>, tensor<f32>) -> tensor<8x16xf32>
+  %7 = kiln.tanh %6 : (tensor<8x16xf32>) -> tensor<8x16xf32>
+  return %4, %7 : tensor<8x16xi32>, tensor<8x16xf32>
+}

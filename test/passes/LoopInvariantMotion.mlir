@@ -48,3 +48,24 @@ func.func private @inside(%i: tensor<i64>, %c: tensor<i1>, %s: tensor<3x4xf32>, 
   %3 = kiln.mul %2, %1 : (tensor<3x4xf32>, tensor<3x1xf32>) -> tensor<3x4xf32>
   return %c, %3 : tensor<i1>, tensor<3x4xf32>
 }
+
+// -----
+
+// What the body hands on as it is, is handed over, and serves what can move; places of other carried values follow.
+// CHECK-LABEL: func.func @kept
+// CHECK: %[[E:.+]] = kiln.exp %arg2
+// CHECK: %[[R:.+]] = kiln.loop @keeps count %arg0 carry(%arg1) with(%[[E]]) {varying = array<i64: 0>}
+// CHECK: return %arg2, %[[R]]
+// CHECK-LABEL: func.func private @keeps
+// CHECK-SAME: -> (tensor<i1>, tensor<?xf32{{.*}}>)
+func.func @kept(%n: tensor<i64>, %v: tensor<?xf32, #kiln.dims<[N]>>, %k: tensor<2xf32>) -> (tensor<2xf32>, tensor<?xf32, #kiln.dims<[u$_0]>>)
+    attributes {kiln.sizes = ["N", "u$_0 <= ?"]} {
+  %0:2 = kiln.loop @keeps count %n carry(%k, %v) with() {varying = array<i64: 64>} : (tensor<i64>, tensor<2xf32>, tensor<?xf32, #kiln.dims<[N]>>) -> (tensor<2xf32>, tensor<?xf32, #kiln.dims<[u$_0]>>)
+  return %0#0, %0#1 : tensor<2xf32>, tensor<?xf32, #kiln.dims<[u$_0]>>
+}
+func.func private @keeps(%i: tensor<i64>, %c: tensor<i1>, %k: tensor<2xf32>, %v: tensor<?xf32, #kiln.dims<[a$_0]>>)
+    -> (tensor<i1>, tensor<2xf32>, tensor<?xf32, #kiln.dims<[d$_0]>>) attributes {kiln.sizes = ["a$_0", "d$_0 = a$_0+2"]} {
+  %0 = kiln.exp %k : (tensor<2xf32>) -> tensor<2xf32>
+  %1 = kiln.concat %v, %0 {axis = 0 : i64} : (tensor<?xf32, #kiln.dims<[a$_0]>>, tensor<2xf32>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
+  return %c, %k, %1 : tensor<i1>, tensor<2xf32>, tensor<?xf32, #kiln.dims<[d$_0]>>
+}

@@ -120,3 +120,21 @@ func.func private @b(%i: tensor<i64>, %c: tensor<i1>, %s: tensor<4xf32>, %w: ten
 func.func private @g(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %x : tensor<4xf32>
 }
+
+// -----
+
+// What both branches are handed and give back is no result of the if.
+// CHECK-LABEL: func.func @passed
+// CHECK: %[[R:.+]] = kiln.if %arg0 then @p_then(%arg1) else @p_else(%arg1)
+// CHECK: return %arg2, %[[R]], %arg2
+func.func @passed(%c: tensor<i1>, %x: tensor<2xf32>, %s: tensor<3xf32>) -> (tensor<3xf32>, tensor<2xf32>, tensor<3xf32>) {
+  %0:3 = kiln.if %c then @p_then(%s, %x) else @p_else(%x, %s) : (tensor<i1>, tensor<3xf32>, tensor<2xf32>, tensor<2xf32>, tensor<3xf32>) -> (tensor<3xf32>, tensor<2xf32>, tensor<3xf32>)
+  return %0#0, %0#1, %0#2 : tensor<3xf32>, tensor<2xf32>, tensor<3xf32>
+}
+func.func private @p_then(%s: tensor<3xf32>, %x: tensor<2xf32>) -> (tensor<3xf32>, tensor<2xf32>, tensor<3xf32>) {
+  %0 = kiln.exp %x : (tensor<2xf32>) -> tensor<2xf32>
+  return %s, %0, %s : tensor<3xf32>, tensor<2xf32>, tensor<3xf32>
+}
+func.func private @p_else(%x: tensor<2xf32>, %s: tensor<3xf32>) -> (tensor<3xf32>, tensor<2xf32>, tensor<3xf32>) {
+  return %s, %x, %s : tensor<3xf32>, tensor<2xf32>, tensor<3xf32>
+}

@@ -321,7 +321,7 @@ TEST_CASE("a size from data is handed to the function that goes on with it") {
   b.call("neg", {reshaped}, {out});
   CHECK(run(b, floats({8}, {1, 2, 3, 4, 5, 6, 7, 8}), integers({2}, {1, 2})) == "-1,-2,-3,-4,-5,-6,-7,-8 f32[2,4]; ");
   CHECK(run(b, floats({8}, {1, 2, 3, 4, 5, 6, 7, 8}), integers({2}, {1, 1})) ==
-        "node \"node_1\": size A*B is 4 and dim 0 of \"in\" is 8 (N); they must be equal [KILN-E0508]");
+        "node \"node_1\": size A*B is 4 and dim 0 of input \"x\" is 8 (N); they must be equal [KILN-E0508]");
   CHECK(run(b, floats({0}, {}), integers({2}, {-1, 0})) ==
         "node \"node_1\": size A is -2, allowed is 0..100 [KILN-E0507]");
 }

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 using namespace kiln;
@@ -16,7 +17,7 @@ Tensor iota(std::vector<int64_t> dims) {
 } // namespace
 
 TEST_CASE("recipe text reads back") {
-  std::string text = "permute[2,3,1,0]; reshape[576,64]; pad[0,0,0,8]; cast[f32]; winograd[4]";
+  std::string text = "permute[2,3,1,0]; reshape[576,64]; pad[0,0,0,8]; cast[f32]; winograd[4]; sums[]";
   auto r = Recipe::parse(text);
   REQUIRE(r.ok());
   CHECK(r->print() == text);
@@ -38,6 +39,31 @@ TEST_CASE("permute and pad place every element") {
         float want = i < 4 && j >= 1 && k < 3 ? float((j - 1) * 12 + k * 4 + i) : 0.f;
         REQUIRE(r->as<float>()[(i * 3 + j) * 5 + k] == want);
       }
+}
+
+TEST_CASE("sums of quads of bytes lie behind them") {
+  Tensor t = *Tensor::create(DType::U8, std::vector<int64_t>{2, 3, 2, 4});
+  for (int64_t i = 0; i < t.size(); ++i)
+    t.as<uint8_t>()[i] = uint8_t(37 * i);
+  auto r = applyRecipe(t.view(), Recipe().sums());
+  REQUIRE(r.ok());
+  REQUIRE(r->dtype() == DType::I8);
+  REQUIRE(std::vector<int64_t>(r->dims().begin(), r->dims().end()) == std::vector<int64_t>{2, 4, 2, 4});
+  for (int64_t n = 0; n < 2; ++n)
+    for (int64_t column = 0; column < 2; ++column) {
+      int32_t want = 0, sum;
+      for (int64_t k = 0; k < 3; ++k)
+        for (int64_t quad = 0; quad < 4; ++quad) {
+          int number = int(t.as<uint8_t>()[((n * 3 + k) * 2 + column) * 4 + quad]) - 128;
+          CHECK(r->as<int8_t>()[((n * 4 + k) * 2 + column) * 4 + quad] == number);
+          want += number;
+        }
+      std::memcpy(&sum, r->as<int8_t>() + ((n * 4 + 3) * 2 + column) * 4, 4);
+      CHECK(sum == want);
+    }
+  Tensor f = iota({1, 1, 1, 4}), triples = *Tensor::create(DType::I8, std::vector<int64_t>{1, 1, 1, 3});
+  CHECK(!applyRecipe(f.view(), Recipe().sums()).ok());
+  CHECK(!applyRecipe(triples.view(), Recipe().sums()).ok());
 }
 
 TEST_CASE("recipes that do not fit are errors") {

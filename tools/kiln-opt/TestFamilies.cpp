@@ -30,6 +30,7 @@ public:
   void emitLaunches(const Problem &, const Config &, const TargetInfo &, const KernelInterface &,
                     emit::Emitter &) const override {}
   Exactness exactness(const Problem &, const Config &) const override { return {}; }
+  double cycles(const Problem &, const Config &, const TargetInfo &, const SymbolValues &) const override { return 0; }
 
 protected:
   /// The one op among `anchors`, when every other op is elementwise or (before it) among `prologue`.

@@ -24,8 +24,9 @@ double percentile(const std::vector<double> &sorted, double p) {
 
 /// A step of the program with its mean time; a function's is that of its steps, which have rows of their own.
 struct Row {
-  std::string node, kind, operation, problem, config;
+  std::string node, kind, operation, problem, config, source;
   double seconds = 0, flops = 0, bytes = 0;
+  double price = 0; ///< seconds that the compiler expected, of a launch
   int32_t kernel = -1;
   int64_t grid = 0;
 
@@ -36,7 +37,7 @@ class Runner {
 public:
   Runner(kiln_context *context, size_t entry, Inputs given, std::vector<Port> outputPorts)
       : context(context), inputs(std::move(given)), ports(std::move(outputPorts)), outputs(ports.size()) {
-    for (const Value &input : inputs.values)
+    for (Value &input : inputs.values)
       values.push_back(input.view());
     options.entry = entry;
     options.state = inputs.state.get();
@@ -79,7 +80,15 @@ std::vector<Row> profile(const kiln_model *model, kiln_context *context, Runner 
     kiln_model_get_step(model, i, &step, &status);
     check(status);
     const char *kinds[] = {"kernel", "reference", "copy", "function", "host"}; // by kiln_step_kind
-    rows[i] = {step.node, kinds[step.kind], step.operation, step.problem, step.config, 0, 0, 0, step.kernel, 0};
+    Row &row = rows[i];
+    row.node = step.node;
+    row.kind = kinds[step.kind];
+    row.operation = step.operation;
+    row.problem = step.problem;
+    row.config = step.config;
+    row.source = step.source;
+    row.price = step.price;
+    row.kernel = step.kernel;
   }
   kiln_context_set_profiling(context, 1, &status);
   check(status);
@@ -157,7 +166,7 @@ void printText(const Figures &f, int top) {
     if (!row.isFunction())
       sorted.push_back(&row);
   std::ranges::stable_sort(sorted, std::ranges::greater(), &Row::seconds);
-  printf("   time us   share  GFLOP/s     GB/s  %-10s %-14s node\n", "kind", "operation");
+  printf("   time us  price us   share  GFLOP/s     GB/s  %-10s %-14s node\n", "kind", "operation");
   double total = f.profiledSeconds(), rest = 0;
   int shown = 0;
   for (const Row *row : sorted) {
@@ -166,12 +175,15 @@ void printText(const Figures &f, int top) {
       continue;
     }
     double seconds = std::max(row->seconds, 1e-9);
-    printf("%10.1f  %5.1f %%  %7.1f  %7.1f  %-10s %-14s %s\n", row->seconds * 1e6,
+    char price[16] = "";
+    if (row->price > 0)
+      snprintf(price, sizeof price, "%.1f", row->price * 1e6);
+    printf("%10.1f %9s  %5.1f %%  %7.1f  %7.1f  %-10s %-14s %s\n", row->seconds * 1e6, price,
            100 * row->seconds / std::max(total, 1e-9), row->flops * 1e-9 / seconds, row->bytes * 1e-9 / seconds,
            row->kind.c_str(), row->operation.c_str(), row->node.c_str());
   }
   if (shown > top)
-    printf("%10.1f  %5.1f %%  %s\n", rest * 1e6, 100 * rest / std::max(total, 1e-9),
+    printf("%10.1f %9s  %5.1f %%  %s\n", rest * 1e6, "", 100 * rest / std::max(total, 1e-9),
            counted(static_cast<size_t>(shown - top), "more step").c_str());
 }
 
@@ -207,6 +219,7 @@ nlohmann::ordered_json toJson(const Figures &f) {
                              {"operation", row.operation},
                              {"kernel", row.kernel},
                              {"us", row.seconds * 1e6},
+                             {"price_us", row.price * 1e6},
                              {"share", row.seconds / total},
                              {"flops", row.flops},
                              {"bytes", row.bytes},
@@ -214,6 +227,7 @@ nlohmann::ordered_json toJson(const Figures &f) {
                              {"gb_per_s", row.bytes * 1e-9 / std::max(row.seconds, 1e-12)},
                              {"grid", row.grid},
                              {"config", row.config},
+                             {"source", row.source},
                              {"problem", row.problem}});
   return json;
 }
@@ -225,7 +239,8 @@ int benchCommand(const BenchArguments &arguments) {
   Figures f = {};
   // A model is compiled first, so that the time to load is that of an artifact either way.
   bool artifact = isArtifact(arguments.compile);
-  kiln_bytes bytes = artifact ? kiln_bytes(KILN_BYTES_INIT) : compile(arguments.compile, "");
+  kiln_bytes bytes =
+      artifact ? kiln_bytes(KILN_BYTES_INIT) : compile(withBound(arguments.compile, arguments.constants), "");
 
   auto start = Clock::now();
   kiln_model *rawModel = nullptr;
@@ -244,6 +259,7 @@ int benchCommand(const BenchArguments &arguments) {
   f.loadSeconds = secondsSince(start);
 
   size_t entry = findEntry(rawModel, arguments.entry);
+  std::vector<Value> constants = bindConstants(rawModel, arguments.constants);
   Inputs inputs = makeInputs(rawModel, entry, arguments.compile, arguments.inputs);
   for (const Value &input : inputs.values)
     f.inputs.emplace_back(input.name, input.type());

@@ -69,6 +69,8 @@ kiln_bytes compile(const CompileArguments &arguments, const std::string &output)
 std::vector<std::string> switchesOf(const std::vector<std::string> &lists);
 /// Loads an artifact, or compiles a model.
 Model loadOrCompile(const CompileArguments &arguments);
+/// How to compile a model of which `constants` (NAME=@FILE.npy) are bound; an artifact is compiled already.
+CompileArguments withBound(CompileArguments arguments, const std::vector<std::string> &constants);
 /// Whether MODEL is an artifact; then options that say how to compile are refused.
 bool isArtifact(const CompileArguments &arguments);
 
@@ -78,6 +80,8 @@ struct Port {
   std::vector<int64_t> dims; // -1 where it depends on the inputs
   std::vector<std::string> texts;
   int32_t kind = KILN_PORT_TENSOR;
+  int32_t length = -1;      // of a sequence of known length
+  bool differ = false;      // whether its items may differ in their dims
   std::string type() const; // "f32[N,3]"
 };
 std::vector<Port> inputsOf(const kiln_model *model, size_t entry);
@@ -110,6 +114,7 @@ public:
 
 private:
   void read(const std::string &shape, const std::string &model, bool artifact);
+  bool isItem(const std::string &name) const;
 
   std::vector<Port> inputs;
   std::map<std::string, std::vector<int64_t>> given; // -1: not said
@@ -123,17 +128,32 @@ struct Value {
   std::vector<int64_t> dims;
   std::vector<std::byte> data;
   int32_t dtype = 0;
-  bool absent = false; // an optional without a value
-  kiln_value view() const;
+  int32_t kind = KILN_TENSOR; // or a sequence, or KILN_NONE: an optional without a value
+  std::vector<Value> items;   // of a sequence
+  /// Points into this value.
+  kiln_value view();
   std::string type() const; // "f32[1,3]"
+
+private:
+  std::vector<kiln_value> itemViews;
 };
+/// NAME and FILE of NAME=@FILE.
+std::pair<std::string, std::string> parseFile(const std::string &text);
+/// The value that a file holds.
+Value readValue(const std::string &name, const std::string &path);
+/// One that the name decides.
+Value makeUp(const std::string &name, int32_t dtype, std::vector<int64_t> dims);
+/// Binds the model's constants that the host is to bind: to what `files` (NAME=@FILE.npy) hold, the rest made up.
+/// Returns what they are bound to, which must live while the model runs.
+std::vector<Value> bindConstants(kiln_model *model, const std::vector<std::string> &files);
+
 /// What a run of an entry is given.
 struct Inputs {
   std::vector<Value> values; // of its inputs
   State state;
 };
-/// Values for all inputs: from the files that `files` names (NAME=@FILE.npy), the rest made up, the same every time.
-/// Optionals that no file gives are absent, and states zero. Sequences are refused.
+/// Values for all inputs: from the files that `files` names (NAME=@FILE.npy, of sequences NAME=@A.npy,@B.npy or
+/// NAME=[]), the rest made up, the same every time. Optionals that no file gives are absent, and states zero.
 Inputs makeInputs(kiln_model *model, size_t entry, const CompileArguments &arguments,
                   const std::vector<std::string> &files);
 
@@ -141,6 +161,7 @@ struct RunArguments {
   CompileArguments compile;
   std::string entry; // empty: the first
   std::vector<std::string> inputs;
+  std::vector<std::string> constants; // NAME=@FILE.npy
   std::string outputDirectory;
   bool verify = false;
   bool guardPages = false;
@@ -155,6 +176,7 @@ struct BenchArguments {
   CompileArguments compile;
   std::string entry; // empty: the first
   std::vector<std::string> inputs;
+  std::vector<std::string> constants; // NAME=@FILE.npy
   double seconds = 2;
   int runs = 0; // 0: as many as fit
   int top = 20;

@@ -205,6 +205,12 @@ bool isArtifact(const CompileArguments &arguments) {
   return true;
 }
 
+CompileArguments withBound(CompileArguments arguments, const std::vector<std::string> &constants) {
+  for (const std::string &constant : constants)
+    arguments.bind.push_back(parseFile(constant).first);
+  return arguments;
+}
+
 Model loadOrCompile(const CompileArguments &arguments) {
   kiln_status status = KILN_STATUS_INIT;
   kiln_model *model = nullptr;

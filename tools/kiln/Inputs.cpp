@@ -1,6 +1,7 @@
 // Sizes and values of a run's inputs: from files, from --shape, or made up.
 
 #include "runtime/base/SizeExpr.h"
+#include "runtime/base/SizeList.h"
 #include "tools/kiln/Cli.h"
 #include "tools/kiln/Npy.h"
 
@@ -8,25 +9,6 @@
 #include <cstdio>
 
 namespace kiln::tools {
-
-kiln_value Value::view() const {
-  kiln_value value = {};
-  if (absent)
-    return value;
-  value.kind = KILN_TENSOR;
-  value.u.tensor = {
-      const_cast<std::byte *>(data.data()), dims.data(), static_cast<int32_t>(dims.size()), dtype, KILN_HOST, 0};
-  return value;
-}
-
-std::string Value::type() const {
-  if (absent)
-    return "absent";
-  std::string text = std::string(kiln_dtype_name(dtype)) + "[";
-  for (size_t i = 0; i < dims.size(); ++i)
-    text += (i ? "," : "") + std::to_string(dims[i]);
-  return text + "]";
-}
 
 // ---- sizes
 
@@ -45,24 +27,30 @@ static const Port &findInput(const std::vector<Port> &inputs, const std::string 
                   " [KILN-E0501]");
 }
 
+/// Whether a name is that of an item of a sequence, such as "s[0]".
+bool InputSizes::isItem(const std::string &name) const {
+  return std::ranges::any_of(inputs, [&](const Port &port) {
+    return port.kind == KILN_PORT_SEQUENCE && name.starts_with(port.name + "[") && name.ends_with("]");
+  });
+}
+
 /// Reads one --shape. What is no number named a size or gave it a range while compiling, and leaves it open here.
 void InputSizes::read(const std::string &shape, const std::string &model, bool artifact) {
   size_t equals = shape.rfind('=');
   if (equals == std::string::npos || equals == 0)
     fail(Usage, "shape \"" + shape + "\" is not of the form NAME=1x3x224x224 [KILN-E0701]");
+  if (!artifact && isItem(shape.substr(0, equals))) // of which the compiler knows
+    return;
   const Port &input = findInput(inputs, shape.substr(0, equals), "--shape");
-  std::string text = shape.substr(equals + 1), quoted = "--shape \"" + shape + "\": ";
-  char separator = text.find(',') != std::string::npos ? ',' : 'x';
+  std::string quoted = "--shape \"" + shape + "\": ";
   std::vector<int64_t> dims;
-  for (size_t start = 0; start <= text.size() && !text.empty();) {
-    size_t end = std::min(text.find(separator, start), text.size());
-    std::string dim = text.substr(start, end - start);
+  for (std::string_view size : splitSizes(std::string_view(shape).substr(equals + 1))) {
+    std::string dim(size);
     bool digits = !dim.empty() && dim.size() < 16 && dim.find_first_not_of("0123456789") == std::string::npos;
     if (!digits && artifact)
       fail(Usage, quoted + "\"" + dim + "\" is no number; names and ranges of sizes are given when compiling, and " +
                       model + " is compiled already [KILN-E0703]");
     dims.push_back(digits ? std::stoll(dim) : -1);
-    start = end + 1;
   }
   if (dims.size() != input.dims.size())
     fail(Usage, quoted + counted(dims.size(), "size") + " for an input of type " + input.type() + " [KILN-E0504]");
@@ -146,69 +134,6 @@ static std::vector<SizeSymbol> symbolsOf(const kiln_model *model, size_t entry) 
 
 // ---- values
 
-static uint64_t next(uint64_t &state) { // splitmix64
-  uint64_t z = (state += 0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
-/// Made-up data: reals in -1..1, small integers that are valid indices almost everywhere, bools.
-static void fill(Value &value, uint64_t seed) {
-  auto put = [&](auto make) {
-    using T = decltype(make(uint64_t()));
-    auto *items = reinterpret_cast<T *>(value.data.data());
-    for (size_t i = 0; i < value.data.size() / sizeof(T); ++i)
-      items[i] = make(next(seed));
-  };
-  auto real = [](uint64_t bits) { return static_cast<double>(static_cast<int64_t>(bits)) / 9223372036854775808.0; };
-  switch (value.dtype) {
-  case KILN_F32: return put([&](uint64_t bits) { return static_cast<float>(real(bits)); });
-  case KILN_F64: return put(real);
-  case KILN_F16: // sign, an exponent of 2^-1 .. 2^-4, any mantissa
-    return put([](uint64_t bits) { return static_cast<uint16_t>((bits & 0x83ff) | ((11 + (bits >> 20) % 4) << 10)); });
-  case KILN_BF16:
-    return put([](uint64_t bits) { return static_cast<uint16_t>((bits & 0x807f) | ((123 + (bits >> 20) % 4) << 7)); });
-  case KILN_BOOL: return put([](uint64_t bits) { return static_cast<uint8_t>(bits & 1); });
-  case KILN_I8:
-  case KILN_U8: return put([](uint64_t bits) { return static_cast<uint8_t>(bits % 10); });
-  case KILN_I16:
-  case KILN_U16: return put([](uint64_t bits) { return static_cast<uint16_t>(bits % 10); });
-  case KILN_I32:
-  case KILN_U32: return put([](uint64_t bits) { return static_cast<uint32_t>(bits % 10); });
-  default: return put([](uint64_t bits) { return bits % 10; });
-  }
-}
-
-/// The value that a file holds.
-static Value readValue(const Port &input, const std::string &path) {
-  Value value;
-  value.name = input.name;
-  Array array;
-  if (std::string error = readNpy(path, array); !error.empty())
-    fail(Failed, path + ": " + error);
-  value.dims = array.dims;
-  value.data = std::move(array.data);
-  for (int32_t dtype = KILN_F32; dtype <= KILN_BOOL; ++dtype)
-    if (array.dtype == kiln_dtype_name(dtype))
-      value.dtype = dtype;
-  return value;
-}
-
-static Value makeUp(const Port &input, std::vector<int64_t> dims) {
-  Value value{input.name, true, std::move(dims), {}, input.dtype};
-  size_t bytes = kiln_dtype_bytes(input.dtype);
-  for (int64_t dim : value.dims)
-    if (__builtin_mul_overflow(bytes, static_cast<size_t>(dim), &bytes) || bytes > (size_t(1) << 40))
-      fail(Failed, "input \"" + input.name + "\" is too large [KILN-E0510]");
-  value.data.resize(bytes);
-  uint64_t seed = 1469598103934665603;
-  for (char c : input.name)
-    seed = (seed ^ static_cast<unsigned char>(c)) * 1099511628211;
-  fill(value, seed);
-  return value;
-}
-
 /// States for the model's runs, of the sizes that the entry's states have by `sizes`; all others are 1.
 static State makeState(kiln_model *model, const std::vector<EntryState> &ports, const InputSizes &sizes) {
   kiln_status status = KILN_STATUS_INIT;
@@ -234,36 +159,67 @@ static State makeState(kiln_model *model, const std::vector<EntryState> &ports, 
   return State(state);
 }
 
+/// What files hold: PATH, of a sequence PATH,@PATH,@PATH, or `none` of its items.
+static Value readInput(const Port &input, bool none, const std::string &paths) {
+  bool isSequence = input.kind == KILN_PORT_SEQUENCE || input.kind == KILN_PORT_OPTIONAL_SEQUENCE;
+  if (!isSequence && !none)
+    return readValue(input.name, paths);
+  if (!isSequence)
+    fail(Usage, "--input: \"" + input.name + "\" is no sequence [KILN-E0511]");
+  Value value;
+  value.name = input.name;
+  value.kind = KILN_SEQUENCE;
+  for (size_t start = 0; !none && start != std::string::npos;) {
+    size_t end = paths.find(",@", start);
+    value.items.push_back(readValue(input.name, paths.substr(start, end - start)));
+    start = end == std::string::npos ? end : end + 2;
+  }
+  return value;
+}
+
+/// Of an optional nothing; of a sequence one item, or as many as the model knows that it has.
+static Value makeUpInput(const Port &port, const InputSizes &sizes) {
+  if (port.kind == KILN_PORT_TENSOR)
+    return makeUp(port.name, port.dtype, sizes.dims(port));
+  Value value;
+  value.name = port.name;
+  value.madeUp = true;
+  value.kind = port.kind == KILN_PORT_SEQUENCE ? KILN_SEQUENCE : KILN_NONE;
+  if (value.kind == KILN_NONE)
+    return value;
+  if (port.differ)
+    fail(Failed, "the items of input \"" + port.name + "\" have dims of their own; give a file for each, as " +
+                     port.name + "=@A.npy,@B.npy [KILN-E0502]");
+  for (int32_t i = 0; i < std::max(port.length, 1); ++i)
+    value.items.push_back(makeUp(port.name + "[" + std::to_string(i) + "]", port.dtype, sizes.dims(port)));
+  return value;
+}
+
 Inputs makeInputs(kiln_model *model, size_t entry, const CompileArguments &arguments,
                   const std::vector<std::string> &files) {
   std::vector<Port> inputs = inputsOf(model, entry), ports = inputs;
   std::vector<EntryState> states = statesOf(model, entry);
-  for (const Port &input : inputs)
-    if (input.kind == KILN_PORT_SEQUENCE)
-      fail(Failed, "input \"" + input.name + "\" is a sequence, which no file holds; run the model from Python or C " +
-                       "[KILN-E0511]");
   ports.insert(ports.end(), states.begin(), states.end());
   std::map<std::string, Value> read;
   std::map<std::string, std::vector<int64_t>> readDims;
   for (const std::string &file : files) {
-    size_t at = file.find("=@"); // names may hold '='
-    if (at == std::string::npos || at == 0)
-      fail(Usage, "\"" + file + "\" is not of the form NAME=@FILE.npy [KILN-E0701]");
-    const Port &input = findInput(ports, file.substr(0, at), "--input");
+    bool none = file.ends_with("=[]");
+    auto [name, paths] = none ? std::pair(file.substr(0, file.size() - 3), std::string()) : parseFile(file);
+    const Port &input = findInput(ports, name, "--input");
     auto [known, added] = read.emplace(input.name, Value());
     if (!added)
       fail(Usage, "--input: \"" + input.name + "\" is given twice [KILN-E0703]");
-    known->second = readValue(input, file.substr(at + 2));
-    readDims[input.name] = known->second.dims;
+    known->second = readInput(input, none, paths);
+    if (known->second.kind == KILN_TENSOR)
+      readDims[input.name] = known->second.dims;
+    else if (!known->second.items.empty())
+      readDims[input.name] = known->second.items[0].dims;
   }
   InputSizes sizes(arguments, ports, symbolsOf(model, entry), readDims);
   Inputs made;
   for (const Port &port : inputs) {
     auto found = read.find(port.name);
-    if (found == read.end() && port.kind != KILN_PORT_TENSOR)
-      made.values.push_back({port.name, true, {}, {}, port.dtype, true});
-    else
-      made.values.push_back(found != read.end() ? std::move(found->second) : makeUp(port, sizes.dims(port)));
+    made.values.push_back(found != read.end() ? std::move(found->second) : makeUpInput(port, sizes));
   }
   made.state = makeState(model, states, sizes);
   for (const EntryState &port : states)

@@ -5,6 +5,7 @@
 #include "runtime/plan/Arena.h"
 #include "runtime/plan/Artifact.h"
 #include "runtime/plan/Packing.h"
+#include "tools/kiln/CalledFunctions.h"
 #include "tools/kiln/Cli.h"
 
 #include <algorithm>
@@ -287,7 +288,21 @@ Json toJson(const Artifact &artifact, size_t number, const std::map<std::string,
     json["kernels"].push_back({{"family", kernel.family},
                                {"config", kernel.config},
                                {"problem", kernel.problem},
+                               {"source", kernel.source},
+                               {"price_us", double(kernel.price) * 1e-3},
                                {"code_bytes", kernel.codeBytes}});
+  std::vector<CalledFunction> called = calledFunctions(program, program.entries[number].function, symbols);
+  json["functions"] = Json::array();
+  for (const CalledFunction &each : called) {
+    const Function &function = program.functions[each.function];
+    Result<WorkCount> own = countWork(program, function, each.symbols);
+    json["functions"].push_back({{"name", function.name},
+                                 {"node", each.node},
+                                 {"flops", own.ok() ? Json(own->flops) : Json()},
+                                 {"generated_flops", own.ok() ? Json(own->generatedFlops) : Json()},
+                                 {"bytes", own.ok() ? Json(own->bytes) : Json()}});
+  }
+  called.push_back({program.entries[number].function, "", symbols});
   json["steps"] = Json::array();
   for (const Function &function : program.functions)
     for (const Step &step : function.steps) {
@@ -295,14 +310,71 @@ Json toJson(const Artifact &artifact, size_t number, const std::map<std::string,
       if (auto *launch = std::get_if<LaunchStep>(&step.action))
         fields["kernel"] = launch->kernel;
       fields["function"] = function.name;
-      if (&function == &entry) { // of others the sizes are not known
+      auto sizes =
+          std::ranges::find(called, FunctionId(&function - program.functions.data()), &CalledFunction::function);
+      if (sizes != called.end()) {
         StepWork own = workOf(program, function, step);
-        fields["flops"] = take(own.flops.evaluate(symbols));
-        fields["bytes"] = take(own.bytes.evaluate(symbols));
+        Result<int64_t> flops = own.flops.evaluate(sizes->symbols), bytes = own.bytes.evaluate(sizes->symbols);
+        if (flops.ok() && bytes.ok()) { // else only data tells the sizes
+          fields["flops"] = *flops;
+          fields["bytes"] = *bytes;
+        }
       }
       json["steps"].push_back(fields);
     }
   return json;
+}
+
+/// The dearest steps of an entry by the prices that the compiler chose by, which hold for nominal sizes.
+void printKernels(const Program &program, const Function &entry) {
+  struct Row {
+    const Kernel *kernel;
+    const Step *step;
+  };
+  std::vector<Row> rows;
+  double total = 0;
+  for (const Step &step : entry.steps)
+    if (auto *launch = std::get_if<LaunchStep>(&step.action); launch && program.kernels[launch->kernel].price > 0) {
+      rows.push_back({&program.kernels[launch->kernel], &step});
+      total += double(rows.back().kernel->price);
+    }
+  if (rows.empty())
+    return;
+  std::ranges::stable_sort(rows, std::ranges::greater(), [](const Row &row) { return row.kernel->price; });
+  constexpr size_t most = 20;
+  printf("\nkernels by price, an estimate for one core; kiln bench shows what they take\n");
+  printf("  price us   share  %-12s %-40s chosen by\n", "family", "node");
+  double rest = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto &[kernel, step] = rows[i];
+    double price = double(kernel->price);
+    if (i < most)
+      printf("%10.1f  %5.1f %%  %-12s %-40s %s\n", price * 1e-3, 100 * price / total, kernel->family.c_str(),
+             step->node.c_str(), kernel->source.c_str());
+    else
+      rest += price;
+  }
+  if (rows.size() > most)
+    printf("%10.1f  %5.1f %%  %s\n", rest * 1e-3, 100 * rest / total, counted(rows.size() - most, "more step").c_str());
+}
+
+/// The work of functions that steps call, for each call.
+void printCalled(const Program &program, const std::vector<CalledFunction> &called) {
+  if (!called.empty())
+    printf("\nfunctions that steps call, for each call\n");
+  for (const CalledFunction &each : called) {
+    const Function &function = program.functions[each.function];
+    std::string of = each.node.empty() ? "goes on when a size is known" : "of node \"" + each.node + "\"";
+    printf("  %-16s %s: ", function.name.c_str(), of.c_str());
+    Result<WorkCount> work = countWork(program, function, each.symbols);
+    if (!work.ok())
+      printf("%s, of sizes that only data tells\n", counted(function.steps.size(), "step").c_str());
+    else if (work->flops > 0)
+      printf("%s, %.6g GFLOP, %.2f %% in generated code\n", counted(function.steps.size(), "step").c_str(),
+             work->flops * 1e-9, 100 * work->generatedShare());
+    else
+      printf("%s, no floating-point work\n", counted(function.steps.size(), "step").c_str());
+  }
 }
 
 void printText(const Artifact &artifact, size_t number, const std::map<std::string, int64_t> &symbols) {
@@ -380,6 +452,8 @@ void printText(const Artifact &artifact, size_t number, const std::map<std::stri
   for (auto &[key, group] : groups)
     printf("  %5d %-9s %-14s %6.2f %%\n", group.steps, key.first.c_str(), key.second.c_str(),
            100 * group.flops / std::max(work.flops, 1.0));
+  printCalled(program, calledFunctions(program, program.entries[number].function, symbols));
+  printKernels(program, entry);
 }
 
 } // namespace

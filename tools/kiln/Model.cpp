@@ -32,6 +32,10 @@ static Port portOf(const kiln_port_info &info) {
   port.name = info.name;
   port.dtype = info.dtype;
   port.kind = info.kind;
+  port.length = info.length;
+  port.differ = info.rank < 0;
+  for (int32_t k = 0; k < info.rank; ++k)
+    port.differ |= std::string_view(info.dims[k].text) == "?";
   setDims(port, info.dims, info.rank);
   return port;
 }

@@ -35,6 +35,10 @@ static nlohmann::ordered_json writeInputs(const ReduceArguments &arguments, cons
   }
   Inputs inputs = makeInputs(model.get(), 0, interpreted, arguments.run.inputs);
   for (const Value &value : inputs.values) {
+    if (value.kind == KILN_SEQUENCE)
+      fail(Failed, "input \"" + value.name + "\" is a sequence; kiln reduce takes models of tensors [KILN-E0511]");
+    if (value.kind == KILN_NONE) // as it is where no file is given
+      continue;
     std::string file = (folder / ("input." + npyFileName(value.name) + ".npy")).string();
     Status written = writeNpy(file, kiln_dtype_name(value.dtype), value.dims, value.data.data());
     if (!written.ok())

@@ -98,7 +98,7 @@ static void nameStepsOfCrashes(const kiln_model *model, kiln_context *context) {
 }
 
 int runCommand(const RunArguments &arguments) {
-  Model model = loadOrCompile(arguments.compile);
+  Model model = loadOrCompile(withBound(arguments.compile, arguments.constants));
   kiln_status status = KILN_STATUS_INIT;
   if (arguments.verify)
     kiln_model_verify(model.get(), &status);
@@ -106,10 +106,11 @@ int runCommand(const RunArguments &arguments) {
   if (!arguments.outputDirectory.empty() && mkdir(arguments.outputDirectory.c_str(), 0777) != 0 && errno != EEXIST)
     fail(Failed, arguments.outputDirectory + ": cannot be made: " + strerror(errno) + " [KILN-E0106]");
   size_t entry = findEntry(model.get(), arguments.entry);
+  std::vector<Value> constants = bindConstants(model.get(), arguments.constants);
   Inputs inputs = makeInputs(model.get(), entry, arguments.compile, arguments.inputs);
   std::vector<kiln_value> values;
   std::string madeUp;
-  for (const Value &input : inputs.values) {
+  for (Value &input : inputs.values) {
     values.push_back(input.view());
     if (input.madeUp)
       madeUp += (madeUp.empty() ? "" : ", ") + input.name + " " + input.type();

@@ -32,7 +32,8 @@ static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const 
     app.add_option("MODEL", arguments.models, modelHelp)->required()->type_name("[ENTRY=]FILE ...");
   app.add_option("--shape", arguments.shapes,
                  std::string("an input's sizes, NAME=1x3x224x224 or NAME=1,3,224,224 (use commas where a name contains "
-                             "x); a size is a number, or, where the model is compiled, a name or a range low..high; of "
+                             "x, and one after a single such name); a size is a number, or, where the model is "
+                             "compiled, a name or a range low..high; of "
                              "a sequence, the sizes that all items have, or "
                              "NAME[0]=..., NAME[1]=... for the sizes of each") +
                      (runs        ? "; of made-up inputs too (sizes not given: 1)"
@@ -91,9 +92,18 @@ static void noteGiven(const CLI::App &app, CompileArguments &arguments) {
 }
 
 static void addInputs(CLI::App &app, std::vector<std::string> &inputs) {
-  app.add_option(
-         "--input", inputs,
-         "NAME=@FILE.npy; inputs that are not given are made up, the same every time; states are zero (repeatable)")
+  app.add_option("--input", inputs,
+                 "NAME=@FILE.npy; of a sequence NAME=@A.npy,@B.npy, or NAME=[] for none; inputs that are not given are "
+                 "made up, "
+                 "the same every time; states are zero (repeatable)")
+      ->allow_extra_args(false);
+}
+
+static void addConstants(CLI::App &app, std::vector<std::string> &constants) {
+  app.add_option("--bind", constants,
+                 "NAME=@FILE.npy: what a constant that the host binds is; of a model that is compiled here, any "
+                 "initializer; those of an artifact that are not given are made up, the same every time (repeatable)")
+      ->type_name("NAME=@FILE.npy")
       ->allow_extra_args(false);
 }
 
@@ -195,6 +205,7 @@ int main(int argc, char **argv) {
   addCompileOptions(*run, runArguments.compile, "model or artifact", true);
   addEntry(*run, runArguments.entry, "the entry to run (default: the first)");
   addInputs(*run, runArguments.inputs);
+  addConstants(*run, runArguments.constants);
   run->add_option("--output-dir", runArguments.outputDirectory,
                   "a directory to write the outputs and the states that change to, as NAME.npy; characters of NAME "
                   "other than letters, digits and "
@@ -218,6 +229,7 @@ int main(int argc, char **argv) {
   addCompileOptions(*bench, benchArguments.compile, "model or artifact", true);
   addEntry(*bench, benchArguments.entry, "the entry to run (default: the first)");
   addInputs(*bench, benchArguments.inputs);
+  addConstants(*bench, benchArguments.constants);
   bench->add_option("--seconds", benchArguments.seconds, "seconds to measure for")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 3600.0));

@@ -1,10 +1,11 @@
-// kiln-sweep: for each problem text, every candidate configuration of the family that claims it is compiled, checked
+// kiln-sweep: for each problem text, every candidate configuration of every family that claims it is compiled, checked
 // against the reference (guard pages and canaries around every buffer, workgroups in several orders), timed and
-// listed.
+// listed beside its price. In the end, how well prices foretell times.
 #include "codegen/Choose.h"
 #include "codegen/harness/KernelHarness.h"
 #include "runtime/base/ReadFile.h"
 #include "tools/sweep/FmaPeak.h"
+#include "tools/sweep/PriceReport.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -55,8 +56,8 @@ void declareArguments(CLI::App &app, Options &options, std::vector<std::string> 
       ->required();
   app.add_option("--target", options.target, "what to compile for: host, x86-64-v3, x86-64-v4+bf16 ...")
       ->capture_default_str();
-  app.add_option("--family", options.family, "sweep this family rather than the first that claims a problem");
-  app.add_flag("--default", options.onlyDefault, "the default configuration only");
+  app.add_option("--family", options.family, "sweep this family alone, not all that claim a problem");
+  app.add_flag("--default", options.onlyDefault, "the default configuration of each family only");
   app.add_option("--config", options.config, "this configuration only, {...}");
   app.add_option("--sizes", sizes,
                  "values N,N,... of d0, d1 ... to check and time at; the first are timed (repeatable; default: a "
@@ -71,7 +72,8 @@ void declareArguments(CLI::App &app, Options &options, std::vector<std::string> 
 /// What candidates are checked on, and timed on: the first of `cases`.
 struct Cases {
   std::vector<CheckCase> cases;
-  double flops = 0; ///< of the first
+  SymbolValues sizes; ///< of the first
+  double flops = 0;   ///< of the first
 };
 
 Result<Cases> makeCases(const Problem &problem, const Options &options) {
@@ -97,6 +99,7 @@ Result<Cases> makeCases(const Problem &problem, const Options &options) {
     }
   }
   Cases all;
+  all.sizes = bindings[0];
   KILN_ASSIGN(int64_t count, flops(problem).evaluate(bindings[0]));
   all.flops = double(count);
   if (!options.check) {
@@ -111,15 +114,18 @@ Result<Cases> makeCases(const Problem &problem, const Options &options) {
 }
 
 struct Row {
-  std::string config, error;
-  double seconds = 0, compileSeconds = 0, peak = 0;
+  std::string family, config, error;
+  double seconds = 0, price = 0, compileSeconds = 0, peak = 0;
   bool isDefault = false;
 };
 
 Row sweepConfig(const KernelFamily &family, const Problem &problem, const Config &config, const BackendTarget &target,
-                const Options &options, const std::vector<CheckCase> &cases, bool runs) {
+                const Options &options, const std::vector<CheckCase> &cases, const SymbolValues &sizes, bool runs) {
   Row row;
+  row.family = family.name();
   row.config = config.print();
+  row.isDefault = config == family.defaultConfig(problem, target.info);
+  row.price = family.cost(problem, config, target.info, sizes);
   Result<CompiledProblem> kernel = CompiledProblem::compile(family, problem, config, target);
   if (!kernel.ok()) {
     row.error = formatError(kernel.status());
@@ -145,38 +151,44 @@ Row sweepConfig(const KernelFamily &family, const Problem &problem, const Config
 }
 
 /// Prints the table of one problem; the number of wrong candidates.
-Result<int> sweep(const std::string &text, const Options &options, const BackendTarget &target, bool runs) {
+Result<int> sweep(const std::string &text, const Options &options, const BackendTarget &target, bool runs,
+                  PriceReport &report) {
   KILN_ASSIGN(Problem problem, Problem::parse(text));
   std::printf("%s\n", text.c_str());
   std::span<const KernelFamily *const> families = target.backend->families();
   const KernelFamily *named = findFamily(families, options.family);
   if (!options.family.empty())
     families = named ? std::span(&named, 1) : std::span<const KernelFamily *const>();
-  const KernelFamily *family = claimingFamily(problem, families);
-  if (!family)
+  std::vector<const KernelFamily *> claiming = claimingFamilies(problem, families);
+  if (claiming.empty())
     return makeError(ErrorCode::E0701, "no family claims this problem: ", text);
-  Config byDefault = family->defaultConfig(problem, target.info);
-  std::vector<Config> configs = options.onlyDefault ? std::vector{byDefault} : family->candidates(problem, target.info);
-  if (!options.config.empty()) {
-    KILN_ASSIGN(Config config, Attributes::parse(options.config));
-    configs = {config};
-  }
   KILN_ASSIGN(Cases checked, makeCases(problem, options));
   std::vector<Row> rows;
-  for (const Config &config : configs) {
-    rows.push_back(sweepConfig(*family, problem, config, target, options, checked.cases, runs));
-    rows.back().isDefault = config == byDefault;
+  for (const KernelFamily *family : claiming) {
+    std::vector<Config> configs = options.onlyDefault ? std::vector{family->defaultConfig(problem, target.info)}
+                                                      : family->candidates(problem, target.info);
+    if (!options.config.empty()) {
+      KILN_ASSIGN(Config config, Attributes::parse(options.config));
+      configs = {config};
+    }
+    size_t first = rows.size();
+    for (const Config &config : configs)
+      rows.push_back(sweepConfig(*family, problem, config, target, options, checked.cases, checked.sizes, runs));
+    report.add(family->name());
+    for (const Row &row : std::span(rows).subspan(first))
+      if (row.error.empty() && row.seconds > 0)
+        report.add({row.price, row.seconds, row.isDefault});
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row &a, const Row &b) { return a.seconds < b.seconds; });
   int wrong = 0;
-  std::printf("  %-10s %10s %9s %7s %9s  configuration of %s for %s\n", "", "us", "GFLOP/s", "of peak", "compile",
-              std::string(family->name()).c_str(), target.info.print().c_str());
+  std::printf("  %-10s %10s %10s %9s %7s %9s  configuration for %s\n", "", "us", "price", "GFLOP/s", "of peak",
+              "compile", target.info.print().c_str());
   for (const Row &row : rows) {
     const char *verdict = !row.error.empty() ? "WRONG" : !runs ? "compiled" : options.check ? "right" : "unchecked";
     double rate = row.seconds > 0 ? checked.flops / row.seconds : 0;
-    std::printf("  %-10s %10.2f %9.1f %6.0f%% %6.0f ms  %s%s\n", verdict, row.seconds * 1e6, rate * 1e-9,
-                row.peak > 0 ? 100 * rate / row.peak : 0.0, row.compileSeconds * 1e3, row.config.c_str(),
-                row.isDefault ? "  (default)" : "");
+    std::printf("  %-10s %10.2f %10.2f %9.1f %6.0f%% %6.0f ms  %s %s%s\n", verdict, row.seconds * 1e6, row.price * 1e6,
+                rate * 1e-9, row.peak > 0 ? 100 * rate / row.peak : 0.0, row.compileSeconds * 1e3, row.family.c_str(),
+                row.config.c_str(), row.isDefault ? "  (default)" : "");
     if (!row.error.empty())
       std::printf("             %s\n", row.error.c_str()), ++wrong;
   }
@@ -223,12 +235,15 @@ int main(int argc, char **argv) {
   if (!runs)
     std::printf("this machine cannot run %s: candidates are compiled only\n", target->info.print().c_str());
   int wrong = 0;
+  PriceReport report;
   for (const std::string &problem : options.problems) {
-    Result<int> result = sweep(problem, options, *target, runs);
+    Result<int> result = sweep(problem, options, *target, runs, report);
     if (!result.ok())
       return fail(result.status());
     wrong += *result;
   }
+  if (runs)
+    std::printf("%s", report.print().c_str());
   std::printf("%zu problems, %d candidates wrong\n", options.problems.size(), wrong);
   return wrong ? 1 : 0;
 }

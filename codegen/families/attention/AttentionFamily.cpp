@@ -144,7 +144,28 @@ struct AttentionShape {
   static constexpr int64_t tableBytes = 16 * 8;
   int64_t scaleBytes() const { return 16 * bytes; }
   KernelInterface describe() const;
+  double cycles(const PricedProblem &priced) const;
 };
+
+double AttentionShape::cycles(const PricedProblem &priced) const {
+  double batches = priced.value(a.batches()), rows = priced.value(a.rows);
+  auto sizesOf = [&](const SizeExpr &columns, const SizeExpr &depth) {
+    ProductShape product;
+    product.types = a.types;
+    product.rows = int64_t(rows);
+    product.columns = int64_t(priced.value(columns));
+    product.depth = int64_t(priced.value(depth));
+    return product;
+  };
+  Tiling product;
+  product.tile = tiling.tile;
+  product.blockTiles = tiling.blockTiles;
+  double scores = rows * priced.value(a.columns) / a.types.lanes(priced.target);
+  double packed = priced.value(a.columns) * (priced.value(a.depth) + priced.value(a.width));
+  // A score is scaled, masked, compared and raised to its power; a key is transposed as it is packed.
+  return batches * (tilingCycles(product, sizesOf(a.columns, a.depth), priced.target) +
+                    tilingCycles(product, sizesOf(a.width, a.columns), priced.target) + 12 * scores + packed);
+}
 
 KernelInterface AttentionShape::describe() const {
   auto input = [&](Problem::ValueId id) { return KernelOperand::input(size_t(problem.inputIndex(id))); };

@@ -5,6 +5,7 @@
 #include "codegen/Emission.h"
 #include "codegen/KernelFamily.h"
 #include "codegen/emit/Emitter.h"
+#include "codegen/families/common/Pricing.h"
 
 #include <algorithm>
 
@@ -14,6 +15,7 @@ namespace kiln {
 ///
 ///   Kernel(problem, config, target)                    what the configuration makes of a problem of the family
 ///   KernelInterface describe()                         its launches
+///   double cycles(const PricedProblem &)               of arithmetic, at the sizes that it is priced for
 ///   void emit(Emitter &, const KernelInterface &)      their functions
 template <class Kernel> class FamilyOf : public KernelFamily {
 protected:
@@ -22,6 +24,10 @@ protected:
     if (!claims(problem))
       return makeError(ErrorCode::E0901, name(), ": not a problem of this family");
     return Kernel(problem, config, target).describe();
+  }
+  double cycles(const Problem &problem, const Config &config, const TargetInfo &target,
+                const SymbolValues &sizes) const final {
+    return Kernel(problem, config, target).cycles(PricedProblem(problem, target, sizes));
   }
   void emitLaunches(const Problem &problem, const Config &config, const TargetInfo &target,
                     const KernelInterface &interface, emit::Emitter &emitter) const final {

@@ -8,6 +8,7 @@
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/conv/PixelRows.h"
 #include "codegen/families/conv/WinogradEmission.h"
+#include "codegen/families/gemm/IntegerOperands.h"
 #include "codegen/families/gemm/Nest.h"
 #include "codegen/families/gemm/Panels.h"
 #include "codegen/families/gemm/Widening.h"
@@ -56,7 +57,7 @@ struct ConvShape {
   NestShape nest;
 
   ConvShape(const Problem &problem, const Tiling &tiling, const TargetInfo &target)
-      : problem(problem), c(*Convolution::of(problem)) {
+      : problem(problem), c(*Convolution::of(problem, target)) {
     nest.tiling = tiling;
     nest.types = typesOf(c);
     nest.sizes.rows = c.pixels();
@@ -80,14 +81,20 @@ struct ConvShape {
     return c.taps().isConstant(1) && ones(c.strides) && !c.padded();
   }
   KernelInterface describe() const;
+  double cycles(const PricedProblem &priced) const {
+    double packed = c.constantFilter ? 0 : priced.elements(c.filter);
+    // A tile's table has an entry for each of its pixels' taps.
+    double pointers = plainRows() ? 0 : priced.value(nest.sizes.rows * nest.sizes.taps) * double(c.groups);
+    return nest.cycles(priced) + packed + 1.5 * pointers + priced.elementwiseCycles();
+  }
 };
 
 KernelInterface ConvShape::describe() const {
   KernelInterface interface;
   if (c.constantFilter) {
     interface.packed.push_back({uint32_t(problem.inputIndex(c.filter)),
-                                packFilter(c.groups, groupOutputs().constant(), c.groupChannels.constant(),
-                                           c.taps().constant(), nest.types.kPack)});
+                                packFilter(c.groups, groupOutputs().constant(), c.filterChannels.constant(),
+                                           c.taps().constant(), nest.types.kPack, nest.types.multipliesQuads())});
   } else {
     interface.workspaceBytes = workspacePanelBytes();
     interface.launches.push_back(
@@ -96,6 +103,10 @@ KernelInterface ConvShape::describe() const {
   if (c.copiesInput) {
     interface.launches.push_back(wideningLaunch(problem, c.input, c.types));
     interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem, c.input, c.types);
+  }
+  if (c.paddedRows) {
+    interface.launches.push_back(c.paddedRows->launch(problem));
+    interface.workspaceBytes = c.paddedRows->bytes();
   }
   SizeExpr scratch = nest.scratchBytes();
   if (!plainRows())
@@ -116,6 +127,8 @@ public:
       emitPacking();
     if (c.copiesInput)
       emitWidening(e, interface, c.constantFilter ? 0 : 1, problem, c.input, c.types, workspacePanelBytes());
+    if (c.paddedRows)
+      c.paddedRows->emit(e, interface, 0, 0);
     emitProduct();
   }
 
@@ -148,13 +161,19 @@ void ConvEmission::emitProduct() {
 
   beginLaunch(e, interface, interface.launches.size() - 1);
   BasePointers pointers = basePointers(e, problem);
-  Value x = c.copiesInput ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
-                          : pointers.inputs[problem.inputIndex(c.input)];
+  Value x = c.paddedRows    ? e.workspace()
+            : c.copiesInput ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
+                            : pointers.inputs[problem.inputIndex(c.input)];
   int64_t bytes = c.types.rowBytes(); // of an element of the input, as tiles read it
   Value w = c.constantFilter ? pointers.inputs[problem.inputIndex(c.filter)] : e.workspace();
   Epilogue epilogue(e, problem, c.result, nest.types.accumulator, c.bias, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
+  RowZero zero;
+  if (c.types.multipliesQuads()) {
+    zero = rowZero(e, c.types, c.types.zeroOfRun ? pointers.inputs[problem.inputIndex(c.zero)] : Value());
+    operands.rowExcess = zero.excess;
+  }
   if (plainRows()) {
     operands.fillTable = [&](Value group, Value row0, Value table) {
       Value base = e.offset(x, e.mul(group, e.size(c.groupChannels)), bytes);
@@ -165,7 +184,7 @@ void ConvEmission::emitProduct() {
       });
     };
   } else {
-    pixels.begin(x, e.offset(e.scratch(), e.size(nest.scratchBytes()), 1));
+    pixels.begin(x, e.offset(e.scratch(), e.size(nest.scratchBytes()), 1), zero.byte);
     operands.fillTable = [&](Value group, Value row0, Value table) { pixels.fill(group, row0, table); };
   }
   operands.panel = [&](Value group, Value panel) {
@@ -183,6 +202,10 @@ public:
 
   KernelInterface describe() const {
     return usesWinograd() ? describeWinograd(problem, winograd(), target) : direct().describe();
+  }
+  double cycles(const PricedProblem &priced) const {
+    return usesWinograd() ? winogradCycles(*Convolution::of(problem), winograd(), target) + priced.elementwiseCycles()
+                          : direct().cycles(priced);
   }
   void emit(Emitter &e, const KernelInterface &interface) const {
     if (usesWinograd())
@@ -204,7 +227,7 @@ private:
 class ConvFamily final : public FamilyOf<ConvKernel> {
 public:
   std::string_view name() const override { return "conv"; }
-  int version() const override { return 3; }
+  int version() const override { return 4; }
   bool claims(const Problem &problem) const override {
     auto conv = Convolution::of(problem);
     return conv && isEpilogueOf(problem, conv->result);
@@ -213,13 +236,13 @@ public:
     return claims(channelsLast(problem)) ? std::optional<std::string>("nhwc") : std::nullopt;
   }
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
-    Convolution conv = *Convolution::of(problem);
+    Convolution conv = *Convolution::of(problem, target);
     if (auto winograd = defaultWinograd(problem, conv, target))
       return toConfig(*winograd);
     return toConfig(defaultTiling(shapeOf(conv), target));
   }
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
-    Convolution conv = *Convolution::of(problem);
+    Convolution conv = *Convolution::of(problem, target);
     std::vector<Config> configs;
     for (const Tiling &tiling : candidateTilings(shapeOf(conv), target))
       configs.push_back(toConfig(tiling));
@@ -228,7 +251,7 @@ public:
     return configs;
   }
   bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
-    auto conv = Convolution::of(problem);
+    auto conv = Convolution::of(problem, target);
     if (conv && config.contains("winograd")) {
       WinogradTiling tiling = fromConfig<WinogradTiling>(config);
       return mayUseWinograd(problem, *conv, target) && isLegalTiling(tiling, target) && config == toConfig(tiling);

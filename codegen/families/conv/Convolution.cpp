@@ -59,7 +59,7 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
   c.batch = x.dims.front();
   c.channels = x.dims.back();
   c.outputs = w.dims[0];
-  c.groupChannels = w.dims[1];
+  c.groupChannels = c.filterChannels = w.dims[1];
   c.in.assign(x.dims.begin() + 1, x.dims.end() - 1);
   c.out.assign(y.dims.begin() + 1, y.dims.end() - 1);
   c.kernel.assign(w.dims.begin() + 2, w.dims.end());
@@ -88,6 +88,27 @@ std::optional<Convolution> Convolution::of(const Problem &problem) {
     c.types.kPack = 2;
   }
   c.copiesInput = c.types.widens() || !problem.value(c.input).isBuffer();
+  return c;
+}
+
+std::optional<Convolution> Convolution::of(const Problem &problem, const TargetInfo &target) {
+  std::optional<Convolution> c = of(problem);
+  if (!c || !c->constantFilter)
+    return c;
+  auto rows = gemm::byteRows(problem, c->types, c->input, target);
+  if (!rows || (rows->types.zeroOfRun && c->groupChannels.constant() % 4 != 0))
+    return c;
+  c->zero = rows->zero;
+  c->types = rows->types;
+  c->input = rows->a;
+  c->copiesInput = false;
+  int64_t channels = c->groupChannels.constant(), padded = gemm::PaddedRows::paddedLength(channels);
+  if (channels != padded) {
+    SizeExpr count = c->batch * SizeExpr::product(c->in) * c->groups;
+    c->paddedRows = gemm::PaddedRows{rows->a, count, channels, c->types.rowZero};
+    c->groupChannels = padded;
+    c->channels = padded * c->groups;
+  }
   return c;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/families/gemm/ElementTypes.h"
+#include "codegen/families/gemm/PaddedRows.h"
 #include "codegen/problem/Problem.h"
 
 #include <optional>
@@ -20,6 +21,11 @@ struct Convolution {
   std::vector<SizeExpr> in, out, kernel; ///< spatial sizes
   bool constantFilter = false;
   bool copiesInput = false; ///< widened, or made from others
+  /// The rows of bytes that tiles read instead of the input's, whose channels are filled up; those counts and
+  /// `groupChannels` are of these rows, `filterChannels` is the filter's.
+  std::optional<gemm::PaddedRows> paddedRows;
+  SizeExpr filterChannels;
+  Problem::ValueId zero = Problem::absent; ///< the byte that stands for 0 in the input, where a run tells it
 
   size_t spatialRank() const { return strides.size(); }
   bool padded() const;
@@ -29,6 +35,8 @@ struct Convolution {
   /// The one convolution of a problem: channels last, operands that are buffers of their own or made from bytes;
   /// nothing for any other problem.
   static std::optional<Convolution> of(const Problem &problem);
+  /// The same for kernels that read bytes where the target multiplies such.
+  static std::optional<Convolution> of(const Problem &problem, const TargetInfo &target);
 };
 
 } // namespace kiln

@@ -24,7 +24,7 @@ Value PixelRows::addressOf(Value pointer) {
   return e.load(e.i64(), slot);
 }
 
-void PixelRows::begin(Value inputPointer, Value scratch) {
+void PixelRows::begin(Value inputPointer, Value scratch, Value zero) {
   slot = scratch;
   state = e.offset(scratch, slotBytes);
   input = addressOf(inputPointer);
@@ -33,8 +33,9 @@ void PixelRows::begin(Value inputPointer, Value scratch) {
   Value row = e.offset(state, addressBytes * static_cast<int64_t>(1 + conv.spatialRank()));
   int64_t lanes = conv.types.lanes(e.target()), bytes = conv.types.rowBytes();
   e.loop(0, e.size(SizeExpr::ceilDiv(conv.groupChannels, 16) * 16), lanes, [&](Value i) {
-    e.store(e.constant(e.vec(e.registerType(conv.types.row), lanes), 0.0), e.offset(row, i, bytes),
-            static_cast<unsigned>(lanes * bytes));
+    Value at = e.offset(row, i, bytes);
+    Value fill = zero ? e.splat(zero, lanes) : e.constant(e.vec(e.registerType(conv.types.row), lanes), 0.0);
+    e.store(fill, at, static_cast<unsigned>(lanes * bytes));
   });
   zeros = addressOf(row);
 }

@@ -15,8 +15,9 @@ public:
 
   /// Scratch it needs beside the tables.
   static SizeExpr scratchBytes(const Convolution &conv);
-  /// To be emitted once per workgroup before `fill`: lays out `scratch`. `input` is of ElementTypes::row.
-  void begin(emit::Value input, emit::Value scratch);
+  /// To be emitted once per workgroup before `fill`: lays out `scratch`. `input` is of ElementTypes::row; in
+  /// rows of bytes, `zero` stands for 0.
+  void begin(emit::Value input, emit::Value scratch, emit::Value zero = {});
   /// The table of the pixels row0 .. row0 + tileRows - 1 (those past the last one repeat it), channels of `group`.
   void fill(emit::Value group, emit::Value row0, emit::Value table);
 

@@ -1,5 +1,7 @@
 #include "codegen/families/conv/WinogradTiling.h"
 
+#include "codegen/Roofline.h"
+
 #include <algorithm>
 
 namespace kiln {
@@ -92,6 +94,13 @@ std::optional<WinogradTiling> defaultWinograd(const Problem &problem, const Conv
     }
   }
   return tiling;
+}
+
+double winogradCycles(const Convolution &conv, const WinogradTiling &tiling, const TargetInfo &target) {
+  double filter = double(tiling.products() * conv.channels.constant() * conv.outputs.constant());
+  double tiles = double(tileCount(conv, tiling.outputs).value_or(256));
+  // Transforms leave the products two thirds of the peak; filters have grown with the tile.
+  return filter * tiles / (2 * target.lanes(32) * 0.66) + Roofline(target).memoryCycles(filter * 4);
 }
 
 std::vector<WinogradTiling> candidateWinograds(const Problem &problem, const Convolution &c, const TargetInfo &target) {

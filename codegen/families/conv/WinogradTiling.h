@@ -41,6 +41,8 @@ WinogradTiling winogradTiling(const Convolution &conv, int outputs, const Target
 /// What to use by default; nothing where direct convolution is expected to win.
 std::optional<WinogradTiling> defaultWinograd(const Problem &problem, const Convolution &conv,
                                               const TargetInfo &target);
+/// Cycles, transforms included; of an unknown number of images, for one.
+double winogradCycles(const Convolution &conv, const WinogradTiling &tiling, const TargetInfo &target);
 std::vector<WinogradTiling> candidateWinograds(const Problem &problem, const Convolution &conv,
                                                const TargetInfo &target);
 

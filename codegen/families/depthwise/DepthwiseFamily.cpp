@@ -9,6 +9,7 @@
 #include "codegen/families/gemm/Epilogue.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace kiln {
 
@@ -23,25 +24,41 @@ struct DepthwiseLoops {
   DepthwiseShape shape;
   DepthwiseTiling tiling;
   int64_t lanes;
-  int64_t bytes = c.types.operandBytes(); ///< of an element of input and filter
+  bool ofBytes = c.types.multipliesQuads(); ///< which are multiplied, and summed up exactly, in f32
+  int64_t bytes = c.types.operandBytes();   ///< of an element of the input
+  DType packedFilter = ofBytes ? DType::F32 : c.types.operand;
 
   DepthwiseLoops(const Problem &problem, const Config &config, const TargetInfo &target)
-      : problem(problem), c(*Convolution::of(problem)), shape(*depthwiseShape(c)),
+      : problem(problem), c(*depthwiseConvolution(problem)), shape(*depthwiseShape(c)),
         tiling(fromConfig<DepthwiseTiling>(config)), lanes(c.types.lanes(target)) {}
 
+  int64_t filterBytes() const { return dtypeBytes(packedFilter); }
   SizeExpr channelBlock() const { return tiling.vectors ? SizeExpr(tiling.vectors * lanes) : c.channels; }
   SizeExpr channelBlocks() const {
     return SizeExpr::ceilDiv(c.channels, tiling.vectors ? channelBlock() : SizeExpr::max(c.channels, 1));
   }
   SizeExpr rowBlocks() const { return SizeExpr::ceilDiv(shape.height.out, tiling.rows); }
   KernelInterface describe() const;
+  double cycles(const PricedProblem &priced) const;
 };
+
+/// A block of pixels loads its columns and a row's taps once for each row of the kernel.
+double DepthwiseLoops::cycles(const PricedProblem &priced) const {
+  double pixels = double(tiling.pixels), taps = priced.value(shape.width.kernel);
+  double loads = double(columnsOf(shape.width, tiling.pixels)) + taps;
+  double kernelRow = std::max(pixels * taps, loads) * vectorCycles + 4;
+  double blocks = std::ceil(priced.value(shape.width.out) / pixels) * priced.value(shape.height.out) *
+                  priced.value(c.batch) * std::ceil(priced.value(c.channels) / double(lanes));
+  return blocks * (kernelRow * priced.value(shape.height.kernel) + 10) + priced.elementwiseCycles();
+}
 
 KernelInterface DepthwiseLoops::describe() const {
   KernelInterface interface;
   if (c.constantFilter) {
     Recipe recipe;
     recipe.reshape({c.channels.constant(), c.taps().constant()}).permute({1, 0});
+    if (packedFilter != c.types.source)
+      recipe.cast(packedFilter);
     interface.packed.push_back({uint32_t(problem.inputIndex(c.filter)), recipe});
   } else {
     interface.workspaceBytes = c.taps() * c.channels * bytes;
@@ -67,9 +84,12 @@ private:
   void emitBlock(Value pixel, int64_t pixels, const std::vector<bool> &inside);
   void emitSinglePixels(Value begin, Value end);
   void forChannels(llvm::function_ref<void(Value channel, Value mask)> body);
-  Type vector() { return e.vec(e.registerType(c.types.accumulator), lanes); }
+  Type vector() { return e.vec(ofBytes ? e.f32() : e.registerType(c.types.accumulator), lanes); }
   Value tailMask(Value count) { return e.tailMask(lanes, count, unsigned(dtypeBits(c.types.accumulator))); }
-  Value loadVector(Value pointer, Value mask) { return e.loadAs(c.types.operand, lanes, pointer, mask); }
+  Value loadInput(Value pointer, Value mask);
+  Value loadFilter(Value pointer, Value mask);
+  /// A sum as the epilogue takes it.
+  Value result(Value sum) { return ofBytes ? e.floatToIntFast(sum, e.vec(e.i32(), lanes)) : sum; }
 
   const KernelInterface &interface;
   Emitter &e;
@@ -86,6 +106,21 @@ std::pair<Value, Value> tapsInside(Emitter &e, const WindowDim &dim, Value start
   Value begin = e.min(kernel, e.ceilDiv(e.max(zero, e.neg(start)), dilation));
   Value end = e.min(kernel, e.ceilDiv(e.max(zero, e.sub(e.size(dim.in), start)), dilation));
   return {begin, end};
+}
+
+/// What numbers are that stand for 0 at `number`.
+static Value less(Emitter &e, Value x, int number) { return number == 0 ? x : e.sub(x, e.like(x, number)); }
+
+Value DepthwiseEmission::loadInput(Value pointer, Value mask) {
+  Value x = e.loadAs(c.types.operand, lanes, pointer, mask);
+  if (!ofBytes)
+    return x;
+  Value wide = e.resizeInt(x, e.vec(e.i32(), lanes)); // an i8; a u8 is that wide
+  return less(e, e.intToFloat(wide, vector()), c.types.rowZero);
+}
+
+Value DepthwiseEmission::loadFilter(Value pointer, Value mask) {
+  return less(e, e.loadAs(packedFilter, lanes, pointer, mask), c.types.zero);
 }
 
 void DepthwiseEmission::run() {
@@ -175,23 +210,23 @@ void DepthwiseEmission::emitBlock(Value pixel, int64_t pixels, const std::vector
   int64_t kernel = width.kernel.constant();
   Value column = e.sub(e.mul(pixel, e.index(width.stride)), e.index(width.pad));
   Value start = e.offset(inputRow, e.mul(column, pixelBytes), 1);
-  Value tapRowBytes = e.size(width.kernel * c.channels * bytes);
+  Value tapRowBytes = e.size(width.kernel * c.channels * filterBytes());
   forChannels([&](Value channel, Value mask) {
     Values sums(static_cast<size_t>(pixels), e.constant(vector(), 0.0));
-    Value at = e.offset(start, channel, bytes), weights = e.offset(filter, channel, bytes);
+    Value at = e.offset(start, channel, bytes), weights = e.offset(filter, channel, filterBytes());
     sums = e.loop(tapBegin, tapEnd, e.index(1), sums, [&](Value tap, ValueRange carried) {
       Values next(carried.begin(), carried.end());
       Value row = e.offset(at, e.mul(tap, inputRowBytes), 1);
       Value rowWeights = e.offset(weights, e.mul(tap, tapRowBytes), 1);
       Values columns(inside.size());
       for (int64_t k = 0; k < kernel; ++k) {
-        Value weight = loadVector(e.offset(rowWeights, e.size(c.channels * (bytes * k)), 1), mask);
+        Value weight = loadFilter(e.offset(rowWeights, e.size(c.channels * (filterBytes() * k)), 1), mask);
         for (int64_t p = 0; p < pixels; ++p) {
           auto j = static_cast<size_t>(p * width.stride + k * width.dilation);
           if (!inside[j])
             continue;
           if (!columns[j])
-            columns[j] = loadVector(e.offset(row, e.size(c.channels * (bytes * static_cast<int64_t>(j))), 1), mask);
+            columns[j] = loadInput(e.offset(row, e.size(c.channels * (bytes * static_cast<int64_t>(j))), 1), mask);
           Value &sum = next[static_cast<size_t>(p)];
           sum = e.fma(columns[j], weight, sum);
         }
@@ -200,14 +235,15 @@ void DepthwiseEmission::emitBlock(Value pixel, int64_t pixels, const std::vector
     });
     llvm::SmallVector<gemm::Epilogue::Point> points;
     for (int64_t p = 0; p < pixels; ++p)
-      points.push_back({sums[static_cast<size_t>(p)], e.add(rowPixels, e.add(pixel, e.index(p)))});
+      points.push_back({result(sums[static_cast<size_t>(p)]), e.add(rowPixels, e.add(pixel, e.index(p)))});
     epilogue->emitVectors(points, channel, mask);
   });
 }
 
 void DepthwiseEmission::emitSinglePixels(Value begin, Value end) {
   const WindowDim &width = shape.width;
-  Value one = e.index(1), tapRowBytes = e.size(width.kernel * c.channels * bytes);
+  Value one = e.index(1), tapRowBytes = e.size(width.kernel * c.channels * filterBytes());
+  Value filterStep = ofBytes ? e.size(c.channels * filterBytes()) : pixelBytes;
   Value stepBytes = e.size(c.channels * (bytes * width.dilation));
   e.loop(begin, end, one, [&](Value pixel) {
     Value column = e.sub(e.mul(pixel, e.index(width.stride)), e.index(width.pad));
@@ -215,18 +251,18 @@ void DepthwiseEmission::emitSinglePixels(Value begin, Value end) {
     Value start = e.offset(inputRow, e.mul(column, pixelBytes), 1);
     Value kBegin = columnBegin, kEnd = columnEnd;
     forChannels([&](Value channel, Value mask) {
-      Value at = e.offset(start, channel, bytes), weights = e.offset(filter, channel, bytes);
+      Value at = e.offset(start, channel, bytes), weights = e.offset(filter, channel, filterBytes());
       Values sum{e.constant(vector(), 0.0)};
       sum = e.loop(tapBegin, tapEnd, one, sum, [&](Value tap, ValueRange outer) {
         Value row = e.offset(at, e.mul(tap, inputRowBytes), 1);
         Value rowWeights = e.offset(weights, e.mul(tap, tapRowBytes), 1);
         return e.loop(kBegin, kEnd, one, outer, [&](Value k, ValueRange in) {
-          Value x = loadVector(e.offset(row, e.mul(k, stepBytes), 1), mask);
-          Value w = loadVector(e.offset(rowWeights, e.mul(k, pixelBytes), 1), mask);
+          Value x = loadInput(e.offset(row, e.mul(k, stepBytes), 1), mask);
+          Value w = loadFilter(e.offset(rowWeights, e.mul(k, filterStep), 1), mask);
           return Values{e.fma(x, w, in[0])};
         });
       });
-      epilogue->emitVectors({{sum[0], e.add(rowPixels, pixel)}}, channel, mask);
+      epilogue->emitVectors({{result(sum[0]), e.add(rowPixels, pixel)}}, channel, mask);
     });
   });
 }
@@ -239,28 +275,28 @@ struct DepthwiseKernel : DepthwiseLoops {
 class DepthwiseFamily final : public FamilyOf<DepthwiseKernel> {
 public:
   std::string_view name() const override { return "depthwise"; }
-  int version() const override { return 1; }
+  int version() const override { return 2; }
   bool claims(const Problem &problem) const override {
-    auto conv = Convolution::of(problem);
+    auto conv = depthwiseConvolution(problem);
     return conv && depthwiseShape(*conv) && gemm::isEpilogueOf(problem, conv->result);
   }
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
-    return toConfig(defaultTiling(*Convolution::of(problem), target));
+    return toConfig(defaultTiling(*depthwiseConvolution(problem), target));
   }
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
     std::vector<Config> configs;
-    for (const DepthwiseTiling &tiling : candidateTilings(*Convolution::of(problem), target))
+    for (const DepthwiseTiling &tiling : candidateTilings(*depthwiseConvolution(problem), target))
       configs.push_back(toConfig(tiling));
     return configs;
   }
   bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
-    auto conv = Convolution::of(problem);
+    auto conv = depthwiseConvolution(problem);
     auto shape = conv ? depthwiseShape(*conv) : std::nullopt;
     DepthwiseTiling tiling = fromConfig<DepthwiseTiling>(config);
     return shape && isLegalTiling(tiling, *shape, target) && config == toConfig(tiling);
   }
   Exactness exactness(const Problem &problem, const Config &) const override {
-    return gemm::productExactness(problem, Convolution::of(problem)->types);
+    return gemm::productExactness(problem, depthwiseConvolution(problem)->types);
   }
 };
 

@@ -1,6 +1,9 @@
 #include "codegen/families/depthwise/DepthwiseTiling.h"
 
+#include "codegen/families/gemm/IntegerOperands.h"
+
 #include <algorithm>
+#include <cmath>
 
 namespace kiln {
 
@@ -26,12 +29,39 @@ int choosePixels(const WindowDim &width, const TargetInfo &target) {
   return static_cast<int>(std::min<int64_t>(most, std::max<int64_t>(*out, 1)));
 }
 
+/// Largest magnitude of elements less a number.
+double magnitude(DType byte, int zero) {
+  double least = byte == DType::I8 ? -128 : 0, most = byte == DType::I8 ? 127 : 255;
+  return std::max(std::fabs(least - zero), std::fabs(most - zero));
+}
+
 } // namespace
+
+std::optional<Convolution> depthwiseConvolution(const Problem &problem) {
+  std::optional<Convolution> c = Convolution::of(problem);
+  if (!c || !c->types.exact() || !c->constantFilter || !gemm::isByte(c->types.source))
+    return c;
+  auto input = gemm::centeredBuffer(problem, c->input);
+  if (!input || !gemm::isByte(problem.value(input->buffer).dtype))
+    return c;
+  DType dtype = problem.value(input->buffer).dtype;
+  if (double(c->taps().constant()) * magnitude(dtype, input->zero) * magnitude(c->types.source, c->types.zero) >=
+      0x1p24)
+    return c;
+  c->types.operand = c->types.row = dtype;
+  c->types.rowZero = input->zero;
+  c->input = input->buffer;
+  c->copiesInput = false;
+  return c;
+}
 
 std::optional<DepthwiseShape> depthwiseShape(const Convolution &conv) {
   const gemm::ElementTypes &types = conv.types;
-  bool fromBytes = types.exact() && (conv.copiesInput || types.source != types.operand || types.zero != 0);
-  if (fromBytes || conv.groups == 1 || !conv.groupChannels.isConstant(1) || !(conv.outputs == conv.channels) ||
+  // A constant filter of bytes is packed wider.
+  bool filterFits = conv.constantFilter && gemm::isByte(types.source);
+  bool madeFromBytes =
+      types.exact() && (conv.copiesInput || (!filterFits && (types.source != types.operand || types.zero != 0)));
+  if (madeFromBytes || conv.groups == 1 || !conv.groupChannels.isConstant(1) || !(conv.outputs == conv.channels) ||
       conv.spatialRank() > 2)
     return std::nullopt;
   auto dim = [&](size_t d) {

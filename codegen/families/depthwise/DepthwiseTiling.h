@@ -21,6 +21,10 @@ struct DepthwiseTiling {
   }
 };
 
+/// The convolution of a problem as this family's kernels read it: a filter and an input of bytes as they lie in memory
+/// (ElementTypes::multipliesQuads), where f32 holds all sums of their products exactly.
+std::optional<Convolution> depthwiseConvolution(const Problem &problem);
+
 /// One spatial dim of a depthwise convolution.
 struct WindowDim {
   SizeExpr in, out, kernel;

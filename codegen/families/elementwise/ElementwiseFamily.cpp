@@ -5,6 +5,7 @@
 #include "codegen/families/common/Expression.h"
 #include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
+#include "codegen/families/common/ScalarOps.h"
 #include "codegen/families/common/Space.h"
 #include "runtime/base/PlantedBug.h"
 
@@ -36,6 +37,7 @@ public:
   }
 
   KernelInterface describe() const { return oneLaunch(mainLaunch(original, "elementwise", grid.grid())); }
+  double cycles(const PricedProblem &priced) const;
   void emit(Emitter &e, const KernelInterface &interface) const;
 
 private:
@@ -47,6 +49,21 @@ private:
   CollapsedSpace space;
   RowGrid grid;
 };
+
+/// Every op is done for each vector of the space, be its operands broadcast into it or not; only what is the same all
+/// along a row is done once a row.
+double ElementwiseKernel::cycles(const PricedProblem &priced) const {
+  const std::vector<SizeExpr> &out = problem.value(problem.outputs[0]).dims;
+  double vectors = priced.rowVectors(space.space, double(lanes));
+  double rows = priced.product(std::span(space.space).first(space.space.size() - 1));
+  double instructions = double(problem.inputs().size() + problem.outputs.size()) * vectors;
+  for (const Problem::Op &op : problem.ops) {
+    const std::vector<SizeExpr> &dims = problem.value(op.result()).dims;
+    bool alongRow = out.empty() || (!dims.empty() && dims.back() == out.back());
+    instructions += scalarOpCost(op) * (alongRow ? vectors : rows);
+  }
+  return instructions * vectorCycles + 10 * rows;
+}
 
 void ElementwiseKernel::emit(Emitter &e, const KernelInterface &interface) const {
   SizeExpr part = grid.partsPerRow.isConstant(1) ? grid.row : SizeExpr::symbol("part");

@@ -30,30 +30,6 @@ std::set<ValueId> valuesBelow(const Problem &problem, ValueId id) {
   return below;
 }
 
-/// A buffer of bytes or i32, less a number, as i32.
-struct CenteredBuffer {
-  Problem::ValueId buffer = Problem::absent;
-  int zero = 0;
-};
-/// `id` as one; nothing where it is anything else.
-std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, ValueId id) {
-  CenteredBuffer centered;
-  if (const Problem::Op *op = problem.producer(id); op && op->mnemonic == "sub") {
-    std::optional<double> zero = problem.value(op->operands[1]).scalar();
-    if (!zero || std::fabs(*zero) > 255 || problem.value(op->operands[0]).dims != problem.value(id).dims)
-      return std::nullopt;
-    centered.zero = static_cast<int>(*zero);
-    id = op->operands[0];
-  }
-  if (const Problem::Op *op = problem.producer(id); op && op->mnemonic == "cast")
-    id = op->operands[0];
-  const Problem::Value &value = problem.value(id);
-  if (!value.isBuffer() || !(value.dtype == DType::I32 || isByte(value.dtype)))
-    return std::nullopt;
-  centered.buffer = id;
-  return centered;
-}
-
 /// Whether `id` is an i32 buffer, or made from buffers of bytes or i32, and numbers, by casts and subtractions.
 bool isCentered(const Problem &problem, ValueId id) {
   if (problem.value(id).dtype != DType::I32)
@@ -73,6 +49,72 @@ bool isCentered(const Problem &problem, ValueId id) {
 }
 
 } // namespace
+
+std::optional<CenteredBuffer> centeredBuffer(const Problem &problem, ValueId id) {
+  CenteredBuffer centered;
+  if (const Problem::Op *op = problem.producer(id); op && op->mnemonic == "sub") {
+    std::optional<double> zero = problem.value(op->operands[1]).scalar();
+    if (!zero || std::fabs(*zero) > 255 || problem.value(op->operands[0]).dims != problem.value(id).dims)
+      return std::nullopt;
+    centered.zero = static_cast<int>(*zero);
+    id = op->operands[0];
+  }
+  if (const Problem::Op *op = problem.producer(id); op && op->mnemonic == "cast")
+    id = op->operands[0];
+  const Problem::Value &value = problem.value(id);
+  if (!value.isBuffer() || !(value.dtype == DType::I32 || isByte(value.dtype)))
+    return std::nullopt;
+  centered.buffer = id;
+  return centered;
+}
+
+/// The buffer that `id` is a widened byte of, the same for all elements.
+static ValueId commonByte(const Problem &problem, ValueId id) {
+  const Problem::Op *op = problem.producer(id);
+  if (!op || op->mnemonic != "cast")
+    return Problem::absent;
+  const Problem::Value &value = problem.value(op->operands[0]);
+  bool isOne = std::ranges::all_of(value.dims, [](const SizeExpr &dim) { return dim.isConstant(1); });
+  return value.isBuffer() && isByte(value.dtype) && isOne ? op->operands[0] : Problem::absent;
+}
+
+std::optional<ByteRows> byteRows(const Problem &problem, const ElementTypes &types, ValueId a,
+                                 const TargetInfo &target) {
+  bool isI8 = types.source == DType::I8 ? types.zero == 0 : types.source == DType::U8 && types.zero == 128;
+  if (!target.has("vnni") || types.accumulator != DType::I32 || !isI8)
+    return std::nullopt;
+  ByteRows rows{types};
+  std::optional<CenteredBuffer> row = centeredBuffer(problem, a);
+  if (const Problem::Op *op = problem.producer(a); !row && op && op->mnemonic == "sub") {
+    rows.zero = commonByte(problem, op->operands[1]);
+    if (rows.zero != Problem::absent && problem.value(op->operands[0]).dims == problem.value(a).dims)
+      row = centeredBuffer(problem, op->operands[0]);
+  }
+  if (!row || !isByte(problem.value(row->buffer).dtype) || problem.value(row->buffer).dims != problem.value(a).dims)
+    return std::nullopt;
+  rows.a = row->buffer;
+  DType dtype = problem.value(row->buffer).dtype;
+  bool isSigned = dtype == DType::I8;
+  rows.types.zeroOfRun = rows.zero != Problem::absent;
+  // A row of pads is filled with the byte that stands for 0.
+  if (rows.types.zeroOfRun ? row->zero != 0 || problem.value(rows.zero).dtype != dtype
+                           : row->zero < (isSigned ? -128 : 0) || row->zero > (isSigned ? 127 : 255))
+    return std::nullopt;
+  rows.types.operand = rows.types.row = dtype;
+  rows.types.rowZero = row->zero;
+  rows.types.panel = DType::I8;
+  rows.types.kPack = 4;
+  rows.types.zero = 0;
+  return rows;
+}
+
+RowZero rowZero(emit::Emitter &e, const ElementTypes &types, emit::Value zero) {
+  if (!types.zeroOfRun)
+    return {e.index(types.rowExcess()), e.constant(e.i8(), types.rowZero)};
+  emit::Value byte = e.load(e.i8(), zero);
+  emit::Value number = e.resizeInt(byte, e.i64(), types.row == DType::I8);
+  return {e.add(number, e.index(types.rowExcess())), byte};
+}
 
 std::optional<ProductOperands> productOperands(const Problem &problem, DType dtype, ValueId a, ValueId b) {
   auto types = ElementTypes::of(dtype);

@@ -10,6 +10,15 @@ using namespace emit;
 /// Tiles of a block from which on widening once costs less than widening for each.
 static constexpr int64_t sharingTiles = 3;
 
+double NestShape::cycles(const PricedProblem &priced) const {
+  ProductShape product;
+  product.types = types;
+  product.rows = int64_t(priced.value(sizes.rows));
+  product.columns = int64_t(priced.value(sizes.columns));
+  product.depth = int64_t(priced.value(totalDepth()));
+  return priced.value(sizes.batch) * tilingCycles(tiling, product, priced.target);
+}
+
 bool paysToShareWidened(const NestShape &nest, const TargetInfo &target) {
   if (nest.types.panel == nest.types.accumulator || nest.types.exact() || nest.tiling.blockTiles < sharingTiles ||
       !nest.totalDepth().isConstant())
@@ -132,6 +141,8 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const KernelS
     b = widenedPanels();
   }
   Value panelBytes = e.mul(depth, e.index(panelColumns * set.types.panelBytes()));
+  if (int64_t sums = sumsBytes(set.types))
+    panelBytes = e.add(panelBytes, e.index(sums));
   Value zero = e.index(0);
   Value bStep = operands.bStep ? operands.bStep : zero, aStep = operands.aStep ? operands.aStep : zero;
   EpilogueRow origin = operands.origin(batch);
@@ -158,6 +169,8 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const KernelS
                      e.size(sizes.inner),
                      scratch,
                      e.index(tileRowBytes(panels))};
+    if (types.zeroOfRun)
+      arguments.push_back(operands.rowExcess);
     auto callFull = [&] { e.call(kernels.full, arguments); };
     auto callSmall = [&] { e.call(kernels.small, arguments); };
     if (kernels.full.op && kernels.small.op)

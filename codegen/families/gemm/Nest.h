@@ -2,6 +2,7 @@
 // tables in scratch and the epilogue after each tile. Sizes may all be run-time values.
 #pragma once
 
+#include "codegen/families/common/Pricing.h"
 #include "codegen/families/gemm/Epilogue.h"
 #include "codegen/families/gemm/Tiling.h"
 #include "runtime/base/Tensor.h"
@@ -32,10 +33,14 @@ struct NestShape {
   SizeExpr tileCount() const { return SizeExpr::ceilDiv(sizes.rows, tiling.tile.rows); }
   SizeExpr groupCount() const { return SizeExpr::ceilDiv(panelCount(), tiling.tile.panels); }
   int64_t panelStepBytes() const { return panelColumns * types.panelBytes(); }
-  SizeExpr panelBytes() const { return totalDepth() * panelStepBytes(); }
+  SizeExpr panelBytes() const { return totalDepth() * panelStepBytes() + sumsBytes(types); }
+  /// Of the sums behind a panel.
+  static int64_t sumsBytes(const ElementTypes &types) { return types.multipliesQuads() ? panelColumns * 4 : 0; }
   SizeExpr totalDepth() const { return sizes.taps * sizes.inner; }
   SizeExpr widenedBytes() const;
   int64_t tileRowBytes(int panels) const { return panels * panelColumns * types.accumulatorBytes(); }
+  /// Of all products of the batch.
+  double cycles(const PricedProblem &priced) const;
   int64_t tileBytes() const { return alignUp(tiling.tile.rows * tileRowBytes(tiling.tile.panels), 64); }
 };
 
@@ -59,8 +64,9 @@ public:
     std::function<void(emit::Value batch, emit::Value row0, emit::Value table)> fillTable;
     /// First byte of panel `panel` (unpacked: of column 16 * panel of the first row).
     std::function<emit::Value(emit::Value batch, emit::Value panel)> panel;
-    emit::Value bStep; ///< unpacked: bytes from one row of B to the next; packed: ignored
-    emit::Value aStep; ///< bytes of one step of A where it is not contiguous
+    emit::Value bStep;     ///< unpacked: bytes from one row of B to the next; packed: ignored
+    emit::Value rowExcess; ///< rowZero(), where ElementTypes::zeroOfRun
+    emit::Value aStep;     ///< bytes of one step of A where it is not contiguous
     /// Row and column of the product's element (0, 0) in the epilogue's output.
     std::function<EpilogueRow(emit::Value batch)> origin;
   };

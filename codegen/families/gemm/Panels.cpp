@@ -6,39 +6,45 @@ namespace kiln::gemm {
 
 using namespace emit;
 
-Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed, int kPack) {
-  int64_t padded = alignUp(columns, panelColumns), panels = padded / panelColumns, packs = depth / kPack;
+Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed, int kPack, bool sums) {
+  int64_t padded = alignUp(columns, panelColumns), panels = padded / panelColumns;
+  int64_t filled = alignUp(depth, kPack), packs = filled / kPack;
   Recipe recipe;
   if (transposed) {
     recipe.reshape({batch, columns, depth});
-    if (padded != columns)
-      recipe.pad({0, 0, 0, 0, padded - columns, 0});
+    if (padded != columns || filled != depth)
+      recipe.pad({0, 0, 0, 0, padded - columns, filled - depth});
     if (kPack == 1)
       recipe.reshape({batch, panels, panelColumns, depth}).permute({0, 1, 3, 2});
     else
       recipe.reshape({batch, panels, panelColumns, packs, kPack}).permute({0, 1, 3, 2, 4});
   } else {
     recipe.reshape({batch, depth, columns});
-    if (padded != columns)
-      recipe.pad({0, 0, 0, 0, 0, padded - columns});
+    if (padded != columns || filled != depth)
+      recipe.pad({0, 0, 0, 0, filled - depth, padded - columns});
     if (kPack == 1)
       recipe.reshape({batch, depth, panels, panelColumns}).permute({0, 2, 1, 3});
     else
       recipe.reshape({batch, packs, kPack, panels, panelColumns}).permute({0, 3, 1, 4, 2});
   }
+  if (sums)
+    recipe.reshape({batch * panels, packs, panelColumns, kPack}).sums();
   return recipe;
 }
 
-Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps, int kPack) {
-  int64_t padded = alignUp(outputs, panelColumns), panels = padded / panelColumns, packs = channels / kPack;
+Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps, int kPack, bool sums) {
+  int64_t padded = alignUp(outputs, panelColumns), panels = padded / panelColumns;
+  int64_t filled = alignUp(channels, kPack), packs = filled / kPack;
   Recipe recipe;
   recipe.reshape({groups, outputs, channels, taps});
-  if (padded != outputs)
-    recipe.pad({0, 0, 0, 0, 0, padded - outputs, 0, 0});
+  if (padded != outputs || filled != channels)
+    recipe.pad({0, 0, 0, 0, 0, padded - outputs, filled - channels, 0});
   if (kPack == 1)
     recipe.reshape({groups, panels, panelColumns, channels, taps}).permute({0, 1, 4, 3, 2});
   else
     recipe.reshape({groups, panels, panelColumns, packs, kPack, taps}).permute({0, 1, 5, 3, 2, 4});
+  if (sums)
+    recipe.reshape({groups * panels, taps * packs, panelColumns, kPack}).sums();
   return recipe;
 }
 

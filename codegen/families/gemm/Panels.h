@@ -8,11 +8,13 @@
 
 namespace kiln::gemm {
 
-/// [batch][panel][depth / kPack][16][kPack], where kPack divides the depth, from a dense [batch, depth, columns], or
-/// [batch, columns, depth] when `transposed`.
-Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed, int kPack);
-/// [group][panel][tap][channel / kPack][16][kPack] from a dense filter [groups * outputs, channels, taps].
-Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps, int kPack);
+/// [batch][panel][depth / kPack][16][kPack], the depth filled up with zeros to a multiple of kPack, from a dense
+/// [batch, depth, columns], or [batch, columns, depth] when `transposed`. With `sums`, each panel's are behind it
+/// (Recipe::sums).
+Recipe packMatrix(int64_t batch, int64_t depth, int64_t columns, bool transposed, int kPack, bool sums = false);
+/// [group][panel][tap][channel / kPack][16][kPack], the channels filled up likewise, from a dense filter [groups *
+/// outputs, channels, taps].
+Recipe packFilter(int64_t groups, int64_t outputs, int64_t channels, int64_t taps, int kPack, bool sums = false);
 
 /// The vector of B that starts at `at`, in the accumulators' type: of step `step` of its k-pack; of both, as i16 side
 /// by side in every lane, where a tile multiplies pairs.

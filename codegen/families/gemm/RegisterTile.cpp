@@ -16,10 +16,13 @@ public:
         vectors(static_cast<int>(shape.panels * panelColumns / lanes)), bytes(types.accumulatorBytes()),
         rowBytes(types.rowBytes()), vector(e.vec(e.registerType(types.accumulator), lanes)), table(arguments[0]),
         b(arguments[1]), panelBytes(arguments[2]), bStep(arguments[3]), aStep(arguments[4]), taps(arguments[5]),
-        inner(arguments[6]), result(arguments[7]), resultBytes(arguments[8]) {}
+        inner(arguments[6]), result(arguments[7]), resultBytes(arguments[8]),
+        excess(arguments.size() > 9 ? arguments[9] : Value()) {}
 
   void emit() {
     Values state(static_cast<size_t>(rows * vectors), e.constant(vector, 0.0));
+    if (types.multipliesQuads() && (excess || types.rowExcess() != 0))
+      subtractExcess(state);
     state.push_back(b);
     bool remainder = options.innerDivisor % options.unroll != 0;
     Value one = e.index(1), zero = e.index(0), step = e.index(options.unroll);
@@ -47,13 +50,28 @@ public:
   }
 
 private:
+  /// What rows of bytes are too much is known before the products: columns' sums times the excess of a byte.
+  void subtractExcess(Values &state) {
+    Value factor =
+        excess ? e.splat(e.neg(e.resizeInt(excess, e.i32())), lanes) : e.constant(vector, -types.rowExcess());
+    for (int j = 0; j < vectors; ++j) {
+      int64_t column = j * lanes % panelColumns, panel = j * lanes / panelColumns;
+      Value next = e.offset(b, e.mul(panelBytes, e.index(panel + 1)), 1);
+      Value sums =
+          e.load(vector, e.offset(next, (column - panelColumns) * bytes), static_cast<unsigned>(lanes * bytes));
+      Value start = e.mul(sums, factor);
+      for (int i = 0; i < rows; ++i)
+        state[static_cast<size_t>(i * vectors + j)] = start;
+    }
+  }
+
   /// `count` steps of K from `k` on.
   Values steps(ValueRange pointers, Value k, int count, ValueRange in) {
     Values out(in.begin(), in.end());
     Value base = out.back();
     Value aOffset = options.contiguousA ? Value() : e.mul(k, aStep);
     Value bRow = base;
-    for (int u = 0; u < count; u += stepsAtOnce()) {
+    for (int u = 0; u < count; u += types.stepsAtOnce()) {
       Values bs;
       for (int j = 0; j < vectors; ++j) {
         Value at = bAddress(bRow, u, j);
@@ -66,7 +84,9 @@ private:
         Value row = pointers[static_cast<size_t>(i)];
         Value at = options.contiguousA ? e.offset(e.offset(row, k, rowBytes), int64_t(u) * rowBytes)
                                        : e.offset(row, aOffset, 1);
-        Value a = e.splat(e.load(e.registerType(types.accumulator), at), lanes);
+        Value a = e.splat(e.load(e.registerType(types.accumulator), at, types.multipliesQuads() ? 1 : 0), lanes);
+        if (types.row == DType::I8) // as u8, more by 128
+          a = e.bitXor(a, e.constant(vector, int64_t(int32_t(0x80808080))));
         for (int j = 0; j < vectors; ++j) {
           Value &acc = out[static_cast<size_t>(i * vectors + j)];
           acc = multiplyAdd(a, bs[static_cast<size_t>(j)], acc);
@@ -81,9 +101,10 @@ private:
     return out;
   }
 
-  int stepsAtOnce() const { return types.multipliesPairs() ? 2 : 1; }
   /// `a` is a step of a row, or a pair of them in every lane.
   Value multiplyAdd(Value a, Value b, Value sum) {
+    if (types.multipliesQuads())
+      return e.multiplyAddQuads(a, b, sum);
     return types.multipliesPairs() ? e.multiplyAddPairs(a, b, sum) : e.fma(a, b, sum);
   }
   /// Bytes of the steps of K that lie side by side, in one panel.
@@ -119,14 +140,16 @@ private:
   int vectors;
   int64_t bytes, rowBytes; // of an accumulator, of an element of A
   Type vector;
-  Value table, b, panelBytes, bStep, aStep, taps, inner, result, resultBytes;
+  Value table, b, panelBytes, bStep, aStep, taps, inner, result, resultBytes, excess;
 };
 
 } // namespace
 
 LocalFunction emitRegisterTile(Emitter &e, llvm::StringRef name, TileShape shape, const TileOptions &options) {
-  LocalFunction function =
-      e.beginLocal(name, {e.ptr(), e.ptr(), e.i64(), e.i64(), e.i64(), e.i64(), e.i64(), e.ptr(), e.i64()});
+  llvm::SmallVector<Type> arguments{e.ptr(), e.ptr(), e.i64(), e.i64(), e.i64(), e.i64(), e.i64(), e.ptr(), e.i64()};
+  if (options.types.zeroOfRun)
+    arguments.push_back(e.i64());
+  LocalFunction function = e.beginLocal(name, arguments);
   TileEmission(e, shape, options, function.arguments).emit();
   e.endLocal();
   return function;
@@ -138,6 +161,8 @@ int vectorsPerPanel(const ElementTypes &types, const TargetInfo &target) {
 
 int registersOf(TileShape shape, const ElementTypes &types, const TargetInfo &target) {
   int vectors = shape.panels * vectorsPerPanel(types, target);
+  if (types.multipliesQuads())
+    return shape.rows * vectors + vectors + 1 + (types.row == DType::I8 ? 1 : 0);
   int packs = types.kPack > 1 ? vectors + 1 : 0; // steps of K that wait for their turn, and a mask
   int products = types.exact() ? 1 : 0;          // integers have no fused multiply-add
   return shape.rows * vectors + vectors + packs + products + 1;

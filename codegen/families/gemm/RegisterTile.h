@@ -4,7 +4,8 @@
 // B lies in panels of 16 columns, whatever the register width: panel p, step k, column c at p * panelBytes + (k * 16 +
 // c) * its bytes, so that every level reads the same packed bytes; with a k-pack of n (which divides the steps), n of
 // them lie side by side for each column: ((k / n * 16 + c) * n + k % n) * its bytes. Unpacked B (row-major, a multiple
-// of 16 columns) is read in place. Rows of A are of ElementTypes::row.
+// of 16 columns) is read in place. Rows of A are of ElementTypes::row. Behind a panel of quads are 16 i32, the sums of
+// its columns.
 #pragma once
 
 #include "codegen/emit/Emitter.h"
@@ -33,7 +34,7 @@ struct TileOptions {
 
 /// Emits the local function
 ///   tile(table: ptr, b: ptr, panelBytes: i64, bStep: i64, aStep: i64, taps: i64, inner: i64,
-///        result: ptr, resultBytes: i64)
+///        result: ptr, resultBytes: i64)        and, where a run tells the zero of rows of bytes, rowExcess: i64
 /// that sums over taps x inner steps: row i of tap t starts at the pointer table[t][i], B's steps follow one another.
 /// The tile goes to `result`, rows `resultBytes` apart, both multiples of 64.
 emit::LocalFunction emitRegisterTile(emit::Emitter &e, llvm::StringRef name, TileShape shape,

@@ -1,5 +1,7 @@
 #include "codegen/families/gemm/Tiling.h"
 
+#include "codegen/Roofline.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -22,10 +24,11 @@ double stepCycles(TileShape shape, const ElementTypes &types, const TargetInfo &
   return std::max({fma, loads, 4.0}) * strained + 0.15 * double(shape.panels * panelColumns * types.panelBytes()) / 64;
 }
 
-/// Cycles of a whole product per step of K.
+/// Cycles of a whole product per step of K that a tile takes.
 double productCycles(TileShape shape, const ProductShape &product, const TargetInfo &target) {
   double tiles = product.rows ? double(ceilDiv(*product.rows, shape.rows)) : 1000.0 / shape.rows;
   double depth = double(std::max<int64_t>(1, product.depth.value_or(512)));
+  depth = std::ceil(depth / product.types.stepsAtOnce());
   int64_t panels = ceilDiv(product.columns.value_or(1024), panelColumns);
   // Around a tile's K loop: the call, the row table, and the epilogue over its vectors.
   auto tileCycles = [&](TileShape s) {
@@ -101,10 +104,21 @@ Tiling defaultTiling(const ProductShape &product, const TargetInfo &target) {
   tiling.tile = bestShape(product, target);
   if (!product.rows && tiling.tile.rows > 4)
     tiling.smallRows = tiling.tile.rows > 8 ? 4 : 2;
-  tiling.unroll = tiling.tile.rows <= 4 ? 8 : 4;
+  tiling.unroll = tiling.tile.rows <= 4 || product.types.multipliesQuads() ? 8 : 4;
   tiling.prefetch = product.packed && tiling.tile.rows > 4 ? 24 : 0;
   chooseBlocks(tiling, product, target);
   return tiling;
+}
+
+double tilingCycles(const Tiling &tiling, const ProductShape &product, const TargetInfo &target) {
+  TileShape tile = tiling.tile;
+  if (tiling.smallRows > 0 && *product.rows <= tiling.smallRows)
+    tile.rows = tiling.smallRows;
+  double depth = double(std::max<int64_t>(1, *product.depth));
+  double bytes = double(*product.columns) * depth * double(product.types.panelBytes());
+  double blocks = std::ceil(double(*product.rows) / (double(tile.rows) * tiling.blockTiles));
+  double again = bytes > double(target.l2Bytes) ? std::max(0.0, blocks - 1) : 0;
+  return productCycles(tile, product, target) * depth / product.types.stepsAtOnce() + again * Roofline(target).memoryCycles(bytes);
 }
 
 std::vector<Tiling> candidateTilings(const ProductShape &product, const TargetInfo &target) {

@@ -41,6 +41,9 @@ struct Tiling {
 
 bool isLegalTiling(const Tiling &tiling, const ElementTypes &types, const TargetInfo &target);
 Tiling defaultTiling(const ProductShape &shape, const TargetInfo &target);
+/// Cycles of the product, all of whose sizes are known; panels that the second-level cache does not keep come anew for
+/// each block of rows.
+double tilingCycles(const Tiling &tiling, const ProductShape &product, const TargetInfo &target);
 std::vector<Tiling> candidateTilings(const ProductShape &shape, const TargetInfo &target);
 
 } // namespace kiln::gemm

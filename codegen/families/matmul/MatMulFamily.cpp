@@ -7,6 +7,7 @@
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/gemm/IntegerOperands.h"
 #include "codegen/families/gemm/Nest.h"
+#include "codegen/families/gemm/PaddedRows.h"
 #include "codegen/families/gemm/Panels.h"
 #include "codegen/families/gemm/Widening.h"
 
@@ -25,13 +26,18 @@ struct Product {
   /// `b` is a buffer. So is `a`, or it is made from buffers as it is copied for tiles to read.
   Problem::ValueId a = Problem::absent, b = Problem::absent, result = Problem::absent;
   bool transposeA = false, transposeB = false, constantB = false;
-  SizeExpr rows, columns, depth;        ///< of one product of the batch
-  std::vector<SizeExpr> batch;          ///< of the result
-  std::vector<SizeExpr> batchA, batchB; ///< right-aligned, filled with ones to the result's rank
-  bool copiesA = false;                 ///< widened, or made from others
-  bool folded = false;                  ///< B is the same for the whole batch: the batch joins the rows
+  SizeExpr rows, columns, depth;            ///< of one product of the batch
+  std::vector<SizeExpr> batch;              ///< of the result
+  std::vector<SizeExpr> batchA, batchB;     ///< right-aligned, filled with ones to the result's rank
+  bool copiesA = false;                     ///< widened, or made from others
+  std::optional<PaddedRows> paddedA;        ///< rows of bytes that tiles read instead of A's
+  SizeExpr rowDepth;                        ///< of the rows that tiles read
+  Problem::ValueId zeroA = Problem::absent; ///< the byte that stands for 0 in A, where a run tells it
+  bool folded = false;                      ///< B is the same for the whole batch: the batch joins the rows
 
   static std::optional<Product> of(const Problem &problem);
+  /// The same for kernels that read bytes where the target multiplies such.
+  static std::optional<Product> of(const Problem &problem, const TargetInfo &target);
 };
 
 std::vector<SizeExpr> batchDims(const Problem::Value &value, size_t rank) {
@@ -73,6 +79,7 @@ std::optional<Product> Product::of(const Problem &problem) {
   p.columns = out.dims[rank - 1];
   // The two depths are equal; of a constant B it is a number, of A perhaps an expression of the model's sizes.
   p.depth = p.constantB ? *(b.dims.end() - (p.transposeB ? 1 : 2)) : *(a.dims.end() - (p.transposeA ? 2 : 1));
+  p.rowDepth = p.depth;
   p.batch = batchDims(out, rank - 2);
   p.batchA = batchDims(a, rank - 2);
   p.batchB = batchDims(b, rank - 2);
@@ -98,6 +105,25 @@ std::optional<Product> Product::of(const Problem &problem) {
   }
   p.copiesA = p.types.widens() || !problem.value(p.a).isBuffer();
   p.folded = !p.transposeA && allOnes(p.batchB) && p.batchA == p.batch;
+  return p;
+}
+
+std::optional<Product> Product::of(const Problem &problem, const TargetInfo &target) {
+  std::optional<Product> p = of(problem);
+  if (!p || !p->constantB || p->transposeA)
+    return p;
+  auto rows = byteRows(problem, p->types, p->a, target);
+  if (!rows || (rows->types.zeroOfRun && p->depth.constant() % 4 != 0))
+    return p;
+  p->zeroA = rows->zero;
+  p->types = rows->types;
+  p->a = rows->a;
+  p->copiesA = false;
+  int64_t depth = p->depth.constant(), padded = PaddedRows::paddedLength(depth);
+  if (depth != padded) {
+    p->paddedA = PaddedRows{rows->a, SizeExpr::product(p->batchA) * p->rows, depth, p->types.rowZero};
+    p->rowDepth = padded;
+  }
   return p;
 }
 
@@ -138,12 +164,12 @@ struct MatMulShape {
   NestShape nest;
 
   MatMulShape(const Problem &problem, const Config &config, const TargetInfo &target)
-      : problem(problem), p(*Product::of(problem)), pack(config.getBool("pack")) {
+      : problem(problem), p(*Product::of(problem, target)), pack(config.getBool("pack")) {
     nest.tiling = fromConfig<Tiling>(config);
     nest.types = typesOf(p, pack);
     nest.sizes.rows = p.folded ? p.rows * SizeExpr::product(p.batch) : p.rows;
     nest.sizes.columns = p.columns;
-    nest.sizes.inner = p.depth;
+    nest.sizes.inner = p.rowDepth;
     nest.sizes.batch = p.folded ? SizeExpr(1) : SizeExpr::product(p.batch);
     nest.sharesWidened = pack && paysToShareWidened(nest, target);
   }
@@ -157,6 +183,10 @@ struct MatMulShape {
     return packsInLaunch() ? SizeExpr::product(p.batchB) * packedBytesB() : SizeExpr(0);
   }
   KernelInterface describe() const;
+  double cycles(const PricedProblem &priced) const {
+    double packed = packsInLaunch() ? priced.elements(p.b) : 0;
+    return nest.cycles(priced) + packed * (p.transposeB ? 1 : 0.2) + priced.elementwiseCycles();
+  }
 };
 
 KernelInterface MatMulShape::describe() const {
@@ -170,10 +200,15 @@ KernelInterface MatMulShape::describe() const {
     interface.launches.push_back(wideningLaunch(problem, p.a, p.types));
     interface.workspaceBytes = workspacePanelBytes() + widenedBytes(problem, p.a, p.types);
   }
+  if (p.paddedA) {
+    interface.launches.push_back(p.paddedA->launch(problem));
+    interface.workspaceBytes = p.paddedA->bytes();
+  }
   if (p.constantB)
     interface.packed.push_back(
-        {uint32_t(problem.inputIndex(p.b)), packMatrix(SizeExpr::product(p.batchB).constant(), p.depth.constant(),
-                                                       p.columns.constant(), p.transposeB, nest.types.kPack)});
+        {uint32_t(problem.inputIndex(p.b)),
+         packMatrix(SizeExpr::product(p.batchB).constant(), p.depth.constant(), p.columns.constant(), p.transposeB,
+                    nest.types.kPack, nest.types.multipliesQuads())});
   interface.launches.push_back(mainLaunch(problem, "matmul", nest.grid(), nest.scratchBytes(),
                                           allOperands(problem, p.constantB ? p.b : Problem::absent)));
   return interface;
@@ -190,6 +225,8 @@ public:
       emitPacking();
     if (p.copiesA)
       emitWidening(e, interface, packsInLaunch() ? 1 : 0, problem, p.a, p.types, workspacePanelBytes());
+    if (p.paddedA)
+      p.paddedA->emit(e, interface, 0, 0);
     emitProduct();
   }
 
@@ -240,16 +277,19 @@ void MatMulEmission::emitProduct() {
 
   beginLaunch(e, interface, interface.launches.size() - 1);
   BasePointers pointers = basePointers(e, problem);
-  Value a =
-      p.copiesA ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1) : pointers.inputs[problem.inputIndex(p.a)];
+  Value a = p.paddedA   ? e.workspace()
+            : p.copiesA ? e.offset(e.workspace(), e.size(workspacePanelBytes()), 1)
+                        : pointers.inputs[problem.inputIndex(p.a)];
   Value b = packsInLaunch() ? e.workspace() : pointers.inputs[problem.inputIndex(p.b)];
   Epilogue epilogue(e, problem, p.result, p.types.accumulator, Problem::absent, pointers.inputs, pointers.outputs);
 
   Nest::Operands operands;
+  if (p.types.zeroOfRun)
+    operands.rowExcess = rowZero(e, p.types, pointers.inputs[problem.inputIndex(p.zeroA)]).excess;
   SizeExpr bytes = p.types.rowBytes(); // of an element of A, as tiles read it
-  SizeExpr rowBytes = p.transposeA ? bytes : p.depth * bytes;
+  SizeExpr rowBytes = p.transposeA ? bytes : p.rowDepth * bytes;
   operands.fillTable = [&](Value batch, Value row0, Value table) {
-    Value base = p.folded ? a : e.offset(a, batchBytes(p.batchA, p.rows * p.depth * bytes, batch), 1);
+    Value base = p.folded ? a : e.offset(a, batchBytes(p.batchA, p.rows * p.rowDepth * bytes, batch), 1);
     Value last = e.sub(e.size(nest.sizes.rows), e.index(1)), stride = e.size(rowBytes);
     e.loop(0, e.index(nest.tiling.tile.rows), 1, [&](Value i) {
       Value row = e.min(e.add(row0, i), last);
@@ -279,19 +319,19 @@ struct MatMulKernel : MatMulShape {
 class MatMulFamily final : public FamilyOf<MatMulKernel> {
 public:
   std::string_view name() const override { return "matmul"; }
-  int version() const override { return 2; }
+  int version() const override { return 3; }
   bool claims(const Problem &problem) const override {
     auto product = Product::of(problem);
     return product && isEpilogueOf(problem, product->result);
   }
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
-    Product p = *Product::of(problem);
+    Product p = *Product::of(problem, target);
     // Rows of B that lie close together do not disturb each other in the cache.
     bool pack = !(mayReadInPlace(p) && p.columns.constant() <= 128);
     return configOf(defaultTiling(shapeOf(p, pack), target), pack);
   }
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
-    Product p = *Product::of(problem);
+    Product p = *Product::of(problem, target);
     std::vector<Config> configs{defaultConfig(problem, target)};
     for (bool pack : {true, false}) {
       if (!pack && !mayReadInPlace(p))
@@ -305,7 +345,7 @@ public:
     return configs;
   }
   bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
-    auto p = Product::of(problem);
+    auto p = Product::of(problem, target);
     Tiling tiling = fromConfig<Tiling>(config);
     bool pack = config.getBool("pack");
     return p && isLegalTiling(tiling, typesOf(*p, pack), target) && config == configOf(tiling, pack) &&

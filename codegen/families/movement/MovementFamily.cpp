@@ -226,6 +226,23 @@ public:
     return interface;
   }
 
+  double cycles(const PricedProblem &priced) const {
+    const Problem::Value &y = problem.value(op.result());
+    double elements = priced.product(y.dims), lanes = priced.lanes();
+    if (form == Form::Gather || form == Form::Pad)
+      return 1.5 * elements / lanes + 10 * elements / std::max(1.0, priced.value(y.dims.empty() ? 1 : y.dims.back()));
+    double total = 0;
+    for (const StridedCopy &copy : copies) {
+      bool rows = copy.dims.empty() || (copy.from.back().isConstant(1) && copy.to.back().isConstant(1));
+      double moved = priced.product(copy.dims);
+      // Rows are copied in vectors; else an element at a time, or in blocks that registers transpose.
+      total += rows ? priced.rowVectors(copy.dims, lanes) +
+                          6 * moved / std::max(1.0, copy.dims.empty() ? 1 : priced.value(copy.dims.back()))
+                    : 0.7 * moved;
+    }
+    return total;
+  }
+
   void emit(Emitter &e, const KernelInterface &interface) const {
     for (size_t k = 0; k < interface.launches.size(); ++k) {
       beginLaunch(e, interface, k);

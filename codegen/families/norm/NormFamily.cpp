@@ -320,6 +320,17 @@ public:
     return oneLaunch(mainLaunch(original, "norm", grid, scratch));
   }
 
+  double cycles(const PricedProblem &priced) const {
+    bool exponentials = norm.kind == Normalization::Kind::Softmax || norm.kind == Normalization::Kind::LogSoftmax;
+    std::vector<SizeExpr> dims = norm.outer;
+    if (columns)
+      dims.push_back(norm.length);
+    dims.push_back(columns ? norm.inner : norm.length);
+    double rows = columns ? 0 : priced.product(norm.outer); // whose lanes are folded, twice
+    return (exponentials ? 24 : 14) * vectorCycles * priced.rowVectors(dims, double(lanes)) + 40 * rows +
+           priced.elementwiseCycles();
+  }
+
   void emit(Emitter &e, const KernelInterface &interface) const {
     beginLaunch(e, interface);
     NormRow row(e, problem, norm, lanes);

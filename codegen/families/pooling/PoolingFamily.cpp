@@ -55,7 +55,7 @@ std::optional<Pool> Pool::of(const Problem &problem) {
   const Problem::Value &x = problem.value(pool.x), &y = problem.value(pool.y);
   if (!x.isBuffer() || x.rank() < 3 || y.rank() != x.rank())
     return std::nullopt;
-  if (!(isFloat(x.dtype) || (pool.isMax && isSignedInt(x.dtype))))
+  if (!(isFloat(x.dtype) || (pool.isMax && isInteger(x.dtype) && x.dtype != DType::U64)))
     return std::nullopt;
   std::string automatic = a.getString("auto_pad");
   if (!automatic.empty() && automatic != "notset" && automatic != "valid")
@@ -172,6 +172,8 @@ private:
       return e.constant(type, 0);
     if (Emitter::isFloat(type))
       return e.constant(type, -std::numeric_limits<double>::infinity());
+    if (isUnsignedInt(x.dtype))
+      return e.constant(type, 0); // wider in registers
     return e.constant(type, -int64_t((uint64_t(1) << (Emitter::bitsOf(type) - 1)) - 1) - 1);
   }
 
@@ -225,6 +227,16 @@ public:
         lanes(target.lanes(int(bits))), grid(makeRowGrid(problem.value(pool.y).dims, 4096, lanes * unroll)) {}
 
   KernelInterface describe() const { return oneLaunch(mainLaunch(problem, "pooling", grid.grid())); }
+  double cycles(const PricedProblem &priced) const {
+    const std::vector<SizeExpr> &dims = problem.value(pool.y).dims;
+    double points = pool.channelsLast ? priced.rowVectors(dims, double(lanes)) : priced.product(dims);
+    double taps = 1;
+    for (int64_t size : pool.kernel)
+      taps *= double(size);
+    // A tap is a load and an operation; around them the window's bounds are found.
+    return points * taps * 3 * vectorCycles + priced.product(dims) / priced.value(dims.back()) * 20 +
+           priced.elementwiseCycles();
+  }
   void emit(Emitter &e, const KernelInterface &interface) const;
 
 private:

@@ -6,12 +6,15 @@
 // gates in registers.
 #include "codegen/families/CpuFamilies.h"
 
+#include "codegen/Roofline.h"
 #include "codegen/emit/ScalarEmitter.h"
 #include "codegen/families/common/Family.h"
 #include "codegen/families/common/Launches.h"
 #include "codegen/families/recurrent/Layer.h"
 
 #include "kiln/kernel_abi.h"
+
+#include <cmath>
 
 namespace kiln {
 using namespace emit;
@@ -30,6 +33,7 @@ public:
         unroll(config.getInt("unroll")), lanes(target.lanes(32)), vectors(blockUnits / lanes) {}
 
   KernelInterface describe() const;
+  double cycles(const PricedProblem &priced) const;
   void emit(Emitter &e, const KernelInterface &interface) const;
 
   /// The most rows whose gates fit in registers.
@@ -83,6 +87,18 @@ KernelInterface RecurrentKernel::describe() const {
   recur.flops = recur.flops - project.flops;
   interface.launches = {std::move(project), std::move(recur)};
   return interface;
+}
+
+double RecurrentKernel::cycles(const PricedProblem &priced) const {
+  double steps = priced.value(layer.steps), batch = priced.value(layer.batch);
+  double units = double(layer.blocks() * blockUnits * layer.gates * layer.directions) / double(lanes); // in vectors
+  double project = steps * batch * units * double(layer.inputs) * vectorCycles * 1.2;
+  // Of the state's weights a vector is loaded for each few rows' products.
+  double blocks = std::ceil(batch / double(rows));
+  double weights = units * double(layer.hidden) * double(lanes) * 4;
+  double recur = std::max(batch * units * double(layer.hidden) * vectorCycles,
+                          blocks * Roofline(priced.target).memoryCycles(weights));
+  return project + steps * (recur + 12 * units * batch);
 }
 
 /// Emission of one launch's body.

@@ -211,6 +211,14 @@ public:
 
   KernelInterface describe() const { return oneLaunch(mainLaunch(problem, "reduction", grid.grid())); }
 
+  double cycles(const PricedProblem &priced) const {
+    double lanes = priced.lanes(), vectors = priced.rowVectors(reduction.space, lanes);
+    double results = priced.product(reduction.kept());
+    // Across a row, the lanes are folded in the end.
+    double finish = reduction.vectorOverKept() ? 3 * results / lanes : 12 * results;
+    return 3 * vectors * vectorCycles + finish + priced.elementwiseCycles();
+  }
+
   void emit(Emitter &e, const KernelInterface &interface) const {
     std::vector<SizeExpr> results = reduction.kept();
     beginLaunch(e, interface);

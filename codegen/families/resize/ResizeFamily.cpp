@@ -14,6 +14,8 @@
 
 #include "kiln/kernel_abi.h"
 
+#include <cmath>
+
 namespace kiln {
 using emit::Cmp;
 using emit::Emitter;
@@ -366,6 +368,14 @@ public:
     }
     interface.launches.push_back(mainLaunch(problem, "resize", grid.grid(), scratch));
     return interface;
+  }
+
+  /// A tap is a load, a product and a sum; along a row that is resized its elements are gathered one by one.
+  double cycles(const PricedProblem &priced) const {
+    double vectors = priced.rowVectors(space, double(lanes)), taps = double(r.taps);
+    double rows = std::pow(taps, double(r.resizedDims() - r.row().resized)) * 3 * vectorCycles;
+    double along = r.row().resized ? taps * (double(lanes) + 3) : 0;
+    return vectors * (rows + along) + priced.elementwiseCycles();
   }
 
   void emit(Emitter &e, const KernelInterface &interface) const {

@@ -119,6 +119,7 @@ Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphP
   state.builder.setInsertionPointToEnd(block);
   Frame frame{result.function, scope.frame, &bridge, &outer};
   body.frame = &frame;
+  body.isBatch = loop && loop->graph;
   auto run = [&]() -> Status {
     std::vector<std::string_view> tensors; // names of those inputs
     unsigned sequences = 0;
@@ -157,6 +158,9 @@ Result<Subgraph> ModelImport::importSubgraph(const NodeProto &node, const GraphP
         result.appended.push_back(unsigned(value->nonTensor->items.size()));
         continue;
       }
+      if (loop && loop->length && value->tensor) {
+        KILN_ASSIGN(value->tensor, whileCounted(node, *loop, place, value->tensor, body));
+      }
       if (value->nonTensor)
         llvm::append_range(results, value->nonTensor->parts());
       else
@@ -187,8 +191,8 @@ Status ModelImport::setResultTypes(mlir::Operation *op, llvm::ArrayRef<Subgraph 
     sizes.push_back({&bridge, subgraph->function.getArgumentTypes(), subgraph->function.getResultTypes()});
   }
   KILN_ASSIGN(ResultShapes shapes, inferControlFlow(op, state.shapes, sizes));
-  for (auto [result, shape] : llvm::zip(op->getResults(), shapes))
-    result.setType(state.sizes.tensorType(shape.dims, shape.elementType, shape.upperBounds));
+  for (auto [result, type] : llvm::zip(op->getResults(), nameResults(shapes, state.sizes)))
+    result.setType(type);
   return Status();
 }
 
@@ -284,95 +288,11 @@ Status ModelImport::importLoop(const NodeProto &node, Scope &scope) {
   return emitLoop(node, scope, parts);
 }
 
-/// Attribute `name` of a Scan: one of `count` numbers, all 0 where it is absent.
-static Result<Ints> oneOfEach(const NodeImport &view, std::string_view name, size_t count) {
-  KILN_ASSIGN(Ints values, view.intsAttribute(name, Ints(count, 0)));
-  if (values.size() != count)
-    return makeError(ErrorCode::E0404, name, " has ", values.size(), " entries; expected ", count);
-  return values;
-}
-
-/// A loop that slices its last operands, and lays out what it stacks.
-Status ModelImport::importScan(const NodeProto &node, Scope &scope) {
-  NodeImport view(state, node, opsetOf(node.domain, *scope.opsets), {});
-  if (view.opset() < 9)
-    return makeError(ErrorCode::E0205, "batches of sequences (before opset 9) are not supported");
-  KILN_TRY(view.requireAttribute("num_scan_inputs"));
-  KILN_ASSIGN(int64_t slices, view.intAttribute("num_scan_inputs", 0));
-  if (slices < 1 || size_t(slices) > node.inputs.size())
-    return makeError(ErrorCode::E0411, "num_scan_inputs is ", slices, "; there are ", node.inputs.size(), " inputs");
-  KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
-  LoopParts parts;
-  parts.isScan = true;
-  size_t carried = node.inputs.size() - size_t(slices);
-  if (graph.outputs.size() < carried)
-    return makeError(ErrorCode::E0306, "its body gives ", graph.outputs.size(), " values, not the ", carried,
-                     " carried ones");
-  for (size_t i = 0; i < carried; ++i) {
-    KILN_ASSIGN(parts.initial.emplace_back(), operandOf(node, i, scope));
-  }
-  KILN_ASSIGN(Ints axes, oneOfEach(view, "scan_input_axes", size_t(slices)));
-  KILN_ASSIGN(Ints directions, oneOfEach(view, "scan_input_directions", size_t(slices)));
-  SizeExpr length = SizeExpr::invalid();
-  for (size_t i = 0; i < size_t(slices); ++i) {
-    KILN_ASSIGN(Value value, operandOf(node, carried + i, scope));
-    KILN_ASSIGN(int64_t axis, view.normalizeAxis(axes[i], view.rank(value)));
-    SizeExpr size = view.dims(value)[size_t(axis)];
-    if (i > 0)
-      KILN_TRY(view.requireEqual(length, size));
-    length = i > 0 ? length : size;
-    parts.scanned.push_back({value, axis, directions[i] != 0});
-  }
-  size_t stacked = graph.outputs.size() - carried;
-  KILN_ASSIGN(Ints resultAxes, oneOfEach(view, "scan_output_axes", stacked));
-  KILN_ASSIGN(Ints resultDirections, oneOfEach(view, "scan_output_directions", stacked));
-  for (size_t i = 0; i < stacked; ++i)
-    parts.results.push_back({{}, resultAxes[i], resultDirections[i] != 0});
-  KILN_ASSIGN(parts.count, view.sizeOf(parts.scanned[0].value, parts.scanned[0].axis));
-  return emitLoop(node, scope, parts);
-}
-
-/// The last inputs of a Scan's body: what it goes through, at the number of the iteration.
-Status ModelImport::bindSlices(const NodeProto &node, const GraphProto &graph, const LoopParts &loop, Scope &body) {
-  NodeImport view(state, node, opsetOf(node.domain, *body.opsets), {});
-  Value iteration = body.frame->function.getArgument(0);
-  for (auto [i, along] : llvm::enumerate(loop.scanned)) {
-    KILN_ASSIGN(Value whole, bringIn(along.value, *body.frame, 0));
-    Value at = iteration, slice = whole;
-    if (along.reversed) { // -1, -2, ...
-      KILN_ASSIGN(at, view.emit("sub", {view.scalar(-1, DType::I64), iteration}));
-    }
-    Attributes attributes;
-    attributes.set("axis", along.axis);
-    if (!along.whole) {
-      KILN_ASSIGN(slice, view.emit("gather", {whole, at}, attributes));
-    }
-    const ValueInfoProto &input = graph.inputs[loop.initial.size() + i];
-    if (!body.values.emplace(input.name, slice).second)
-      return makeError(ErrorCode::E0303, "input \"", input.name, "\" of graph 'body' is defined twice");
-  }
-  return Status();
-}
-
 Result<Value> firstDimTo(const NodeImport &view, Value x, int64_t axis) {
   Ints perm;
   for (int64_t i = 0; i < view.rank(x); ++i)
     perm.push_back(i < axis ? i + 1 : i == axis ? 0 : i);
   return view.transpose(x, perm);
-}
-
-/// What a Scan stacked, along its axis and from its end.
-static Result<Value> layOut(const NodeImport &view, Value stacked, const LoopParts::Along &along) {
-  KILN_ASSIGN(int64_t axis, view.normalizeAxis(along.axis, view.rank(stacked)));
-  if (along.reversed) {
-    Attributes backwards;
-    backwards.set("starts", Ints{-1});
-    backwards.set("ends", Ints{std::numeric_limits<int64_t>::min()});
-    backwards.set("axes", Ints{0});
-    backwards.set("steps", Ints{-1});
-    KILN_ASSIGN(stacked, view.emit("slice", {stacked}, backwards));
-  }
-  return firstDimTo(view, stacked, axis);
 }
 
 Status ModelImport::emitLoop(const NodeProto &node, Scope &scope, const LoopParts &parts) {
@@ -381,7 +301,12 @@ Status ModelImport::emitLoop(const NodeProto &node, Scope &scope, const LoopPart
                                             mlir::RankedTensorType::get({}, state.builder.getI1Type())};
   for (Value value : parts.initial)
     types.push_back(llvm::cast<mlir::RankedTensorType>(value.getType()));
-  KILN_ASSIGN(GraphProto graph, graphOf(node, "body", scope));
+  GraphProto graph;
+  if (parts.graph) {
+    graph = *parts.graph;
+  } else {
+    KILN_ASSIGN(graph, graphOf(node, "body", scope));
+  }
   size_t results = graph.outputs.size() + (parts.isScan ? 1 : 0); // the condition among them
   if (size_t carried = parts.initial.size() + parts.sequences.size(); results < 1 + carried)
     return makeError(ErrorCode::E0306, "its body gives ", graph.outputs.size(), " values, not the condition and ",

@@ -189,16 +189,17 @@ Status ModelImport::importOutputs(mlir::func::FuncOp function, Scope &scope) {
   for (const ValueInfoProto &output : model.graph->outputs)
     if (!outputs.names.emplace(output.name).second)
       return makeError(ErrorCode::E0303, "output \"", output.name, "\" of the graph is listed twice");
+  KILN_ASSIGN(auto extra, extraOutputs(scope));
+  std::erase_if(extra,
+                [&](const auto &each) { return !outputs.names.emplace(each.first).second; }); // it is one already
   for (const ValueInfoProto &output : model.graph->outputs) {
     auto value = lookupAny(output.name, scope);
     if (!value.ok() || value->absent())
       return makeError(ErrorCode::E0302, "output \"", output.name, "\" of the graph is not defined");
     KILN_TRY(addOutput(output, *value, outputs));
   }
-  KILN_ASSIGN(auto extra, extraOutputs(scope));
   for (auto [name, value] : extra)
-    if (outputs.names.emplace(name).second)
-      outputs.add(std::string(name), value);
+    outputs.add(std::string(name), value);
   state.builder.create<mlir::func::ReturnOp>(state.builder.getUnknownLoc(), outputs.values);
   function.setType(
       state.builder.getFunctionType(function.getArgumentTypes(), mlir::ValueRange(outputs.values).getTypes()));

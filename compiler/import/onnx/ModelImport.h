@@ -1,5 +1,6 @@
 // The import of one model, graph by graph: what its files share. GraphImport.cpp brings in nodes and names,
-// ControlFlowImport.cpp the graphs inside nodes, SequenceImport.cpp values that are no tensors.
+// ControlFlowImport.cpp the graphs inside nodes (IfImport.cpp and ScanImport.cpp those of If and Scan),
+// SequenceImport.cpp values that are no tensors.
 #pragma once
 
 #include "compiler/import/onnx/ImportState.h"
@@ -72,6 +73,7 @@ struct Scope {
   unsigned depth = 0;
   Frame *frame = nullptr;
   Scope *outer = nullptr; // of a graph inside a node: what its nodes may use besides
+  bool isBatch = false;   // its one node is a Scan of one sequence of a batch
 
   bool knows(std::string_view name) const {
     return values.count(name) || nonTensors.count(name) || initializers.count(name) || skipped.count(name) ||
@@ -115,6 +117,8 @@ struct LoopParts {
   bool isScan = false;
   bool isMap = false; ///< a Scan that goes through stacked sequences, and gives such
   std::vector<Along> scanned, results;
+  const GraphProto *graph = nullptr; ///< of a Scan over a batch: what each iteration does, which no model holds
+  Value length;                      ///< of one sequence of a batch: its elements behind these do not count
   /// Sequences that are carried besides, and their places among all that is.
   std::vector<std::pair<size_t, NonTensor>> sequences;
   const NonTensor *sequenceAt(size_t place) const {
@@ -134,6 +138,9 @@ std::optional<bool> knownBool(Value value);
 
 /// The first dim moved to where it is dim `axis`.
 Result<Value> firstDimTo(const NodeImport &view, Value x, int64_t axis);
+
+/// What a Scan stacked, along its axis and from its end.
+Result<Value> layOut(const NodeImport &view, Value stacked, const LoopParts::Along &along);
 
 /// x with a dim of size 1 more.
 Result<Value> withUnitDim(const NodeImport &view, Value x, size_t axis);
@@ -203,11 +210,18 @@ private:
   Status importControlFlow(const NodeProto &node, Scope &scope);
   Status importIf(const NodeProto &node, Scope &scope);
   Result<bool> importTakenBranch(const NodeProto &node, Scope &scope, Value condition);
-  Status alignOutput(const NodeProto &node, const Scope &scope, Subgraph &one, Subgraph &other, size_t output);
-  Status stackOutput(const NodeProto &node, const Scope &scope, Subgraph &branch, size_t output,
-                     mlir::RankedTensorType item, const NonTensor &as);
+  Status alignOutput(const NodeProto &node, const Scope &scope, Subgraph &one, Subgraph &other, size_t output,
+                     const ValueInfoProto &declared);
+  Status stackOutput(const NodeProto &node, const Scope &scope, Subgraph &branch, size_t output, const Dims &item,
+                     mlir::Type elementType, const NonTensor &as);
+  SizeBridge bridgeTo(Subgraph &branch);
+  Value handOver(Subgraph &branch, Value outside);
+  Result<Value> noItemsOf(const NodeImport &view, llvm::ArrayRef<int64_t> leading, const Dims &item,
+                          mlir::Type elementType);
   Status importLoop(const NodeProto &node, Scope &scope);
   Status importScan(const NodeProto &node, Scope &scope);
+  Status importBatch(const NodeProto &node, Scope &scope);
+  Result<Value> whileCounted(const NodeProto &node, const LoopParts &loop, size_t output, Value value, Scope &body);
   Status emitLoop(const NodeProto &node, Scope &scope, const LoopParts &parts);
   Result<GraphProto> graphOf(const NodeProto &node, std::string_view attribute, const Scope &scope) const;
   Result<Subgraph> importSubgraph(const NodeProto &node, const GraphProto &graph, std::string_view role, Scope &scope,

@@ -19,7 +19,8 @@ typedef struct kiln_compile_options {
   const char *target;        /* "host"; "x86-64-v3", "x86-64-v4+bf16+vnni", "interpreter" */
   const char *precision;     /* "default"; there is no other level so far */
   const char *const *shapes; /* sizes of inputs, one text per input: "x=1x3x224x224", "x=Nx3x224x224" (any, N is one
-                              size everywhere), "x=1..64x3x224x224"; dims may also be separated by commas */
+                              size everywhere), "x=1..64x3x224x224"; dims may also be separated by commas, and
+                              one may follow the last: "x=max," is one size */
   size_t shape_count;
   const char *cache;        /* none; path of a tuning cache, read only */
   int32_t threads;          /* the CPUs this process may use; does not change the artifact's bytes */

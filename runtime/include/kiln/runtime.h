@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Grows by one with every addition to this header. */
-#define KILN_API_VERSION 6
+#define KILN_API_VERSION 7
 /* Of the library in use. */
 KILN_API uint32_t kiln_api_version(void);
 KILN_API const char *kiln_version(void);
@@ -187,8 +187,8 @@ typedef struct kiln_port_info {
   const kiln_dim *dims;
   /* Since API version 6. */
   int32_t kind;   /* a kiln_port_kind */
-  int32_t length; /* of a sequence: how many items, which then may differ in their dims (value -1 and text "?"); -1 where
-                     only a run tells, and for others */
+  int32_t length; /* of a sequence: how many items, which then may differ in their dims (value -1 and text "?"); -1
+                     where only a run tells, and for others */
 } kiln_port_info;
 #define KILN_PORT_INFO_INIT {sizeof(kiln_port_info), NULL, 0, 0, NULL, 0, -1}
 KILN_API int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
@@ -257,8 +257,11 @@ typedef struct kiln_step_info {
   const char *operation; /* kernel family, or the op that a host or reference kernel computes */
   const char *problem;   /* what a launch computes, as text; "" for others */
   const char *config;    /* how: the configuration that was chosen; "" for others */
+  /* Since API version 7. */
+  const char *source; /* who chose it, and why: "default", "cache" ...; "" for others */
+  double price;       /* seconds that a call was estimated to take on one core, at nominal sizes; 0 for others */
 } kiln_step_info;
-#define KILN_STEP_INFO_INIT {sizeof(kiln_step_info), 0, 0, NULL, NULL, NULL, NULL}
+#define KILN_STEP_INFO_INIT {sizeof(kiln_step_info), 0, 0, NULL, NULL, NULL, NULL, NULL, 0}
 KILN_API int kiln_model_get_step(const kiln_model *model, size_t index, kiln_step_info *info, kiln_status *status);
 
 /* ---- Running ---- */
@@ -390,7 +393,7 @@ typedef struct kiln_run_options {
  * inputs or each other. `options` may be null.
  *
  * The items of a sequence are read in place where the model knows their number (kiln_port_info::length); else they are
- * copied beside each other, must have equal dims (E0204), and count towards the memory limit. An optional input is a
+ * copied beside each other, must have equal dims (E0506), and count towards the memory limit. An optional input is a
  * tensor or KILN_NONE. Outputs that are sequences or optionals must be KILN_NONE before: they are allocated, items and
  * all, and freed as one by kiln_value_release; an absent optional stays KILN_NONE. */
 KILN_API int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,

@@ -383,6 +383,101 @@ def cancelled_transposes(g):
     return transpose(g, y, back)
 
 
+# --- numbers as bytes. Scales are powers of two and sums are small, so that integers and floating point agree to the bit.
+
+def quantized(g, x, dtype, scale, zero):
+    return g.emit("QuantizeLinear", [x, g.literal(scale, "f32"), g.literal(zero, dtype)], result(dtype, x.dims, *dtypes.integer_range(dtype), 1))
+
+
+def dequantized(g, x, scale, zero):
+    most = 300 * scale
+    return g.emit("DequantizeLinear", [x, g.literal(scale, "f32"), None if zero is None else g.literal(zero, x.dtype)], result("f32", x.dims, -most, most, scale))
+
+
+def dequantized_weights(g, dims, axis):
+    """Weights of one scale, or of one for each position along an axis; zero points are 0 or 128, some others."""
+    dtype = g.pick_one(["i8", "i8", "i8", "u8"])
+    zero = g.pick_one([0, 0, 0, 3] if dtype == "i8" else [128, 128, 0, 5])
+    w = g.source(dtype, dims, low=zero - 9 if dtype == "i8" else max(zero - 9, 0), high=zero + 9, grid=1, constant=True)
+    if g.opset >= 13 and g.chance(0.5):
+        scale = g.source("f32", [dims[axis]], 0.25, 0.5, 0.25, constant=True)
+        zeros = g.source(dtype, [dims[axis]], zero, zero, 1, constant=True) if g.chance(0.5) or zero else None
+        return g.emit("DequantizeLinear", [w, scale, zeros], result("f32", dims, -60, 60, 0.25), axis=axis)
+    return dequantized(g, w, g.pick_one([0.25, 0.5, 1]), zero if zero or g.chance(0.5) else None)
+
+
+def quantized_product(g, x):
+    """A convolution, full, grouped or depthwise, or a matrix product of dequantised operands, with a bias."""
+    bias = None
+    if x.rank == 4:
+        channels, kernel = x.dims[1].fixed, g.pick_one([1, 1, 3, 3, 5])
+        groups = g.pick_one([1, 1, channels, channels, 2 if channels % 2 == 0 else 1])
+        outputs = channels if groups == channels else groups * g.pick_one([2, 4, 9, 16])
+        require(elements(x.dims) * outputs // groups * kernel**2 <= g.work)
+        w = dequantized_weights(g, [Dim.of(outputs), Dim.of(channels // groups), Dim.of(kernel), Dim.of(kernel)], 0)
+        dims = (x.dims[0], Dim.of(outputs)) + x.dims[2:]
+        if g.chance(0.6):
+            bias = g.source("f32", [Dim.of(outputs)], -8, 8, 0.25, constant=True)
+        more = {"pads": [kernel // 2] * 4, "group": groups}
+        return g.emit("Conv", [x, w, bias], result("f32", dims, -1e5, 1e5, 0.0625), **more)
+    n = Dim.of(g.pick_one([4, 8, 17, 32]))
+    require(elements(x.dims) * n.fixed <= g.work)
+    if g.chance(0.4):
+        w = transpose(g, dequantized_weights(g, [n, x.dims[-1]], 0), (1, 0))
+    else:
+        w = dequantized_weights(g, [x.dims[-1], n], 1)
+    y = g.emit("MatMul", [x, w], result("f32", x.dims[:-1] + (n,), -1e5, 1e5, 0.0625))
+    if g.chance(0.6):
+        y = g.emit("Add", [y, g.source("f32", [n], -8, 8, 0.25, constant=True)], result("f32", y.dims, -1e5, 1e5, 0.0625))
+    return y
+
+
+def moved(g, x):
+    kind = g.pick_one(["transpose", "pool", "concat", "relu", "reshape"])
+    if kind == "transpose":
+        perm = list(range(x.rank))
+        g.random.shuffle(perm)
+        return transpose(g, x, perm)
+    if kind == "pool" and x.rank == 4:
+        return g.emit("MaxPool", [x], like(x, x.dims), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    if kind == "concat":
+        return g.emit("Concat", [x, x], like(x, x.dims[:-1] + (sizes.derive(lambda s: 2 * s, x.dims[-1]),)), axis=x.rank - 1)
+    if kind == "reshape" and x.rank > 2:
+        return reshape(g, x, (product(x.dims[:-1]), x.dims[-1]))
+    return apply(g, "Relu", x, low=0, high=x.high)
+
+
+@pattern(4)
+def quantized_chain(g):
+    """Steps between bytes and bytes, as exports with QuantizeLinear and DequantizeLinear nodes have them."""
+    require(g.opset >= 11)
+    channels = Dim.of(g.pick_one([3, 4, 6, 8, 12, 16, 20, 32]))
+    dims = [g.new_dim(), channels, g.new_dim(), g.new_dim()] if g.chance(0.6) else list(g.new_dims(g.pick_one([1, 1, 2]))) + [channels]
+    require(all(0 < d.least and d.most <= 24 for d in dims if d is not channels))
+    dtype = g.pick_one(["u8", "u8", "i8"])
+    scale, zero = g.pick_one([0.25, 0.5, 1]), g.pick_one([0, 0, 7, 128 if dtype == "u8" else -128])
+    bytes_ = g.source(dtype, dims, low=0, high=20, grid=1)
+    for _ in range(g.pick_one([1, 2, 2, 3])):
+        x = dequantized(g, bytes_, scale, zero)
+        kind = g.random.random()
+        if kind < 0.6 and (x.rank != 4 or x.dims[1].fixed):
+            y = quantized_product(g, x)
+            if y.dims == x.dims and g.chance(0.4):
+                y = apply(g, "Add", y, x, low=-1e5, high=1e5)
+            if g.chance(0.5):
+                y = apply(g, "Relu", y, low=0, high=1e5)
+            elif g.chance(0.3):
+                y = g.emit("Clip", [y, g.literal(0, "f32"), g.literal(6, "f32")], result("f32", y.dims, 0, 6, 0.0625))
+        elif kind < 0.75:
+            y = apply(g, g.pick_one(["Add", "Sub"]), x, dequantized(g, g.source(dtype, x.dims, low=0, high=20, grid=1), 0.5, zero), low=-1e3, high=1e3)
+        else:
+            y = moved(g, x)
+        if kind < 0.75 or g.chance(0.3):
+            scale, zero = g.pick_one([0.5, 1, 4]), g.pick_one([0, 0, 7, zero])
+        bytes_ = quantized(g, y, dtype, scale, zero)
+    return dequantized(g, bytes_, scale, zero) if g.chance(0.5) else bytes_
+
+
 @pattern(1)
 def patches(g):
     """A convolution flattened to tokens."""

@@ -197,8 +197,9 @@ class Model:
         """Run the model on {input name: array} and return {output name: array} in the graph's output order. What is no tensor
         (Port.kind) is a list of arrays for a sequence, and an array or None for an optional.
 
-        Arrays must have the model's element types (no silent casts) and sizes that agree with its symbols. Contiguous arrays
-        are read in place. Raises InputError when an input does not fit.
+        Arrays must have the model's element types (no silent casts) and sizes that agree with its symbols; the items of a
+        sequence of any length must have equal shapes. Contiguous arrays are read in place. Raises InputError when an input
+        does not fit.
 
         entry: the name of the one to run; None: the first.
         state: the State that the run reads and changes; required where the entry has states. One run at a time may use it:
@@ -381,7 +382,7 @@ def _choice_seed(seed):
 
 
 def _shape_text(name, sizes):
-    """One input's sizes as the compiler reads them: 1,3,224 or N,3 or 1..64,3."""
+    """One input's sizes as the compiler reads them: 1,3,224 or N,3 or 1..64,3; a single one has a comma behind it."""
     if isinstance(sizes, str):
         raise TypeError(f"shapes[{name!r}] is a list of sizes such as [1, 3, 224, 224] or ['N', 3], not the text {sizes!r}")
 
@@ -392,6 +393,7 @@ def _shape_text(name, sizes):
             return f"{int(size[0])}..{int(size[1])}"
         return str(int(size))
     try:
-        return ",".join(one(s) for s in sizes)
+        texts = [one(s) for s in sizes]
+        return ",".join(texts) + ("," if len(texts) == 1 else "")
     except (TypeError, ValueError):
         raise ValueError(f"shapes[{name!r}]: each size is an int, a symbol's name or a (low, high) pair, not {sizes!r}") from None
