@@ -30,12 +30,6 @@ Status kiln::runPipeline(Compilation &c) {
       KILN_TRY(c.run(createConstantFold(keepDequantized)));
       before = std::exchange(unknown, c.countSizesFromData());
     }
-    // Operands that folding made known tell sizes that seemed to depend on data, and these make more operands known.
-    for (size_t unknown = c.countSizesFromData(), before = 0; unknown != before && unknown > 0;) {
-      KILN_TRY(c.run(createInferShapes()));
-      KILN_TRY(c.run(createConstantFold()));
-      before = std::exchange(unknown, c.countSizesFromData());
-    }
     KILN_TRY(c.run(createDeadCode()));
     KILN_TRY(c.run(createCommonSubexpressions()));
     KILN_TRY(c.run(createCastElimination()));
