@@ -249,10 +249,10 @@ TEST_CASE("MaxPool gives positions from opset 8 on, MaxUnpool goes back") {
              Contains("max_pool_indices") && Contains("column_major = 1") && Contains("[N, 3, 7]"));
   CHECK_THAT(nodeOps(8, "MaxPool", {x}, {{"kernel_shape", Ints{2}}, {"storage_order", 1}})[0], Contains("max_pool {"));
   Message indices = int64s("", {1, 1, 2}, {1, 2});
-  CHECK_THAT(nodeOps(9, "MaxUnpool", {{dim(1), dim(1), dim(2)}}, {{"kernel_shape", Ints{2}}, {"strides", Ints{2}}},
-                     {indices})
-                 .back(),
-             Contains("tensor<1x1x4xf32>"));
+  CHECK_THAT(
+      nodeOps(9, "MaxUnpool", {{dim(1), dim(1), dim(2)}}, {{"kernel_shape", Ints{2}}, {"strides", Ints{2}}}, {indices})
+          .back(),
+      Contains("tensor<1x1x4xf32>"));
   CHECK_THAT(nodeOps(11, "MaxUnpool", {{dim(1), dim(1), dim(2)}}, {{"kernel_shape", Ints{2}}, {"strides", Ints{2}}},
                      {indices, int64s("", {3}, {1, 1, 5})})
                  .back(),
@@ -268,8 +268,7 @@ TEST_CASE("Products of quantized operands: zero points of rows, columns and filt
   auto u8 = [](const std::vector<int64_t> &dims, size_t count) {
     return tensor("", OnnxType::Uint8, dims).text(field::TensorRawData, std::string(count, '\3'));
   };
-  Strings integers =
-      nodeOps(10, "MatMulInteger", {}, {}, {u8({2, 3}, 6), u8({3, 4}, 12), u8({2}, 2), u8({4}, 4)});
+  Strings integers = nodeOps(10, "MatMulInteger", {}, {}, {u8({2, 3}, 6), u8({3, 4}, 12), u8({2}, 2), u8({4}, 4)});
   CHECK_THAT(integers.back(), Contains("matmul") && Contains("tensor<2x4xi32>"));
   CHECK(std::count_if(integers.begin(), integers.end(), [](auto &op) { return op.starts_with("sub "); }) == 2);
   Message scale = floats("", {}, {2});
@@ -278,15 +277,26 @@ TEST_CASE("Products of quantized operands: zero points of rows, columns and filt
                       u8({1}, 1)})
                  .back(),
              Contains("cast") && Contains("tensor<2x4xui8>"));
-  CHECK_THAT(nodeOps(10, "ConvInteger", {}, {{"pads", Ints{1, 1}}}, {u8({1, 2, 5}, 10), u8({3, 2, 3}, 18), u8({}, 1)})
-                 .back(),
-             Contains("conv") && Contains("tensor<1x3x5xi32>"));
+  CHECK_THAT(
+      nodeOps(10, "ConvInteger", {}, {{"pads", Ints{1, 1}}}, {u8({1, 2, 5}, 10), u8({3, 2, 3}, 18), u8({}, 1)}).back(),
+      Contains("conv") && Contains("tensor<1x3x5xi32>"));
   Message bias = tensor("", OnnxType::Int32, {3}).text(field::TensorRawData, std::string(12, '\1'));
   CHECK_THAT(nodeOps(10, "QLinearConv", {}, {},
                      {u8({1, 2, 5}, 10), scale, u8({}, 1), u8({3, 2, 3}, 18), floats("", {3}, {1, 2, 3}), u8({3}, 3),
                       scale, u8({}, 1), bias})
                  .back(),
              Contains("cast") && Contains("tensor<1x3x3xui8>"));
+}
+
+TEST_CASE("Recurrent layers of halves are computed in f32") {
+  auto halves = [](const std::vector<int64_t> &dims, size_t count) {
+    return tensor("", OnnxType::Float16, dims).text(field::TensorRawData, std::string(2 * count, '\1'));
+  };
+  Strings ops = nodeOps(14, "GRU", {}, {}, {halves({5, 1, 2}, 10), halves({1, 9, 2}, 18), halves({1, 9, 3}, 27)}, 2);
+  CHECK(std::count_if(ops.begin(), ops.end(), [](auto &op) { return op.starts_with("cast {to = \"f32\"}"); }) == 3);
+  CHECK(std::count_if(ops.begin(), ops.end(), [](auto &op) { return op.starts_with("cast {to = \"f16\"}"); }) == 2);
+  CHECK(std::count_if(ops.begin(), ops.end(),
+                      [](auto &op) { return op.starts_with("gru") && op.ends_with("tensor<5x1x1x3xf32>"); }) == 1);
 }
 
 TEST_CASE("Recurrent layers: activations with their parameters, layout, absent operands") {

@@ -124,9 +124,17 @@ Status recurrent(NodeImport &node, const Layer &layer, Attributes attributes, st
           return makeError(ErrorCode::E0304, "input ", i, " has rank ", node.rank(operands[i]), "; expected 3");
         KILN_ASSIGN(operands[i], node.transpose(operands[i], {1, 0, 2}));
       }
+  // Halves are computed in f32 and rounded at the end: errors of a state would add up over the steps.
+  const DType dtype = node.dtype(operands[0]);
+  const bool isHalf = dtype == DType::F16 || dtype == DType::BF16;
+  for (Value &operand : operands)
+    if (isHalf && operand && node.dtype(operand) == dtype) {
+      KILN_ASSIGN(operand, node.cast(operand, DType::F32));
+    }
   KILN_ASSIGN(std::vector<Value> results, node.emitAll(layer.mnemonic, operands, attributes));
   for (size_t i = 0; i < results.size(); ++i)
     if (node.wants(i)) {
+      KILN_ASSIGN(results[i], node.cast(results[i], dtype));
       if (batchFirst) {
         KILN_ASSIGN(results[i], node.transpose(results[i], i == 0 ? Ints{2, 0, 1, 3} : Ints{1, 0, 2}));
       }
