@@ -6,9 +6,8 @@ namespace kiln {
 std::span<const KernelFamily *const> cpuFamilies() {
   static const KernelFamily *const families[] = {
       &depthwiseFamily(), // before conv, which takes any groups
-      &convFamily(),      &matMulFamily(),    &poolingFamily(),     &normFamily(),
-      &reductionFamily(), &attentionFamily(), &elementwiseFamily(), &movementFamily(),
-      &recurrentFamily(), &resizeFamily(),
+      &convFamily(),      &matMulFamily(),      &poolingFamily(),  &normFamily(),      &reductionFamily(),
+      &attentionFamily(), &elementwiseFamily(), &movementFamily(), &recurrentFamily(), &resizeFamily(),
   };
   return families;
 }

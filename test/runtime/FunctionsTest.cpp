@@ -228,7 +228,8 @@ TEST_CASE("what iterations make for themselves does not add up") {
   b.function("use");
   b.symbol("K", 0, 0);
   ViewId given = b.input("given", DType::F32, {"K"}), most = b.output("most", DType::F32, {});
-  b.call("reduce", {given}, {most}, Attributes{{"kind", std::string("max")}, {"axes", std::vector<int64_t>{0}}, {"keepdims", int64_t(0)}});
+  b.call("reduce", {given}, {most},
+         Attributes{{"kind", std::string("max")}, {"axes", std::vector<int64_t>{0}}, {"keepdims", int64_t(0)}});
   auto model = load(b);
   ExecutionContext context(model, 1);
   context.setMemoryLimit(64 << 10);
@@ -274,7 +275,8 @@ TEST_CASE("a host call returns what only its kernel knows the dims of") {
   b.function("rest");
   b.symbol("K", 0, 1);
   ViewId in = b.input("in", DType::I64, {"1", "K"}), out = b.output("out", DType::I64, {"K"});
-  b.call("reduce", {in}, {out}, Attributes{{"kind", std::string("sum")}, {"axes", std::vector<int64_t>{0}}, {"keepdims", int64_t(0)}});
+  b.call("reduce", {in}, {out},
+         Attributes{{"kind", std::string("sum")}, {"axes", std::vector<int64_t>{0}}, {"keepdims", int64_t(0)}});
   auto model = load(b);
   ExecutionContext context(model, 1);
   CHECK(run(context, floats({4}, {0, 5, 0, 7})) == "1,3 i64[1,2]; 1,3 i64[2]; ");

@@ -154,7 +154,6 @@ std::string operationOf(const Program &program, const Step &step) {
                                                        : "call";
 }
 
-
 size_t findEntry(const Program &program, const std::string &name) {
   std::string names;
   for (size_t i = 0; i < program.entries.size(); ++i) {

@@ -118,7 +118,8 @@ double tilingCycles(const Tiling &tiling, const ProductShape &product, const Tar
   double bytes = double(*product.columns) * depth * double(product.types.panelBytes());
   double blocks = std::ceil(double(*product.rows) / (double(tile.rows) * tiling.blockTiles));
   double again = bytes > double(target.l2Bytes) ? std::max(0.0, blocks - 1) : 0;
-  return productCycles(tile, product, target) * depth / product.types.stepsAtOnce() + again * Roofline(target).memoryCycles(bytes);
+  return productCycles(tile, product, target) * depth / product.types.stepsAtOnce() +
+         again * Roofline(target).memoryCycles(bytes);
 }
 
 std::vector<Tiling> candidateTilings(const ProductShape &product, const TargetInfo &target) {

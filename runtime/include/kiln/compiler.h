@@ -54,9 +54,33 @@ typedef struct kiln_compile_options {
   const char *weights; /* "embedded"; "external": weights stay in the model's files, which the artifact names, relative
                           to its folder where they lie there or below. What was computed from them is embedded. */
 } kiln_compile_options;
-#define KILN_COMPILE_OPTIONS_INIT                                                                                    \
-  {sizeof(kiln_compile_options), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, \
-   0, NULL, 0, NULL, 0, NULL, 0, NULL}
+#define KILN_COMPILE_OPTIONS_INIT \
+  {sizeof(kiln_compile_options),  \
+   NULL,                          \
+   NULL,                          \
+   NULL,                          \
+   0,                             \
+   NULL,                          \
+   0,                             \
+   0,                             \
+   NULL,                          \
+   NULL,                          \
+   0,                             \
+   0,                             \
+   NULL,                          \
+   NULL,                          \
+   NULL,                          \
+   NULL,                          \
+   0,                             \
+   NULL,                          \
+   0,                             \
+   NULL,                          \
+   0,                             \
+   NULL,                          \
+   0,                             \
+   NULL,                          \
+   0,                             \
+   NULL}
 
 /* Compiles a model file (ONNX or Kiln IR, told by its contents). The artifact goes to the file `output_path`, complete
  * or not at all, where that is not null, else to `artifact` (exactly one of the two). `options` may be null. */
@@ -76,7 +100,10 @@ typedef struct kiln_compile_model {
   const char *base_dir; /* where external data of bytes lies; null: there is none */
   void *reserved[3];    /* null */
 } kiln_compile_model;
-#define KILN_COMPILE_MODEL_INIT {NULL, NULL, NULL, 0, NULL, {NULL, NULL, NULL}}
+#define KILN_COMPILE_MODEL_INIT                     \
+  {                                                 \
+    NULL, NULL, NULL, 0, NULL, { NULL, NULL, NULL } \
+  }
 /* Compiles several models into one artifact with an entry for each, in this order. Weights of equal bytes are stored
  * once. Of a size or value of one entry alone options speak as "decode:x=1x1". */
 KILN_API int kiln_compile_models(const kiln_compile_model *models, size_t count, const kiln_compile_options *options,
