@@ -9,9 +9,7 @@ namespace kiln {
 namespace {
 
 /// The lower the rank, the more a choice outweighs.
-int rankOf(const Choice &choice) {
-  return choice.source == "forced" ? 0 : choice.source == "random" ? 1 : choice.source == "cache" ? 2 : 3;
-}
+int rankOf(const Choice &choice) { return choice.source == "forced" ? 0 : choice.source == "cache" ? 1 : 2; }
 
 /// Whether `choice` goes before one of a family that is preferred.
 bool isBetter(const Choice &choice, const Choice &preferred) {
@@ -91,8 +89,9 @@ Result<std::vector<Choice>> propose(const Problem &problem, const ChooseOptions 
     KILN_ASSIGN(Choice choice, chooseOf(*family, problem, text, options));
     choices.push_back(std::move(choice));
   }
-  if (options.seed && choices[0].source != "forced")
-    choices.insert(choices.begin(), chooseAtRandom(claiming, problem, text, options));
+  bool isForced = std::ranges::any_of(choices, [](const Choice &choice) { return choice.source == "forced"; });
+  if (options.seed && !isForced)
+    choices = {chooseAtRandom(claiming, problem, text, options)};
   for (Choice &choice : choices)
     if (choice.source != "cache")
       choice.seconds = choice.family->cost(problem, choice.config, options.target);

@@ -32,7 +32,7 @@ std::vector<const KernelFamily *> claimingFamilies(const Problem &problem,
 
 /// A choice of each claiming family, the best first, the others in order of preference: none where no family claims the
 /// problem, which is canonical. Prices decide between defaults, where a less preferred family must be a tenth cheaper;
-/// measurements of the cache outweigh them. A forced configuration that is not legal is an error.
+/// measurements of the cache outweigh them. Where a seed decides there is one choice. A forced configuration that is not legal is an error.
 Result<std::vector<Choice>> propose(const Problem &problem, const ChooseOptions &options);
 
 /// The first of propose. A problem that no family claims is an error.

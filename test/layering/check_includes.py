@@ -7,7 +7,7 @@ import sys
 
 ROOT = pathlib.Path(sys.argv[1]).resolve()
 # Built by other means than kiln_layer: the shared libraries' own sources.
-LIBRARIES = {"runtime/api": {"kiln_base", "kiln_device", "kiln_reference", "kiln_plan", "kiln_exec"}, "compiler/api": {"kiln_base", "kiln_compiler"}}
+LIBRARIES = {"runtime/api": {"kiln_base", "kiln_device", "kiln_reference", "kiln_host", "kiln_plan", "kiln_exec"}, "compiler/api": {"kiln_base", "kiln_compiler"}}
 SHARED = "runtime/include/"  # the public headers
 
 
