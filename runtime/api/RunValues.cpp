@@ -124,7 +124,7 @@ Status RunInputs::stack(std::span<const kiln_value> items, const PortValue &as, 
     KILN_ASSIGN(TensorView item, inputView(items[i], nameItem(i, as)));
     KILN_TRY(checkItem(item, as, port, nameItem(i, as)));
     if (!std::ranges::equal(item.dims, first.dims))
-      return makeError(ErrorCode::E0506, nameInput(as), ": item 0 is ", printTensorType(first.dtype, first.dims),
+      return makeError(ErrorCode::E0204, nameInput(as), ": item 0 is ", printTensorType(first.dtype, first.dims),
                        " and item ", i, " is ", printTensorType(item.dtype, item.dims),
                        "; where the number of items is not known when compiling, they must have equal dims");
     if (!isDense(items[i].u.tensor))

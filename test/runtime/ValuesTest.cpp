@@ -156,7 +156,7 @@ TEST_CASE("sequences and optionals that do not fit") {
   kiln_value s = sequence(items), l = sequence(list), wrong = sequence(unlike);
   CHECK(run({wrong, l, none, pair}) ==
         "input \"s\": item 0 is f32[2] and item 1 is f32[1]; where the number of items is not known when compiling, "
-        "they must have equal dims [KILN-E0506]");
+        "they must have equal dims [KILN-E0204]");
   CHECK(run({none, l, none, pair}) == "input \"s\" is missing [KILN-E0502]");
   CHECK(run({pair, l, none, pair}) == "input \"s\" is a sequence, and is given something else [KILN-E0511]");
   CHECK(run({s, sequence(short_), none, pair}) == "input \"l\" has 1 items; the model was compiled for 2 [KILN-E0505]");

@@ -393,7 +393,7 @@ typedef struct kiln_run_options {
  * inputs or each other. `options` may be null.
  *
  * The items of a sequence are read in place where the model knows their number (kiln_port_info::length); else they are
- * copied beside each other, must have equal dims (E0506), and count towards the memory limit. An optional input is a
+ * copied beside each other, must have equal dims (E0204), and count towards the memory limit. An optional input is a
  * tensor or KILN_NONE. Outputs that are sequences or optionals must be KILN_NONE before: they are allocated, items and
  * all, and freed as one by kiln_value_release; an absent optional stays KILN_NONE. */
 KILN_API int kiln_context_run(kiln_context *context, const kiln_value *inputs, size_t input_count, kiln_value *outputs,

@@ -199,7 +199,7 @@ class Model:
 
         Arrays must have the model's element types (no silent casts) and sizes that agree with its symbols; the items of a
         sequence of any length must have equal shapes. Contiguous arrays are read in place. Raises InputError when an input
-        does not fit.
+        does not fit, UnsupportedError for items of unlike shapes in a sequence of any length.
 
         entry: the name of the one to run; None: the first.
         state: the State that the run reads and changes; required where the entry has states. One run at a time may use it:
