@@ -31,8 +31,6 @@ static std::string reasonOf(const std::vector<Choice> &choices) {
 }
 
 Result<std::vector<Implementation>> CodegenOracle::implementations(const Problem &problem) {
-  if (claimingFamilies(problem, options.families).empty())
-    return std::vector<Implementation>();
   auto [it, isNew] = known.try_emplace(problem.print());
   if (!isNew)
     return it->second;
@@ -44,7 +42,8 @@ Result<std::vector<Implementation>> CodegenOracle::implementations(const Problem
   for (const Choice &choice : *choices)
     it->second.push_back(
         {std::string(choice.family->name()), it->first, choice.config.print(), choice.seconds, choice.source});
-  it->second[0].source = reasonOf(*choices);
+  if (!choices->empty())
+    it->second[0].source = reasonOf(*choices);
   return it->second;
 }
 

@@ -3,10 +3,10 @@
 // Of constants that are bound later nothing is known: they take reshapes, transposes and casts over into their recipes.
 //
 // Budgets are counts, not times, so that the same model folds alike on every machine. Results of many more elements
-// than what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them. Ops that
-// move elements about see through small expansions, though: masks are written so. So do wider
+// than what they are made from (expand, tile, range) stay ops: computing them is cheaper than storing them. So do wider
 // elements, but for weights: a product wants them as a constant, packed. Bytes that a product of integers takes are
-// packed as bytes; until QuantizedProducts has seen them, so are those that a product of dequantised numbers takes.
+// packed as bytes; until QuantizedProducts has seen them, so are those that a product of dequantised numbers takes. Ops
+// that move elements about see through small expansions: masks are written so.
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Flops.h"
 #include "dialects/kiln/Ops.h"

@@ -209,11 +209,14 @@ bool Former::tryAdd(Group &group, Operation *op, llvm::StringRef family, bool co
     trial.copied.insert(op);
   else
     trial.owned.insert(op);
-  double seconds = group.seconds + apart(op);
+  SmallVector<Operation *> added{op};
   for (size_t extra = 0; extra <= lookahead; ++extra) {
     if (trial.size() > maxGroupOps || graph.dependsOnItself(trial))
       return false;
     if (claimed(trial, family)) {
+      double seconds = group.seconds;
+      for (Operation *one : added)
+        seconds += apart(one);
       if (trial.seconds > clearlyMore * seconds || !takeFuel(op, "FormKernels"))
         return false;
       group = std::move(trial);
@@ -232,7 +235,7 @@ bool Former::tryAdd(Group &group, Operation *op, llvm::StringRef family, bool co
     if (!next)
       return false;
     trial.owned.insert(next);
-    seconds += apart(next);
+    added.push_back(next);
   }
   return false;
 }
