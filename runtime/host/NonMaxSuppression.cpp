@@ -1,5 +1,6 @@
 // non_max_suppression: boxes that were chosen are found again by where they are along x, and compared eight at a time.
 #include "runtime/host/Kernels.h"
+#include "runtime/reference/Boxes.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,23 +10,11 @@
 
 namespace kiln::host {
 
+using ref::Box;
+using ref::boxAt;
 using ref::OpCall;
 
 namespace {
-
-/// Corners of a box, low before high.
-struct Box {
-  float y1, x1, y2, x2;
-  float area() const { return (y2 - y1) * (x2 - x1); }
-};
-
-Box boxAt(const float *p, bool center) {
-  if (center) {
-    const float halfWidth = p[2] / 2, halfHeight = p[3] / 2;
-    return {p[1] - halfHeight, p[0] - halfWidth, p[1] + halfHeight, p[0] + halfWidth};
-  }
-  return {std::min(p[0], p[2]), std::min(p[1], p[3]), std::max(p[0], p[2]), std::max(p[1], p[3])};
-}
 
 /// Eight boxes; places that hold none overlap nothing.
 struct Block {

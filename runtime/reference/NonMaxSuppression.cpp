@@ -1,4 +1,5 @@
 // non_max_suppression: the best boxes of each class, without those that overlap a better one.
+#include "runtime/reference/Boxes.h"
 #include "runtime/reference/Element.h"
 #include "runtime/reference/Indices.h"
 #include "runtime/reference/Kernels.h"
@@ -16,20 +17,6 @@ template <typename C> Result<C> scalarOf(std::string_view op, std::string_view w
   C value;
   loadOf<C>(view.dtype)(view.data, 0, 0, 1, &value);
   return value;
-}
-
-/// Corners of a box, low before high.
-struct Box {
-  float y1, x1, y2, x2;
-  float area() const { return (y2 - y1) * (x2 - x1); }
-};
-
-Box boxAt(const float *p, bool center) {
-  if (center) {
-    const float halfWidth = p[2] / 2, halfHeight = p[3] / 2;
-    return {p[1] - halfHeight, p[0] - halfWidth, p[1] + halfHeight, p[0] + halfWidth};
-  }
-  return {std::min(p[0], p[2]), std::min(p[1], p[3]), std::max(p[0], p[2]), std::max(p[1], p[3])};
 }
 
 /// Whether the intersection of two boxes is more than `limit` of their union.
