@@ -11,6 +11,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Ops.h"
 #include "passes/Rewrite.h"
+#include "passes/graph/Match.h"
 #include "passes/graph/Passes.h"
 
 #include <cmath>
@@ -88,16 +89,6 @@ Result<Tensor> matrixOf(const Transform &t, DType dtype) {
   return matrix;
 }
 
-Value permute(PatternRewriter &rewriter, Location loc, Value x, ArrayRef<int64_t> perm) {
-  Dims from = getDims(x), to;
-  for (int64_t d : perm)
-    to.push_back(from[d]);
-  Attributes attributes;
-  attributes.set("perm", std::vector<int64_t>(perm.begin(), perm.end()));
-  Type element = cast<RankedTensorType>(x.getType()).getElementType();
-  return buildOp(rewriter, makeTensorType(to, element), loc, "transpose", x, attributes);
-}
-
 struct AsProduct : OpRewritePattern<DftOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -123,7 +114,7 @@ struct AsProduct : OpRewritePattern<DftOp> {
       back[d] = int64_t(i);
     bool moves = t->axis != rank - 2;
     if (moves)
-      x = permute(rewriter, loc, x, there);
+      x = buildTranspose(rewriter, loc, x, there);
 
     Dims whole = getDims(x), flat(whole.begin(), whole.end() - 2);
     if (flat.empty())
@@ -136,7 +127,7 @@ struct AsProduct : OpRewritePattern<DftOp> {
     whole[rank - 1] = t->results;
     y = buildReshape(rewriter, loc, y, makeTensorType(whole, element));
     if (moves)
-      y = permute(rewriter, loc, y, back);
+      y = buildTranspose(rewriter, loc, y, back);
     rewriter.replaceOp(op, buildReshape(rewriter, loc, y, op.getType()));
     return success();
   }

@@ -55,4 +55,11 @@ bool swapsLastTwo(ArrayRef<int64_t> perm) {
   return true;
 }
 
+mlir::Value buildTranspose(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> perm) {
+  Dims from = getDims(x), to;
+  for (int64_t d : perm)
+    to.push_back(from[d]);
+  return buildOp(builder, makeTensorType(to, elementOf(x)), loc, "transpose", x, attribute("perm", perm));
+}
+
 } // namespace kiln

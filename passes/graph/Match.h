@@ -55,6 +55,9 @@ bool isConstantFor(double value, double expected, mlir::Type element);
 /// `perm` swaps the last two dims and leaves the others.
 bool swapsLastTwo(llvm::ArrayRef<int64_t> perm);
 
+/// A transpose of `x`.
+mlir::Value buildTranspose(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value x, llvm::ArrayRef<int64_t> perm);
+
 /// Attributes of one or more integers.
 inline Attributes attribute(const char *name, int64_t value) { return Attributes({{name, value}}); }
 inline Attributes attribute(const char *name, double value) { return Attributes({{name, value}}); }

@@ -24,16 +24,13 @@ struct Attention {
 
 /// Swaps the last two dims of `x`, which may itself be a transpose: then there is only one.
 Value swapped(OpBuilder &builder, Location loc, Value x) {
-  auto type = tensorTypeOf(x);
-  SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, type.getRank()));
-  Dims dims = getDims(x);
-  std::swap(dims[dims.size() - 1], dims[dims.size() - 2]);
+  SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, getRank(x.getType())));
   if (auto transpose = x.getDefiningOp<TransposeOp>()) {
     perm.assign(transpose.getPerm().begin(), transpose.getPerm().end());
     x = transpose.getX();
   }
   std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
-  return buildOp(builder, makeTensorType(dims, type.getElementType()), loc, "transpose", x, attribute("perm", perm));
+  return buildTranspose(builder, loc, x, perm);
 }
 
 std::optional<Attention> match(MatMulOp product, OpBuilder &builder) {

@@ -54,33 +54,9 @@ typedef struct kiln_compile_options {
   const char *weights; /* "embedded"; "external": weights stay in the model's files, which the artifact names, relative
                           to its folder where they lie there or below. What was computed from them is embedded. */
 } kiln_compile_options;
-#define KILN_COMPILE_OPTIONS_INIT \
-  {sizeof(kiln_compile_options),  \
-   NULL,                          \
-   NULL,                          \
-   NULL,                          \
-   0,                             \
-   NULL,                          \
-   0,                             \
-   0,                             \
-   NULL,                          \
-   NULL,                          \
-   0,                             \
-   0,                             \
-   NULL,                          \
-   NULL,                          \
-   NULL,                          \
-   NULL,                          \
-   0,                             \
-   NULL,                          \
-   0,                             \
-   NULL,                          \
-   0,                             \
-   NULL,                          \
-   0,                             \
-   NULL,                          \
-   0,                             \
-   NULL}
+#define KILN_COMPILE_OPTIONS_INIT                                                                                    \
+  {sizeof(kiln_compile_options), NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, \
+   0, NULL, 0, NULL, 0, NULL, 0, NULL}
 
 /* Compiles a model file (ONNX or Kiln IR, told by its contents). The artifact goes to the file `output_path`, complete
  * or not at all, where that is not null, else to `artifact` (exactly one of the two). `options` may be null. */
