@@ -25,7 +25,7 @@ Status kiln::runPipeline(Compilation &c) {
       KILN_TRY(c.run(createConstantFold(keepDequantized)));
     }
     // Operands that folding made known tell sizes that seemed to depend on data, and these make more operands known.
-    for (size_t unknown = c.countSizesFromData(), before = 0; unknown != before && unknown > 0;) {
+    for (size_t unknown = c.countSizesFromData(), before = SIZE_MAX; unknown > 0 && unknown < before;) {
       KILN_TRY(c.run(createInferShapes()));
       KILN_TRY(c.run(createConstantFold(keepDequantized)));
       before = std::exchange(unknown, c.countSizesFromData());
