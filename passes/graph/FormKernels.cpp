@@ -176,6 +176,10 @@ SmallVector<Operation *> Former::consumers(const Group &group) const {
 SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) const {
   llvm::SetVector<Operation *> found;
   bool viewsInside = roleOf(group.anchor) == FusionRole::Contraction;
+  // A kernel that is formed stores what it stores: a copy of one of its ops reads no more of it.
+  auto readsStored = [&](Operation *op) {
+    return llvm::all_of(op->getOperands(), [&](Value operand) { return graph.isStored(operand); });
+  };
   // What widens bytes is never made for others.
   auto isInside = [&](Operation *op) {
     return llvm::all_of(op->getUsers(), [&](Operation *user) {
@@ -192,7 +196,8 @@ SmallVector<std::pair<Operation *, bool>> Former::producers(const Group &group) 
       FusionRole role = roleOf(producer);
       if (role != FusionRole::Elementwise && role != FusionRole::Movement && role != FusionRole::View)
         continue;
-      if (mayBeCopied(producer) || (isInside(producer) && !graph.isGrouped(producer)))
+      bool isFree = !graph.isGrouped(producer);
+      if (isFree ? mayBeCopied(producer) || isInside(producer) : mayBeCopied(producer) && readsStored(producer))
         found.insert(producer);
     }
   SmallVector<std::pair<Operation *, bool>> out;

@@ -38,18 +38,23 @@ SmallVector<Operation *> KernelGraph::members(const Group &group) const {
 
 bool KernelGraph::isReadOutside(Value value, const Group &group) const {
   return llvm::any_of(value.getUsers(), [&](Operation *user) {
-    if (group.owned.contains(user))
-      return false;
-    if (auto it = groupOf.find(user); it != groupOf.end())
-      return !groups[it->second].copied.contains(value.getDefiningOp());
     // The copies of a user read the value where they are without it; its original where somebody reads that.
     auto copies = copiedIn.find(user);
     if (copies != copiedIn.end() &&
         llvm::any_of(copies->second, [&](size_t index) { return !groups[index].contains(value.getDefiningOp()); }))
       return true;
+    if (group.owned.contains(user))
+      return false;
+    if (auto it = groupOf.find(user); it != groupOf.end())
+      return !groups[it->second].copied.contains(value.getDefiningOp());
     bool isCopied = group.copied.contains(user) || copies != copiedIn.end();
     return !isCopied || llvm::any_of(user->getResults(), [&](Value result) { return isReadOutside(result, group); });
   });
+}
+
+bool KernelGraph::isStored(Value value) const {
+  auto it = groupOf.find(value.getDefiningOp());
+  return it == groupOf.end() || isReadOutside(value, groups[it->second]);
 }
 
 bool KernelGraph::isRead(Operation *op) const {
@@ -172,11 +177,17 @@ void KernelGraph::materialize(KernelOracle &oracle) {
   mlir::OpBuilder builder(block.getParentOp()->getContext());
   std::vector<std::pair<Operation *, unsigned>> keys;
   Operation *terminator = block.getTerminator();
+  // What kernels hand out -> their results. An op that its kernel owns reads the former, and so would its copies.
+  llvm::DenseMap<Value, Value> stored;
 
   for (const Group &group : groups) {
     SmallVector<Operation *> members = this->members(group);
     SmallVector<Value> outputs = this->outputs(group);
     llvm::SetVector<Value> inputs, literals;
+    auto whereStored = [&](Value value) {
+      auto it = stored.find(value);
+      return it == stored.end() ? value : it->second;
+    };
     // The anchor's node first: it names the kernel in profiles and errors.
     llvm::SetVector<mlir::Attribute> locations;
     locations.insert(mlir::LocationAttr(group.anchor->getLoc()));
@@ -184,7 +195,7 @@ void KernelGraph::materialize(KernelOracle &oracle) {
       locations.insert(mlir::LocationAttr(op->getLoc()));
       for (Value operand : op->getOperands())
         if (!group.contains(operand.getDefiningOp()))
-          (oracle.isLiteral(operand) ? literals : inputs).insert(operand);
+          (oracle.isLiteral(operand) ? literals : inputs).insert(whereStored(operand));
     }
     SmallVector<mlir::Location> nodes;
     for (mlir::Attribute location : locations)
@@ -206,8 +217,12 @@ void KernelGraph::materialize(KernelOracle &oracle) {
     builder.setInsertionPointToEnd(body);
     for (Value literal : literals)
       mapping.map(literal, builder.clone(*literal.getDefiningOp())->getResult(0));
-    for (Operation *op : members)
+    for (Operation *op : members) {
+      for (Value operand : op->getOperands())
+        if (!mapping.contains(operand))
+          mapping.map(operand, mapping.lookup(whereStored(operand)));
       builder.clone(*op, mapping);
+    }
     SmallVector<Value> yielded;
     for (Value output : outputs)
       yielded.push_back(mapping.lookup(output));
@@ -217,8 +232,10 @@ void KernelGraph::materialize(KernelOracle &oracle) {
 
     builder.setInsertionPoint(terminator);
     Operation *kernel = builder.create(state);
-    for (auto [output, result] : llvm::zip_equal(outputs, kernel->getResults()))
+    for (auto [output, result] : llvm::zip_equal(outputs, kernel->getResults())) {
+      stored[output] = result;
       output.replaceUsesWithIf(result, [&](mlir::OpOperand &use) { return !group.owned.contains(use.getOwner()); });
+    }
     keys.push_back({kernel, position(group.anchor)});
   }
   // Users first. Copied originals whose last user was a kernel go too.

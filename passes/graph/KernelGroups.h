@@ -40,6 +40,9 @@ public:
   /// Whether anybody reads results of `op` itself: not a kernel with a copy of it, nor a copied op that nobody reads.
   bool isRead(mlir::Operation *op) const;
 
+  /// Whether a value is in memory: it is no formed group's, or one that its group hands out.
+  bool isStored(mlir::Value value) const;
+
   /// Owned and copied ops in program order.
   llvm::SmallVector<mlir::Operation *> members(const Group &group) const;
   /// Results of owned ops that somebody outside reads, in program order.

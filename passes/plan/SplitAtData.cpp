@@ -70,6 +70,15 @@ private:
     return isOpen(value) && llvm::is_contained(end->getOperands().take_front(i), value);
   }
 
+  /// The sizes from data that an op needs: those of its results, and of operands, whose dims may be computed from sizes
+  /// that no argument of the rest would show.
+  std::set<std::string> sizesOf(Operation *op) {
+    std::set<std::string> names = sizesFromData(op, sizes);
+    for (Type type : op->getOperandTypes())
+      names.merge(sizesFromData(type, sizes));
+    return names;
+  }
+
   /// Ops that need a size that a step of this function tells. False where no step tells it.
   bool findLater() {
     for (Operation &op : block.without_terminator()) {
@@ -83,7 +92,7 @@ private:
             if (auto name = dim.asSymbol(); name && !sizesFromData(dim, sizes).empty())
               told.try_emplace(*name, result);
       } else {
-        for (const std::string &name : sizesFromData(&op, sizes)) {
+        for (const std::string &name : sizesOf(&op)) {
           if (!told.count(name))
             return false;
           isLater = true;
@@ -117,7 +126,7 @@ private:
         if (auto name = dim.asSymbol())
           shown.insert(*name);
     for (Operation *op : later)
-      for (const std::string &name : sizesFromData(op, sizes))
+      for (const std::string &name : sizesOf(op))
         if (shown.insert(name).second)
           if (auto value = told.find(name); value != told.end())
             need(value->second);

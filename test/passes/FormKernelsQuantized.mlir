@@ -69,3 +69,25 @@ func.func @two_readers(%x: tensor<8x16xf32>, %w: tensor<16x16xi8>) -> (tensor<8x
   %7 = kiln.tanh %6 : (tensor<8x16xf32>) -> tensor<8x16xf32>
   return %4, %7 : tensor<8x16xi32>, tensor<8x16xf32>
 }
+
+// -----
+
+// A kernel's widening may be copied into another that reads it, which then reads what the first one stores, and no more of it: the
+// bytes are not stored as well.
+// CHECK-LABEL: func.func @copied
+// CHECK: %[[A:.+]]:2 = kiln.kernel %arg0 {{.*}} -> (tensor<4x8xi32>, tensor<4x8xf32>)
+// CHECK: %[[B:.+]] = kiln.argmin %[[A]]#0
+// CHECK: %[[C:.+]] = kiln.kernel %[[A]]#0, %[[B]] {{.*}} : (tensor<4x8xi32>, tensor<1x8xi64>) -> tensor<4x8xf32>
+// CHECK: kiln.cast {{.*}} {to = "f32"} : (tensor<4x8xi32>)
+// CHECK: return %[[A]]#1, %[[C]]
+func.func @copied(%x: tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
+  %four = kiln.constant {value = dense<4.0> : tensor<f32>} : () -> tensor<f32>
+  %0 = kiln.cast %x {to = "u8"} : (tensor<4x8xf32>) -> tensor<4x8xui8>
+  %1 = kiln.cast %0 {to = "i32"} : (tensor<4x8xui8>) -> tensor<4x8xi32>
+  %2 = kiln.cast %1 {to = "f32"} : (tensor<4x8xi32>) -> tensor<4x8xf32>
+  %3 = kiln.mul %2, %four : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+  %4 = kiln.argmin %1 {axis = 0 : i64, keepdims = 1 : i64} : (tensor<4x8xi32>) -> tensor<1x8xi64>
+  %5 = kiln.cast %4 {to = "f32"} : (tensor<1x8xi64>) -> tensor<1x8xf32>
+  %6 = kiln.add %5, %2 : (tensor<1x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %3, %6 : tensor<4x8xf32>, tensor<4x8xf32>
+}

@@ -119,3 +119,25 @@ func.func @gone(%x: tensor<?xf32, #kiln.dims<[N]>>) -> tensor<?xi64, #kiln.dims<
   %s, %f, %i, %c = kiln.unique %x : (tensor<?xf32, #kiln.dims<[N]>>) -> (tensor<?xf32, #kiln.dims<[u$_0]>>, tensor<?xi64, #kiln.dims<[u$_1]>>, tensor<?xi64, #kiln.dims<[N]>>, tensor<?xi64, #kiln.dims<[u$_2]>>)
   return %i : tensor<?xi64, #kiln.dims<[N]>>
 }
+
+// -----
+
+// A dim that is computed from a size that another step tells: the rest is given that size too.
+// CHECK-LABEL: func.func @computed
+// CHECK: %[[LIST:.+]] = kiln.nonzero
+// CHECK: %[[IF:.+]] = kiln.if
+// CHECK: kiln.call @computed..1(%[[IF]], %[[LIST]])
+// CHECK-LABEL: func.func private @computed..1(
+// CHECK-SAME: kiln.sizes = ["u$_0", "d$_1 = u$_0*2"]
+// CHECK-NOT: @computed..2
+func.func @computed(%c: tensor<i1>, %x: tensor<?xf32, #kiln.dims<[N]>>) -> tensor<f32> attributes {kiln.sizes = ["N", "u$_0 <= N", "d$_1 = u$_0*2"]} {
+  %0 = kiln.nonzero %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1x?xi64, #kiln.dims<[1, u$_0]>>
+  %1 = kiln.if %c then @f(%0) else @f(%0) : (tensor<i1>, tensor<1x?xi64, #kiln.dims<[1, u$_0]>>, tensor<1x?xi64, #kiln.dims<[1, u$_0]>>) -> tensor<1x?xi64, #kiln.dims<[1, d$_1]>>
+  %2 = kiln.cast %1 {to = "f32"} : (tensor<1x?xi64, #kiln.dims<[1, d$_1]>>) -> tensor<1x?xf32, #kiln.dims<[1, d$_1]>>
+  %3 = kiln.reduce %2 {axes = array<i64: 0, 1>, keepdims = 0 : i64, kind = "sum"} : (tensor<1x?xf32, #kiln.dims<[1, d$_1]>>) -> tensor<f32>
+  return %3 : tensor<f32>
+}
+func.func private @f(%x: tensor<1x?xi64, #kiln.dims<[1, a$_0]>>) -> tensor<1x?xi64, #kiln.dims<[1, d$_0]>> attributes {kiln.sizes = ["a$_0", "d$_0 = a$_0*2"]} {
+  %0 = kiln.concat %x, %x {axis = 1 : i64} : (tensor<1x?xi64, #kiln.dims<[1, a$_0]>>, tensor<1x?xi64, #kiln.dims<[1, a$_0]>>) -> tensor<1x?xi64, #kiln.dims<[1, d$_0]>>
+  return %0 : tensor<1x?xi64, #kiln.dims<[1, d$_0]>>
+}
