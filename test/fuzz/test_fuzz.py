@@ -12,7 +12,11 @@ sys.path[:0] = [str(ROOT / "test" / "fuzz"), str(ROOT / "build" / "python")]
 from kilnfuzz import campaign, generate, grammar, ways, windows  # noqa: E402
 
 # ONNX operators that the grammar leaves out, with the reason.
-LEFT_OUT = {}
+LEFT_OUT = {
+    **{f"com.microsoft.{name}": "what is rounded to bytes is not exact, so its last digit decides" for name in (
+        "QLinearSigmoid", "QLinearSoftmax", "QLinearReduceMean", "QLinearGlobalAveragePool", "DynamicQuantizeMatMul")},
+    "com.microsoft.DynamicQuantizeLSTM": "an LSTM (which is in it) of dequantized weights",
+}
 
 
 def commit_seed():
@@ -47,7 +51,7 @@ def test_chains_of_windows():
 
 def test_every_operator_is_in_the_grammar():
     table = (ROOT / "docs" / "onnx.md").read_text().split("| operator | since |")[1]
-    imported = set(re.findall(r"^\| (\w+) \| \d+ \|$", table, re.MULTILINE))
+    imported = set(re.findall(r"^\| (\w+|com\.microsoft\.\w+) \| \d+ \|$", table, re.MULTILINE))
     assert len(imported) > 100
     assert imported - grammar.operators() == set(LEFT_OUT)
 

@@ -32,6 +32,8 @@ std::span<const OpEntry> matmulOps();
 std::span<const OpEntry> windowOps();
 std::span<const OpEntry> constantOps();
 std::span<const OpEntry> attentionOps();
+std::span<const OpEntry> fusedAttentionOps();
+std::span<const OpEntry> fusedNodeOps();
 std::span<const OpEntry> indexOps();
 std::span<const OpEntry> einsumOps();
 std::span<const OpEntry> samplingOps();

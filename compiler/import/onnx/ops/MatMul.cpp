@@ -10,39 +10,7 @@ Status matmul(NodeImport &node) {
   return node.setResult(emitMatMul(node, node.operand(0), node.operand(1)));
 }
 
-/// alpha * A' * B' + beta * C
-Status gemm(NodeImport &node) {
-  KILN_TRY(node.expectOperands(2, 3));
-  Value a = node.operand(0), b = node.operand(1), c = node.operand(2);
-  for (Value matrix : {a, b})
-    if (node.rank(matrix) != 2)
-      return makeError(ErrorCode::E0304, "operands A and B must have rank 2, got ", node.rank(a), " and ",
-                       node.rank(b));
-  KILN_ASSIGN(int64_t transposeA, node.intAttribute("transA", 0));
-  KILN_ASSIGN(int64_t transposeB, node.intAttribute("transB", 0));
-  KILN_ASSIGN(double alpha, node.floatAttribute("alpha", 1.0));
-  KILN_ASSIGN(double beta, node.floatAttribute("beta", 1.0));
-  Attributes attributes;
-  attributes.set("transpose_a", transposeA != 0);
-  attributes.set("transpose_b", transposeB != 0);
-  KILN_ASSIGN(Value result, node.emit("matmul", {a, b}, attributes));
-  if (alpha != 1.0) {
-    KILN_ASSIGN(result, node.emit("mul", {result, node.scalar(alpha, node.dtype(result))}));
-  }
-  if (c && beta != 0.0) {
-    if (beta != 1.0) {
-      KILN_ASSIGN(c, node.emit("mul", {c, node.scalar(beta, node.dtype(c))}));
-    }
-    Dims dims = node.dims(result);
-    KILN_ASSIGN(result, node.emit("add", {result, c}));
-    if (node.dims(result).size() != dims.size())
-      return makeError(ErrorCode::E0304, "operand C has rank ", node.rank(c), "; expected at most 2");
-    for (size_t i = 0; i < dims.size(); ++i) // C broadcasts to the product, not the product to C
-      KILN_TRY(node.requireEqual(node.dims(result)[i], dims[i])
-                   .withContext("operand C does not broadcast to the product: "));
-  }
-  return node.setResult(result);
-}
+Status gemm(NodeImport &node) { return node.setResult(emitGemm(node)); }
 
 constexpr OpEntry table[] = {
     {"MatMul", 1, matmul},
@@ -72,6 +40,39 @@ Result<Value> emitMatMul(NodeImport &node, Value a, Value b) {
   if (row)
     dims.erase(dims.end() - (column ? 1 : 2));
   return node.reshape(product, dims);
+}
+
+Result<Value> emitGemm(NodeImport &node) {
+  KILN_TRY(node.expectOperands(2, 3));
+  Value a = node.operand(0), b = node.operand(1), c = node.operand(2);
+  for (Value matrix : {a, b})
+    if (node.rank(matrix) != 2)
+      return makeError(ErrorCode::E0304, "operands A and B must have rank 2, got ", node.rank(a), " and ",
+                       node.rank(b));
+  KILN_ASSIGN(int64_t transposeA, node.intAttribute("transA", 0));
+  KILN_ASSIGN(int64_t transposeB, node.intAttribute("transB", 0));
+  KILN_ASSIGN(double alpha, node.floatAttribute("alpha", 1.0));
+  KILN_ASSIGN(double beta, node.floatAttribute("beta", 1.0));
+  Attributes attributes;
+  attributes.set("transpose_a", transposeA != 0);
+  attributes.set("transpose_b", transposeB != 0);
+  KILN_ASSIGN(Value result, node.emit("matmul", {a, b}, attributes));
+  if (alpha != 1.0) {
+    KILN_ASSIGN(result, node.emit("mul", {result, node.scalar(alpha, node.dtype(result))}));
+  }
+  if (c && beta != 0.0) {
+    if (beta != 1.0) {
+      KILN_ASSIGN(c, node.emit("mul", {c, node.scalar(beta, node.dtype(c))}));
+    }
+    Dims dims = node.dims(result);
+    KILN_ASSIGN(result, node.emit("add", {result, c}));
+    if (node.dims(result).size() != dims.size())
+      return makeError(ErrorCode::E0304, "operand C has rank ", node.rank(c), "; expected at most 2");
+    for (size_t i = 0; i < dims.size(); ++i) // C broadcasts to the product, not the product to C
+      KILN_TRY(node.requireEqual(node.dims(result)[i], dims[i])
+                   .withContext("operand C does not broadcast to the product: "));
+  }
+  return result;
 }
 
 } // namespace kiln::onnx

@@ -11,6 +11,9 @@ Attributes axisOf(int64_t axis);
 /// numpy's matmul: a vector on either side is a row or a column whose dim vanishes again.
 Result<Value> emitMatMul(NodeImport &node, Value a, Value b);
 
+/// alpha * A' * B' + beta * C, of the node's operands and with its attributes (Gemm's).
+Result<Value> emitGemm(NodeImport &node);
+
 /// A convolution with the node's attributes (Conv's); `bias` may be null.
 Result<Value> emitConv(NodeImport &node, Value x, Value w, Value bias);
 

@@ -25,7 +25,7 @@ def op(operator, weight=1.0, since=1, last=99):
     return register
 
 
-for _module in ("elementwise", "reduce", "movement", "shapes", "products", "window", "norm", "attention", "index", "sampling", "selection", "quantize", "recurrent", "signal", "statespace", "training", "vision"):
+for _module in ("elementwise", "reduce", "movement", "shapes", "products", "window", "norm", "attention", "fused", "index", "sampling", "selection", "quantize", "recurrent", "signal", "statespace", "training", "vision"):
     importlib.import_module(f"{__name__}.{_module}")
 
 

@@ -143,3 +143,107 @@ def qlinear_conv(g):
     if g.chance(0.5):
         operands.append(g.source("i32", [w.dims[0]], -50, 50, 1))
     return quantized_result(g, "QLinearConv", operands, dims, **more)
+
+
+# --- what ONNX Runtime's quantizer writes besides
+
+DOMAIN = "com.microsoft"
+
+
+def contrib(name, weight=0.3):
+    return op(f"{DOMAIN}.{name}", weight, since=10)
+
+
+def quantized_operand(g, dims=None, dtype=None):
+    """Bytes, their scale and their zero point."""
+    dtype = dtype or g.pick_one(BYTES)
+    x = g.pick((dtype,), where=lambda v: dims is None or v.dims == dims) if g.chance(0.6) else g.source(dtype, dims or g.new_dims(g.pick_one([1, 2, 3, 4])), 0, 20, 1)
+    require(dims is None or x.dims == dims)
+    return [x, scales(g, "f32", []), zero_point(g, dtype, [])]
+
+
+def requantized(g, name, operands, dims, dtype, first=False, **more):
+    y = [scales(g, "f32", []), zero_point(g, dtype, [])]
+    return g.node(name, y + operands if first else operands + y, [result(dtype, dims, *dtypes.integer_range(dtype), 1)], domain=DOMAIN, **more)
+
+
+for _name in ("QLinearAdd", "QLinearMul"):
+    @contrib(_name)
+    def binary(g, name=_name):
+        x = quantized_operand(g)
+        y = quantized_operand(g, x[0].dims if g.chance(0.7) else x[0].dims[g.random.randint(0, x[0].rank):], x[0].dtype)
+        return requantized(g, name, x + y, x[0].dims, x[0].dtype)
+
+
+@contrib("QLinearLeakyRelu")
+def qlinear_leaky_relu(g):
+    x = quantized_operand(g)
+    return requantized(g, "QLinearLeakyRelu", x, x[0].dims, x[0].dtype, alpha=0.25)
+
+
+@contrib("QLinearConcat")
+def qlinear_concat(g):
+    x = quantized_operand(g)
+    require(x[0].rank)
+    axis = g.random.randrange(x[0].rank)
+    parts, dims = list(x), list(x[0].dims)
+    for _ in range(g.pick_one([0, 1, 2])):
+        own = list(x[0].dims)
+        own[axis] = g.new_dim()
+        parts += quantized_operand(g, tuple(own), x[0].dtype)
+        dims[axis] = derive(lambda a, b: a + b, dims[axis], own[axis])
+    return requantized(g, "QLinearConcat", parts, dims, x[0].dtype, first=True, axis=axis)
+
+
+@contrib("QLinearWhere")
+def qlinear_where(g):
+    x = quantized_operand(g)
+    y = quantized_operand(g, x[0].dims, x[0].dtype)
+    return requantized(g, "QLinearWhere", [g.source("bool", x[0].dims)] + x + y, x[0].dims, x[0].dtype)
+
+
+@contrib("QLinearAveragePool")
+def qlinear_average_pool(g):
+    """Of windows whose mean is exact."""
+    dims = g.new_dims(4)
+    require(all(d.least > 1 for d in dims[2:]))
+    x = quantized_operand(g, dims)
+    spatial = [derive(lambda s: s // 2, d) for d in dims[2:]]
+    return requantized(g, "QLinearAveragePool", x, dims[:2] + tuple(spatial), x[0].dtype, kernel_shape=[2, 2], strides=[2, 2])
+
+
+@contrib("QGemm")
+def qgemm(g):
+    x, w, dims = integer_operands(g)
+    require(x.rank == 2)
+    columns = g.pick_one([[], [w.dims[1]]])
+    operands = [x, scales(g, "f32", []), zero_point(g, x.dtype, []), w, scales(g, "f32", columns), zero_point(g, w.dtype, columns)]
+    operands.append(g.source("i32", [w.dims[1]], -50, 50, 1) if g.chance(0.5) else None)
+    if g.chance(0.5):
+        return requantized(g, "QGemm", operands, dims, x.dtype)
+    most = 4 * (21 * 21 * max(x.dims[-1].most, 1) + 50)
+    return g.node("QGemm", operands, [result("f32", dims, -most, most)], domain=DOMAIN)
+
+
+@contrib("MatMulIntegerToFloat")
+def matmul_integer_to_float(g):
+    x, w, dims = integer_operands(g)
+    columns = g.pick_one([[], [w.dims[1]]])
+    bias = g.source("f32", [w.dims[1]], -2, 2) if g.chance(0.5) else None
+    operands = [x, w, scales(g, "f32", []), scales(g, "f32", columns), zero_point(g, x.dtype, []), zero_point(g, w.dtype, columns), bias]
+    most = 4 * 21 * 21 * max(x.dims[-1].most, 1) + 2
+    return g.node("MatMulIntegerToFloat", operands, [result("f32", dims, -most, most)], domain=DOMAIN)
+
+
+@contrib("QuantizeLinear")
+def contrib_quantize(g):
+    x = gridded(g, ("f32",))
+    to = g.pick_one(BYTES)
+    return requantized(g, "QuantizeLinear", [x], x.dims, to)
+
+
+@contrib("DequantizeLinear")
+def contrib_dequantize(g):
+    x = quantized_operand(g)
+    most = (x[0].most + 9) * x[1].most
+    return g.node("DequantizeLinear", x, [result("f32", x[0].dims, -most, most)], domain=DOMAIN)
