@@ -60,7 +60,8 @@ SizeExpr SizeBridge::presentSymbol(RankedTensorType present, unsigned d) {
   return callee.declareArgument();
 }
 
-SizeExpr SizeBridge::outside(const SizeExpr &dim, TypeRange arguments) const {
+SizeExpr SizeBridge::outside(const SizeExpr &dim, TypeRange arguments,
+                             llvm::function_ref<SizeExpr(const std::string &)> told) const {
   if (dim.isInvalid())
     return dim;
   std::map<std::string, SizeExpr> symbols;
@@ -73,8 +74,12 @@ SizeExpr SizeBridge::outside(const SizeExpr &dim, TypeRange arguments) const {
   std::set<std::string> used;
   expanded.collectSymbols(used);
   for (const std::string &name : used)
-    if (!symbols.count(name))
-      return SizeExpr::invalid();
+    if (!symbols.count(name)) {
+      SizeExpr size = told(name);
+      if (size.isInvalid())
+        return size;
+      symbols.emplace(name, size);
+    }
   return expanded.substitute(symbols);
 }
 

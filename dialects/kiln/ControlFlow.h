@@ -31,9 +31,11 @@ public:
   mlir::RankedTensorType addArgument(
       mlir::RankedTensorType type, mlir::RankedTensorType present,
       llvm::function_ref<bool(unsigned dim)> varies = [](unsigned) { return false; });
-  /// A dim of a result of the function, whose arguments have got the types `arguments` since; invalid where only
-  /// running the function tells.
-  SizeExpr outside(const SizeExpr &dim, mlir::TypeRange arguments) const;
+  /// A dim of a result of the function, whose arguments have got the types `arguments` since. Sizes of the function that
+  /// no argument shows are what `told` says that they are outside; invalid where it says nothing.
+  SizeExpr outside(
+      const SizeExpr &dim, mlir::TypeRange arguments,
+      llvm::function_ref<SizeExpr(const std::string &name)> told = [](auto &) { return SizeExpr::invalid(); }) const;
   /// The same for equal sizes of the function; nothing for a dim that is invalid.
   std::string inside(const SizeExpr &dim) const { return dim.isInvalid() ? std::string() : callee.expand(dim).print(); }
 

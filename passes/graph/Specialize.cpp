@@ -190,18 +190,16 @@ class SpecializePass : public impl::SpecializeBase<SpecializePass> {
     SizeBridge bridge(*outer, *inner);
     bridgeArguments(op, callee, function.getArgumentTypes(), bridge);
     std::map<std::string, SizeExpr> fromData; // inside -> a new one outside
+    auto told = [&](const std::string &name) {
+      auto [known, isNew] = fromData.try_emplace(name, SizeExpr(0));
+      if (isNew)
+        known->second = outer->fresh();
+      return known->second;
+    };
     auto outside = [&](RankedTensorType type) {
       Dims dims;
-      for (const SizeExpr &dim : getDims(type)) {
-        SizeExpr size = bridge.outside(dim, function.getArgumentTypes());
-        if (size.isInvalid() && !dim.isInvalid()) {
-          auto [known, isNew] = fromData.try_emplace(inner->expand(dim).print(), SizeExpr(0));
-          if (isNew)
-            known->second = outer->fresh();
-          size = known->second;
-        }
-        dims.push_back(size);
-      }
+      for (const SizeExpr &dim : getDims(type))
+        dims.push_back(bridge.outside(dim, function.getArgumentTypes(), told));
       return outer->tensorType(dims, type.getElementType());
     };
     IRMapping mapping;

@@ -138,3 +138,21 @@ func.func private @p_then(%s: tensor<3xf32>, %x: tensor<2xf32>) -> (tensor<3xf32
 func.func private @p_else(%x: tensor<2xf32>, %s: tensor<3xf32>) -> (tensor<3xf32>, tensor<2xf32>, tensor<3xf32>) {
   return %s, %x, %s : tensor<3xf32>, tensor<2xf32>, tensor<3xf32>
 }
+
+// -----
+
+// A size of the branch that is computed from those that only data tells is computed from the same outside.
+// CHECK-LABEL: func.func @computed
+// CHECK-SAME: "[[D:d\$_[0-9]+]] = [[A:u\$_[0-9]+]]*[[B:u\$_[0-9]+]]"
+// CHECK: %[[R:.+]] = kiln.resize {{.*}} #kiln.dims<{{\[}}[[A]], [[B]]]>
+// CHECK: kiln.reshape %[[R]] : {{.*}} #kiln.dims<{{\[}}[[D]]]>
+func.func @computed(%x: tensor<1x2xf32>, %s: tensor<2xi64>) -> tensor<?xf32, #kiln.dims<[u$_0]>> attributes {kiln.sizes = ["u$_0 <= ?"]} {
+  %c = kiln.constant {value = dense<true> : tensor<i1>} : () -> tensor<i1>
+  %0 = kiln.if %c then @c_then(%x, %s) else @c_then(%x, %s) : (tensor<i1>, tensor<1x2xf32>, tensor<2xi64>, tensor<1x2xf32>, tensor<2xi64>) -> tensor<?xf32, #kiln.dims<[u$_0]>>
+  return %0 : tensor<?xf32, #kiln.dims<[u$_0]>>
+}
+func.func private @c_then(%x: tensor<1x2xf32>, %s: tensor<2xi64>) -> tensor<?xf32, #kiln.dims<[d$_2]>> attributes {kiln.sizes = ["u$_0 <= ?", "u$_1 <= ?", "d$_2 = u$_0*u$_1"]} {
+  %0 = kiln.resize %x, %s {coordinates = "pytorch_half_pixel", mode = "linear"} : (tensor<1x2xf32>, tensor<2xi64>) -> tensor<?x?xf32, #kiln.dims<[u$_0, u$_1]>>
+  %1 = kiln.reshape %0 : (tensor<?x?xf32, #kiln.dims<[u$_0, u$_1]>>) -> tensor<?xf32, #kiln.dims<[d$_2]>>
+  return %1 : tensor<?xf32, #kiln.dims<[d$_2]>>
+}
