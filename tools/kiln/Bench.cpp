@@ -22,7 +22,7 @@ double percentile(const std::vector<double> &sorted, double p) {
   return sorted[low] + (sorted[high] - sorted[low]) * (at - static_cast<double>(low));
 }
 
-/// A step of the program with its mean time; a function's is that of its steps, which have rows of their own.
+/// A step of the program with its time; a function's is that of its steps, which have rows of their own.
 struct Row {
   std::string node, kind, operation, problem, config, source;
   double seconds = 0, flops = 0, bytes = 0;
@@ -67,6 +67,7 @@ private:
   std::vector<kiln_value> values, outputs;
 };
 
+/// The median time of each step: one of a run that others interrupt would outweigh a mean.
 std::vector<Row> profile(const kiln_model *model, kiln_context *context, Runner &runner, int runs) {
   kiln_status status = KILN_STATUS_INIT;
   kiln_model_info info = {};
@@ -93,16 +94,21 @@ std::vector<Row> profile(const kiln_model *model, kiln_context *context, Runner 
   kiln_context_set_profiling(context, 1, &status);
   check(status);
   std::vector<kiln_step_profile> steps(rows.size());
+  std::vector<std::vector<double>> times(rows.size());
   for (int run = 0; run < runs; ++run) {
     runner.run();
     kiln_context_get_profile(context, steps.data(), steps.size(), &status);
     check(status);
     for (size_t i = 0; i < rows.size(); ++i) {
-      rows[i].seconds += static_cast<double>(steps[i].nanoseconds) * 1e-9 / runs;
+      times[i].push_back(static_cast<double>(steps[i].nanoseconds) * 1e-9);
       rows[i].flops = steps[i].flops;
       rows[i].bytes = steps[i].bytes;
       rows[i].grid = steps[i].grid;
     }
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::ranges::sort(times[i]);
+    rows[i].seconds = percentile(times[i], 0.5);
   }
   kiln_context_set_profiling(context, 0, &status);
   check(status);
