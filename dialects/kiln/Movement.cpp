@@ -60,6 +60,16 @@ static SizeExpr totalOf(const ShapeContext &context, ArrayRef<SizeExpr> dims) {
   return total;
 }
 
+/// A reshape of which only some dims are known.
+static ResultShapes reshapeToSome(SizeValues dims, ArrayRef<SizeExpr> x, bool allowZero, Type element) {
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (dim.isConstant(0) && !allowZero)
+      dim = i < x.size() ? x[i] : invalid();
+    else if (dim.isConstant() && dim.constant() < 0)
+      dim = invalid();
+  return one(dims, element);
+}
+
 Result<ResultShapes> ReshapeOp::inferShapes(ShapeContext &context) {
   Dims x = getDims(getX());
   if (!getShape()) {
@@ -74,7 +84,7 @@ Result<ResultShapes> ReshapeOp::inferShapes(ShapeContext &context) {
   KILN_ASSIGN(int64_t rank, staticLength(getShape(), "shape"));
   auto values = context.values(getShape());
   if (!values)
-    return one(Dims(rank, invalid()), elementTypeOf(getX()));
+    return reshapeToSome(context.someValues(getShape(), size_t(rank)), x, getAllowZero(), elementTypeOf(getX()));
   Dims dims;
   std::optional<size_t> inferred;
   SizeExpr known(1);
@@ -287,8 +297,8 @@ static Result<SliceBounds> sliceBounds(SliceOp op, ShapeContext &context) {
     if (op.getBounds().size() < 2 || op.getBounds().size() > 4)
       return makeError(ErrorCode::E0306, "needs starts and ends, and optionally axes and steps");
     KILN_ASSIGN(int64_t count, staticLength(op.getBounds()[0], "starts"));
-    bounds.starts = context.values(op.getBounds()[0]).value_or(SizeValues(count, invalid()));
-    bounds.ends = context.values(op.getBounds()[1]).value_or(SizeValues(count, invalid()));
+    bounds.starts = context.someValues(op.getBounds()[0], count);
+    bounds.ends = context.someValues(op.getBounds()[1], count);
     // Lists that only data tells must be as long as `starts` all the same.
     for (auto [i, bound] : llvm::enumerate(op.getBounds())) {
       KILN_ASSIGN(int64_t length, staticLength(bound, "a bound"));
@@ -441,17 +451,22 @@ Result<ResultShapes> ExpandOp::inferShapes(ShapeContext &context) {
     return one(carried, element);
   }
   KILN_ASSIGN(int64_t length, staticLength(getShape(), "shape"));
-  auto values = context.values(getShape());
-  if (!values)
-    return one(Dims(std::max<int64_t>(length, x.size()), invalid()), element);
-  for (auto [i, value] : llvm::enumerate(*values))
-    if (value.isConstant(-1) && values->size() - i <= x.size())
+  SizeValues values = context.someValues(getShape(), size_t(length));
+  for (auto [i, value] : llvm::enumerate(values))
+    if (value.isConstant(-1) && values.size() - i <= x.size())
       value = SizeExpr(1); // keeps the dim
     else if (value.isConstant() && value.constant() < 0)
       return makeError(ErrorCode::E0311, "shape has the negative entry ", value.constant());
-  Result<Dims> dims = context.broadcast(x, *values);
+  SizeValues known = values;
+  for (SizeExpr &value : known)
+    if (value.isInvalid())
+      value = SizeExpr(1);
+  Result<Dims> dims = context.broadcast(x, known);
   if (!dims.ok())
-    return dims.status().withContext("cannot expand " + printDims(x) + " to " + printDims(*values) + ": ");
+    return dims.status().withContext("cannot expand " + printDims(x) + " to " + printDims(known) + ": ");
+  for (size_t i = 0; i < values.size(); ++i)
+    if (values[values.size() - 1 - i].isInvalid())
+      (*dims)[dims->size() - 1 - i] = invalid();
   return one(*dims, element);
 }
 
@@ -484,7 +499,7 @@ Result<ResultShapes> PadOp::inferShapes(ShapeContext &context) {
   Dims dims = getDims(getX());
   SizeValues pads(getPads().begin(), getPads().end());
   if (!getBounds().empty())
-    pads = context.values(getBounds()[0]).value_or(SizeValues(2 * dims.size(), invalid()));
+    pads = context.someValues(getBounds()[0], 2 * dims.size());
   if (pads.size() != 2 * dims.size())
     return makeError(ErrorCode::E0404, "pads must have ", 2 * dims.size(), " entries, not ", pads.size());
   for (size_t i = 0; i < dims.size(); ++i) {
@@ -510,7 +525,7 @@ Result<ResultShapes> TileOp::inferShapes(ShapeContext &context) {
   KILN_ASSIGN(int64_t length, staticLength(getRepeats(), "repeats"));
   if (length != int64_t(dims.size()))
     return makeError(ErrorCode::E0404, "repeats must have ", dims.size(), " entries, not ", length);
-  SizeValues repeats = context.values(getRepeats()).value_or(SizeValues(length, invalid()));
+  SizeValues repeats = context.someValues(getRepeats(), size_t(length));
   for (auto [dim, repeat] : llvm::zip(dims, repeats)) {
     if (repeat.isConstant() && repeat.constant() < 0)
       return makeError(ErrorCode::E0311, "repeats has the negative entry ", repeat.constant());

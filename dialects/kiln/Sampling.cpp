@@ -106,7 +106,7 @@ Result<ResultShapes> ResizeOp::inferShapes(ShapeContext &context) {
       dims[axis] = SizeExpr::invalid();
     return one(dims, elementTypeOf(getX()));
   }
-  SizeValues sizes = context.values(extentOf(*this)).value_or(SizeValues(length, SizeExpr::invalid()));
+  SizeValues sizes = context.someValues(extentOf(*this), size_t(length));
   Dims resized;
   for (auto [axis, size] : llvm::zip(axes, sizes)) {
     if (size.isConstant() && size.constant() < 0)

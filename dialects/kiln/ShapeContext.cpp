@@ -2,7 +2,7 @@
 
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
-#include "dialects/kiln/Movement.h"
+#include "dialects/kiln/Ops.h"
 #include "dialects/kiln/ShapeRules.h"
 
 #include "mlir/IR/TypeUtilities.h"
@@ -83,6 +83,22 @@ std::optional<SizeValues> ShapeContext::computeValues(Value value) {
   if (result && llvm::any_of(*result, [](const SizeExpr &e) { return e.isInvalid(); }))
     return std::nullopt;
   return result;
+}
+
+SizeValues ShapeContext::someValues(Value value, size_t count) {
+  if (std::optional<SizeValues> all = values(value))
+    return *all;
+  SizeValues some;
+  if (auto cast = value.getDefiningOp<CastOp>(); cast && cast.getType().getElementType().isInteger(64))
+    some = someValues(cast.getX(), count);
+  if (auto concat = value.getDefiningOp<ConcatOp>())
+    for (Value x : concat.getXs()) {
+      std::optional<int64_t> length = getDims(x)[0].asConstant();
+      if (!length || *length > maxValues)
+        break;
+      some.append(someValues(x, size_t(*length)));
+    }
+  return some.size() == count ? some : SizeValues(count, SizeExpr::invalid());
 }
 
 std::optional<SmallVector<int64_t>> ShapeContext::constantValues(Value value) {

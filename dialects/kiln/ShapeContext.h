@@ -53,6 +53,9 @@ public:
 
   /// The elements of `value` where they are known as expressions; nothing beyond `maxValues` elements.
   std::optional<SizeValues> values(mlir::Value value);
+  /// The same one by one, of a vector of `count` elements: invalid where not known, as where a size that data tells is
+  /// joined with others.
+  SizeValues someValues(mlir::Value value, size_t count);
   /// The elements if all of them are constants.
   std::optional<llvm::SmallVector<int64_t>> constantValues(mlir::Value value);
   /// Keeps the answers of values() from one query to the next: for who erases no op while it asks.

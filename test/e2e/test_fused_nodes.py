@@ -159,6 +159,37 @@ def test_rotary_embedding():
     close(run("RotaryEmbedding", [x, first, cosine, sine], {"num_heads": 2}), np.concatenate([a * c - b * s, a * s + b * c], -1).reshape(2, 5, 8))
 
 
+def test_group_query_attention():
+    """Two elements of a batch of which one has filled more of its cache than the other; the last position is new."""
+    q, k, v, filled = some(2, 1, 16), some(2, 1, 8), some(2, 1, 8), [2, 4]
+    past = some(2, 2, 5, 4), some(2, 2, 5, 4)
+    cosine, sine = some(9, 2), some(9, 2)
+    got = run("GroupQueryAttention", [q, k, v, *past, np.array(filled, np.int32), np.int32(5), cosine, sine],
+              {"num_heads": 4, "kv_num_heads": 2, "do_rotary": 1}, ("y", "keys", "values"))
+
+    def rotated(x, at):
+        a, b = np.split(x, 2, -1)
+        return np.concatenate([a * cosine[at] - b * sine[at], a * sine[at] + b * cosine[at]], -1)
+    for b, at in enumerate(filled):
+        keys, values = (p[b, :, :at + 1].copy() for p in past)
+        keys[:, at], values[:, at] = rotated(heads(k, 2)[b, :, 0], at), heads(v, 2)[b, :, 0]
+        close(got["keys"][b, :, :at + 1], keys)
+        close(got["values"][b, :, :at + 1], values)
+        shared = rotated(heads(q, 4)[b], at)
+        close(got["y"][b], attend(shared[None], keys.repeat(2, 0)[None], values.repeat(2, 0)[None])[0])
+
+
+def test_group_query_attention_of_a_prompt():
+    """All in one operand, without a cache; a window of two positions."""
+    x, none = some(1, 4, 24), some(1, 1, 0, 8)
+    got = run("GroupQueryAttention", [x, None, None, none, none, np.array([3], np.int32), np.int32(4)],
+              {"num_heads": 1, "kv_num_heads": 1, "local_window_size": 2}, ("y", "keys", "values"))
+    q, k, v = (heads(p, 1) for p in np.split(x, 3, -1))
+    row, column = np.arange(4)[:, None], np.arange(4)
+    close(got["keys"], k)
+    close(got["y"], attend(q, k, v, np.where((column <= row) & (column > row - 2), 0, -np.inf)))
+
+
 @pytest.mark.parametrize("op, operands, attributes, text", [
     ("FusedConv", [some(1, 2, 3, 3), some(2, 2, 1, 1)], {"activation": "Mish"}, 'activation "Mish" is not supported [KILN-E0203]'),
     ("Attention", [some(1, 3, 6), some(6, 24)], {"num_heads": 2, "do_rotary": 1}, 'attribute "do_rotary" is not supported [KILN-E0203]'),
@@ -166,6 +197,9 @@ def test_rotary_embedding():
     ("Attention", [some(1, 3, 6), some(6, 24), None, np.ones((1, 1, 8, 8), np.int32)], {"num_heads": 2}, "a mask of rank 4 is not supported [KILN-E0203]"),
     ("Attention", [some(2, 3, 6), some(6, 24), None, np.ones(3, np.int32)], {"num_heads": 2}, "lengths of the mask: sizes 3 and 2 differ [KILN-E0304]"),
     ("SkipLayerNormalization", [some(3, 6), some(2, 3, 6), some(6)], {}, "what is added has a higher rank than the input [KILN-E0304]"),
+    ("GroupQueryAttention", [some(1, 1, 8), None, None, None, None, np.zeros(1, np.int32), np.int32(1)], {"num_heads": 2, "kv_num_heads": 1, "smooth_softmax": 1},
+     'attribute "smooth_softmax" is not supported [KILN-E0203]'),
+    ("GroupQueryAttention", [some(1, 1, 8)], {"num_heads": 2, "kv_num_heads": 1}, "input 5 is missing [KILN-E0306]"),
     ("BiasGelu", [some(3, 6), some(3, 6)], {}, "the bias must be a vector [KILN-E0304]")])
 def test_refused(op, operands, attributes, text):
     with pytest.raises(kiln.Error) as error:

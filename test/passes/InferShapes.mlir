@@ -158,3 +158,35 @@ func.func @matrix_of_sizes(%x: tensor<?x?xf32, #kiln.dims<[N, M]>>, %y: tensor<f
   %2 = kiln.expand %y, %square : (tensor<f32>, tensor<2xi64>) -> tensor<?x?xf32>
   return %0, %1, %2 : tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x?xf32>
 }
+
+// -----
+
+// Of a shape that joins known sizes and one that data tells, only the latter is unknown.
+// CHECK-LABEL: func.func @joined_with_data
+// CHECK: kiln.reshape %{{.*}} -> tensor<?x2x?xf32, #kiln.dims<[u$_0, 2, N]>>
+// CHECK: kiln.expand %{{.*}} -> tensor<?x3x?xf32, #kiln.dims<[u$_1, 3, N]>>
+// CHECK: kiln.tile %{{.*}} -> tensor<?x6xf32, #kiln.dims<[u$_2, 6]>>
+// CHECK: kiln.pad %{{.*}} -> tensor<?x2xf32, #kiln.dims<[u$_3, 2]>>
+// CHECK: kiln.slice %{{.*}} -> tensor<?x1xf32, #kiln.dims<[u$_4, 1]>>
+func.func @joined_with_data(%x: tensor<?x4xf32, #kiln.dims<[N, 4]>>, %y: tensor<1x3x1xf32>, %z: tensor<4x2xf32>, %k: tensor<1xi32>)
+    -> (tensor<?x?x?xf32>, tensor<?x?x?xf32>, tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x?xf32>) attributes {kiln.sizes = ["N"]} {
+  %one = kiln.constant {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %two = kiln.constant {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+  %three = kiln.constant {value = dense<3> : tensor<1xi64>} : () -> tensor<1xi64>
+  %zero = kiln.constant {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+  %zeros = kiln.constant {value = dense<0> : tensor<2xi64>} : () -> tensor<2xi64>
+  %s = kiln.shape %x : (tensor<?x4xf32, #kiln.dims<[N, 4]>>) -> tensor<2xi64>
+  %n = kiln.slice %s {starts = array<i64: 0>, ends = array<i64: 1>, axes = array<i64: 0>, steps = array<i64: 1>} : (tensor<2xi64>) -> tensor<1xi64>
+  %d = kiln.cast %k {to = "i64"} : (tensor<1xi32>) -> tensor<1xi64>
+  %s0 = kiln.concat %d, %two, %n {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<3xi64>
+  %0 = kiln.reshape %x, %s0 : (tensor<?x4xf32, #kiln.dims<[N, 4]>>, tensor<3xi64>) -> tensor<?x?x?xf32>
+  %s1 = kiln.concat %d, %one, %n {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<3xi64>
+  %1 = kiln.expand %y, %s1 : (tensor<1x3x1xf32>, tensor<3xi64>) -> tensor<?x?x?xf32>
+  %s2 = kiln.concat %d, %three {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %2 = kiln.tile %z, %s2 : (tensor<4x2xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  %s3 = kiln.concat %zeros, %d, %zero {axis = 0 : i64} : (tensor<2xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<4xi64>
+  %3 = kiln.pad %z, %s3 : (tensor<4x2xf32>, tensor<4xi64>) -> tensor<?x?xf32>
+  %s4 = kiln.concat %d, %one {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %4 = kiln.slice %z, %zeros, %s4 : (tensor<4x2xf32>, tensor<2xi64>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %0, %1, %2, %3, %4 : tensor<?x?x?xf32>, tensor<?x?x?xf32>, tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x?xf32>
+}

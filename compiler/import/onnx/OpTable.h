@@ -34,6 +34,7 @@ std::span<const OpEntry> constantOps();
 std::span<const OpEntry> attentionOps();
 std::span<const OpEntry> fusedAttentionOps();
 std::span<const OpEntry> fusedNodeOps();
+std::span<const OpEntry> groupQueryAttentionOps();
 std::span<const OpEntry> indexOps();
 std::span<const OpEntry> einsumOps();
 std::span<const OpEntry> samplingOps();

@@ -204,11 +204,12 @@ Result<Value> AttentionSteps::emit(double scale) {
   return withoutNan(y);
 }
 
-Result<double> attentionScale(NodeImport &node, Value &q) {
-  SizeExpr width = node.dims(q)[3];
-  double standard = width.isConstant() ? 1 / std::sqrt(double(width.constant())) : 1;
-  if (node.hasAttribute("scale") || width.isConstant())
-    return node.floatAttribute("scale", standard);
+Result<double> attentionScale(NodeImport &node, Value &q, bool zeroIsNone) {
+  KILN_ASSIGN(double given, node.floatAttribute("scale", 0));
+  if (node.hasAttribute("scale") && !(zeroIsNone && given == 0))
+    return given;
+  if (SizeExpr width = node.dims(q)[3]; width.isConstant())
+    return 1 / std::sqrt(double(width.constant()));
   KILN_ASSIGN(Value size, node.sizeOf(q, 3));
   KILN_ASSIGN(size, node.cast(size, node.dtype(q)));
   KILN_ASSIGN(Value root, node.emit("sqrt", {size}));

@@ -54,7 +54,8 @@ private:
   Result<Value> withoutNan(Value x);
 };
 
-/// 1 / sqrt(D), where the node has no scale of its own; q is divided by it where only a run tells D.
-Result<double> attentionScale(NodeImport &node, Value &q);
+/// The node's scale, or 1 / sqrt(D) where it has none; q is divided by sqrt(D) where only a run tells D. `zeroIsNone`:
+/// so ONNX Runtime's own operators say it.
+Result<double> attentionScale(NodeImport &node, Value &q, bool zeroIsNone = false);
 
 } // namespace kiln::onnx

@@ -3,8 +3,6 @@
 #include "compiler/import/onnx/OpTable.h"
 #include "compiler/import/onnx/ops/AttentionSteps.h"
 
-#include <cmath>
-
 namespace kiln::onnx {
 namespace {
 
@@ -25,17 +23,6 @@ Result<int64_t> headsOf(NodeImport &node, const char *name) {
   if (heads < 1)
     return makeError(ErrorCode::E0411, name, " is ", heads, "; expected at least 1");
   return heads;
-}
-
-/// The node's scale; 0 and none: 1 / sqrt(D).
-Result<double> scaleOf(NodeImport &node, Value q) {
-  KILN_ASSIGN(double scale, node.floatAttribute("scale", 0));
-  SizeExpr width = node.dims(q)[3];
-  if (scale != 0)
-    return scale;
-  if (!width.isConstant())
-    return makeError(ErrorCode::E0208, "the head size must be known when compiling, for there is no scale");
-  return 1 / std::sqrt(double(width.constant()));
 }
 
 /// A part of a tensor along an axis, which goes.
@@ -92,7 +79,7 @@ Result<Value> attend(AttentionSteps &a, size_t mask, size_t bias) {
   a.forbidding = filter;
   if (node.has(mask))
     KILN_TRY(addMask(a, node.operand(mask)));
-  KILN_ASSIGN(double scale, scaleOf(node, a.q));
+  KILN_ASSIGN(double scale, attentionScale(node, a.q, true));
   KILN_ASSIGN(Value y, a.emit(scale));
   return joinHeads(node, y);
 }

@@ -43,6 +43,10 @@ Result<Value> elementOf(NodeImport &node, Value vector, int64_t index);
 /// A vector of scalars.
 Result<Value> vectorOf(NodeImport &node, const std::vector<Value> &scalars);
 
+/// `cache` with `update`, of equal dims but for `axis`, written along that axis from starts[b] on for element b of the
+/// batch, dim 0 (starts: i64, may be null: from 0). Circular: what reaches behind the end goes on at the front.
+Result<Value> writeAt(NodeImport &node, Value cache, Value update, Value starts, int64_t axis, bool circular);
+
 /// x * sigmoid(alpha * x)
 Result<Value> emitSwish(NodeImport &node, Value x, double alpha);
 

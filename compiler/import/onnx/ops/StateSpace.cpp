@@ -115,32 +115,11 @@ Status tensorScatter(NodeImport &node) {
     if (i != axis)
       KILN_TRY(node.requireEqual(node.dims(cache)[size_t(i)], node.dims(update)[size_t(i)])
                    .withContext("cache and update: "));
-  Dims places = node.dims(update);
-  places.resize(size_t(axis) + 1);
-  places.push_back(SizeExpr(1));
-  // Index tuples of all places in front of what is written as a whole.
-  std::vector<Value> parts;
-  for (int64_t i = 0; i <= axis; ++i) {
-    KILN_ASSIGN(Value size, node.sizeOf(update, i));
-    KILN_ASSIGN(Value at, positions(node, size, size_t(axis + 1 - i)));
-    if (i == axis && starts) {
-      Dims column{node.dims(update)[0]};
-      column.append(size_t(axis + 1), SizeExpr(1));
-      if (node.rank(starts) != 1)
-        return makeError(ErrorCode::E0304, "write_indices has rank ", node.rank(starts), "; expected 1");
-      KILN_TRY(node.requireEqual(node.dims(starts)[0], column[0]).withContext("write_indices: "));
-      KILN_ASSIGN(Value first, node.reshape(starts, column));
-      KILN_ASSIGN(at, node.emit("add", {at, first}));
-    }
-    if (i == axis && mode == "circular") {
-      KILN_ASSIGN(Value most, node.sizeOf(cache, axis));
-      KILN_ASSIGN(at, node.emit("mod", {at, most}));
-    }
-    KILN_ASSIGN(at, node.expand(at, places));
-    parts.push_back(at);
-  }
-  KILN_ASSIGN(Value indices, node.emit("concat", parts, axisOf(axis + 1)));
-  return node.setResult(node.emit("scatter_nd", {cache, indices, update}));
+  if (starts && node.rank(starts) != 1)
+    return makeError(ErrorCode::E0304, "write_indices has rank ", node.rank(starts), "; expected 1");
+  if (starts)
+    KILN_TRY(node.requireEqual(node.dims(starts)[0], node.dims(update)[0]).withContext("write_indices: "));
+  return node.setResult(writeAt(node, cache, update, starts, axis, mode == "circular"));
 }
 
 constexpr OpEntry table[] = {
@@ -152,5 +131,31 @@ constexpr OpEntry table[] = {
 } // namespace
 
 std::span<const OpEntry> stateSpaceOps() { return table; }
+
+Result<Value> writeAt(NodeImport &node, Value cache, Value update, Value starts, int64_t axis, bool circular) {
+  Dims places = node.dims(update);
+  places.resize(size_t(axis) + 1);
+  places.push_back(SizeExpr(1));
+  // Index tuples of all places in front of what is written as a whole.
+  std::vector<Value> parts;
+  for (int64_t i = 0; i <= axis; ++i) {
+    KILN_ASSIGN(Value size, node.sizeOf(update, i));
+    KILN_ASSIGN(Value at, positions(node, size, size_t(axis + 1 - i)));
+    if (i == axis && starts) {
+      Dims column{node.dims(update)[0]};
+      column.append(size_t(axis + 1), SizeExpr(1));
+      KILN_ASSIGN(Value first, node.reshape(starts, column));
+      KILN_ASSIGN(at, node.emit("add", {at, first}));
+    }
+    if (i == axis && circular) {
+      KILN_ASSIGN(Value most, node.sizeOf(cache, axis));
+      KILN_ASSIGN(at, node.emit("mod", {at, most}));
+    }
+    KILN_ASSIGN(at, node.expand(at, places));
+    parts.push_back(at);
+  }
+  KILN_ASSIGN(Value indices, node.emit("concat", parts, axisOf(axis + 1)));
+  return node.emit("scatter_nd", {cache, indices, update});
+}
 
 } // namespace kiln::onnx

@@ -1,6 +1,8 @@
 """Chains of operators that ONNX Runtime's optimizer writes as one (domain com.microsoft)."""
 import math
 
+import numpy as np
+
 from ..graph import require, result
 from ..sizes import Dim, derive, elements
 from . import op
@@ -211,3 +213,35 @@ def rotary(g):
     ids = g.source("i64", (Dim.of(1),) if first else (batch, length), 0, 20 if first else rows.fixed - 1, 1)
     caches = [weights(g, "f32", (rows, Dim.of(width // 2)), low=-1, high=1, grid=None) for _ in range(2)]
     return g.node("RotaryEmbedding", [x, ids] + caches, [result("f32", dims, -4, 4)], domain=DOMAIN, interleaved=attribute(g, 0, 1))
+
+
+@fused("GroupQueryAttention", 1)
+def group_query_attention(g):
+    """A cache that is full before what is new, or a prompt without one: what lies behind a sequence's end is nobody's."""
+    batch, length = sequence(g), sequence(g)
+    before = sequence(g) if g.chance(0.6) else Dim.of(0)
+    kv_heads, width = g.pick_one([1, 2]), Dim.of(16)
+    heads = kv_heads * g.pick_one([1, 2, 3])
+    total = derive(lambda a, b: a + b, before, length)
+    require(batch.most * heads * length.most * total.most <= 20000)
+
+    def flat(count):
+        return (batch, length, Dim.of(count * 16))
+    more = {"num_heads": heads, "kv_num_heads": kv_heads, "scale": g.pick_one([None, 0.25]), "local_window_size": g.pick_one([None, None, 1, 3])}
+    if g.chance(0.3):
+        q, k, v = g.source("f32", flat(heads + 2 * kv_heads), -2, 2, constant=False), None, None
+    else:
+        q, k, v = (g.source("f32", flat(count), -2, 2, constant=False) for count in (heads, kv_heads, kv_heads))
+    cache = (batch, Dim.of(kv_heads), before, width)
+    past = [g.source("f32", cache, -2, 2, constant=False) for _ in range(2)]
+    last = g.told([np.full(b, t - 1, np.int32) for b, t in zip(batch.sizes, total.sizes)], [batch])
+    lengths = [last, g.told([np.asarray(t, np.int32) for t in total.sizes], [])]
+    caches = [None, None]
+    if g.chance(0.5):
+        more.update(do_rotary=1, rotary_interleaved=attribute(g, 0, 1))
+        caches = [weights(g, "f32", (Dim.of(128), Dim.of(8)), low=-1, high=1, grid=None) for _ in range(2)]
+    added = g.source("f32", (Dim.of(1), Dim.of(1), length, total), -2, 2) if g.chance(0.3) else None
+    if g.chance(0.2):
+        more["softcap"] = 5.0
+    outputs = [result("f32", flat(heads), -4, 4)] + [result("f32", cache[:2] + (total, width), -4, 4) for _ in past]
+    return g.node("GroupQueryAttention", [q, k, v] + past + lengths + caches + [None, added], outputs, domain=DOMAIN, **more)
