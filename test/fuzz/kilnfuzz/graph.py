@@ -219,8 +219,20 @@ class Graph:
     def steer(self, numbers, dtype="i64"):
         """A vector that steers an op: constant, or known when the model runs."""
         if self.chance(self.data):
-            return self.told([np.array(list(numbers), dtypes.NUMPY[dtype])] * SETS)
+            return self.told_vector([np.array(list(numbers), dtypes.NUMPY[dtype])] * SETS)
         return self.ints(numbers, dtype)
+
+    def told_vector(self, arrays):
+        """The same of a vector that steers an op: as a whole, or joined of what is told and what is constant."""
+        length = len(arrays[0])
+        if length < 2 or self.chance(0.6):
+            return self.told(arrays)
+        cut, dtype = self.random.randint(1, length - 1), dtypes.NAMES[arrays[0].dtype]
+        parts = [[a[:cut] for a in arrays], [a[cut:] for a in arrays]]
+        kept = self.random.randrange(2)  # constant, where it is the same at all sets of sizes
+        values = [self.ints(p[0], dtype) if i == kept and all((a == p[0]).all() for a in p) else self.told(p) for i, p in enumerate(parts)]
+        bounds = Value("", dtype, (Dim.of(length),), min(v.low for v in values), max(v.high for v in values), 1, told=True)
+        return self.node("Concat", values, [bounds], axis=0)
 
     def pick(self, dtypes=dtypes.FLOATS, rank=None, where=None, fresh=0.12):
         """A value of one of the types: recent ones first, or a new one. rank: a number or a (least, most)."""

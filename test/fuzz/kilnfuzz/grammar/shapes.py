@@ -133,7 +133,7 @@ def shape_operand(g, entries):
     """A vector of numbers and dims: constants and computed parts joined, or the shape of a value that has just these dims."""
     entries = [e.fixed if isinstance(e, Dim) and e.static else e for e in entries]
     if g.chance(g.data):
-        return g.told([np.array([e.sizes[i] if isinstance(e, Dim) else e for e in entries], np.int64) for i in range(SETS)])
+        return g.told_vector([np.array([e.sizes[i] if isinstance(e, Dim) else e for e in entries], np.int64) for i in range(SETS)])
     if not any(isinstance(e, Dim) for e in entries):
         return g.ints(entries)
     if all(isinstance(e, Dim) for e in entries) and g.chance(0.7):
