@@ -1,27 +1,12 @@
 #include "runtime/exec/StateSet.h"
 
+#include "runtime/plan/StateCapacity.h"
+
 #include <algorithm>
 #include <cstring>
 
 namespace kiln {
 namespace {
-
-/// The most elements along its growing axis that a state may have before a run of any entry that reads it; 0: no limit.
-int64_t longestKnown(const Program &p, uint32_t state) {
-  int64_t longest = 0;
-  for (const Entry &entry : p.entries) {
-    const Function &function = p.functions[entry.function];
-    for (const StatePort &port : function.states) {
-      if (port.state != state)
-        continue;
-      std::optional<std::string> name = function.views[port.view].dims[0].asSymbol();
-      auto symbol = std::ranges::find_if(function.symbols, [&](const ProgramSymbol &s) { return name == s.name; });
-      if (symbol != function.symbols.end() && symbol->high != INT64_MAX)
-        longest = std::max(longest, symbol->high);
-    }
-  }
-  return longest;
-}
 
 /// Copies between a tensor in the model's order of axes and one in stored order: that axis first.
 void reorder(const TensorView &stored, size_t axis, void *model, bool toModel) {
@@ -63,7 +48,7 @@ Result<std::shared_ptr<StateSet>> StateSet::create(std::shared_ptr<const LoadedM
     std::vector<int64_t> dims;
     for (const SizeExpr &dim : state.dims) {
       if (state.growing && dims.empty()) {
-        dims.push_back(longestKnown(p, uint32_t(&state - p.states.data())));
+        dims.push_back(firstCapacity(p, uint32_t(&state - p.states.data())));
         continue;
       }
       std::set<std::string> names;

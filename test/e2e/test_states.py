@@ -398,6 +398,37 @@ def test_a_gpt2_decodes_with_a_cache_that_grows(expected, prefill, options):
         np.testing.assert_allclose(model.run(step, entry="decode", state=one)["logits"][0, 0], expected[1][len(PROMPT) + 4], atol=1e-4)
 
 
+@pytest.mark.parametrize("stage", ["imported", "canonical", "kernels", "planned"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_cache_that_grows_goes_through_ir_text(stage, expected, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(gpt2.model(gpt2.weights(), "T", ops=["Concat"] * 2))
+    states = [text for past, present in gpt2.STATES.items() for text in ("--state", f"{past}={present}")]
+    command("compile", f"prefill={tmp_path}/m.onnx", f"decode={tmp_path}/m.onnx", *states, "--stop-after", stage, "-o", tmp_path / "m.mlir")
+    model = kiln.compile(str(tmp_path / "m.mlir"))
+    _, logits = generate(model, model.new_state(capacity=64), 3)
+    np.testing.assert_allclose(logits, expected[1][:len(logits)], atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_attention_operator_adds_to_its_cache():
+    heads, depth = 4, 16
+    ports = [info(name, T.FLOAT, [1, heads, "S", depth]) for name in "qkv"] + [info(name, T.FLOAT, [1, heads, "P", depth]) for name in ("pk", "pv")]
+    results = [info("y", T.FLOAT, [1, heads, "S", depth])] + [info(name, T.FLOAT, [1, heads, "P+S", depth]) for name in ("ck", "cv")]
+    node = h.make_node("Attention", ["q", "k", "v", "", "pk", "pv"], ["y", "ck", "cv"])
+    made = h.make_model(h.make_graph([node], "g", ports, results), opset_imports=[h.make_opsetid("", 23)], ir_version=10).SerializeToString()
+    keeping, alone = kiln.compile(made, states={"pk": "ck", "pv": "cv"}), kiln.compile(made)
+    state, random = keeping.new_state(capacity=16), np.random.default_rng(0)
+    past = {name: np.zeros((1, heads, 0, depth), np.float32) for name in ("pk", "pv")}
+    for tokens in (4, 1, 1, 2):
+        given = {name: random.standard_normal((1, heads, tokens, depth)).astype(np.float32) for name in "qkv"}
+        want = alone.run(given | past)
+        np.testing.assert_allclose(keeping.run(given, state=state)["y"], want["y"], atol=1e-5)
+        assert state.bytes_copied == 0
+        past = {"pk": want["ck"], "pv": want["cv"]}
+        for name, value in past.items():
+            np.testing.assert_array_equal(state[name], value)
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_cache_that_outgrows_its_memory_is_moved(expected):
     model = kiln.compile(gpt2.model(gpt2.weights(), "T", ops=["Concat"] * 2), states=gpt2.STATES)
@@ -491,7 +522,9 @@ def test_the_command_line_shows_states_that_grow(tmp_path):
     command("compile", tmp_path / "m.onnx", "--state", "past=present", "--target", "interpreter", "-o", tmp_path / "m.kiln")
     assert "state   past f32[2,P,3], read, written as f32[2,d$_0,3]; grows along axis 1\n" in command("inspect", tmp_path / "m.kiln").stdout
     states = json.loads(command("inspect", tmp_path / "m.kiln", "--json").stdout)["entries"][0]["states"]
-    assert states == [{"name": "past", "type": "f32[2,P,3]", "reads": True, "writes": True, "grows_along": 1, "becomes": "f32[2,d$_0,3]"}]
+    assert states == [{"name": "past", "type": "f32[2,P,3]", "reads": True, "writes": True, "grows_along": 1, "capacity": 0, "becomes": "f32[2,d$_0,3]"}]
+    command("compile", tmp_path / "m.onnx", "--state", "past=present", "--target", "interpreter", "--shape", "past=2,0..9,3", "-o", tmp_path / "n.kiln")
+    assert "; grows along axis 1, at first in room for 9\n" in command("inspect", tmp_path / "n.kiln").stdout
     shown = command("run", tmp_path / "m.kiln", "--shape", "past=2,4,3", "--shape", "x=2,2,3")
     assert "past f32[2,6,3]" in shown.stdout and "old f32[2,4,3]" in shown.stdout
     command("bench", tmp_path / "m.kiln", "--shape", "past=2,4,3", "--shape", "x=2,2,3", "--runs", "3")

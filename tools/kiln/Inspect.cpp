@@ -5,6 +5,7 @@
 #include "runtime/plan/Arena.h"
 #include "runtime/plan/Artifact.h"
 #include "runtime/plan/Packing.h"
+#include "runtime/plan/StateCapacity.h"
 #include "tools/kiln/CalledFunctions.h"
 #include "tools/kiln/Cli.h"
 
@@ -204,7 +205,7 @@ Json constantOf(const Program &program, const Constant &constant) {
 }
 
 /// "past f32[1,4,N,16], read and written"; of one that grows "past f32[1,4,P,16], read, written as f32[1,4,P+1,16];
-/// grows along axis 2"
+/// grows along axis 2, at first in room for 2048"
 std::string describeState(const Program &program, const Function &function, const StatePort &port) {
   const kiln::State &state = program.states[port.state];
   std::string text = state.name + " ";
@@ -215,7 +216,11 @@ std::string describeState(const Program &program, const Function &function, cons
             (port.read ? "" : ", written");
   else if (port.written)
     text += port.read ? " and written" : ", written";
-  return text + (state.growing ? "; grows along axis " + std::to_string(*state.growing) : "");
+  if (!state.growing)
+    return text;
+  int64_t room = firstCapacity(program, port.state);
+  return text + "; grows along axis " + std::to_string(*state.growing) +
+         (room > 0 ? ", at first in room for " + std::to_string(room) : "");
 }
 
 /// Inputs, outputs, states and sizes of an entry.
@@ -241,8 +246,10 @@ Json signatureOf(const Program &program, const Entry &named) {
                    {"type", typeText(program, entry, port, port.read || port.grown == noView ? port.view : port.grown)},
                    {"reads", port.read},
                    {"writes", port.written}};
-    if (program.states[port.state].growing)
+    if (program.states[port.state].growing) {
       fields["grows_along"] = *program.states[port.state].growing;
+      fields["capacity"] = firstCapacity(program, port.state);
+    }
     if (port.grown != noView)
       fields["becomes"] = typeText(program, entry, port, port.grown);
     json["states"].push_back(fields);
