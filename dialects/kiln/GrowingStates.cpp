@@ -8,6 +8,16 @@ using namespace mlir;
 
 namespace kiln {
 
+/// Whether a value is a concat along the axis, of others with `part` or with such a concat of it.
+static bool holdsAlong(Value value, Value part, unsigned axis) {
+  auto concat = value.getDefiningOp<ConcatOp>();
+  if (!concat)
+    return false;
+  auto along = int64_t(concat.getAxis());
+  return (along < 0 ? along + getRank(value.getType()) : along) == int64_t(axis) &&
+         llvm::any_of(concat.getXs(), [&](Value x) { return x == part || holdsAlong(x, part, axis); });
+}
+
 std::optional<unsigned> growingAxis(Value before, Value after, const SizeTable &sizes) {
   Dims from = getDims(before), to = getDims(after);
   std::optional<unsigned> axis;
@@ -23,7 +33,8 @@ std::optional<unsigned> growingAxis(Value before, Value after, const SizeTable &
   if (!axis)
     return axis;
   SizeExpr old = sizes.expand(from[*axis]), added = sizes.expand(to[*axis]) - old;
-  bool grows = sizes.lowerBound(added).value_or(-1) >= 0 || after.getDefiningOp<SliceOp>();
+  bool grows = sizes.lowerBound(added).value_or(-1) >= 0 || after.getDefiningOp<SliceOp>() ||
+               holdsAlong(after, before, *axis); // sizes that the model makes equal may hide it
   return old.isConstant() || !grows ? std::nullopt : axis;
 }
 

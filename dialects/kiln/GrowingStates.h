@@ -15,7 +15,8 @@ namespace kiln {
 inline constexpr llvm::StringLiteral growingAttrName = "kiln.growing";
 
 /// The axis along which a state grows whose values before and after a run are these two: the only one whose dims are
-/// not provably equal, where the former is an open size and the latter is that and more, or what a slice left of it.
+/// not provably equal, where the former is an open size and the latter is that and more, a concat of it, or what a
+/// slice left.
 std::optional<unsigned> growingAxis(mlir::Value before, mlir::Value after, const SizeTable &sizes);
 
 /// The permutation by which a transpose brings the model's order of axes into the stored one, and its inverse.

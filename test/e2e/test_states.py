@@ -5,6 +5,7 @@ import subprocess
 import threading
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto as T
 from onnx import helper as h
@@ -396,6 +397,25 @@ def test_a_gpt2_decodes_with_a_cache_that_grows(expected, prefill, options):
     for one in (state, fork):
         step = {"ids": np.array([expected[0][4:5]]), "start": np.array([len(PROMPT) + 4])}
         np.testing.assert_allclose(model.run(step, entry="decode", state=one)["logits"][0, 0], expected[1][len(PROMPT) + 4], atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_caches_whose_lengths_have_names_of_their_own(expected):
+    made = onnx.load_from_string(gpt2.model(gpt2.weights(), "T", ops=["Concat"] * 2))
+    for port in [*made.graph.input, *made.graph.output]:
+        if port.name.startswith(("past", "present")):
+            port.type.tensor_type.shape.dim[2].dim_param = f"length_{port.name}"
+    model = kiln.compile(made.SerializeToString(), states=gpt2.STATES)
+    assert all(state.growing == 2 for state in model.states)
+    state = model.new_state(capacity=16)
+    for i, token in enumerate(PROMPT):
+        logits = model.run({"ids": np.array([[token]]), "start": np.array([i])}, state=state)["logits"][0, 0]
+        np.testing.assert_allclose(logits, expected[1][i], atol=1e-4)
+        assert state.bytes_copied == 0
+    state.resize(2, "past_v0")
+    with pytest.raises(kiln.InputError) as error:
+        model.run({"ids": np.array([[1]]), "start": np.array([2])}, state=state)
+    assert str(error.value).endswith("is 7 and size T+length_past_v0 is 3; they must be equal [KILN-E0508]")
 
 
 @pytest.mark.parametrize("stage", ["imported", "canonical", "kernels", "planned"])

@@ -67,6 +67,19 @@ func.func @before(%past: tensor<2x?xf32, #kiln.dims<[2, P]>> {kiln.state = "past
 
 // -----
 
+// The size after the run is called that of another state, which it must be equal to; the concat tells that it grows.
+// CHECK-LABEL: func.func @equal
+// CHECK-SAME: -> (tensor<?xf32, #kiln.dims<[d$_0]>> {kiln.growing = 0 : i64, kiln.state = "past"})
+// CHECK: %[[ALL:.+]] = kiln.concat %arg1, %arg2 {axis = 0 : i64}
+// CHECK: return %[[ALL]]
+func.func @equal(%k: tensor<?xf32, #kiln.dims<[P]>>, %past: tensor<?xf32, #kiln.dims<[Q]>> {kiln.state = "past"}, %x: tensor<1xf32>)
+    -> (tensor<?xf32, #kiln.dims<[d$_0]>> {kiln.state = "past"}) attributes {kiln.sizes = ["P", "Q", "d$_0 = P+1", "check P+1 == Q+1"]} {
+  %0 = kiln.concat %past, %x {axis = 0 : i64} : (tensor<?xf32, #kiln.dims<[Q]>>, tensor<1xf32>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
+  return %0 : tensor<?xf32, #kiln.dims<[d$_0]>>
+}
+
+// -----
+
 // A state whose dims may be equal, or that has a number for a size, keeps its dims and their order.
 // CHECK-LABEL: func.func @kept
 // CHECK-NOT: kiln.growing
