@@ -85,29 +85,6 @@ public:
 private:
   static constexpr int64_t never = std::numeric_limits<int64_t>::max();
 
-  /// The tensor that has the memory of this one: the same elements, and perhaps more.
-  static Value rootTensor(Value tensor) {
-    while (Operation *op = tensor.getDefiningOp()) {
-      if (!isView(op) && !isPart(op))
-        break;
-      tensor = op->getOperand(0);
-    }
-    return tensor;
-  }
-  /// The tensor that has the same elements in the same memory.
-  static Value wholeTensor(Value tensor) {
-    while (tensor.getDefiningOp() && isView(tensor.getDefiningOp()))
-      tensor = tensor.getDefiningOp()->getOperand(0);
-    return tensor;
-  }
-
-  std::string nameOf(ArrayAttr names, size_t i, StringRef fallback) {
-    if (names && i < names.size())
-      if (auto name = dyn_cast<StringAttr>(names[i]))
-        return name.getValue().str();
-    return (fallback + Twine(i)).str();
-  }
-
   Status signature() {
     Location loc = function.getLoc();
     KILN_ASSIGN(sizes, SizeTable::read(function));

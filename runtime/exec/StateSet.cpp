@@ -1,6 +1,6 @@
 #include "runtime/exec/StateSet.h"
 
-#include "runtime/plan/StateCapacity.h"
+#include "runtime/plan/ProgramStates.h"
 
 #include <algorithm>
 #include <cstring>

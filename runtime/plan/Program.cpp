@@ -515,15 +515,6 @@ std::pair<int32_t, int32_t> Function::hostPlace(const Program &program, const Pr
   return {int32_t(i), std::max(symbol.dim - int32_t(values[i].leadingDims()), -1)};
 }
 
-SizeExpr Function::bytesOf(const StatePort &port) const {
-  SizeExpr before = views[port.view].bytes();
-  return port.grown == noView ? before : SizeExpr::max(before, views[port.grown].bytes());
-}
-
-const State *Program::stateTaken(const Function &function, size_t i) const {
-  return i < function.inputs.size() ? nullptr : &states[function.states[i - function.inputs.size()].state];
-}
-
 std::string Program::nameTaken(const Function &function, size_t i) const {
   size_t inputs = function.inputs.size();
   return i < inputs ? "input \"" + function.inputs[i].name + "\""

@@ -5,7 +5,7 @@
 #include "runtime/plan/Arena.h"
 #include "runtime/plan/Artifact.h"
 #include "runtime/plan/Packing.h"
-#include "runtime/plan/StateCapacity.h"
+#include "runtime/plan/ProgramStates.h"
 #include "tools/kiln/CalledFunctions.h"
 #include "tools/kiln/Cli.h"
 

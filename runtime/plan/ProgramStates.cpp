@@ -1,8 +1,17 @@
-#include "runtime/plan/StateCapacity.h"
+#include "runtime/plan/ProgramStates.h"
 
 #include <algorithm>
 
 namespace kiln {
+
+SizeExpr Function::bytesOf(const StatePort &port) const {
+  SizeExpr before = views[port.view].bytes();
+  return port.grown == noView ? before : SizeExpr::max(before, views[port.grown].bytes());
+}
+
+const State *Program::stateTaken(const Function &function, size_t i) const {
+  return i < function.inputs.size() ? nullptr : &states[function.states[i - function.inputs.size()].state];
+}
 
 int64_t firstCapacity(const Program &program, uint32_t state) {
   int64_t longest = 0;
