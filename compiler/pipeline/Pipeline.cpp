@@ -30,6 +30,8 @@ Status kiln::runPipeline(Compilation &c) {
       KILN_TRY(c.run(createConstantFold(keepDequantized)));
       before = std::exchange(unknown, c.countSizesFromData());
     }
+    KILN_TRY(c.run(createStoreGrowingStates()));
+    // From here on states that grow have their growing axis first.
     KILN_TRY(c.run(createDeadCode()));
     KILN_TRY(c.run(createCommonSubexpressions()));
     KILN_TRY(c.run(createCastElimination()));

@@ -251,30 +251,42 @@ private:
     return Status::success();
   }
 
-  /// Of entries that say of a dim what it is, one with a number tells it, else the first.
+  /// Of entries that say of a dim what it is, one with a number tells it, else the first. The length of a state that
+  /// grows is its own, so there an open size tells more than a number.
   Status addState(StateOp op) {
     Program &program = built.program;
     auto type = op.getView().getType();
     auto [known, isNew] = states.try_emplace(op.getName(), static_cast<uint32_t>(program.states.size()));
+    std::optional<uint32_t> growing;
+    if (auto axis = op.getGrowing())
+      growing = static_cast<uint32_t>(*axis);
     if (isNew)
-      program.states.push_back({op.getName().str(), type.getDType(), type.getDims()});
+      program.states.push_back({op.getName().str(), type.getDType(), type.getDims(), growing});
     State &state = program.states[known->second];
     std::vector<SizeExpr> dims = type.getDims();
     auto refuse = [&] {
       return makeError(ErrorCode::E0304, "state \"", state.name, "\" is ", dtypeName(state.dtype),
                        printSizes(state.dims), " in one entry and ", type.getText().str(), " in another");
     };
-    if (state.dtype != type.getDType() || state.dims.size() != dims.size())
+    if (state.dtype != type.getDType() || state.dims.size() != dims.size() || state.growing != growing)
       return refuse();
-    for (size_t d = 0; d < dims.size(); ++d) {
+    if (growing && !state.dims[0].asSymbol())
+      state.dims[0] = dims[0];
+    for (size_t d = growing ? 1 : 0; d < dims.size(); ++d) {
       if (state.dims[d].isConstant() && dims[d].isConstant() && state.dims[d] != dims[d])
         return refuse();
       if (dims[d].isConstant() || (dims[d].asSymbol() && !state.dims[d].asSymbol() && !state.dims[d].isConstant()))
         state.dims[d] = dims[d];
     }
-    ViewId view = addView(
-        op, addBuffer({Buffer::Place::State, static_cast<uint32_t>(function().states.size()), SizeExpr(), {}}), 0);
-    function().states.push_back({known->second, view, op.getReads(), op.getWrites()});
+    BufferId buffer =
+        addBuffer({Buffer::Place::State, static_cast<uint32_t>(function().states.size()), SizeExpr(), {}});
+    StatePort port{known->second, addView(op, buffer, 0), op.getReads(), op.getWrites()};
+    if (auto grown = op.getGrown()) {
+      auto after = cast<ViewType>(*grown);
+      port.grown = static_cast<ViewId>(function().views.size());
+      function().views.push_back({buffer, 0, after.getDType(), after.getDims()});
+    }
+    function().states.push_back(port);
     return Status();
   }
 

@@ -5,6 +5,7 @@
 #include "compiler/session/Compilation.h"
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/ControlFlow.h"
+#include "dialects/kiln/GrowingStates.h"
 #include "dialects/kiln/HostValues.h"
 #include "dialects/kiln/Parts.h"
 #include "passes/plan/Tensors.h"
@@ -47,7 +48,8 @@ Status Compilation::reportReferenceWork() {
         continue;
       if (std::optional<OpWork> own = workOf(&op))
         writeWork(&op, own->flops, own->bytes);
-      if (oracle && !isSizeArithmetic(&op) && !host::find(std::string_view(mnemonic.data(), mnemonic.size()))) {
+      if (oracle && !isSizeArithmetic(&op) && !isAppend(&op) &&
+          !host::find(std::string_view(mnemonic.data(), mnemonic.size()))) {
         if (llvm::any_of(op.getResultTypes(), [](Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }))
           work += oracle->flops(&op);
         DType dtype = dtypeOf(getElementTypeOrSelf(op.getOperand(0).getType())).value_or(DType::F32);

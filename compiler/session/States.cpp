@@ -1,12 +1,14 @@
 #include "compiler/session/States.h"
 
 #include "dialects/kiln/Build.h"
+#include "dialects/kiln/GrowingStates.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/ValuePart.h"
 #include "passes/plan/Tensors.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
+#include <algorithm>
 #include <map>
 
 using namespace mlir;
@@ -45,6 +47,16 @@ struct Port {
   RankedTensorType type() const {
     return cast<RankedTensorType>(isResult ? function.getResultTypes()[index] : function.getArgumentTypes()[index]);
   }
+  Value value() const {
+    Block &block = function.getBody().front();
+    return isResult ? block.getTerminator()->getOperand(index) : block.getArgument(index);
+  }
+  /// The axis of the model's dims along which it is known to grow: that axis is the first one of the type.
+  std::optional<unsigned> growing() const {
+    auto axis = isResult ? function.getResultAttrOfType<IntegerAttr>(index, growingAttrName)
+                         : function.getArgAttrOfType<IntegerAttr>(index, growingAttrName);
+    return axis ? std::optional(unsigned(axis.getInt())) : std::nullopt;
+  }
   /// `input "past" of entry decode`
   std::string describe() const {
     StringAttr name = attribute(nameAttrName);
@@ -69,14 +81,35 @@ std::vector<Port> portsOf(ModuleOp module) {
 std::string typeText(const Port &port) {
   Result<SizeTable> sizes = SizeTable::read(port.function);
   std::string text;
-  for (const SizeExpr &dim : getDims(port.type()))
+  Dims dims = getDims(port.type());
+  if (auto axis = port.growing())
+    std::rotate(dims.begin(), dims.begin() + 1, dims.begin() + *axis + 1);
+  for (const SizeExpr &dim : dims)
     text += (text.empty() ? "" : ",") + (dim.isInvalid() ? "?" : (sizes.ok() ? sizes->expand(dim) : dim).print());
   std::optional<DType> dtype = dtypeOf(port.type().getElementType());
   return (dtype ? std::string(dtypeName(*dtype)) : "?") + "[" + text + "]";
 }
 
-/// Whether two dims surely differ. Sizes of two functions are comparable only where both are numbers.
-Status compare(const Port &a, const Port &b) {
+/// The dim in which values of a state may differ: that along which it grows, as an entry that reads and writes it
+/// shows.
+Result<std::optional<unsigned>> growingDim(const std::vector<Port> &ports) {
+  for (const Port &before : ports) {
+    if (before.growing())
+      return std::optional(0u);
+    for (const Port &after : ports) {
+      if (before.isResult || !after.isResult || before.function != after.function)
+        continue;
+      KILN_ASSIGN(SizeTable sizes, SizeTable::read(before.function));
+      if (auto axis = growingAxis(before.value(), after.value(), sizes))
+        return axis;
+    }
+  }
+  return std::optional<unsigned>();
+}
+
+/// Whether two values of a state, which may grow in a dim, surely differ in their types. Sizes of two functions are
+/// comparable only where both are numbers.
+Status compare(const Port &a, const Port &b, std::optional<unsigned> growing) {
   auto refuse = [&](ErrorCode code, const std::string &what) {
     return makeError(code, "state \"", a.attribute(stateAttrName).getValue().str(), "\": ", a.describe(), " is ",
                      typeText(a), ", ", b.describe(), " is ", typeText(b), "; ", what);
@@ -91,12 +124,12 @@ Status compare(const Port &a, const Port &b) {
     KILN_ASSIGN(sizes, SizeTable::read(a.function));
   }
   for (size_t d = 0; d < left.size(); ++d) {
-    if (a.function != b.function && (!left[d].isConstant() || !right[d].isConstant()))
+    if (d == growing || (a.function != b.function && (!left[d].isConstant() || !right[d].isConstant())))
       continue;
     if (!sizes.mayBeEqual(left[d], right[d]).ok())
       return refuse(ErrorCode::E0304,
-                    "a state keeps its dims; a cache of a fixed capacity is written at positions, by ScatterND, "
-                    "ScatterElements or TensorScatter");
+                    "a state keeps its dims, or grows along one whose size is open; a cache of a fixed capacity is "
+                    "written at positions, by ScatterND, ScatterElements or TensorScatter");
   }
   return Status();
 }
@@ -129,7 +162,14 @@ Status kiln::declareStates(ModuleOp module, std::span<const StateOption> states)
 }
 
 Status kiln::checkStates(ModuleOp module) {
-  std::map<std::string, std::vector<Port>> states;
+  std::map<std::string, std::vector<Port>> all, states;
+  std::map<std::string, std::optional<unsigned>> growing;
+  for (const Port &port : portsOf(module))
+    if (StringAttr name = port.attribute(stateAttrName))
+      all[name.getValue().str()].push_back(port);
+  for (const auto &[name, ports] : all) {
+    KILN_ASSIGN(growing[name], growingDim(ports));
+  }
   for (const Port &port : portsOf(module))
     if (StringAttr name = port.attribute(stateAttrName)) {
       std::vector<Port> &known = states[name.getValue().str()];
@@ -137,7 +177,7 @@ Status kiln::checkStates(ModuleOp module) {
         if (other.function == port.function && other.isResult == port.isResult)
           return makeError(ErrorCode::E0703, "state \"", name.getValue().str(), "\" is ", other.describe(), " and ",
                            port.describe());
-        KILN_TRY(compare(other, port));
+        KILN_TRY(compare(other, port, growing[name.getValue().str()]));
       }
       known.push_back(port);
     }

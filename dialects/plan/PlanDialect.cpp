@@ -101,6 +101,19 @@ bool kiln::plan_ir::isReadOnly(Value view) {
   return isa<InputOp, ConstantOp>(memory);
 }
 
+LogicalResult StateOp::verify() {
+  ViewType before = getView().getType();
+  auto grown = getGrown() ? cast<ViewType>(*getGrown()) : ViewType();
+  if (!getGrowing())
+    return grown ? emitOpError() << "has a view for what it grows to, but no axis" : LogicalResult(success());
+  std::vector<SizeExpr> dims = before.getDims();
+  if (*getGrowing() >= dims.size() || bool(grown) != getWrites())
+    return emitOpError() << "does not say how it grows";
+  if (grown && (grown.getDType() != before.getDType() || grown.getDims().size() != dims.size()))
+    return emitOpError() << "grows to another element type or rank";
+  return success();
+}
+
 LogicalResult BindShapeOp::verify() {
   auto rank = static_cast<int64_t>(cast<ViewType>(getInput().getType()).getDims().size());
   int64_t dim = getDim();
@@ -128,8 +141,7 @@ KernelInterface plan_ir::KernelOp::readInterface() { return *KernelInterface::pa
 
 LogicalResult AllocOp::verify() {
   if (getPlace() != "arena" && getPlace() != "workspace" && getPlace() != "returned")
-    return emitOpError() << "place must be \"arena\", \"workspace\" or \"returned\", not \"" << getPlace()
-                         << "\"";
+    return emitOpError() << "place must be \"arena\", \"workspace\" or \"returned\", not \"" << getPlace() << "\"";
   return success();
 }
 

@@ -108,9 +108,14 @@ def Plan_OutputOp : Plan_Op<"output", [Plan_InProgram]> {
 
 def Plan_StateOp : Plan_Op<"state", [Plan_InProgram]> {
   let summary = "Memory of a named tensor that outlives runs; `reads`: its value before the run counts, `writes`: a run leaves a new one";
-  let arguments = (ins StrAttr:$name, UnitAttr:$reads, UnitAttr:$writes);
+  let description = [{
+    The view shows the value before the run. A state that grows `along` an axis of the model's dims has that axis first in all views. The value that a run leaves is
+    shown by a view of the type `grown`, from the start of the memory on, which has room for it.
+  }];
+  let arguments = (ins StrAttr:$name, UnitAttr:$reads, UnitAttr:$writes, OptionalAttr<I64Attr>:$growing, OptionalAttr<TypeAttrOf<Plan_View>>:$grown);
   let results = (outs Plan_View:$view);
-  let assemblyFormat = "$name (`reads` $reads^)? (`writes` $writes^)? attr-dict `:` qualified(type($view))";
+  let assemblyFormat = "$name (`reads` $reads^)? (`writes` $writes^)? (`along` $growing^)? (`to` $grown^)? attr-dict `:` qualified(type($view))";
+  let hasVerifier = 1;
 }
 
 def Plan_ConstantOp : Plan_Op<"constant", [Plan_InProgram]> {

@@ -29,6 +29,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/DataSizes.h"
 #include "dialects/kiln/Dialect.h"
+#include "dialects/kiln/GrowingStates.h"
 #include "dialects/kiln/HostValues.h"
 #include "dialects/kiln/KernelOracle.h"
 #include "dialects/kiln/NodeName.h"
@@ -69,7 +70,7 @@ static bool mayBeInKernel(Operation *op) {
   FusionRole role = kilnOp.getFusionRole();
   if (role == FusionRole::View || role == FusionRole::Source || role == FusionRole::Structure)
     return false;
-  return !isSizeArithmetic(op);
+  return !isSizeArithmetic(op) && !isAppend(op);
 }
 
 /// Whether all who read wider bytes may read the bytes instead, and widen them as they do.

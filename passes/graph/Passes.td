@@ -33,6 +33,10 @@ def Specialize : Pass<"kiln-specialize", "::mlir::ModuleOp"> {
 def LoopInvariantMotion : Pass<"kiln-loop-invariant-motion", "::mlir::ModuleOp"> {
   let summary = "computes before a loop what all its iterations compute alike";
 }
+def StoreGrowingStates : Pass<"kiln-store-growing-states", "::mlir::ModuleOp"> {
+  let dependentDialects = ["::kiln::KilnDialect"];
+  let summary = "stores states that grow with their growing axis first, so that what a run adds lies behind what was there";
+}
 def DeadCode : GraphPass<"kiln-dead-code"> { let summary = "removes ops whose results nobody uses"; }
 def CommonSubexpressions : GraphPass<"kiln-cse"> { let summary = "replaces an op by an equal one before it"; }
 def CastElimination : GraphPass<"kiln-cast-elimination"> { let summary = "removes casts that change nothing, and merges lossless ones"; }

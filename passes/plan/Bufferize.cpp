@@ -20,6 +20,7 @@
 // - An argument and a result that are one state (stateAttrName) are one memory, which outlives the run. The new value
 //   is made there in place, by an op that changes a part of it (ref::updatesInPlace) or a kernel that may; or there
 //   once the old value is read no more; else elsewhere, and is copied in at the end, after all readers.
+// - What is added to a state that grows (isAppend) is made in its memory behind the old value, or copied there.
 //
 // Runs after Schedule, because "later" must be known.
 //
@@ -34,6 +35,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/ControlFlow.h"
 #include "dialects/kiln/DataSizes.h"
+#include "dialects/kiln/GrowingStates.h"
 #include "dialects/kiln/Parts.h"
 #include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/ValuePart.h"
@@ -83,29 +85,6 @@ public:
 private:
   static constexpr int64_t never = std::numeric_limits<int64_t>::max();
 
-  /// The tensor that has the memory of this one: the same elements, and perhaps more.
-  static Value rootTensor(Value tensor) {
-    while (Operation *op = tensor.getDefiningOp()) {
-      if (!isView(op) && !isPart(op))
-        break;
-      tensor = op->getOperand(0);
-    }
-    return tensor;
-  }
-  /// The tensor that has the same elements in the same memory.
-  static Value wholeTensor(Value tensor) {
-    while (tensor.getDefiningOp() && isView(tensor.getDefiningOp()))
-      tensor = tensor.getDefiningOp()->getOperand(0);
-    return tensor;
-  }
-
-  std::string nameOf(ArrayAttr names, size_t i, StringRef fallback) {
-    if (names && i < names.size())
-      if (auto name = dyn_cast<StringAttr>(names[i]))
-        return name.getValue().str();
-    return (fallback + Twine(i)).str();
-  }
-
   Status signature() {
     Location loc = function.getLoc();
     KILN_ASSIGN(sizes, SizeTable::read(function));
@@ -113,7 +92,7 @@ private:
       auto name = function.getArgAttrOfType<StringAttr>(static_cast<unsigned>(i), nameAttrName);
       std::string text = name ? name.getValue().str() : "input" + std::to_string(i);
       if (StringAttr state = stateOfArgument(unsigned(i))) {
-        views[argument] = stateMemory(state, argument.getType());
+        views[argument] = stateMemory(state);
         holds[views[argument]] = argument;
         continue;
       }
@@ -125,7 +104,7 @@ private:
       auto name = function.getResultAttrOfType<StringAttr>(i, nameAttrName);
       std::string text = name ? name.getValue().str() : "output" + std::to_string(i);
       if (StringAttr state = stateOfResult(i)) {
-        outputs.push_back(stateMemory(state, function.getResultTypes()[i]));
+        outputs.push_back(stateMemory(state));
         continue;
       }
       auto output = b.create<plan_ir::OutputOp>(loc, viewOf(function.getResultTypes()[i]), text);
@@ -158,23 +137,34 @@ private:
   static bool isState(Value memory) { return memory.getDefiningOp<plan_ir::StateOp>() != nullptr; }
 
   /// The memory of a state; made for the first of its two ends.
-  Value stateMemory(StringAttr name, Type type) {
+  Value stateMemory(StringAttr name) {
     Value &memory = states[name];
-    if (!memory) {
-      auto names = [&](unsigned count, auto stateOf) {
-        bool found = false;
-        for (unsigned i = 0; i < count; ++i)
-          found |= stateOf(i) == name;
-        return found;
-      };
-      bool reads = names(function.getNumArguments(), [&](unsigned i) { return stateOfArgument(i); });
-      bool writes = names(function.getNumResults(), [&](unsigned i) { return stateOfResult(i); });
-      memory = b.create<plan_ir::StateOp>(function.getLoc(), viewOf(type), name, reads, writes);
+    if (memory)
+      return memory;
+    IntegerAttr growing;
+    plan_ir::ViewType before, after;
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      if (stateOfArgument(i) == name) {
+        before = viewOf(function.getArgumentTypes()[i]);
+        growing = function.getArgAttrOfType<IntegerAttr>(i, growingAttrName);
+      }
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      if (stateOfResult(i) == name) {
+        after = viewOf(function.getResultTypes()[i]);
+        growing = function.getResultAttrOfType<IntegerAttr>(i, growingAttrName);
+      }
+    bool reads = bool(before), writes = bool(after);
+    if (!reads && growing) { // it is written from its start on
+      std::vector<SizeExpr> dims = after.getDims();
+      dims[0] = 0;
+      before = plan_ir::ViewType::get(b.getContext(), after.getDType(), dims);
     }
-    return memory;
+    return memory = b.create<plan_ir::StateOp>(function.getLoc(), before ? before : after, name, reads, writes, growing,
+                                               growing && after ? TypeAttr::get(after) : TypeAttr());
   }
 
-  /// A state's dims are the same before and after a run; what is not proved is checked.
+  /// A state's dims are the same before and after a run, but for that along which it grows; what is not proved is
+  /// checked.
   Status checkStates() {
     for (unsigned i = 0; i < function.getNumResults(); ++i) {
       StringAttr name = stateOfResult(i);
@@ -184,9 +174,11 @@ private:
       if (isOpen(returned))
         return makeError(ErrorCode::E0208, "state \"", name.getValue().str(),
                          "\" gets a value whose sizes only data tells");
-      for (auto [own, dim] :
-           llvm::zip_equal(cast<plan_ir::ViewType>(outputs[i].getType()).getDims(), getDims(returned)))
-        KILN_TRY(requireEqual(own, dim).withContext("state \"" + name.getValue().str() + "\" keeps its dims: "));
+      bool grows = outputs[i].getDefiningOp<plan_ir::StateOp>().getGrowing().has_value();
+      for (auto [d, own, dim] :
+           llvm::enumerate(cast<plan_ir::ViewType>(outputs[i].getType()).getDims(), getDims(returned)))
+        if (d > 0 || !grows)
+          KILN_TRY(requireEqual(own, dim).withContext("state \"" + name.getValue().str() + "\" keeps its dims: "));
     }
     return Status();
   }
@@ -243,14 +235,31 @@ private:
     }
   }
 
-  /// The values that become a state's new one step by step, each by a change of a part of the one before.
+  /// The values that become a state's new one step by step, each by a change of a part of the one before, or by adding
+  /// to it.
   void followState(Value value, Value memory) {
     while (Operation *op = value.getDefiningOp()) {
-      if (isa<ConstantOp>(op) || !stateOf.try_emplace(value, memory).second || !updatesInPlace(op))
+      bool adds = isAppend(op);
+      if (isa<ConstantOp>(op) || !stateOf.try_emplace(value, memory).second || !(adds || updatesInPlace(op)))
         return;
+      if (adds)
+        followAdded(op, memory);
       value = wholeTensor(op->getOperand(0));
     }
   }
+
+  /// What is computed to be added to a state is computed where it goes.
+  void followAdded(Operation *append, Value memory) {
+    SizeExpr offset = bytesOf(append->getOperand(0));
+    for (Value part : append->getOperands().drop_front()) {
+      Value whole = wholeTensor(part);
+      Operation *op = whole.getDefiningOp();
+      if (reuse && op && !isa<ConstantOp>(op) && !isPart(op) && !isOpen(whole))
+        addedAt.try_emplace(whole, memory, offset);
+      offset = offset + bytesOf(part);
+    }
+  }
+  static SizeExpr bytesOf(Value tensor) { return viewOf(tensor.getType()).getBytes(); }
 
   static bool updatesInPlace(Operation *op) { return ref::updatesInPlace(std::string_view(mnemonicOf(op))); }
 
@@ -282,7 +291,10 @@ private:
   }
 
   Value viewAs(Value view, plan_ir::ViewType type, Location loc) {
-    return view.getType() == type ? view : b.create<plan_ir::AliasOp>(loc, type, view, "0").getView();
+    return view.getType() == type ? view : viewAt(view, 0, type, loc);
+  }
+  Value viewAt(Value view, const SizeExpr &offset, plan_ir::ViewType type, Location loc) {
+    return b.create<plan_ir::AliasOp>(loc, type, view, offset.print()).getView();
   }
 
   /// The view of an operand; a constant is stored when it is first read.
@@ -316,6 +328,8 @@ private:
     }
     if (auto output = outputOf.find(result); output != outputOf.end())
       return viewAs(output->second, type, loc);
+    if (auto added = addedAt.find(result); added != addedAt.end())
+      return viewAt(added->second.first, added->second.second, type, loc);
     return b.create<plan_ir::AllocOp>(loc, type, b.getStringAttr(place));
   }
 
@@ -335,11 +349,30 @@ private:
         copy(shown, views[result]);
       return Status::success();
     }
+    if (Value memory = reuse && isAppend(op) ? stateOf.lookup(op->getResult(0)) : Value())
+      return append(op, memory);
     if (auto kernel = dyn_cast<KernelOp>(op))
       return launch(kernel);
     if (isControlFlow(op))
       return controlFlow(op);
     return hostCall(op);
+  }
+
+  /// The state's memory holds the first operand, and has room for the others.
+  Status append(Operation *op, Value memory) {
+    Value result = op->getResult(0);
+    SizeExpr offset = bytesOf(op->getOperand(0));
+    for (Value part : op->getOperands().drop_front()) {
+      Value whole = wholeTensor(part);
+      auto added = addedAt.find(whole);
+      if (added == addedAt.end() || added->second != std::pair(memory, offset) || memoryOf(part) != memory)
+        b.create<plan_ir::CopyOp>(op->getLoc(), operand(part),
+                                  viewAt(memory, offset, viewOf(part.getType()), op->getLoc()));
+      offset = offset + bytesOf(part);
+    }
+    views[result] = viewAs(memory, viewOf(result.getType()), op->getLoc());
+    holds[memory] = result;
+    return Status::success();
   }
 
   Status controlFlow(Operation *op) {
@@ -379,7 +412,7 @@ private:
 
   /// The operand whose memory result `output` takes over, if any.
   std::optional<uint32_t> takenOver(KernelOp op, const KernelInterface &interface, uint32_t output) {
-    if (!reuse || outputOf.count(op->getResult(output)))
+    if (!reuse || outputOf.count(op->getResult(output)) || addedAt.count(op->getResult(output)))
       return std::nullopt;
     for (const KernelInterface::InPlace &pair : interface.inPlace) {
       if (pair.output != output)
@@ -529,12 +562,13 @@ private:
   bool reuse;
   OpBuilder b;
   int64_t now = 0;
-  DenseMap<Value, Value> views;       // tensor -> view
-  DenseMap<Value, int64_t> lastRead;  // of the memory of a root tensor
-  DenseMap<Value, Value> outputOf;    // root tensor -> the output's memory that it is computed in
-  DenseMap<Value, Value> stateOf;     // root tensor -> the memory of the state that it becomes (followState)
-  DenseMap<Value, Value> holds;       // memory of a state -> the root tensor whose value is there now
-  DenseMap<StringAttr, Value> states; // memory, by name
+  DenseMap<Value, Value> views;      // tensor -> view
+  DenseMap<Value, int64_t> lastRead; // of the memory of a root tensor
+  DenseMap<Value, Value> outputOf;   // root tensor -> the output's memory that it is computed in
+  DenseMap<Value, Value> stateOf;    // root tensor -> the memory of the state that it becomes (followState)
+  DenseMap<Value, std::pair<Value, SizeExpr>> addedAt; // root tensor -> the state's memory and where there it is made
+  DenseMap<Value, Value> holds;                        // memory of a state -> the root tensor whose value is there now
+  DenseMap<StringAttr, Value> states;                  // memory, by name
   DenseMap<std::tuple<mlir::Attribute, mlir::Attribute, Type>, Value> constants; // by source, recipe and type
   DenseSet<Value> taken; // memory taken over by a result of the current kernel
   SmallVector<Value> outputs;

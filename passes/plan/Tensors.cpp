@@ -1,6 +1,7 @@
 #include "passes/plan/Tensors.h"
 
 #include "dialects/kiln/Build.h"
+#include "dialects/kiln/Parts.h"
 #include "runtime/base/NominalSize.h"
 #include "runtime/base/Tensor.h"
 
@@ -9,6 +10,21 @@ namespace kiln {
 plan_ir::ViewType viewOf(mlir::Type tensor) {
   auto type = mlir::cast<mlir::RankedTensorType>(tensor);
   return plan_ir::ViewType::get(tensor.getContext(), *dtypeOf(type.getElementType()), getDims(type));
+}
+
+mlir::Value rootTensor(mlir::Value tensor) {
+  while (mlir::Operation *op = tensor.getDefiningOp()) {
+    if (!isView(op) && !isPart(op))
+      break;
+    tensor = op->getOperand(0);
+  }
+  return tensor;
+}
+
+mlir::Value wholeTensor(mlir::Value tensor) {
+  while (tensor.getDefiningOp() && isView(tensor.getDefiningOp()))
+    tensor = tensor.getDefiningOp()->getOperand(0);
+  return tensor;
 }
 
 int64_t nominalBytes(mlir::Type tensor, const SizeTable &sizes) {

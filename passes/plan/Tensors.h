@@ -12,6 +12,11 @@ namespace kiln {
 /// The view of memory that holds a tensor.
 plan_ir::ViewType viewOf(mlir::Type tensor);
 
+/// The tensor that has the memory of this one: the same elements, and perhaps more.
+mlir::Value rootTensor(mlir::Value tensor);
+/// The tensor that has the same elements in the same memory.
+mlir::Value wholeTensor(mlir::Value tensor);
+
 /// Bytes with every symbol of `sizes` at its nominal size; for heuristics.
 int64_t nominalBytes(mlir::Type tensor, const SizeTable &sizes);
 

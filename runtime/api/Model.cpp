@@ -50,12 +50,18 @@ std::vector<kiln_model::ValueText> describeValues(const Function &p, std::vector
   return texts;
 }
 
-kiln_model::EntryText describeEntry(const Function &p) {
+/// In the model's order of axes.
+kiln_model::PortText describeState(const State &state, const std::vector<SizeExpr> &dims) {
+  return describeDims(state.inModelOrder(std::span<const SizeExpr>(dims)));
+}
+
+kiln_model::EntryText describeEntry(const Program &program, const Function &p) {
   kiln_model::EntryText text;
   text.inputs = describeValues(p, p.hostInputs(), p.inputs);
   text.outputs = describeValues(p, p.hostOutputs(), p.outputs);
   for (const StatePort &port : p.states)
-    text.states.push_back(describeDims(p.views[port.view].dims));
+    text.states.push_back(describeState(program.states[port.state],
+                                        p.views[port.read || port.grown == noView ? port.view : port.grown].dims));
   for (const ProgramSymbol &s : p.symbols)
     text.symbolExpressions.push_back(s.isBound() ? "" : s.value.print());
   return text;
@@ -67,9 +73,9 @@ Status wrap(Result<std::shared_ptr<const Artifact>> artifact, kiln_model **out) 
   KILN_ASSIGN(handle->model, LoadedModel::create(std::move(loaded)));
   const Program &p = handle->model->program();
   for (size_t i = 0; i < p.entries.size(); ++i)
-    handle->entries.push_back(describeEntry(p.entry(i)));
+    handle->entries.push_back(describeEntry(p, p.entry(i)));
   for (const State &state : p.states)
-    handle->states.push_back(describeDims(state.dims));
+    handle->states.push_back(describeState(state, state.dims));
   *out = handle.release();
   return Status();
 }
@@ -87,7 +93,9 @@ Status givePort(const std::vector<kiln_model::ValueText> &values, size_t index, 
                          text.hasRank ? int32_t(text.text.dims.size()) : -1,
                          text.text.dims.data(),
                          int32_t(text.value.kind),
-                         text.value.items > 0 ? int32_t(text.value.items) : -1};
+                         text.value.items > 0 ? int32_t(text.value.items) : -1,
+                         -1,
+                         0};
   return giveSized(info, full, firstPortInfo);
 }
 
@@ -272,7 +280,7 @@ int kiln_model_get_entry_symbol(const kiln_model *model, size_t entry, size_t in
     if (index >= f.symbols.size())
       return makeError(ErrorCode::E0704, "there is no symbol number ", index);
     const ProgramSymbol &s = f.symbols[index];
-    auto [input, dim] = f.hostPlace(s);
+    auto [input, dim] = f.hostPlace(model->model->program(), s);
     kiln_symbol_info full = {sizeof full,
                              s.name.c_str(),
                              s.low,
@@ -310,7 +318,9 @@ int kiln_model_get_state(const kiln_model *model, size_t index, kiln_port_info *
                            int32_t(states[index].dims.size()),
                            model->states[index].dims.data(),
                            KILN_PORT_TENSOR,
-                           -1};
+                           -1,
+                           states[index].growing ? int32_t(*states[index].growing) : -1,
+                           0};
     return giveSized(info, full, firstPortInfo);
   });
 }

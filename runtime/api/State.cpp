@@ -14,6 +14,22 @@ template <typename F> static int ofState(kiln_state *state, const char *name, ki
   });
 }
 
+/// The same of a state that grows, or with a null name of all that do.
+template <typename F> static int ofGrowing(kiln_state *state, const char *name, kiln_status *status, F &&body) {
+  if (name)
+    return ofState(state, name, status, body);
+  return guarded(status, [&]() -> Status {
+    if (!state)
+      return nullArgument("state");
+    KILN_ASSIGN(StateSet::Use use, state->set->use());
+    const std::vector<State> &states = state->set->model().program().states;
+    for (size_t i = 0; i < states.size(); ++i)
+      if (states[i].growing)
+        KILN_TRY(body(use, i));
+    return Status();
+  });
+}
+
 extern "C" {
 
 int kiln_state_create(kiln_model *model, const kiln_size *sizes, size_t size_count, kiln_state **state,
@@ -53,17 +69,14 @@ int kiln_state_get(kiln_state *state, const char *name, kiln_value *value, kiln_
     if (!value)
       return nullArgument("value");
     KILN_TRY(use.check(index));
-    TensorView own = use.view(index);
     if (value->kind == KILN_NONE) {
-      KILN_ASSIGN(Tensor copy, Tensor::copyOf(own));
+      KILN_ASSIGN(Tensor copy, Tensor::create(use.view(index).dtype, use.modelDims(index)));
+      KILN_TRY(use.read(index, copy.view()));
       *value = giveTensor(std::move(copy));
       return Status();
     }
     KILN_ASSIGN(TensorView target, denseViewOf(*value, "the tensor for state \"" + std::string(name) + "\""));
-    KILN_TRY(use.checkType(index, target));
-    if (own.bytes() > 0)
-      std::memcpy(target.data, own.data, size_t(own.bytes()));
-    return Status();
+    return use.read(index, target);
   });
 }
 
@@ -74,6 +87,15 @@ int kiln_state_set(kiln_state *state, const char *name, const kiln_value *value,
     KILN_ASSIGN(TensorView source, denseViewOf(*value, "the value of state \"" + std::string(name) + "\""));
     return use.assign(index, source);
   });
+}
+
+int kiln_state_reserve(kiln_state *state, const char *name, int64_t capacity, kiln_status *status) {
+  return ofGrowing(state, name, status,
+                   [&](StateSet::Use &use, size_t index) { return use.reserveFor(index, capacity); });
+}
+
+int kiln_state_resize(kiln_state *state, const char *name, int64_t length, kiln_status *status) {
+  return ofGrowing(state, name, status, [&](StateSet::Use &use, size_t index) { return use.resize(index, length); });
 }
 
 int kiln_state_reset(kiln_state *state, const char *name, kiln_status *status) {

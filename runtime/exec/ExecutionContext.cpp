@@ -248,10 +248,31 @@ Status ExecutionContext::runWithStates(size_t entry, std::span<const TensorView>
     return makeError(ErrorCode::E0704, "the states are those of another model");
   KILN_ASSIGN(StateSet::Use use, given->use());
   std::vector<TensorView> taken(inputs.begin(), inputs.end());
-  for (const StatePort &port : function.states) {
+  for (const StatePort &port : function.states)
     if (port.read)
       KILN_TRY(use.check(port.state));
-    taken.push_back(use.view(port.state));
+  std::vector<std::vector<int64_t>> emptied; // dims of values that do not count
+  emptied.reserve(function.states.size());
+  auto viewOf = [&](const StatePort &port) {
+    TensorView view = use.view(port.state);
+    if (port.grown != noView && !port.read) {
+      emptied.emplace_back(view.dims.begin(), view.dims.end())[0] = 0;
+      view.dims = emptied.back();
+    }
+    return view;
+  };
+  for (const StatePort &port : function.states)
+    taken.push_back(viewOf(port));
+  std::shared_ptr<const Instance> grown; // where states grow, the sizes say by how much
+  if (std::ranges::any_of(function.states, [](const StatePort &port) { return port.grown != noView; })) {
+    KILN_ASSIGN(grown, bind(theModel->program().entries[entry].function, taken, {}));
+    for (size_t i = 0; i < function.states.size(); ++i) {
+      if (grown->grownDims[i].empty())
+        continue;
+      KILN_ASSIGN(int64_t moved, use.reserve(function.states[i].state, grown->grownDims[i][0]));
+      stateCopies += moved;
+      taken[inputs.size() + i].data = use.view(function.states[i].state).data;
+    }
   }
   struct Scope { // whatever ends the run
     ExecutionContext &context;
@@ -270,6 +291,9 @@ Status ExecutionContext::runWithStates(size_t entry, std::span<const TensorView>
   for (size_t i = 0; i < function.states.size(); ++i)
     if (const StatePort &port = function.states[i]; port.written)
       use.setPoisoned(port.state, !status.ok() && (before[i] || mayHaveWritten(function, i)));
+  for (size_t i = 0; grown && status.ok() && i < function.states.size(); ++i)
+    if (!grown->grownDims[i].empty())
+      use.setLength(function.states[i].state, grown->grownDims[i][0]);
   return status;
 }
 

@@ -23,15 +23,16 @@ Result<std::unique_ptr<GuardedMemory>> GuardedMemory::create(const LoadedModel &
                 GuardedBuffer::create(instance.bufferBytes[i], placement, lines ? bufferAlignment : alignments[i]));
     const StatePort *state = b.place == Buffer::Place::State ? &p.states[b.index] : nullptr;
     const void *from = nullptr;
+    int64_t bytes = buffer.bytes();
     if (b.place == Buffer::Place::Input)
       from = taken[b.index].data;
     else if (state && state->read)
-      from = taken[p.inputs.size() + b.index].data;
+      from = taken[p.inputs.size() + b.index].data, bytes = taken[p.inputs.size() + b.index].bytes();
     else if (constant)
       from = constant->inSection() ? static_cast<const void *>(model.artifact().constant(b.index).data())
                                    : constants->data(b.index, Buffer::Space::Host);
-    if (from && buffer.bytes() > 0)
-      std::memcpy(buffer.data(), from, size_t(buffer.bytes()));
+    if (from && bytes > 0)
+      std::memcpy(buffer.data(), from, size_t(bytes));
     if (b.place == Buffer::Place::Input || constant || (state && !state->written))
       buffer.makeReadOnly();
     memory->buffers.push_back(std::move(buffer));

@@ -34,6 +34,8 @@ public:
       out.takenDims.push_back(viewDims[p.takenView(i)]);
     for (const Port &port : p.outputs)
       out.outputDims.push_back(viewDims[port.view]);
+    for (const StatePort &port : p.states)
+      out.grownDims.push_back(port.grown == noView ? std::vector<int64_t>() : viewDims[port.grown]);
     return Status();
   }
 
@@ -66,6 +68,8 @@ private:
       use(p.takenView(i));
     for (const Port &port : p.outputs)
       use(port.view);
+    for (const StatePort &port : p.states)
+      use(port.grown);
     for (size_t i = 0; i < p.steps.size(); ++i) {
       KILN_ASSIGN(bool runs, guardsHold(i));
       skipped.push_back(!runs);
@@ -120,6 +124,8 @@ private:
                        : b.place == Buffer::Place::Output ? p.outputs[b.index].view
                                                           : p.states[b.index].view;
         out.bufferBytes[i] = viewBytes[whole];
+        if (ViewId grown = b.place == Buffer::Place::State ? p.states[b.index].grown : noView; grown != noView)
+          out.bufferBytes[i] = std::max(out.bufferBytes[i], viewBytes[grown]);
       }
     }
     if (p.arenaBytes) {

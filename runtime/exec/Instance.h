@@ -132,6 +132,7 @@ struct Instance {
   FunctionId function = 0;
   std::vector<int64_t> symbols;
   std::vector<std::vector<int64_t>> takenDims, outputDims; ///< Function::takenView; of an open output: none
+  std::vector<std::vector<int64_t>> grownDims;             ///< StatePort::grown; of other states none
   std::vector<int64_t> parameters;                         ///< the plain sizes it was called with
   int64_t arenaBytes = 0, deviceArenaBytes = 0;
   int64_t scratchBytes = 0;        ///< the most that any launch wants per worker; a multiple of 64

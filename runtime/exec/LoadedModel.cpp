@@ -13,11 +13,14 @@ namespace {
 class Binder {
 public:
   Binder(const Program &program, const Function &function, const CompiledFunction &compiled)
-      : p(function), c(compiled), words(program, function) {}
+      : program(program), p(function), c(compiled), words(program, function) {}
 
   Status inputMismatch(ErrorCode code, size_t input, const InputShape &given, const std::string &why) const {
-    return makeError(code, words.taken(input), ": expected ", words.type(p.takenView(input)), ", got ",
-                     printTensorType(given.dtype, given.dims), why.empty() ? "" : ": ", why);
+    const State *state = program.stateTaken(p, input);
+    return makeError(code, words.taken(input), ": expected ", words.typeTaken(input), ", got ",
+                     printTensorType(given.dtype, state ? state->inModelOrder(given.dims)
+                                                        : std::vector<int64_t>(given.dims.begin(), given.dims.end())),
+                     why.empty() ? "" : ": ", why);
   }
 
   Result<std::vector<int64_t>> bindSymbols(std::span<const InputShape> inputs, std::span<const int64_t> sizes) const {
@@ -106,7 +109,7 @@ public:
         if (expected == given)
           continue;
         const SizeExpr &expr = p.views[view].dims[d];
-        std::string why = "dim " + std::to_string(d) + " is " + std::to_string(given);
+        std::string why = "dim " + words.axisTaken(i, d) + " is " + std::to_string(given);
         if (expr.isConstant())
           return inputMismatch(ErrorCode::E0505, i, inputs[i], why + ", expected " + expr.print());
         std::string value = expected ? std::to_string(*expected) : "no number";
@@ -116,7 +119,8 @@ public:
           return inputMismatch(ErrorCode::E0506, i, inputs[i], why + ", but " + *place + " is " + value);
         std::string binder;
         if (name && name->isBound())
-          binder = " by dim " + std::to_string(name->dim) + " of " + words.taken(size_t(name->input));
+          binder = " by dim " + words.axisTaken(size_t(name->input), size_t(name->dim)) + " of " +
+                   words.taken(size_t(name->input));
         auto [expression, where] = words.expression(expr);
         return inputMismatch(ErrorCode::E0506, i, inputs[i],
                              why + ", but " + expression + " is bound to " + value + binder + where);
@@ -137,6 +141,7 @@ private:
     return "size " + expression + where;
   }
 
+  const Program &program;
   const Function &p;
   const CompiledFunction &c;
   SizeWords words;

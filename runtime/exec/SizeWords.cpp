@@ -88,9 +88,15 @@ std::string SizeWords::result(BufferId buffer) const {
   return "a value";
 }
 
-std::string SizeWords::type(ViewId id) const {
-  const View &view = function.views[id];
-  std::vector<SizeExpr> dims = view.dims;
+std::string SizeWords::axisTaken(size_t i, size_t axis) const {
+  const State *state = program.stateTaken(function, i);
+  return std::to_string(state ? state->modelAxis(axis) : axis);
+}
+
+std::string SizeWords::typeTaken(size_t i) const {
+  const View &view = function.views[function.takenView(i)];
+  const State *state = program.stateTaken(function, i);
+  std::vector<SizeExpr> dims = state ? state->inModelOrder(std::span<const SizeExpr>(view.dims)) : view.dims;
   for (SizeExpr &dim : dims)
     if (!dim.isConstant() && !named(dim))
       dim = SizeExpr::symbol("?");
@@ -111,7 +117,7 @@ const ProgramSymbol *SizeWords::named(const SizeExpr &size) const {
 std::optional<std::string> SizeWords::place(const SizeExpr &size) const {
   const ProgramSymbol *symbol = symbolOf(size);
   if (symbol && symbol->isBound())
-    return "dim " + std::to_string(symbol->dim) + " of " + nameOf(size_t(symbol->input));
+    return "dim " + axisTaken(size_t(symbol->input), size_t(symbol->dim)) + " of " + nameOf(size_t(symbol->input));
   std::optional<Site> site = callSite();
   if (!symbol || symbol->isDefined() || !site)
     return std::nullopt;

@@ -15,8 +15,10 @@ public:
   std::string taken(size_t i) const;
   /// The same, an input of the model by its name alone.
   std::string nameOf(size_t taken) const;
-  /// "f32[N,3]"; a size without a name of the model's is "?".
-  std::string type(ViewId view) const;
+  /// "f32[N,3]" of the same; a size without a name of the model's is "?".
+  std::string typeTaken(size_t i) const;
+  /// The number of an axis of the same, as the model has it.
+  std::string axisTaken(size_t i, size_t axis) const;
   /// The symbol that a size is, where a reader knows it by its name.
   const ProgramSymbol *named(const SizeExpr &size) const;
   /// Which dim of what the size is; nothing where it is computed.

@@ -354,9 +354,9 @@ template <typename A, typename V> void transfer(A &a, V &v) {
   } else if constexpr (std::same_as<T, PortValue>) {
     FIELD(1, name), FIELD(2, kind), FIELD(3, items);
   } else if constexpr (std::same_as<T, StatePort>) {
-    FIELD(1, state), FIELD(2, view), FIELD(3, read), FIELD(4, written);
+    FIELD(1, state), FIELD(2, view), FIELD(3, read), FIELD(4, written), FIELD(5, grown);
   } else if constexpr (std::same_as<T, State>) {
-    FIELD(1, name), FIELD(2, dtype), FIELD(3, dims);
+    FIELD(1, name), FIELD(2, dtype), FIELD(3, dims), FIELD(4, growing);
   } else if constexpr (std::same_as<T, Constant>) {
     NOTE(1, name), FIELD(2, dtype), FIELD(3, dims), FIELD(6, source); // 4 and 5 were format version 3
   } else if constexpr (std::same_as<T, SectionSource>) {

@@ -83,6 +83,8 @@ Status checkStatesAndKernels(const Program &p, uint64_t codeBytes) {
           return d.isInvalid() || (d.isConstant() && d.constant() < 0);
         }))
       return inconsistent("state '", s.name, "' has no valid size");
+    if (s.growing && *s.growing >= s.dims.size())
+      return inconsistent("state '", s.name, "' grows along no dim");
   }
   for (const Kernel &k : p.kernels) {
     if (k.codeOffset > codeBytes || k.codeBytes > codeBytes - k.codeOffset ||
@@ -285,12 +287,27 @@ private:
       if (b.place != Buffer::Place::State || b.index != i || !v.offset.isConstant(0))
         return inconsistent("state '", state.name, "' is not bound to a buffer of its own");
       bool fits = v.dtype == state.dtype && v.dims.size() == state.dims.size();
-      for (size_t d = 0; fits && d < v.dims.size(); ++d)
+      for (size_t d = state.growing ? 1 : 0; fits && d < v.dims.size(); ++d)
         fits = !v.dims[d].isConstant() || v.dims[d] == state.dims[d];
       if (!fits)
         return inconsistent("function '", p.name, "' gives state '", state.name, "' another type");
+      KILN_TRY(checkGrown(state, port));
     }
     return Status();
+  }
+
+  Status checkGrown(const State &state, const StatePort &port) {
+    bool fits = (port.grown != noView) == (state.growing && port.written);
+    if (fits && port.grown != noView) {
+      fits = port.grown < p.views.size();
+      const View &before = p.views[port.view], &after = p.views[fits ? port.grown : port.view];
+      fits = fits && after.buffer == before.buffer && after.offset.isConstant(0) && after.dtype == before.dtype &&
+             after.dims.size() == before.dims.size() && (port.read || before.dims[0].isConstant(0));
+      for (size_t d = 1; fits && d < after.dims.size(); ++d)
+        fits = !after.dims[d].isConstant() || !before.dims[d].isConstant() || after.dims[d] == before.dims[d];
+    }
+    return fits ? Status()
+                : inconsistent("function '", p.name, "' does not say what state '", state.name, "' grows to");
   }
 
   Status checkOperand(uint32_t step, ViewId view, bool written, bool mayBeOpen = false) {
@@ -485,13 +502,13 @@ static std::vector<PortValue> valuesOf(const std::vector<Port> &ports, const std
 std::vector<PortValue> Function::hostInputs() const { return valuesOf(inputs, inputValues); }
 std::vector<PortValue> Function::hostOutputs() const { return valuesOf(outputs, outputValues); }
 
-std::pair<int32_t, int32_t> Function::hostPlace(const ProgramSymbol &symbol) const {
+std::pair<int32_t, int32_t> Function::hostPlace(const Program &program, const ProgramSymbol &symbol) const {
   if (!symbol.isBound())
     return {-1, symbol.dim};
   std::vector<PortValue> values = hostInputs();
   auto port = static_cast<size_t>(symbol.input);
-  if (port >= inputs.size())
-    return {int32_t(values.size() + port - inputs.size()), symbol.dim};
+  if (const State *state = program.stateTaken(*this, port))
+    return {int32_t(values.size() + port - inputs.size()), int32_t(state->modelAxis(size_t(symbol.dim)))};
   size_t i = 0;
   for (size_t end = values[0].portCount(); end <= port; end += values[i].portCount())
     ++i;

@@ -21,6 +21,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -152,14 +153,28 @@ struct State {
   std::string name;
   DType dtype = DType::F32;
   std::vector<SizeExpr> dims; ///< over names of sizes that are told when the state is made
+  /// Of one that grows: along which axis of the model's dims. Here, in memory and in all views that axis is the first
+  /// one, so that what is added lies behind what was there; the others keep their order. Its dim is the value's own.
+  std::optional<uint32_t> growing;
+
+  /// Which axis of the model's dims number `axis` of the stored ones is.
+  size_t modelAxis(size_t axis) const { return !growing || axis > *growing ? axis : axis == 0 ? *growing : axis - 1; }
+  template <typename Dim> std::vector<Dim> inModelOrder(std::span<const Dim> stored) const {
+    std::vector<Dim> dims(stored.size());
+    for (size_t axis = 0; axis < stored.size(); ++axis)
+      dims[modelAxis(axis)] = stored[axis];
+    return dims;
+  }
 };
 
 /// A state as a function uses it; its view shows the whole of its buffer.
 struct StatePort {
-  uint32_t state = 0; ///< into Program::states
-  ViewId view = 0;
+  uint32_t state = 0;   ///< into Program::states
+  ViewId view = 0;      ///< the value before the run; of one that grows and is not read, none of its elements
   bool read = false;    ///< its value before the run counts
   bool written = false; ///< a run leaves a new value
+  /// Of one that grows and is written: the value after the run, from the start of the buffer on, which holds both.
+  ViewId grown = noView;
 };
 
 /// In the artifact's weights section. Set by the writer: the byte offset there (a multiple of 64) and the hash64 of the
@@ -289,6 +304,8 @@ private:
   template <typename Self, typename Use> static void visitViews(Self &step, Use use);
 };
 
+struct Program;
+
 /// A part of the program with symbols, buffers and steps of its own.
 struct Function {
   std::string name;
@@ -312,11 +329,13 @@ struct Function {
   std::vector<PortValue> hostOutputs() const;
   /// Which of hostInputs(), the states counted behind them, a symbol is bound by, and which dim of it that is to the
   /// host: -1 where it is none of the tensors' that it holds. {-1, the symbol's dim} for one that is not bound.
-  std::pair<int32_t, int32_t> hostPlace(const ProgramSymbol &symbol) const;
+  std::pair<int32_t, int32_t> hostPlace(const Program &program, const ProgramSymbol &symbol) const;
   /// What a call of the function is given, in its order: the inputs, then the states.
   size_t takenCount() const { return inputs.size() + states.size(); }
   /// Buffers of place Returned.
   size_t returnedCount() const;
+  /// Bytes of the buffer that a state lies in.
+  SizeExpr bytesOf(const StatePort &port) const;
   ViewId takenView(size_t i) const { return i < inputs.size() ? inputs[i].view : states[i - inputs.size()].view; }
 };
 
@@ -346,6 +365,8 @@ struct Program {
   const Function &entry(size_t index = 0) const { return functions[entries[index].function]; }
   /// `input "x"` or `state "past"`: what a function takes, in words.
   std::string nameTaken(const Function &function, size_t i) const;
+  /// The state that a function takes as number `i`; null: an input.
+  const State *stateTaken(const Function &function, size_t i) const;
   /// Steps of all functions before `function`: where its own begin in a list of all steps.
   size_t firstStep(FunctionId function) const;
 };

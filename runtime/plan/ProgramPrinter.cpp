@@ -25,7 +25,8 @@ public:
     printValues("output", p.outputValues);
     for (const StatePort &port : p.states)
       os << "state " << printAttribute(program.states[port.state].name) << " " << type(port.view)
-         << (port.read ? " read" : "") << (port.written ? " written" : "") << "\n";
+         << (port.read ? " read" : "") << (port.written ? " written" : "")
+         << (port.grown == noView ? "" : " to " + type(port.grown)) << "\n";
     printMemory();
     for (size_t i = 0; i < p.steps.size(); ++i)
       printStep(i);
@@ -234,7 +235,8 @@ void printHead(std::ostream &os, const Program &p) {
       os << "\n";
     }
   for (const State &state : p.states)
-    os << "state " << printAttribute(state.name) << " " << dtypeName(state.dtype) << printSizes(state.dims) << "\n";
+    os << "state " << printAttribute(state.name) << " " << dtypeName(state.dtype) << printSizes(state.dims)
+       << (state.growing ? " along " + std::to_string(*state.growing) : "") << "\n";
   for (size_t i = 0; i < p.kernels.size(); ++i) {
     const Kernel &k = p.kernels[i];
     os << "kernel @" << i << " " << k.family << " " << k.config << " " << k.codeBytes << " bytes: " << k.problem

@@ -52,7 +52,7 @@ public:
       bringBack(port.view, port.name);
     for (const StatePort &port : f.states)
       if (port.written)
-        bringBack(port.view, program.states[port.state].name);
+        bringBack(port.grown == noView ? port.view : port.grown, program.states[port.state].name);
   }
 
 private:
@@ -74,7 +74,7 @@ private:
     switch (b.place) {
     case Place::Input: return f.views[f.inputs[b.index].view].bytes();
     case Place::Output: return f.views[f.outputs[b.index].view].bytes();
-    case Place::State: return f.views[f.states[b.index].view].bytes();
+    case Place::State: return f.bytesOf(f.states[b.index]);
     case Place::Constant: {
       const Constant &c = program.constants[b.index];
       return SizeExpr(byteCount(c.dtype, c.dims).value_or(0));

@@ -101,3 +101,21 @@ TEST_CASE("attention refuses to write over what it reads") {
   for (const char *operand : {"%0", "%1", "%2"})
     CHECK(claimant(body + "; inplace %3=" + operand) == nullptr);
 }
+
+TEST_CASE("attention of a few rows reads keys and values where they lie") {
+  // A decoder's step over a cache that is stored by tokens; with masks, and of no tokens yet.
+  for (std::string t : {"f32", "f64", "f16", "bf16"})
+    for (std::string rows : {"1", "3"}) {
+      std::string heads = "v1 default; %0 = in " + t + "[2,3," + rows + ",32]; %1 = in " + t + "[d0,2,3,32]; %2 = in " +
+                          t + "[d0,2,3,64]; %3 = transpose(%1){perm=[1,2,0,3]} " + t +
+                          "[2,3,d0,32]; %4 = transpose(%2){perm=[1,2,0,3]} " + t + "[2,3,d0,64]; ";
+      std::string result = t + "[2,3," + rows + ",64]; out %";
+      checkFamily("attention", heads + "%5 = attention(%0,%3,%4){scale=0.25} " + result + "5", {{0}, {1}, {16}, {37}},
+                  true);
+      checkFamily("attention",
+                  heads + "%5 = in " + t + "[" + rows + ",d0]; %6 = attention(%0,%3,%4,%5) " + result + "6",
+                  {{1}, {16}, {37}}, true);
+      checkFamily("attention", heads + "%5 = in bool[2,1," + rows + ",d0]; %6 = attention(%0,%3,%4,%5) " + result + "6",
+                  {{21}}, true);
+    }
+}

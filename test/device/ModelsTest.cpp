@@ -19,8 +19,9 @@ namespace field = kiln::onnx::field;
 
 namespace {
 
-AlignedBytes compile(CompileInput input, const char *target, const char *device) {
+AlignedBytes compile(CompileInput input, const char *target, const char *device, std::vector<StateOption> states = {}) {
   CompileOptions options;
+  options.states = std::move(states);
   options.target = target;
   options.device = device;
   options.threads = 2;
@@ -70,8 +71,9 @@ struct OnDevice {
   int64_t constants; // bytes
 
   explicit OnDevice(const CompileInput &input)
-      : model(load(compile(input, "host", "test"), device)), reference(load(compile(input, "interpreter", ""), cpuDevice())),
-        context(model, 1), other(reference, 1), constants(device.counts.bytesToDevice) {
+      : model(load(compile(input, "host", "test"), device)),
+        reference(load(compile(input, "interpreter", ""), cpuDevice())), context(model, 1), other(reference, 1),
+        constants(device.counts.bytesToDevice) {
     INFO(printProgram(model->program()));
     CHECK(count(model->program(), LaunchStep()) > 0);
   }
@@ -245,5 +247,37 @@ TEST_CASE("a loop with a product in its body") {
     Tensor x = random({4, 8}, 3), n = *Tensor::of<int64_t>(DType::I64, {}, std::array{trips});
     // An iteration takes and gives its carried value on the host; then z goes there and y comes back.
     CHECK(m.run({x.view(), n.view()}) == OnDevice::Bytes{128 * (trips + 1), 128 * (trips + 1)});
+  }
+}
+
+TEST_CASE("a state that grows lies on the host, and crosses with every run") {
+  ModelBuilder builder(18);
+  builder.input("x", {dim(2), dim(8)})
+      .input("past", {dim("P"), dim(8)})
+      .output("y")
+      .output("present")
+      .initializer(floats("w", {8, 8}, values(64, 1)))
+      .node("MatMul", {"x", "w"}, {"t"})
+      .node("Concat", {"past", "t"}, {"present"}, {{"axis", int64_t(0)}})
+      .node("MatMul", {"present", "w"}, {"y"});
+  std::string model = builder.build();
+  TestDevice device;
+  std::vector<StateOption> states{{"past", "present"}};
+  auto onDevice = load(compile(fromBytes(model), "host", "test", states), device);
+  auto reference = load(compile(fromBytes(model), "interpreter", "", states), cpuDevice());
+  INFO(printProgram(onDevice->program()));
+  auto state = *StateSet::create(onDevice, {}), other = *StateSet::create(reference, {});
+  ExecutionContext context(onDevice, 1), plain(reference, 1);
+  for (int64_t run = 0; run < 4; ++run) {
+    Tensor x = random({2, 8}, int(run));
+    std::vector<TensorView> inputs{x.view()};
+    auto got = context.run(inputs, 0, state.get()), expected = plain.run(inputs, 0, other.get());
+    INFO(formatError(got.status()) << formatError(expected.status()));
+    REQUIRE((got.ok() && expected.ok()));
+    REQUIRE(got->at(0).size() == 16 * (run + 1));
+    for (int64_t k = 0; k < got->at(0).size(); ++k)
+      REQUIRE(got->at(0).as<float>()[k] == Approx(expected->at(0).as<float>()[k]).margin(1e-4));
+    CHECK(state->dims(0)[0] == 2 * (run + 1));
+    CHECK(context.bytesToHost() >= 4 * 16 * (run + 1)); // y at least
   }
 }

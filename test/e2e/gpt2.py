@@ -2,7 +2,7 @@
 
 Every model takes `ids` [1, T] and `start` [1], the position of the first of them, and gives `logits` [1, T, V]. With a
 cache it takes `past_...` and gives `present_...`, [1, H, capacity, D] each, with the keys and values of the new tokens
-put in from `start` on."""
+put in from `start` on; or [1, H, P, D] and [1, H, P+T, D], with those of the new tokens behind the others."""
 import math
 
 import numpy as np
@@ -45,12 +45,14 @@ class Builder:
         self.initializers[name] = np.asarray(value, dtype)
         return name
 
-    def heads(self, x):
-        return self.op("Transpose", self.op("Reshape", x, self.const([1, -1, HEADS, DEPTH])), perm=[0, 2, 1, 3])
+    def heads(self, x, name=None):
+        return self.op("Transpose", self.op("Reshape", x, self.const([1, -1, HEADS, DEPTH])), name=name, perm=[0, 2, 1, 3])
 
 
 def put(b, op, cache, new, start, positions, name):
     """`cache` with `new` [1, H, T, D] at positions `start` on; three spellings."""
+    if op == "Concat":
+        return b.op(op, cache, new, name=name, axis=2)
     if op == "TensorScatter":
         return b.op(op, cache, new, start, name=name, axis=2)
     if op == "ScatterElements":
@@ -67,14 +69,19 @@ def put(b, op, cache, new, start, positions, name):
 
 def model(w, tokens, cached=True, ops=("ScatterND", "ScatterElements"), opset=18, capacity=CAPACITY):
     """Bytes of a model that takes `tokens` ids, a number or the name of a size. Keys go into the cache by the first of
-    `ops`, values by the second."""
+    `ops`, values by the second: "Concat" for a cache that grows, "First" for one that begins here and is not read."""
     b = Builder(w, opset)
     length = b.op("Shape", "ids", start=1, end=2)
     # Positions start, start + 1, ... of the new tokens: from a table, so that their number is no size from data.
     steps = b.op("Slice", b.const(np.arange(CAPACITY)), b.const([0]), length, b.const([0]))
     positions = b.op("Add", steps, "start")
     x = b.op("Add", b.op("Gather", "wte", "ids"), b.op("Gather", "wpe", positions))
-    keys = b.const(np.arange(CAPACITY).reshape(1, -1)) if cached else b.op("Reshape", steps, b.const([1, -1]))
+    first, grows = cached and ops[0] == "First", cached and ops[0] == "Concat"
+    if grows:
+        total = b.op("Add", b.op("Shape", "past_k0", start=2, end=3), length)
+        keys = b.op("Reshape", b.op("Slice", b.const(np.arange(CAPACITY)), b.const([0]), total, b.const([0])), b.const([1, -1]))
+    else:
+        keys = b.const(np.arange(CAPACITY).reshape(1, -1)) if cached and not first else b.op("Reshape", steps, b.const([1, -1]))
     own = b.op("Reshape", positions if cached else steps, b.const([-1, 1]))
     mask = b.op("Where", b.op("LessOrEqual", keys, own), b.const(0, np.float32), b.const(-1e9, np.float32))
 
@@ -83,8 +90,10 @@ def model(w, tokens, cached=True, ops=("ScatterND", "ScatterElements"), opset=18
     outputs = []
     for i in range(LAYERS):
         n = norm(x, ("ln1", i))
-        q, k, v = (b.heads(b.op("MatMul", n, f"{kind}_w{i}")) for kind in "qkv")
-        if cached:
+        q, k, v = (b.heads(b.op("MatMul", n, f"{kind}_w{i}"), f"present_{kind}{i}" if first and kind != "q" else None) for kind in "qkv")
+        if first:
+            outputs += [k, v]
+        elif cached:
             k = put(b, ops[0], f"past_k{i}", k, "start", positions, f"present_k{i}")
             v = put(b, ops[1], f"past_v{i}", v, "start", positions, f"present_v{i}")
             outputs += [k, v]
@@ -98,12 +107,12 @@ def model(w, tokens, cached=True, ops=("ScatterND", "ScatterElements"), opset=18
         g = b.op("Mul", b.op("Mul", m, b.const(0.5, np.float32)), b.op("Add", t, b.const(1, np.float32)))
         x = b.op("Add", x, b.op("Add", b.op("MatMul", g, f"pr_w{i}"), f"pr_b{i}"))
     b.op("MatMul", b.op("LayerNormalization", x, "lnf_g", "lnf_b", axis=-1), "head", name="logits")
-    cache = [1, HEADS, capacity, DEPTH]
+    cache, becomes = [1, HEADS, "P" if grows else capacity, DEPTH], [1, HEADS, tokens if first else "P+T" if grows else capacity, DEPTH]
     inputs = [h.make_tensor_value_info("ids", T.INT64, [1, tokens]), h.make_tensor_value_info("start", T.INT64, [1])]
     results = [h.make_tensor_value_info("logits", T.FLOAT, [1, tokens, VOCABULARY])]
     if cached:
-        inputs += [h.make_tensor_value_info(name, T.FLOAT, cache) for name in STATES]
-        results += [h.make_tensor_value_info(name, T.FLOAT, cache) for name in outputs]
+        inputs += [h.make_tensor_value_info(name, T.FLOAT, cache) for name in ([] if first else STATES)]
+        results += [h.make_tensor_value_info(name, T.FLOAT, becomes) for name in outputs]
     constants = [numpy_helper.from_array(value, name) for name, value in b.initializers.items()]
     graph = h.make_graph(b.nodes, "gpt2", inputs, results, constants)
     return h.make_model(graph, opset_imports=[h.make_opsetid("", opset)], ir_version=10).SerializeToString()

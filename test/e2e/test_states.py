@@ -5,6 +5,7 @@ import subprocess
 import threading
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto as T
 from onnx import helper as h
@@ -17,7 +18,8 @@ from test_control_flow import model, value
 
 PROMPT = [3, 14, 15, 92, 65, 35]
 STEPS = 64
-FIXED = "a state keeps its dims; a cache of a fixed capacity is written at positions, by ScatterND, ScatterElements or TensorScatter"
+FIXED = ("a state keeps its dims, or grows along one whose size is open; a cache of a fixed capacity is written at positions, by ScatterND, "
+         "ScatterElements or TensorScatter")
 
 
 @pytest.fixture(scope="module")
@@ -375,12 +377,185 @@ def test_what_does_not_fit_together_is_refused(files, tmp_path):
         f"kiln: {text}: is at stage canonical; of several models each must be a model, or IR at stage imported [KILN-E0313]")
 
 
-def test_a_cache_that_grows_is_refused():
-    made = graph([("Concat", ["past", "x"], ["present"], {"axis": 0})], {"past": (np.float32, ["P"]), "x": (np.float32, [1])},
-                 {"present": (np.float32, ["P + 1"])})
+@pytest.mark.parametrize("prefill", ["First", "Concat"])
+@pytest.mark.parametrize("options", [{"target": "interpreter"}, {}, {"guard_pages": True}, {"without": ["fusion", "scheduling"]}], ids=str)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_gpt2_decodes_with_a_cache_that_grows(expected, prefill, options):
+    w = gpt2.weights()
+    model = compile_both({"prefill": gpt2.model(w, "T", ops=[prefill] * 2), "decode": gpt2.model(w, 1, ops=["Concat"] * 2)}, **options)
+    assert {(s.shape, s.growing) for s in model.states} == {((1, gpt2.HEADS, "P", gpt2.DEPTH), 2)}
+    state = model.new_state(capacity=len(PROMPT) + STEPS)
+    tokens, logits = generate(model, state)
+    np.testing.assert_allclose(logits, expected[1], atol=1e-4)
+    assert tokens == expected[0]
+    key = state["past_k0"]
+    assert key.shape == (1, gpt2.HEADS, len(PROMPT) + STEPS, gpt2.DEPTH)
+    # Takes back some tokens, and goes on elsewhere.
+    state.resize(len(PROMPT) + 4)
+    fork = state.copy()
+    np.testing.assert_array_equal(fork["past_k0"], key[:, :, :len(PROMPT) + 4])
+    for one in (state, fork):
+        step = {"ids": np.array([expected[0][4:5]]), "start": np.array([len(PROMPT) + 4])}
+        np.testing.assert_allclose(model.run(step, entry="decode", state=one)["logits"][0, 0], expected[1][len(PROMPT) + 4], atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_caches_whose_lengths_have_names_of_their_own(expected):
+    made = onnx.load_from_string(gpt2.model(gpt2.weights(), "T", ops=["Concat"] * 2))
+    for port in [*made.graph.input, *made.graph.output]:
+        if port.name.startswith(("past", "present")):
+            port.type.tensor_type.shape.dim[2].dim_param = f"length_{port.name}"
+    model = kiln.compile(made.SerializeToString(), states=gpt2.STATES)
+    assert all(state.growing == 2 for state in model.states)
+    state = model.new_state(capacity=16)
+    for i, token in enumerate(PROMPT):
+        logits = model.run({"ids": np.array([[token]]), "start": np.array([i])}, state=state)["logits"][0, 0]
+        np.testing.assert_allclose(logits, expected[1][i], atol=1e-4)
+        assert state.bytes_copied == 0
+    state.resize(2, "past_v0")
+    with pytest.raises(kiln.InputError) as error:
+        model.run({"ids": np.array([[1]]), "start": np.array([2])}, state=state)
+    assert str(error.value).endswith("is 7 and size T+length_past_v0 is 3; they must be equal [KILN-E0508]")
+
+
+@pytest.mark.parametrize("stage", ["imported", "canonical", "kernels", "planned"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_cache_that_grows_goes_through_ir_text(stage, expected, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(gpt2.model(gpt2.weights(), "T", ops=["Concat"] * 2))
+    states = [text for past, present in gpt2.STATES.items() for text in ("--state", f"{past}={present}")]
+    command("compile", f"prefill={tmp_path}/m.onnx", f"decode={tmp_path}/m.onnx", *states, "--stop-after", stage, "-o", tmp_path / "m.mlir")
+    model = kiln.compile(str(tmp_path / "m.mlir"))
+    _, logits = generate(model, model.new_state(capacity=64), 3)
+    np.testing.assert_allclose(logits, expected[1][:len(logits)], atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_attention_operator_adds_to_its_cache():
+    heads, depth = 4, 16
+    ports = [info(name, T.FLOAT, [1, heads, "S", depth]) for name in "qkv"] + [info(name, T.FLOAT, [1, heads, "P", depth]) for name in ("pk", "pv")]
+    results = [info("y", T.FLOAT, [1, heads, "S", depth])] + [info(name, T.FLOAT, [1, heads, "P+S", depth]) for name in ("ck", "cv")]
+    node = h.make_node("Attention", ["q", "k", "v", "", "pk", "pv"], ["y", "ck", "cv"])
+    made = h.make_model(h.make_graph([node], "g", ports, results), opset_imports=[h.make_opsetid("", 23)], ir_version=10).SerializeToString()
+    keeping, alone = kiln.compile(made, states={"pk": "ck", "pv": "cv"}), kiln.compile(made)
+    state, random = keeping.new_state(capacity=16), np.random.default_rng(0)
+    past = {name: np.zeros((1, heads, 0, depth), np.float32) for name in ("pk", "pv")}
+    for tokens in (4, 1, 1, 2):
+        given = {name: random.standard_normal((1, heads, tokens, depth)).astype(np.float32) for name in "qkv"}
+        want = alone.run(given | past)
+        np.testing.assert_allclose(keeping.run(given, state=state)["y"], want["y"], atol=1e-5)
+        assert state.bytes_copied == 0
+        past = {"pk": want["ck"], "pv": want["cv"]}
+        for name, value in past.items():
+            np.testing.assert_array_equal(state[name], value)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_cache_that_outgrows_its_memory_is_moved(expected):
+    model = kiln.compile(gpt2.model(gpt2.weights(), "T", ops=["Concat"] * 2), states=gpt2.STATES)
+    state, moved = model.new_state(), []
+    tokens = PROMPT + expected[0][:20]
+    for i, token in enumerate(tokens):
+        logits = model.run({"ids": np.array([[token]]), "start": np.array([i])}, state=state)["logits"][0, 0]
+        np.testing.assert_allclose(logits, expected[1][i], atol=1e-4)
+        moved.append(state.bytes_copied // (4 * len(gpt2.STATES) * gpt2.WIDTH))
+    assert moved == [{1: 1, 2: 2, 4: 4, 8: 8, 16: 16}.get(i, 0) for i in range(len(tokens))]
+    # Only the lengths of all caches together make sense, and a run that is refused changes none.
+    state["past_v1"] = np.zeros((1, gpt2.HEADS, 5, gpt2.DEPTH), np.float32)
+    with pytest.raises(kiln.InputError) as error:
+        model.run({"ids": np.array([[1]]), "start": np.array([0])}, state=state)
+    assert str(error.value) == ('state "past_v1": expected f32[1,4,P,16], got f32[1,4,5,16]: dim 2 is 5, but P is bound to 26 by dim 2 of '
+                                'state "past_k0" [KILN-E0506]')
+    assert state["past_k0"].shape[2] == 26 and state["past_v1"].shape[2] == 5
+    state.reset()
+    assert state["past_k0"].shape[2] == state["past_v1"].shape[2] == 0
+
+
+def growing(kind):
+    """present = past [2, P, 3] with more along the middle axis: behind it twice, in front, all but the first, or in a branch."""
+    nodes = {"behind": [("Neg", ["x"], ["n"], {}), ("Concat", ["past", "n", "x"], ["present"], {"axis": 1})],
+             "front": [("Concat", ["x", "past"], ["present"], {"axis": -2})],
+             "window": [("Concat", ["past", "x"], ["all"], {"axis": 1}), ("Slice", ["all", "starts", "ends", "axes"], ["present"], {})],
+             "read": [("Concat", ["past", "x"], ["present"], {"axis": 1}), ("Neg", ["past"], ["old"], {})]}[kind]
+    nodes.append(("ReduceSum", ["present"], ["sum"], {"keepdims": 0}))
+    outputs = {"sum": (np.float32, []), "present": (np.float32, [2, "Q", 3])} | ({"old": (np.float32, [2, "P", 3])} if kind == "read" else {})
+    return graph(nodes, {"past": (np.float32, [2, "P", 3]), "x": (np.float32, [2, "S", 3])}, outputs,
+                 {"starts": np.array([-3]), "ends": np.array([1 << 40]), "axes": np.array([1])} if kind == "window" else {})
+
+
+@pytest.mark.parametrize("kind", ["behind", "front", "window", "read"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_state_grows_in_any_way(kind, tmp_path):
+    def more(past, x):
+        if kind == "behind":
+            return np.concatenate([past, -x, x], 1)
+        return np.concatenate([x, past] if kind == "front" else [past, x], 1)[:, -3 if kind == "window" else 0:]
+    for options in ({"target": "interpreter"}, {}, {"guard_pages": True}, {"without": ["buffer-reuse"]}):
+        kiln.compile(growing(kind), states={"past": "present"}, **options).save(tmp_path / "m.kiln")
+        model = kiln.load(tmp_path / "m.kiln", guard_pages=options.get("guard_pages", False))
+        state, expected = model.new_state(capacity={"past": 40}), np.zeros((2, 0, 3), np.float32)
+        for i in range(5):
+            x = np.arange(i * 10, i * 10 + 6 * (i % 3 + 1), dtype=np.float32).reshape(2, -1, 3)
+            got = model.run({"x": x}, state=state)
+            if kind == "read":
+                np.testing.assert_array_equal(got["old"], -expected)
+            expected = more(expected, x)
+            assert got["sum"] == expected.sum()
+            np.testing.assert_array_equal(state["past"], expected)
+            if kind in ("behind", "read"):
+                assert (state.bytes_copied > 0) == (i > 0 and "without" in options)
+
+
+def test_lengths_are_given_and_refused():
+    model = kiln.compile(growing("read"), states={"past": "present"}, target="interpreter")
+    assert model.states == (kiln.Port("past", np.dtype(np.float32), (2, "P", 3), growing=1),)
+    state = model.new_state()
+    state["past"] = np.ones((2, 4, 3), np.float32)
+    state.resize(6)
+    assert state["past"].sum(axis=(0, 2)).tolist() == [6, 6, 6, 6, 0, 0]
+    with pytest.raises(kiln.InputError) as error:
+        state["past"] = np.ones((2, 4, 4), np.float32)
+    assert str(error.value) == 'state "past" is f32[2,P,3], the given tensor f32[2,4,4] [KILN-E0509]'
+    with pytest.raises(ValueError, match="capacity must be from 0"):
+        model.new_state(capacity=-1)
+    with pytest.raises(kiln.Error) as error:
+        model.new_state({"P": 4})
+    assert str(error.value) == 'no state has a size "P" [KILN-E0704]'
+    fixed = kiln.compile(accumulator(3), states={"past": "present"}, target="interpreter").new_state()
+    for use in (fixed.resize, fixed.reserve):
+        with pytest.raises(kiln.Error) as error:
+            use(4, "past")
+        assert str(error.value) == 'state "past" is f32[3], and does not grow [KILN-E0704]'
+    # A limit of its size is room for as much.
+    limited = kiln.compile(growing("read"), states={"past": "present"}, shapes={"past": [2, (0, 3), 3]}, target="interpreter")
+    state, x = limited.new_state(), np.ones((2, 1, 3), np.float32)
+    for _ in range(3):
+        limited.run({"x": x}, state=state)
+        assert state.bytes_copied == 0
+    limited.run({"x": x}, state=state)
+    with pytest.raises(kiln.InputError, match="allowed is 0..3"):
+        limited.run({"x": x}, state=state)
+    assert state["past"].shape[1] == 4
+
+
+def test_the_command_line_shows_states_that_grow(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(growing("read"))
+    command("compile", tmp_path / "m.onnx", "--state", "past=present", "--target", "interpreter", "-o", tmp_path / "m.kiln")
+    assert "state   past f32[2,P,3], read, written as f32[2,d$_0,3]; grows along axis 1\n" in command("inspect", tmp_path / "m.kiln").stdout
+    states = json.loads(command("inspect", tmp_path / "m.kiln", "--json").stdout)["entries"][0]["states"]
+    assert states == [{"name": "past", "type": "f32[2,P,3]", "reads": True, "writes": True, "grows_along": 1, "capacity": 0, "becomes": "f32[2,d$_0,3]"}]
+    command("compile", tmp_path / "m.onnx", "--state", "past=present", "--target", "interpreter", "--shape", "past=2,0..9,3", "-o", tmp_path / "n.kiln")
+    assert "; grows along axis 1, at first in room for 9\n" in command("inspect", tmp_path / "n.kiln").stdout
+    shown = command("run", tmp_path / "m.kiln", "--shape", "past=2,4,3", "--shape", "x=2,2,3")
+    assert "past f32[2,6,3]" in shown.stdout and "old f32[2,4,3]" in shown.stdout
+    command("bench", tmp_path / "m.kiln", "--shape", "past=2,4,3", "--shape", "x=2,2,3", "--runs", "3")
+
+
+def test_a_state_of_a_known_size_does_not_grow():
+    made = graph([("Concat", ["past", "x"], ["present"], {"axis": 0})], {"past": (np.float32, [3]), "x": (np.float32, [1])},
+                 {"present": (np.float32, [4])})
     with pytest.raises(kiln.Error) as error:
         kiln.compile(made, states={"past": "present"})
-    assert str(error.value) == f'model: state "past": input "past" of entry main is f32[P], output "present" of entry main is f32[P+1]; {FIXED} [KILN-E0304]'
+    assert str(error.value) == f'model: state "past": input "past" of entry main is f32[3], output "present" of entry main is f32[4]; {FIXED} [KILN-E0304]'
 
 
 def test_a_state_gets_no_value_of_a_size_from_data():

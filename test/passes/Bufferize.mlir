@@ -307,3 +307,49 @@ func.func @parts(%x: tensor<4x4xf32>) -> (tensor<2x4xf32>, tensor<4x4xf32>) {
   %a = kiln.add %t, %n : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
   return %p, %a : tensor<2x4xf32>, tensor<4x4xf32>
 }
+
+// -----
+
+// What is added to a state that grows is made behind what was there, or copied there; who reads the old value meanwhile may.
+// CHECK-LABEL: plan.program @append
+// CHECK-DAG: %[[X:.+]] = plan.input "x" : !plan.view<"f32[2,3]">
+// CHECK-DAG: %[[Y:.+]] = plan.output "y"
+// CHECK-DAG: %[[S:.+]] = plan.state "past" reads writes along 1 to !plan.view<"f32[d$_0,3]"> : !plan.view<"f32[P,3]">
+// CHECK-NOT: plan.alloc
+// CHECK: %[[NEW:.+]] = plan.alias %[[S]]["P*12"] : !plan.view<"f32[P,3]"> -> !plan.view<"f32[2,3]">
+// CHECK: plan.host_call "neg"(%[[X]]) into(%[[NEW]])
+// CHECK: %[[GIVEN:.+]] = plan.alias %[[S]]["P*12+24"] : !plan.view<"f32[P,3]"> -> !plan.view<"f32[2,3]">
+// CHECK: plan.copy %[[X]] to %[[GIVEN]]
+// CHECK: %[[ALL:.+]] = plan.alias %[[S]]["0"] : !plan.view<"f32[P,3]"> -> !plan.view<"f32[d$_0,3]">
+// CHECK: plan.host_call "neg"(%[[S]]) into(%[[Y]])
+// CHECK: plan.host_call "neg"(%[[ALL]])
+// CHECK-NOT: plan.copy
+func.func @append(%x: tensor<2x3xf32> {kiln.name = "x"}, %past: tensor<?x3xf32, #kiln.dims<[P, 3]>> {kiln.growing = 1 : i64, kiln.state = "past"})
+    -> (tensor<?x3xf32, #kiln.dims<[P, 3]>> {kiln.name = "y"}, tensor<?x3xf32, #kiln.dims<[d$_0, 3]>>, tensor<?x3xf32, #kiln.dims<[d$_0, 3]>> {kiln.growing = 1 : i64, kiln.state = "past"})
+    attributes {kiln.sizes = ["P", "d$_0 = P+4"]} {
+  %new = kiln.neg %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %0 = kiln.concat %past, %new, %x {axis = 0 : i64} : (tensor<?x3xf32, #kiln.dims<[P, 3]>>, tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<?x3xf32, #kiln.dims<[d$_0, 3]>>
+  %1 = kiln.neg %past : (tensor<?x3xf32, #kiln.dims<[P, 3]>>) -> tensor<?x3xf32, #kiln.dims<[P, 3]>>
+  %2 = kiln.neg %0 : (tensor<?x3xf32, #kiln.dims<[d$_0, 3]>>) -> tensor<?x3xf32, #kiln.dims<[d$_0, 3]>>
+  return %1, %2, %0 : tensor<?x3xf32, #kiln.dims<[P, 3]>>, tensor<?x3xf32, #kiln.dims<[d$_0, 3]>>, tensor<?x3xf32, #kiln.dims<[d$_0, 3]>>
+}
+
+// -----
+
+// A new value that is not the old one and more is made elsewhere; one that is only written is made in place, whatever was there.
+// CHECK-LABEL: plan.program @replaced
+// CHECK: %[[S:.+]] = plan.state "past" reads writes along 0 to !plan.view<"f32[d$_0]"> : !plan.view<"f32[P]">
+// CHECK: %[[T:.+]] = plan.state "other" writes along 0 to !plan.view<"f32[P]"> : !plan.view<"f32[0]">
+// CHECK: %[[A:.+]] = plan.alloc "arena" : !plan.view<"f32[d$_0]">
+// CHECK: plan.host_call "concat"(%{{.+}}, %[[S]]) into(%[[A]])
+// CHECK: %[[B:.+]] = plan.alias %[[T]]["0"] : !plan.view<"f32[0]"> -> !plan.view<"f32[P]">
+// CHECK: plan.host_call "neg"(%[[S]]) into(%[[B]])
+// CHECK: %[[C:.+]] = plan.alias %[[S]]["0"] : !plan.view<"f32[P]"> -> !plan.view<"f32[d$_0]">
+// CHECK: plan.copy %[[A]] to %[[C]]
+func.func @replaced(%x: tensor<1xf32>, %past: tensor<?xf32, #kiln.dims<[P]>> {kiln.growing = 0 : i64, kiln.state = "past"})
+    -> (tensor<?xf32, #kiln.dims<[d$_0]>> {kiln.growing = 0 : i64, kiln.state = "past"}, tensor<?xf32, #kiln.dims<[P]>> {kiln.growing = 0, kiln.state = "other"})
+    attributes {kiln.sizes = ["P", "d$_0 = P+1"]} {
+  %0 = kiln.concat %x, %past {axis = 0 : i64} : (tensor<1xf32>, tensor<?xf32, #kiln.dims<[P]>>) -> tensor<?xf32, #kiln.dims<[d$_0]>>
+  %1 = kiln.neg %past : (tensor<?xf32, #kiln.dims<[P]>>) -> tensor<?xf32, #kiln.dims<[P]>>
+  return %0, %1 : tensor<?xf32, #kiln.dims<[d$_0]>>, tensor<?xf32, #kiln.dims<[P]>>
+}

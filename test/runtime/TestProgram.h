@@ -82,9 +82,19 @@ public:
     while (number < program.states.size() && program.states[number].name != name)
       ++number;
     if (number == program.states.size())
-      program.states.push_back({name, dtype, dims(d)});
+      program.states.push_back({name, dtype, dims(d), {}});
     ViewId v = view(buffer(Buffer::Place::State, p.states.size()), dtype, dims(d));
     p.states.push_back({uint32_t(number), v, read, written});
+    return v;
+  }
+  /// The same of one that grows along an axis of the model's: dims in stored order before a run, and after one that
+  /// writes it.
+  ViewId growing(const char *name, DType dtype, uint32_t axis, const std::vector<const char *> &before,
+                 const std::vector<const char *> &after, bool read) {
+    ViewId v = state(name, dtype, before, read, !after.empty());
+    program.states[p.states.back().state].growing = axis;
+    if (!after.empty())
+      p.states.back().grown = view(p.views[v].buffer, dtype, dims(after));
     return v;
   }
   template <typename T> ViewId constant(const char *name, DType dtype, std::vector<int64_t> d, std::vector<T> values) {

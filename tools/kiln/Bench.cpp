@@ -48,6 +48,7 @@ public:
     for (size_t i = 0; i < ports.size(); ++i)
       if (ports[i].kind != KILN_PORT_TENSOR)
         kiln_value_release(&outputs[i]);
+    inputs.restoreLengths();
     auto start = Clock::now();
     kiln_context_run(context, values.data(), values.size(), outputs.data(), outputs.size(), &options, &status);
     double seconds = secondsSince(start);

@@ -90,6 +90,7 @@ std::vector<Port> outputsOf(const kiln_model *model, size_t entry);
 struct EntryState : Port {
   uint32_t state; // its number
   bool writes;
+  int32_t growing; // the axis along which it grows; -1 when it does not
 };
 std::vector<EntryState> statesOf(const kiln_model *model, size_t entry);
 /// The number of the entry of that name; an empty one: the first.
@@ -151,6 +152,9 @@ std::vector<Value> bindConstants(kiln_model *model, const std::vector<std::strin
 struct Inputs {
   std::vector<Value> values; // of its inputs
   State state;
+  std::vector<std::pair<std::string, int64_t>> lengths; // of states that grow, before a run
+  /// Gives states that grow these lengths again.
+  void restoreLengths() const;
 };
 /// Values for all inputs: from the files that `files` names (NAME=@FILE.npy, of sequences NAME=@A.npy,@B.npy or
 /// NAME=[]), the rest made up, the same every time. Optionals that no file gives are absent, and states zero.

@@ -147,7 +147,7 @@ static State makeState(kiln_model *model, const std::vector<EntryState> &ports, 
     check(status);
     auto port = std::ranges::find(ports, i, &EntryState::state);
     for (int32_t d = 0; d < state.rank; ++d)
-      if (state.dims[d].value < 0)
+      if (state.dims[d].value < 0 && d != state.growing)
         values.emplace(state.dims[d].text, port == ports.end() ? 1 : sizes.dims(*port)[static_cast<size_t>(d)]);
   }
   std::vector<kiln_size> list;
@@ -157,6 +157,14 @@ static State makeState(kiln_model *model, const std::vector<EntryState> &ports, 
   kiln_state_create(model, list.data(), list.size(), &state, &status);
   check(status);
   return State(state);
+}
+
+void Inputs::restoreLengths() const {
+  kiln_status status = KILN_STATUS_INIT;
+  for (const auto &[name, length] : lengths) {
+    kiln_state_resize(state.get(), name.c_str(), length, &status);
+    check(status);
+  }
 }
 
 /// What files hold: PATH, of a sequence PATH,@PATH,@PATH, or `none` of its items.
@@ -222,6 +230,10 @@ Inputs makeInputs(kiln_model *model, size_t entry, const CompileArguments &argum
     made.values.push_back(found != read.end() ? std::move(found->second) : makeUpInput(port, sizes));
   }
   made.state = makeState(model, states, sizes);
+  for (const EntryState &port : states)
+    if (port.growing >= 0)
+      made.lengths.emplace_back(port.name, sizes.dims(port)[static_cast<size_t>(port.growing)]);
+  made.restoreLengths();
   for (const EntryState &port : states)
     if (auto found = read.find(port.name); found != read.end()) {
       kiln_status status = KILN_STATUS_INIT;

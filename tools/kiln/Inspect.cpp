@@ -5,6 +5,7 @@
 #include "runtime/plan/Arena.h"
 #include "runtime/plan/Artifact.h"
 #include "runtime/plan/Packing.h"
+#include "runtime/plan/ProgramStates.h"
 #include "tools/kiln/CalledFunctions.h"
 #include "tools/kiln/Cli.h"
 
@@ -27,9 +28,11 @@ template <typename T> T take(Result<T> result) {
   return std::move(*result);
 }
 
-std::string typeText(const Function &function, ViewId id) {
+/// A view of a state in the model's order of axes.
+std::string typeText(const Program &program, const Function &function, const StatePort &port, ViewId id) {
   const View &view = function.views[id];
-  return std::string(dtypeName(view.dtype)) + printSizes(view.dims);
+  return std::string(dtypeName(view.dtype)) +
+         printSizes(program.states[port.state].inModelOrder(std::span<const SizeExpr>(view.dims)));
 }
 
 /// An input or output as the host knows it, and the types of the tensors that it is made of.
@@ -84,12 +87,14 @@ std::map<std::string, int64_t> sizesOf(const Program &all, const Function &progr
                                                  : all.states[program.states[i - program.inputs.size()].state].name;
     Port &port = inputs.emplace_back(Port{name, 0, {}, {}});
     const View &view = program.views[program.takenView(i)];
+    const kiln::State *state = all.stateTaken(program, i);
+    std::vector<SizeExpr> dims = state ? state->inModelOrder(std::span<const SizeExpr>(view.dims)) : view.dims;
     for (int32_t dtype = KILN_F32; dtype <= KILN_BOOL; ++dtype)
       if (dtypeName(view.dtype) == kiln_dtype_name(dtype))
         port.dtype = dtype;
-    for (size_t d = leading[i]; d < view.dims.size(); ++d) { // --shape is about items
-      port.dims.push_back(view.dims[d].asConstant().value_or(-1));
-      port.texts.push_back(view.dims[d].print());
+    for (size_t d = leading[i]; d < dims.size(); ++d) { // --shape is about items
+      port.dims.push_back(dims[d].asConstant().value_or(-1));
+      port.texts.push_back(dims[d].print());
     }
   }
   std::vector<SizeSymbol> symbols;
@@ -135,7 +140,7 @@ Memory memoryOf(const Program &all, const Function &program, const std::map<std:
       memory.workspace = std::max(memory.workspace, bytes);
   }
   for (const auto &port : program.states)
-    memory.states += take(program.views[port.view].bytes().evaluate(symbols));
+    memory.states += take(program.bytesOf(port).evaluate(symbols));
   memory.arena = program.arenaBytes.value_or(packOffsets(intervals).total);
   memory.lowerBound = packingLowerBound(intervals);
   return memory;
@@ -199,12 +204,23 @@ Json constantOf(const Program &program, const Constant &constant) {
   return json;
 }
 
-/// "past f32[1,4,N,16], read and written"
+/// "past f32[1,4,N,16], read and written"; of one that grows "past f32[1,4,P,16], read, written as f32[1,4,P+1,16];
+/// grows along axis 2, at first in room for 2048"
 std::string describeState(const Program &program, const Function &function, const StatePort &port) {
-  return program.states[port.state].name + " " + typeText(function, port.view) +
-         (!port.written ? ", read"
-          : port.read   ? ", read and written"
-                        : ", written");
+  const kiln::State &state = program.states[port.state];
+  std::string text = state.name + " ";
+  if (port.read || !state.growing)
+    text += typeText(program, function, port, port.view) + (port.read ? ", read" : "");
+  if (port.written && state.growing)
+    text += (port.read ? ", written as " : "") + typeText(program, function, port, port.grown) +
+            (port.read ? "" : ", written");
+  else if (port.written)
+    text += port.read ? " and written" : ", written";
+  if (!state.growing)
+    return text;
+  int64_t room = firstCapacity(program, port.state);
+  return text + "; grows along axis " + std::to_string(*state.growing) +
+         (room > 0 ? ", at first in room for " + std::to_string(room) : "");
 }
 
 /// Inputs, outputs, states and sizes of an entry.
@@ -225,11 +241,19 @@ Json signatureOf(const Program &program, const Entry &named) {
     }
   }
   json["states"] = Json::array();
-  for (const auto &port : entry.states)
-    json["states"].push_back({{"name", program.states[port.state].name},
-                              {"type", typeText(entry, port.view)},
-                              {"reads", port.read},
-                              {"writes", port.written}});
+  for (const auto &port : entry.states) {
+    Json fields = {{"name", program.states[port.state].name},
+                   {"type", typeText(program, entry, port, port.read || port.grown == noView ? port.view : port.grown)},
+                   {"reads", port.read},
+                   {"writes", port.written}};
+    if (program.states[port.state].growing) {
+      fields["grows_along"] = *program.states[port.state].growing;
+      fields["capacity"] = firstCapacity(program, port.state);
+    }
+    if (port.grown != noView)
+      fields["becomes"] = typeText(program, entry, port, port.grown);
+    json["states"].push_back(fields);
+  }
   json["symbols"] = Json::array();
   const std::vector<PortValue> inputs = entry.hostInputs();
   for (const ProgramSymbol &symbol : entry.symbols) {
@@ -237,7 +261,7 @@ Json signatureOf(const Program &program, const Entry &named) {
     if (!symbol.isBound()) {
       fields["value"] = symbol.value.print();
     } else {
-      auto [input, dim] = entry.hostPlace(symbol);
+      auto [input, dim] = entry.hostPlace(program, symbol);
       if (auto place = static_cast<size_t>(input); place < inputs.size())
         fields["input"] = inputs[place].name;
       else

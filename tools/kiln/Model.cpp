@@ -80,6 +80,7 @@ std::vector<EntryState> statesOf(const kiln_model *model, size_t entry) {
     setDims(state, use.dims, use.rank);
     state.state = use.state;
     state.writes = use.writes != 0;
+    state.growing = info.growing;
   }
   return states;
 }

@@ -62,9 +62,9 @@ const char *numpyName(int32_t dtype) {
   return "void";
 }
 
-/// Name, element type, dims (none where the items of a sequence differ in rank), a kiln_port_kind, and the length of a
-/// sequence that has a known one (else -1).
-using Port = std::tuple<std::string, std::string, nb::object, int32_t, int32_t>;
+/// Name, element type, dims (none where the items of a sequence differ in rank), a kiln_port_kind, the length of a
+/// sequence that has a known one (else -1), and the axis that a state grows along (else -1).
+using Port = std::tuple<std::string, std::string, nb::object, int32_t, int32_t, int32_t>;
 
 /// The library's structures, empty, as functions that fill them want them.
 template <typename T> T sized() {
@@ -81,7 +81,8 @@ Port describe(const kiln_port_info &port) {
     else
       dims.append(port.dims[d].text);
   }
-  return {port.name, numpyName(port.dtype), port.rank < 0 ? nb::object(nb::none()) : dims, port.kind, port.length};
+  return {port.name, numpyName(port.dtype), port.rank < 0 ? nb::object(nb::none()) : dims,
+          port.kind, port.length,           port.growing};
 }
 
 /// An array as the library takes it: address, type, dims. The caller keeps it alive.
@@ -152,7 +153,7 @@ public:
       nb::list dims;
       for (int32_t d = 0; d < constant.rank; ++d)
         dims.append(constant.dims[d]);
-      constants.emplace_back(Port{constant.name, numpyName(constant.dtype), dims, KILN_PORT_TENSOR, -1},
+      constants.emplace_back(Port{constant.name, numpyName(constant.dtype), dims, KILN_PORT_TENSOR, -1, -1},
                              constant.is_bound != 0);
     }
     return constants;
@@ -299,6 +300,14 @@ public:
     Status status;
     kiln_value value = valueOf(array);
     check(kiln_state_set(state, name.c_str(), &value, &status), status);
+  }
+  void reserve(const std::optional<std::string> &name, int64_t capacity) const {
+    Status status;
+    check(kiln_state_reserve(state, name ? name->c_str() : nullptr, capacity, &status), status);
+  }
+  void resize(const std::optional<std::string> &name, int64_t length) const {
+    Status status;
+    check(kiln_state_resize(state, name ? name->c_str() : nullptr, length, &status), status);
   }
   void reset(const std::optional<std::string> &name) const {
     Status status;
@@ -546,6 +555,8 @@ NB_MODULE(_kiln, m) {
                           const std::map<std::string, int64_t> &sizes) { new (state) State(*model, sizes); })
       .def("get", &State::get)
       .def("set", &State::set)
+      .def("reserve", &State::reserve, nb::arg("name").none(), nb::arg("capacity"))
+      .def("resize", &State::resize, nb::arg("name").none(), nb::arg("length"))
       .def("reset", &State::reset, nb::arg("name").none())
       .def("valid", &State::valid)
       .def("copy", &State::copy)

@@ -1,5 +1,8 @@
 // softmax(q * scale @ k^T + mask) @ v in one sweep: the scores of a tile of rows never leave the cache. q, k, v and the
 // result may be read and written through transposes (heads split from and joined to the model's width without copies).
+//
+// For many rows, k^T and v are packed into panels first. For a few, such as the one token of a decoder's step, packing
+// would be most of the work: keys and values are read where they lie, which a cache of them makes long.
 #include "codegen/families/CpuFamilies.h"
 
 #include "codegen/emit/ScalarEmitter.h"
@@ -32,6 +35,8 @@ struct Attention {
   ElementTypes types; ///< k and v are packed wide, rows of q widened into scratch
 
   SizeExpr batches() const { return SizeExpr::product(batch); }
+  /// Whether keys and values can be read where they lie, for a few rows.
+  bool readsInPlace(const TargetInfo &target) const;
   static std::optional<Attention> of(const Problem &problem);
 };
 
@@ -88,10 +93,23 @@ std::optional<Attention> Attention::of(const Problem &problem) {
   return a;
 }
 
-/// A configuration: the tile of rows, and tiles per workgroup.
+bool Attention::readsInPlace(const TargetInfo &target) const {
+  auto inVectors = [&](const SizeExpr &size) {
+    int64_t lanes = types.lanes(target), elements = size.asConstant().value_or(0);
+    return elements > 0 && elements % lanes == 0 && elements / lanes <= 16;
+  };
+  int64_t count = rows.asConstant().value_or(0);
+  return count >= 1 && count <= 4 && inVectors(depth) && inVectors(width) && k.strides.back().isConstant(1) &&
+         v.strides.back().isConstant(1);
+}
+
+/// A configuration: the tile of rows, and tiles per workgroup. Without panels keys and values are read where they lie.
 struct AttentionTiling {
   TileShape tile;
   int blockTiles = 1, unroll = 4;
+
+  static AttentionTiling inPlace() { return {{1, 0}, 1, 1}; }
+  bool isInPlace() const { return tile.panels == 0; }
 
   void eachField(auto use) {
     use("rows", tile.rows);
@@ -149,6 +167,11 @@ struct AttentionShape {
 
 double AttentionShape::cycles(const PricedProblem &priced) const {
   double batches = priced.value(a.batches()), rows = priced.value(a.rows);
+  if (tiling.isInPlace()) { // a score is also a sum over lanes
+    double lanes = double(a.types.lanes(priced.target));
+    return batches * rows * priced.value(a.columns) *
+           ((priced.value(a.depth) + priced.value(a.width) + 12) / lanes + 8);
+  }
   auto sizesOf = [&](const SizeExpr &columns, const SizeExpr &depth) {
     ProductShape product;
     product.types = a.types;
@@ -169,6 +192,14 @@ double AttentionShape::cycles(const PricedProblem &priced) const {
 
 KernelInterface AttentionShape::describe() const {
   auto input = [&](Problem::ValueId id) { return KernelOperand::input(size_t(problem.inputIndex(id))); };
+  if (tiling.isInPlace()) {
+    std::vector<KernelOperand> operands{input(a.q.buffer), input(a.k.buffer), input(a.v.buffer)};
+    if (a.mask != Problem::absent)
+      operands.push_back(input(a.mask));
+    operands.push_back(KernelOperand::output(0));
+    return oneLaunch(
+        mainLaunch(problem, "attention", a.batches() * a.rows, SizeExpr(scaleBytes()) + scoreRowBytes(), operands));
+  }
   KernelInterface interface;
   interface.workspaceBytes = a.batches() * (keyBytes() + valueBytes());
   SizeExpr read = a.batches() * a.columns * (a.depth + a.width) * a.types.operandBytes();
@@ -196,11 +227,14 @@ public:
         vector(e.vec(e.registerType(a.types.accumulator), lanes)) {}
 
   void run() {
+    if (tiling.isInPlace())
+      return emitInPlace();
     emitPacking();
     emitAttention();
   }
 
 private:
+  void emitInPlace();
   void emitPacking();
   void emitAttention();
   void emitTile(Value batch, Value row0, Value rows);
@@ -229,6 +263,51 @@ private:
   // Of the kernel: the parts of scratch, and base pointers.
   Value q, mask, out, product, rowTable, scoreTable, rowScales, scores, queries;
 };
+
+/// A workgroup for each row of q.
+void AttentionEmission::emitInPlace() {
+  beginLaunch(e, interface);
+  q = e.buffer(0);
+  mask = a.mask != Problem::absent ? e.buffer(3) : Value();
+  out = e.buffer(mask ? 4 : 3);
+  rowScales = e.scratch();
+  scores = e.offset(rowScales, scaleBytes());
+  size_t rank = a.batch.size();
+  int64_t own = a.types.operandBytes();
+  Type element = e.registerType(a.types.accumulator);
+  Value rows = e.size(a.rows), columns = e.size(a.columns), zero = e.index(0), one = e.index(1);
+  Value batch = e.div(e.workgroup(), rows), row = e.rem(e.workgroup(), rows);
+  auto matrix = [&](Value buffer, const StridedView &view) {
+    return std::pair(viewStart(buffer, view, batch), e.size(view.strides[rank] * own));
+  };
+  auto rowOf = [&](std::pair<Value, Value> of, Value index) { return e.offset(of.first, e.mul(index, of.second), 1); };
+  auto load = [&](Value of, int64_t at) { return e.loadAs(a.types.operand, lanes, e.offset(of, at * own)); };
+  int64_t depth = *a.depth.asConstant(), width = *a.width.asConstant();
+
+  Value query = rowOf(matrix(q, a.q), row);
+  auto keys = matrix(e.buffer(1), a.k), values = matrix(e.buffer(2), a.v);
+  e.loop(zero, columns, one, [&](Value c) {
+    Value key = rowOf(keys, c), score = e.constant(vector, 0.0);
+    for (int64_t d = 0; d < depth; d += lanes)
+      score = e.fma(load(query, d), load(key, d), score);
+    e.store(e.reduceAdd(score), e.offset(scores, c, bytes));
+  });
+  emitSoftmax(batch, row, one);
+  Values sums(size_t(width / lanes), e.constant(vector, 0.0));
+  sums = e.loop(zero, columns, one, sums, [&](Value c, ValueRange in) {
+    Value value = rowOf(values, c), share = e.splat(e.load(element, e.offset(scores, c, bytes)), lanes);
+    Values next;
+    for (int64_t d = 0; d < width; d += lanes)
+      next.push_back(e.fma(share, load(value, d), in[size_t(d / lanes)]));
+    return next;
+  });
+  Value scale = e.splat(e.load(element, rowScales), lanes);
+  Value to =
+      e.offset(e.offset(out, batchBytes(a.outStrides, batch), 1), e.mul(row, e.size(a.outStrides[rank] * own)), 1);
+  for (int64_t d = 0; d < width; d += lanes)
+    e.storeAs(a.types.operand, e.mul(sums[size_t(d / lanes)], scale), e.offset(to, d * own));
+  e.endKernel();
+}
 
 void AttentionEmission::emitPacking() {
   beginLaunch(e, interface);
@@ -447,15 +526,18 @@ struct AttentionKernel : AttentionShape {
 class AttentionFamily final : public FamilyOf<AttentionKernel> {
 public:
   std::string_view name() const override { return "attention"; }
-  int version() const override { return 3; }
+  int version() const override { return 4; }
   bool claims(const Problem &problem) const override { return Attention::of(problem).has_value(); }
   Config defaultConfig(const Problem &problem, const TargetInfo &target) const override {
     Attention a = *Attention::of(problem);
-    return toConfig(tilingOf(a, defaultTiling(scoresShape(a), target)));
+    return toConfig(a.readsInPlace(target) ? AttentionTiling::inPlace()
+                                           : tilingOf(a, defaultTiling(scoresShape(a), target)));
   }
   std::vector<Config> candidates(const Problem &problem, const TargetInfo &target) const override {
     Attention a = *Attention::of(problem);
     std::vector<Config> configs;
+    if (a.readsInPlace(target))
+      configs.push_back(toConfig(AttentionTiling::inPlace()));
     auto consider = [&](const AttentionTiling &tiling) {
       if (std::find(configs.begin(), configs.end(), toConfig(tiling)) == configs.end())
         configs.push_back(toConfig(tiling));
@@ -470,6 +552,9 @@ public:
   }
   bool isLegal(const Problem &problem, const Config &config, const TargetInfo &target) const override {
     AttentionTiling tiling = fromConfig<AttentionTiling>(config);
+    if (tiling.isInPlace())
+      return Attention::of(problem) && Attention::of(problem)->readsInPlace(target) &&
+             config == toConfig(AttentionTiling::inPlace());
     Tiling product;
     product.tile = tiling.tile;
     product.blockTiles = tiling.blockTiles;

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Grows by one with every addition to this header. */
-#define KILN_API_VERSION 7
+#define KILN_API_VERSION 8
 /* Of the library in use. */
 KILN_API uint32_t kiln_api_version(void);
 KILN_API const char *kiln_version(void);
@@ -189,8 +189,11 @@ typedef struct kiln_port_info {
   int32_t kind;   /* a kiln_port_kind */
   int32_t length; /* of a sequence: how many items, which then may differ in their dims (value -1 and text "?"); -1
                      where only a run tells, and for others */
+  /* Since API version 8. */
+  int32_t growing; /* of a state that grows: the axis along which, whose dim has the value -1; of all others -1 */
+  int32_t reserved;
 } kiln_port_info;
-#define KILN_PORT_INFO_INIT {sizeof(kiln_port_info), NULL, 0, 0, NULL, 0, -1}
+#define KILN_PORT_INFO_INIT {sizeof(kiln_port_info), NULL, 0, 0, NULL, 0, -1, -1, 0}
 KILN_API int kiln_model_get_input(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
 KILN_API int kiln_model_get_output(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
 
@@ -299,7 +302,11 @@ KILN_API int64_t kiln_context_current_step(const kiln_context *context);
  * time: a run that finds it in use by another is refused (E0522) and changes nothing.
  *
  * A run that fails or is cancelled poisons the states that it may have written: runs that read them and kiln_state_get
- * are refused (E0521) until they are set or reset, or written as a whole by an entry that does not read them. */
+ * are refused (E0521) until they are set or reset, or written as a whole by an entry that does not read them.
+ *
+ * A state may grow along one axis (kiln_port_info::growing): runs leave it longer than they found it. It begins with no
+ * element along that axis. Its memory grows with it, which moves what is there: kiln_state_reserve tells beforehand how
+ * much there will be. Only a run that ends well changes its length. */
 
 typedef struct kiln_state kiln_state;
 
@@ -312,8 +319,8 @@ typedef struct kiln_size {
  * told. */
 KILN_API int kiln_model_get_state(const kiln_model *model, size_t index, kiln_port_info *info, kiln_status *status);
 
-/* All zero. `sizes`: a value for each name in the dims of the model's states, and for no other; null where the dims are
- * numbers. Keeps its model alive. */
+/* All zero, and no element of those that grow. `sizes`: a value for each name in the dims of the model's states, but
+ * for the dim along which one grows, and for no other; null where the dims are numbers. Keeps its model alive. */
 KILN_API int kiln_state_create(kiln_model *model, const kiln_size *sizes, size_t size_count, kiln_state **state,
                                kiln_status *status);
 KILN_API void kiln_state_release(kiln_state *state);
@@ -322,9 +329,16 @@ KILN_API int kiln_state_copy(kiln_state *state, kiln_state **copy, kiln_status *
 /* Copies the value of the state of that name out: into the tensor, whose type and dims must be the state's, or where
  * that is KILN_NONE into one that is allocated. */
 KILN_API int kiln_state_get(kiln_state *state, const char *name, kiln_value *value, kiln_status *status);
-/* Copies a tensor of the state's type and dims in. */
+/* Copies a tensor of the state's type and dims in. Along the axis that a state grows along it may have any number of
+ * elements. */
 KILN_API int kiln_state_set(kiln_state *state, const char *name, const kiln_value *value, kiln_status *status);
-/* Makes one zero; a null name: all. */
+/* Since API version 8. Has a state that grows make room for so many elements along its axis; a null name: all that do.
+ */
+KILN_API int kiln_state_reserve(kiln_state *state, const char *name, int64_t capacity, kiln_status *status);
+/* Since API version 8. Gives a state that grows another number of elements along its axis: takes back the last ones, or
+ * adds zeros; a null name: all that do. */
+KILN_API int kiln_state_resize(kiln_state *state, const char *name, int64_t length, kiln_status *status);
+/* Makes one zero, and one that grows empty; a null name: all. */
 KILN_API int kiln_state_reset(kiln_state *state, const char *name, kiln_status *status);
 /* Whether a state is not poisoned. */
 KILN_API int kiln_state_is_valid(kiln_state *state, const char *name, int *valid, kiln_status *status);

@@ -77,7 +77,8 @@ def passed(model, past, given):
 def kept(model, past, given):
     """The same with a state."""
     value = given[0][past]
-    sizes = {size: value.shape[i] for i, size in enumerate(model.states[0].shape) if isinstance(size, str)}
+    kind = model.states[0]
+    sizes = {size: value.shape[i] for i, size in enumerate(kind.shape) if isinstance(size, str) and i != kind.growing}
     state = model.new_state(sizes)
     state[past] = value
     outcomes = []

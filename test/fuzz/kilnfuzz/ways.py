@@ -10,7 +10,7 @@ import time
 import numpy as np
 import onnx.numpy_helper
 
-from . import control, engine, identities, noise, peer, states, values
+from . import caches, control, engine, identities, noise, peer, states, values
 from .compare import difference, identical
 
 
@@ -216,12 +216,14 @@ def bound(e):
 
 @way("states")
 def with_states(e):
-    """A model that changes a part of an input, three times with the input as a state and three times with it passed in and out: the
-    same bits, in the interpreter and in generated code, and between guard pages."""
-    made = states.updated(e.case, e.random)
+    """A model that changes a part of an input, or adds to one, three times with the input as a state and three times with it passed in
+    and out: the same bits, in the interpreter and in generated code, and between guard pages."""
+    grows = e.random.random() < 0.5
+    made = (caches.grown if grows else states.updated)(e.case, e.random)
     if made is None:
         return e.skip("states: no input to change")
-    model, past, tuples = made
+    model, *how = made
+    past = caches.PAST if grows else how[0]
     data = model.SerializeToString()
     for target in ("interpreter", "host"):
         alone = engine.compiled(data, target=target)
@@ -234,7 +236,7 @@ def with_states(e):
             e.report("states", "rejected", 0, keeping.text)
             continue
         for at, feeds in enumerate(e.case.feeds):
-            given = list(states.steps(e.case, feeds, past, tuples, e.random))
+            given = list(caches.steps(feeds, *how, e.random) if grows else states.steps(e.case, feeds, *how, e.random))
             for got, want in zip(states.kept(keeping, past, given), states.passed(alone, past, given)):
                 if got.ok != want.ok or got.code != want.code:
                     e.report("states", "refused" if want.ok else "other error", at, got.text or f"no error; without states: {want.text}")

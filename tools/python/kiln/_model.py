@@ -30,7 +30,7 @@ class Port:
 
     `kind`: "tensor"; "sequence": a list of arrays, of which dtype and shape are said (a size in which they differ is "?", the shape
     None where they differ in rank), and `length` of them, None where only a run tells; "optional": an array or None; "optional
-    sequence": a list or None.
+    sequence": a list or None. `growing`: the axis along which a state grows, None for others.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Port:
     shape: tuple
     kind: str = field(default="tensor", kw_only=True)
     length: int | None = field(default=None, kw_only=True)
+    growing: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
     model: path of an ONNX file or of Kiln IR, or the bytes of one; or {entry's name: such} for several models, which become
         entries of one model and share weights of equal bytes.
     states: {input: output}: these two are one tensor, which outlives runs and is changed in place; it has the input's name.
+        Where the output is the input and more along one axis, as with a cache that runs add to, the state grows.
         Entries that have either of them share it. See Model.new_state.
     bind: names of initializers that Model.bind gives, before runs and whenever they change, and that the artifact does not hold;
         of several models "entry:name" is one's own. "all": those of floating-point elements, more than one of them.
@@ -171,12 +173,17 @@ class Model:
         """The states of all entries, a tuple of Port (name, dtype, shape)."""
         return self._states
 
-    def new_state(self, sizes=None):
-        """Values for all states of the model, all zero: a State, for run's `state`.
+    def new_state(self, sizes=None, *, capacity=None):
+        """Values for all states of the model, all zero, and empty those that grow (Port.growing): a State, for run's `state`.
 
-        sizes: {name: value} of each size that the states' shapes name.
+        sizes: {name: value} of each size that the states' shapes name, but for those along which they grow.
+        capacity: {name: elements} along their axes that states which grow are to have room for, or a number for all of them;
+            what outgrows its room is moved, see State.bytes_copied.
         """
-        return State(self._states, _kiln.State(self._handle, {_text(str(k), "size"): operator.index(v) for k, v in (sizes or {}).items()}))
+        state = State(self._states, _kiln.State(self._handle, {_text(str(k), "size"): operator.index(v) for k, v in (sizes or {}).items()}))
+        for name, elements in (capacity.items() if isinstance(capacity, Mapping) else [] if capacity is None else [(None, capacity)]):
+            state.reserve(elements, name)
+        return state
 
     @property
     def constants(self):
@@ -259,12 +266,21 @@ class State:
         return data.view(self._ports[name].dtype).reshape(shape)
 
     def __setitem__(self, name, value):
-        """Make a state the copy of an array of its type and shape."""
+        """Make a state the copy of an array of its type and shape, of any length along the axis that it grows along."""
         array = np.asarray(value, order="C")
         self._handle.set(self._known(name), _array(array, f"the value of state {name!r}"))
 
+    def reserve(self, capacity, name=None):
+        """Make room for so many elements along the axis that a state grows along; None: of all that grow."""
+        self._handle.reserve(None if name is None else self._known(name), _count(capacity, "capacity"))
+
+    def resize(self, length, name=None):
+        """Give a state another number of elements along the axis that it grows along: take back the last ones, or add zeros;
+        None: all that grow."""
+        self._handle.resize(None if name is None else self._known(name), _count(length, "length"))
+
     def reset(self, name=None):
-        """Make a state zero; None: all."""
+        """Make a state zero, and one that grows empty; None: all."""
         self._handle.reset(None if name is None else self._known(name))
 
     def valid(self, name):
@@ -287,6 +303,12 @@ class State:
         if name not in self._ports:
             raise input_error(501, f"the model has no state {name!r}; it has {', '.join(map(repr, self._ports)) or 'none'}")
         return name
+
+
+def _count(value, what):
+    if not 0 <= operator.index(value) < 2**63:
+        raise ValueError(f"{what} must be from 0 to 2**63 - 1")
+    return operator.index(value)
 
 
 def _ports(some):
@@ -313,9 +335,9 @@ def _source(entry, model):
 
 
 def _port(port, of=Port, *more):
-    name, dtype, shape, number, length = port
+    name, dtype, shape, number, length, growing = port
     return of(name, _numpy_dtype(dtype), None if shape is None else tuple(shape), *more, kind=_KINDS[number],
-              length=None if length < 0 else length)
+              length=None if length < 0 else length, growing=None if growing < 0 else growing)
 
 
 def _arrays(value, name, kind):
