@@ -156,12 +156,15 @@ struct IntegerMatMul : OpRewritePattern<MatMulOp> {
   }
 };
 
-/// i32(bytes) - [z, z ...] -> i32(bytes) - z: kernels take a zero point that is a number.
+/// i32(bytes) - [z, z ...] -> i32(bytes) - z, of zero points that are bytes too: kernels take one that is a number.
 struct CommonZero : OpRewritePattern<SubOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(SubOp op, PatternRewriter &rewriter) const override {
-    auto zero = splatValue(op.getY());
-    if (!zero || getRank(op.getY().getType()) == 0 || op.getX().getType() != op.getType() ||
+    Value y = op.getY();
+    if (auto cast = y.getDefiningOp<CastOp>(); cast && isByteTensor(cast.getX()))
+      y = cast.getX();
+    auto zero = splatValue(y);
+    if (!zero || getRank(y.getType()) == 0 || op.getX().getType() != op.getType() ||
         !elementOf(op.getX()).isSignlessInteger(32) || !widensBytes(op.getX().getDefiningOp()))
       return failure();
     Value number = makeScalar(rewriter, op.getLoc(), elementOf(op.getX()), *zero);
