@@ -40,8 +40,9 @@ bool isKnownFeature(std::string_view name) {
 Status derive(TargetInfo &target) {
   const Level *level = findRow(levels, target.level);
   if (!level)
-    return makeError(ErrorCode::E0206, "target level \"", target.level,
-                     "\" is not known; expected host, x86-64-v3, x86-64-v4 (also with +amx, +bf16, +vnni) or interpreter");
+    return makeError(
+        ErrorCode::E0206, "target level \"", target.level,
+        "\" is not known; expected host, x86-64-v3, x86-64-v4 (also with +amx, +bf16, +vnni) or interpreter");
   const Profile *profile = findRow(profiles, target.profile);
   if (!profile)
     return makeError(ErrorCode::E0206, "target profile \"", target.profile,

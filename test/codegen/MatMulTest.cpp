@@ -206,8 +206,9 @@ TEST_CASE("matmul of bytes in tile registers, where the target has them") {
     }
   // Rows that are known: few, and of batches that do not join.
   for (std::string rows : {"3", "20"})
-    checkFamily("matmul", "v1 default; %0 = in u8[2," + rows + ",64]; %1 = const i8[2,64,48]; %2 = cast(%0){to=\"i32\"} i32[2," +
-                              rows + ",64]; %3 = cast(%1){to=\"i32\"} i32[2,64,48]; %4 = matmul(%2,%3) i32[2," + rows +
+    checkFamily("matmul", "v1 default; %0 = in u8[2," + rows +
+                              ",64]; %1 = const i8[2,64,48]; %2 = cast(%0){to=\"i32\"} i32[2," + rows +
+                              ",64]; %3 = cast(%1){to=\"i32\"} i32[2,64,48]; %4 = matmul(%2,%3) i32[2," + rows +
                               ",48]; out %4");
 }
 

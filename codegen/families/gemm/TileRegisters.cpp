@@ -13,7 +13,8 @@ int panelTile(int panel) { return 6 + panel; }
 
 constexpr int64_t lineBytes = 64; // of a row of any of them, and of four steps of a panel
 
-/// Writes what configureTiles takes to `to`: all have rows of 64 bytes; those of A and of sums have `rows` of the tile's.
+/// Writes what configureTiles takes to `to`: all have rows of 64 bytes; those of A and of sums have `rows` of the
+/// tile's.
 void storeShapes(Emitter &e, Value to, ValueRange rows) {
   Value first = e.resizeInt(rows.front(), e.i32()), second = e.resizeInt(rows.back(), e.i32());
   auto store = [&](int64_t byte, Value value) { e.store(value, e.offset(to, byte)); };

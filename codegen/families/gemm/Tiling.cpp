@@ -106,9 +106,9 @@ bool isLegalTiling(const Tiling &tiling, const ElementTypes &types, const Target
   bool fits = types.tileRegisters ? std::ranges::find(shapes, tiling.tile) != shapes.end() && tiling.smallRows == 0
                                   : tiling.tile.rows >= 1 && tiling.tile.rows <= 16 && tiling.tile.panels >= 1 &&
                                         registersOf(tiling.tile, types, target) <= target.vectorRegisters;
-  return fits && tiling.smallRows >= 0 && tiling.smallRows < tiling.tile.rows && tiling.blockTiles >= 1 && tiling.blockTiles <= 64 && tiling.blockGroups >= 1 &&
-         tiling.blockGroups <= 1 << 20 && tiling.unroll >= 1 && tiling.unroll <= 8 &&
-         tiling.unroll % types.kPack == 0 && tiling.prefetch >= 0 && tiling.prefetch <= 256;
+  return fits && tiling.smallRows >= 0 && tiling.smallRows < tiling.tile.rows && tiling.blockTiles >= 1 &&
+         tiling.blockTiles <= 64 && tiling.blockGroups >= 1 && tiling.blockGroups <= 1 << 20 && tiling.unroll >= 1 &&
+         tiling.unroll <= 8 && tiling.unroll % types.kPack == 0 && tiling.prefetch >= 0 && tiling.prefetch <= 256;
 }
 
 Tiling defaultTiling(const ProductShape &product, const TargetInfo &target) {
