@@ -48,10 +48,10 @@ Status convertOneToOne(NodeImport &node) {
 }
 
 std::vector<std::span<const OpEntry>> lists() {
-  return {elementwiseOps(), movementOps(), partOps(),     padOps(),        reduceOps(),
-          normOps(),        matmulOps(),   windowOps(),   constantOps(),   attentionOps(),
-          indexOps(),       einsumOps(),   samplingOps(), quantizeOps(),   quantizedNodeOps(),
-          recurrentOps(),   visionOps(),   signalOps(),   stateSpaceOps(), trainingOps()};
+  return {elementwiseOps(), movementOps(),   partOps(),          padOps(),          reduceOps(),    normOps(),
+          matmulOps(),      windowOps(),     constantOps(),      attentionOps(),    indexOps(),     einsumOps(),
+          samplingOps(),    quantizeOps(),   quantizedNodeOps(), packedWeightOps(), recurrentOps(), visionOps(),
+          signalOps(),      stateSpaceOps(), trainingOps()};
 }
 
 } // namespace
