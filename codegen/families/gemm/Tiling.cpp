@@ -153,6 +153,8 @@ std::vector<Tiling> candidateTilings(const ProductShape &product, const TargetIn
   }
   for (int unroll : {2, 4, 8})
     for (int prefetch : {0, 16, 24, 48}) {
+      if (product.types.tileRegisters)
+        continue; // have neither
       Tiling tiling = tilings[0];
       tiling.unroll = unroll;
       tiling.prefetch = prefetch;
