@@ -48,6 +48,25 @@ Value Emitter::multiplyAddQuads(Value a, Value b, Value sum) {
   return intrinsic("llvm.x86.avx512.vpdpbusd.512", sum.getType(), {sum, a, b});
 }
 
+void Emitter::configureTiles(Value shapes) { intrinsic("llvm.x86.ldtilecfg", shapes); }
+
+void Emitter::loadTile(int tile, Value from, Value stride) {
+  intrinsic("llvm.x86.tileloadd64", {constant(i8(), tile), from, stride});
+}
+
+void Emitter::storeTile(int tile, Value to, Value stride) {
+  intrinsic("llvm.x86.tilestored64", {constant(i8(), tile), to, stride});
+}
+
+void Emitter::clearTile(int tile) { intrinsic("llvm.x86.tilezero", constant(i8(), tile)); }
+
+void Emitter::multiplyAddTiles(int sum, int a, int b, bool isSigned) {
+  intrinsic(isSigned ? "llvm.x86.tdpbssd" : "llvm.x86.tdpbusd",
+            {constant(i8(), sum), constant(i8(), a), constant(i8(), b)});
+}
+
+void Emitter::releaseTiles() { intrinsic("llvm.x86.tilerelease", {}); }
+
 Emitter::Frame Emitter::openKernel(mlir::ModuleOp module, llvm::StringRef symbol) {
   mlir::OpBuilder &b = builder();
   mlir::OpBuilder::InsertionGuard guard(b);

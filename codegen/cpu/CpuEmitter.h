@@ -15,6 +15,12 @@ public:
   emit::Value reciprocalEstimate(emit::Value x) override;
   emit::Value multiplyAddPairs(emit::Value a, emit::Value b, emit::Value sum) override;
   emit::Value multiplyAddQuads(emit::Value a, emit::Value b, emit::Value sum) override;
+  void configureTiles(emit::Value shapes) override;
+  void loadTile(int tile, emit::Value from, emit::Value stride) override;
+  void storeTile(int tile, emit::Value to, emit::Value stride) override;
+  void clearTile(int tile) override;
+  void multiplyAddTiles(int sum, int a, int b, bool isSigned) override;
+  void releaseTiles() override;
 
 protected:
   Frame openKernel(mlir::ModuleOp module, llvm::StringRef symbol) override;

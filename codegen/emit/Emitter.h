@@ -153,6 +153,15 @@ public:
   Value fma(Value a, Value b, Value c);                        // a * b + c; integers too
   virtual Value multiplyAddPairs(Value a, Value b, Value sum); // of i32 lanes: low and high halves are i16
   virtual Value multiplyAddQuads(Value a, Value b, Value sum); // of i32 lanes: 4 u8 of a, 4 i8 of b
+  // Tile registers, where the target has them (amx): eight, of up to 16 rows of up to 64 bytes. configureTiles takes 64
+  // bytes that tell their shapes; rows in memory are `stride` bytes apart. multiplyAddTiles adds products of bytes of
+  // `a` (u8, or i8) and quads of i8 of `b` to i32.
+  virtual void configureTiles(Value shapes);
+  virtual void loadTile(int tile, Value from, Value stride);
+  virtual void storeTile(int tile, Value to, Value stride);
+  virtual void clearTile(int tile);
+  virtual void multiplyAddTiles(int sum, int a, int b, bool isSigned);
+  virtual void releaseTiles();
   Value sqrt(Value a);
   Value floor(Value a);
   Value ceil(Value a);
@@ -207,6 +216,7 @@ protected:
   virtual Frame openKernel(mlir::ModuleOp module, llvm::StringRef symbol) = 0;
   // One instruction by the name of its LLVM intrinsic.
   Value intrinsic(llvm::StringRef name, Type result, ValueRange arguments);
+  void intrinsic(llvm::StringRef name, ValueRange arguments);
 
 private:
   Value argument(size_t field, Type type);

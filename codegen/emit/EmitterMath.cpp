@@ -200,6 +200,13 @@ Value Emitter::multiplyAddQuads(Value a, Value b, Value sum) {
   return sum;
 }
 
+void Emitter::configureTiles(Value) { llvm_unreachable("the target has no tile registers"); }
+void Emitter::loadTile(int, Value, Value) { llvm_unreachable("the target has no tile registers"); }
+void Emitter::storeTile(int, Value, Value) { llvm_unreachable("the target has no tile registers"); }
+void Emitter::clearTile(int) { llvm_unreachable("the target has no tile registers"); }
+void Emitter::multiplyAddTiles(int, int, int, bool) { llvm_unreachable("the target has no tile registers"); }
+void Emitter::releaseTiles() { llvm_unreachable("the target has no tile registers"); }
+
 std::optional<Emitter::RoundedSum> Emitter::asRoundedSum(Value value) {
   int64_t n = 0;
   if (auto sum = value.getDefiningOp<arith::AddFOp>()) {
@@ -334,6 +341,10 @@ Value Emitter::reciprocalEstimate(Value) { return {}; }
 
 Value Emitter::intrinsic(llvm::StringRef name, Type result, ValueRange arguments) {
   return b_.create<LLVM::CallIntrinsicOp>(loc_, result, b_.getStringAttr(name), arguments).getResult(0);
+}
+
+void Emitter::intrinsic(llvm::StringRef name, ValueRange arguments) {
+  b_.create<LLVM::CallIntrinsicOp>(loc_, mlir::TypeRange(), b_.getStringAttr(name), arguments);
 }
 
 } // namespace kiln::emit

@@ -20,7 +20,7 @@ struct Profile {
 };
 constexpr Profile profiles[] = {{"generic", 32 << 10, 512 << 10, 4 << 20}, {"large-l2", 48 << 10, 2 << 20, 4 << 20}};
 
-constexpr std::string_view knownFeatures[] = {"bf16", "vnni"};
+constexpr std::string_view knownFeatures[] = {"amx", "bf16", "vnni"};
 
 template <typename Row, size_t n> const Row *findRow(const Row (&table)[n], std::string_view name) {
   for (const Row &row : table)
@@ -40,15 +40,16 @@ bool isKnownFeature(std::string_view name) {
 Status derive(TargetInfo &target) {
   const Level *level = findRow(levels, target.level);
   if (!level)
-    return makeError(ErrorCode::E0206, "target level \"", target.level,
-                     "\" is not known; expected host, x86-64-v3, x86-64-v4 (also with +bf16, +vnni) or interpreter");
+    return makeError(
+        ErrorCode::E0206, "target level \"", target.level,
+        "\" is not known; expected host, x86-64-v3, x86-64-v4 (also with +amx, +bf16, +vnni) or interpreter");
   const Profile *profile = findRow(profiles, target.profile);
   if (!profile)
     return makeError(ErrorCode::E0206, "target profile \"", target.profile,
                      "\" is not known; expected generic or large-l2");
   for (const std::string &feature : target.features)
     if (!isKnownFeature(feature))
-      return makeError(ErrorCode::E0206, "target feature \"", feature, "\" is not known; expected bf16 or vnni");
+      return makeError(ErrorCode::E0206, "target feature \"", feature, "\" is not known; expected amx, bf16 or vnni");
   if (!target.features.empty() && level->vectorBits < 512)
     return makeError(ErrorCode::E0206, "target features need level x86-64-v4");
   target.vectorBits = level->vectorBits;
@@ -90,7 +91,7 @@ Result<TargetInfo> TargetInfo::parse(std::string_view text) {
 std::string TargetInfo::llvmFeatures() const {
   std::string text;
   for (const std::string &feature : features)
-    text += (text.empty() ? "+avx512" : ",+avx512") + feature;
+    text += (text.empty() ? "" : ",") + (feature == "amx" ? std::string("+amx-tile,+amx-int8") : "+avx512" + feature);
   return text;
 }
 
@@ -102,8 +103,9 @@ Result<TargetInfo> hostTarget() {
     return makeError(ErrorCode::E0206, "this machine is below ", target.level, " (AVX2, FMA and BMI2 are needed)");
   if (hostHas("x86-64-v4"))
     target.level = "x86-64-v4";
-  if (target.level == "x86-64-v4" && hostHas("vnni"))
-    target.features.emplace("vnni");
+  for (const char *feature : {"amx", "vnni"})
+    if (target.level == "x86-64-v4" && hostHas(feature))
+      target.features.emplace(feature);
   KILN_TRY(derive(target));
   return target;
 }

@@ -236,7 +236,7 @@ private:
   /// Whether a product reads the value, of floating-point numbers or of what it packs no bytes of, behind what computes
   /// its elements one by one.
   static bool areWeights(Value value, int depth = 0) {
-    constexpr int farthest = 4;
+    constexpr int farthest = 6; // cast, sub, mul, reshape, cast, transpose
     return depth < farthest && llvm::any_of(
                                    value.getUsers(),
                                    [&](Operation *user) {

@@ -10,12 +10,20 @@ bool isByteTensor(Value value) { return elementOf(value).isInteger(8); }
 
 static bool isI32(Value value) { return elementOf(value).isSignlessInteger(32); }
 
+/// Whether `value` is a zero point that a run tells: one byte, widened.
+static bool isZeroOfRun(Value value) {
+  auto cast = value.getDefiningOp<CastOp>();
+  return cast && isI32(value) && isByteTensor(cast.getX()) &&
+         llvm::all_of(getDims(value), [](const SizeExpr &dim) { return dim.isConstant(1); });
+}
+
 bool widensBytes(Operation *op) {
   if (isa_and_nonnull<CastOp>(op))
     return !isByteTensor(op->getResult(0)) && !elementOf(op->getResult(0)).isInteger(1) &&
            (isByteTensor(op->getOperand(0)) || widensBytes(op->getOperand(0).getDefiningOp()));
   return isa_and_nonnull<SubOp, MulOp>(op) && op->getOperand(0).getType() == op->getResult(0).getType() &&
-         splatValue(op->getOperand(1)) && widensBytes(op->getOperand(0).getDefiningOp());
+         (splatValue(op->getOperand(1)) || (isa<SubOp>(op) && isZeroOfRun(op->getOperand(1)))) &&
+         widensBytes(op->getOperand(0).getDefiningOp());
 }
 
 /// The operand of a cast to `value`'s type, of the same dims.

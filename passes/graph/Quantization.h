@@ -28,8 +28,8 @@ std::optional<Quantized> quantized(mlir::Value value);
 
 bool isByteTensor(mlir::Value value);
 
-/// Whether the op makes wider numbers of bytes, or subtracts a number from such, or scales them by one: cheaper
-/// computed again than stored.
+/// Whether the op makes wider numbers of bytes, or subtracts a number from such (or a zero point that a run tells), or
+/// scales them by one: cheaper computed again than stored.
 bool widensBytes(mlir::Operation *op);
 
 /// i32(bytes) - zero, for a zero of any form that broadcasts.

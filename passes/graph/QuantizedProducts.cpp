@@ -5,10 +5,10 @@
 //   %y = matmul %a, %w                        =>      u8(round(%y) + zy)
 //   u8(round(relu(%y + b) / sy) + zy)
 //
-// In three steps: the product; the division by a positive scale, which moves through what follows a product, or the sum
-// of dequantised bytes, up to factors and biases; bounds (relu, clip) that the bytes saturate at anyway. Scales and
-// zero points are constants, those of the weights one or one per column; the depth is such that no sum leaves i32. What
-// is quantised otherwise is left to floating point.
+// In four steps: the product; zero points of its columns, which leave it; the division by a positive scale, which moves
+// through what follows a product, or the sum of dequantised bytes, up to factors and biases; bounds (relu, clip) that
+// the bytes saturate at anyway. Scales and zero points are constants, those of the weights one or one per column; the
+// depth is such that no sum leaves i32. What is quantised otherwise is left to floating point.
 //
 // Runs before AlgebraicSimplify, which would move the scales, and after constants are folded.
 #include "passes/Rewrite.h"
@@ -156,12 +156,23 @@ struct IntegerMatMul : OpRewritePattern<MatMulOp> {
   }
 };
 
-/// i32(bytes) - [z, z ...] -> i32(bytes) - z: kernels take a zero point that is a number.
+/// Whether ConstantFold will make a constant of `value`.
+bool isConstantExpression(Value value) {
+  if (isKnownConstant(value))
+    return true;
+  Operation *op = value.getDefiningOp();
+  return isa_and_nonnull<CastOp, MulOp, DivOp, ReshapeOp>(op) && llvm::all_of(op->getOperands(), isConstantExpression);
+}
+
+/// i32(bytes) - [z, z ...] -> i32(bytes) - z, of zero points that are bytes too: kernels take one that is a number.
 struct CommonZero : OpRewritePattern<SubOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(SubOp op, PatternRewriter &rewriter) const override {
-    auto zero = splatValue(op.getY());
-    if (!zero || getRank(op.getY().getType()) == 0 || op.getX().getType() != op.getType() ||
+    Value y = op.getY();
+    if (auto cast = y.getDefiningOp<CastOp>(); cast && isByteTensor(cast.getX()))
+      y = cast.getX();
+    auto zero = splatValue(y);
+    if (!zero || getRank(y.getType()) == 0 || op.getX().getType() != op.getType() ||
         !elementOf(op.getX()).isSignlessInteger(32) || !widensBytes(op.getX().getDefiningOp()))
       return failure();
     Value number = makeScalar(rewriter, op.getLoc(), elementOf(op.getX()), *zero);
@@ -170,15 +181,35 @@ struct CommonZero : OpRewritePattern<SubOp> {
   }
 };
 
-// --- the scale that results are divided by
+/// a * (i32(bytes) - [z0, z1 ...]), a zero point for each column -> a * i32(bytes) - rows(a) * [z0, z1 ...], where
+/// rows(a) are sums of rows: kernels multiply bytes. Both are exact, and wrap alike.
+struct ZeroOfColumns : OpRewritePattern<MatMulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const override {
+    auto sub = op.getB().getDefiningOp<SubOp>();
+    if (!sub || getRank(op.getB().getType()) != 2 || op.getTransposeA() || getRank(op.getA().getType()) < 2 ||
+        !isConstantExpression(sub.getY()) || splatValue(sub.getY()) || sub.getX().getType() != op.getB().getType() ||
+        !elementOf(sub.getX()).isSignlessInteger(32) || !isa_and_nonnull<CastOp>(sub.getX().getDefiningOp()) ||
+        !widensBytes(sub.getX().getDefiningOp()) || !widensBytes(op.getA().getDefiningOp()) ||
+        !variesAlong(sub.getY(), 2, op.getTransposeB() ? 0 : 1))
+      return failure();
+    Location loc = op.getLoc();
+    Value product = buildOp(rewriter, op.getType(), loc, "matmul", {op.getA(), sub.getX()}, toAttributes(op));
+    Dims dims = getDims(op.getA());
+    dims.back() = SizeExpr(1);
+    Attributes attributes({{"kind", std::string("sum")}, {"keepdims", int64_t(1)}});
+    attributes.set("axes", std::vector<int64_t>{int64_t(dims.size()) - 1});
+    Type i32 = elementOf(op.getResult());
+    Value sums = buildOp(rewriter, makeTensorType(dims, i32), loc, "reduce", op.getA(), attributes);
+    Value zeros =
+        buildReshape(rewriter, loc, sub.getY(), makeTensorType(Dims{tensorTypeOf(sub.getY()).getNumElements()}, i32));
+    Value excess = buildOp(rewriter, op.getType(), loc, "mul", {sums, zeros});
+    rewriter.replaceOp(op, buildOp(rewriter, op.getType(), loc, "sub", {product, excess}));
+    return success();
+  }
+};
 
-/// Whether ConstantFold will make a constant of `value`.
-bool isConstantExpression(Value value) {
-  if (isKnownConstant(value))
-    return true;
-  Operation *op = value.getDefiningOp();
-  return isa_and_nonnull<MulOp, DivOp, ReshapeOp>(op) && llvm::all_of(op->getOperands(), isConstantExpression);
-}
+// --- the scale that results are divided by
 
 /// A constant operand of a commutative op, and the other one, of the result's type.
 struct WithOperand {
@@ -302,7 +333,8 @@ struct BoundOfBytes : OpRewritePattern<CastOp> {
 class QuantizedProductsPass : public impl::QuantizedProductsBase<QuantizedProductsPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<IntegerConv, IntegerMatMul, CommonZero, DivisionIntoProduct, BoundOfBytes>(&getContext());
+    patterns.add<IntegerConv, IntegerMatMul, CommonZero, ZeroOfColumns, DivisionIntoProduct, BoundOfBytes>(
+        &getContext());
     if (failed(runPatterns(getOperation(), std::move(patterns), "QuantizedProducts")))
       signalPassFailure();
   }

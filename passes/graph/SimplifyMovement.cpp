@@ -209,8 +209,12 @@ struct MoveBytes : RewritePattern {
     Value moved = buildOp(rewriter, type, op->getLoc(), mnemonicOf(op), x, toAttributes(op));
     SmallVector<Value> operands{moved};
     if (widening->getNumOperands() == 2) {
-      auto number = splatValue(widening->getOperand(1));
-      operands.push_back(makeScalar(rewriter, op->getLoc(), elementOf(widening->getOperand(1)), *number));
+      Value number = widening->getOperand(1);
+      if (auto constant = splatValue(number))
+        number = makeScalar(rewriter, op->getLoc(), elementOf(number), *constant);
+      else
+        number = buildReshape(rewriter, op->getLoc(), number, makeTensorType({}, elementOf(number)));
+      operands.push_back(number);
     }
     rewriter.replaceOp(op, buildOp(rewriter, op->getResult(0).getType(), widening->getLoc(), mnemonicOf(widening),
                                    operands, toAttributes(widening)));

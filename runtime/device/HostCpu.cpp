@@ -4,6 +4,11 @@
 #include <cstdio>
 #include <sched.h>
 #include <string>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace kiln {
 namespace {
@@ -18,6 +23,19 @@ int quotaCpus() {
   std::fclose(file);
   return fields == 2 && quota > 0 && period > 0 ? int(std::min<long long>((quota + period - 1) / period, 4096)) : 0;
 }
+
+#if defined(__x86_64__)
+/// Whether there are tile registers that multiply bytes, and the kernel lets this process use them, which it must be
+/// asked for: their state is large.
+bool mayUseTiles() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned tile = 1u << 24, int8 = 1u << 25;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & tile) == 0 || (d & int8) == 0)
+    return false;
+  constexpr long requestPermission = 0x1023, tileData = 18; // of arch_prctl
+  return ::syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+}
+#endif
 
 } // namespace
 
@@ -36,6 +54,10 @@ bool hostHas(std::string_view part) {
     return __builtin_cpu_supports("avx512bf16");
   if (part == "vnni")
     return __builtin_cpu_supports("avx512vnni");
+  if (part == "amx") {
+    static const bool tiles = mayUseTiles();
+    return tiles;
+  }
 #endif
   return false;
 }

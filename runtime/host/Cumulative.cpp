@@ -11,7 +11,8 @@ using ref::OpCall;
 
 namespace {
 
-constexpr int64_t columns = 64; // walked side by side where the axis is not the last
+/// Walked side by side where the axis is not the last: whole pages, but fewer where threads share the work.
+constexpr int64_t mostColumns = 1024, leastColumns = 64;
 
 /// [outer, count, inner] along the middle; results are rounded once each, sums are wide.
 template <bool Exclusive, typename C, typename T, typename Join>
@@ -19,13 +20,15 @@ void cumulate(const OpCall &call, int64_t outer, int64_t count, int64_t inner, C
   const bool reverse = call.attributes.getBool("reverse");
   const T *x = call.inputs[0].as<T>();
   T *out = call.outputs[0].as<T>();
+  const int64_t share = inner / (int64_t{4} * std::max(call.threads, 1));
+  const int64_t columns = call.threads > 1 ? std::clamp(share, leastColumns, mostColumns) : mostColumns;
   const int64_t parts = (inner + columns - 1) / columns;
   parallelFor(call, outer * parts, 32768 / (count * std::min(inner, columns)) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       const int64_t first = part / parts * count * inner + part % parts * columns;
       const int64_t width = std::min(columns, inner - part % parts * columns);
-      C joined[columns];
-      std::fill_n(joined, columns, start);
+      C joined[mostColumns];
+      std::fill_n(joined, width, start);
       for (int64_t k = 0; k < count; ++k) {
         const int64_t row = first + (reverse ? count - 1 - k : k) * inner;
         const T *from = x + row;

@@ -18,7 +18,39 @@ struct Tap {
   float weight;   ///< of 0: not read, so infinity and NaN there do not matter
 };
 
-float weighted(const float *plane, const Tap &tap) { return tap.weight == 0 ? 0 : tap.weight * plane[tap.offset]; }
+/// Read even without weight, at an offset of 0 or another that exists: that takes no branch.
+float weighted(const float *plane, const Tap &tap) {
+  const float part = tap.weight * plane[tap.offset];
+  return tap.weight == 0 ? 0 : part;
+}
+
+/// Sums of what `count` results read of a plane, `each` taps for each.
+template <typename Each> void sumTaps(const float *plane, const Tap *taps, int64_t count, Each each, float *to) {
+  for (int64_t p = 0; p < count; ++p, taps += each) {
+    float sum = 0;
+    for (int64_t t = 0; t < each; ++t)
+      sum += weighted(plane, taps[t]);
+    to[p] = sum;
+  }
+}
+
+/// Where a linear sample between four elements of a plane lies, by what tapsAt computes: most are such.
+bool tapsBetween(const ref::grid::Manner &manner, const float *coordinates, int64_t rows, int64_t columns, Tap *taps) {
+  const auto place = [&](float coordinate, float length) {
+    return manner.alignCorners ? (coordinate + 1) / 2 * (length - 1) : ((coordinate + 1) * length - 1) / 2;
+  };
+  const float y = place(coordinates[1], static_cast<float>(rows)),
+              x = place(coordinates[0], static_cast<float>(columns));
+  if (!(y >= 0 && y < static_cast<float>(rows - 1) && x >= 0 && x < static_cast<float>(columns - 1)))
+    return false;
+  const int64_t row = static_cast<int64_t>(y), column = static_cast<int64_t>(x), first = row * columns + column;
+  const double below = y - static_cast<float>(row), right = x - static_cast<float>(column);
+  const float weights[] = {static_cast<float>(1 - below), static_cast<float>(below)};
+  const float across[] = {static_cast<float>(1 - right), static_cast<float>(right)};
+  for (int64_t k = 0; k < 4; ++k)
+    taps[k] = {first + k / 2 * columns + k % 2, weights[k / 2] * across[k % 2]};
+  return true;
+}
 
 /// The products of what is read along each axis; as many as `taps` holds, the last ones without weight.
 void combine(const std::vector<std::vector<ref::grid::Tap>> &axes, std::span<const int64_t> strides,
@@ -58,6 +90,7 @@ Status gridSample(const OpCall &call) {
   const int64_t each = manner->mode == ref::grid::Mode::Nearest
                            ? 1
                            : int64_t{1} << (manner->mode == ref::grid::Mode::Linear ? rank : 2 * rank);
+  const bool isBilinear = manner->mode == ref::grid::Mode::Linear && rank == 2;
   constexpr int64_t block = 64; // positions whose taps are worked out, then every channel takes them
   const int64_t blocks = (positions + block - 1) / block;
   parallelFor(call, x.dims[0] * blocks, 64 / channels + 1, [&](int64_t begin, int64_t end) {
@@ -67,6 +100,8 @@ Status gridSample(const OpCall &call) {
       const int64_t n = at / blocks, first = at % blocks * block, count = std::min(block, positions - first);
       for (int64_t p = 0; p < count; ++p) {
         const float *coordinates = grid.as<float>() + (n * positions + first + p) * rank;
+        if (isBilinear && tapsBetween(*manner, coordinates, x.dims[2], x.dims[3], taps.data() + p * each))
+          continue;
         for (int64_t i = 0; i < rank; ++i) // the grid names the last axis first
           ref::grid::tapsAt(*manner, coordinates[rank - 1 - i], x.dims[2 + i], axes[static_cast<size_t>(i)]);
         combine(axes, strides, std::span(taps).subspan(static_cast<size_t>(p * each), static_cast<size_t>(each)));
@@ -74,12 +109,10 @@ Status gridSample(const OpCall &call) {
       const float *image = x.as<float>() + n * channels * plane;
       float *to = out.as<float>() + n * channels * positions + first;
       for (int64_t c = 0; c < channels; ++c, image += plane, to += positions)
-        for (int64_t p = 0; p < count; ++p) {
-          float sum = 0;
-          for (int64_t t = p * each; t < (p + 1) * each; ++t)
-            sum += weighted(image, taps[static_cast<size_t>(t)]);
-          to[p] = sum;
-        }
+        if (each == 4)
+          sumTaps(image, taps.data(), count, std::integral_constant<int64_t, 4>(), to);
+        else
+          sumTaps(image, taps.data(), count, each, to);
     }
   });
   return {};
@@ -124,21 +157,23 @@ Status roiAlign(const OpCall &call) {
       const float count = static_cast<float>(std::max<int64_t>(each, 1));
       const float *plane = x.as<float>() + indices.as<int64_t>()[n] * channels * height * width;
       float *to = out.as<float>() + n * channels * bins;
-      for (int64_t c = 0; c < channels; ++c, plane += height * width)
+      for (int64_t c = 0; c < channels; ++c, plane += height * width, to += bins) {
+        if (!isMax && each == 4)
+          sumTaps(plane, samples[0].data(), bins, std::integral_constant<int64_t, 16>(), to);
+        else if (!isMax && each > 0)
+          sumTaps(plane, samples[0].data(), bins, 4 * each, to);
         for (int64_t bin = 0; bin < bins; ++bin) {
           float value = 0;
           bool first = true;
-          for (int64_t i = bin * each; i < (bin + 1) * each; ++i)
+          for (int64_t i = bin * each; isMax && i < (bin + 1) * each; ++i)
             for (const Tap &tap : samples[static_cast<size_t>(i)]) {
               const float part = weighted(plane, tap);
-              if (isMax)
-                value = first || part > value || part != part ? part : value;
-              else
-                value += part;
+              value = first || part > value || part != part ? part : value;
               first = false;
             }
-          *to++ = isMax ? value : value / count;
+          to[bin] = isMax || each == 0 ? value : to[bin] / count;
         }
+      }
     }
   });
   return {};

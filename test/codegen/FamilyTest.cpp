@@ -38,6 +38,8 @@ void checkFamily(const std::string &name, const std::string &text, const std::ve
   std::vector<TargetInfo> targets = allTargets();
   if (text.find("i8[") != std::string::npos) // products of bytes differ there
     targets.push_back(*TargetInfo::parse("x86-64-v4+vnni"));
+  if (text.find("i8[") != std::string::npos && text.find("64") != std::string::npos) // so do those of such depths
+    targets.push_back(*TargetInfo::parse("x86-64-v4+amx+vnni"));
   for (const TargetInfo &target : targets) {
     std::vector<Config> configs = {family->defaultConfig(problem, target)};
     if (allCandidates)

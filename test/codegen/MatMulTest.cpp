@@ -185,6 +185,33 @@ TEST_CASE("matmul of bytes as they lie in memory, four steps at once where the t
                         "%5 = cast(%1){to=\"i32\"} i32[0,40]; %6 = matmul(%4,%5) i32[7,40]; out %6");
 }
 
+TEST_CASE("matmul of bytes in tile registers, where the target has them") {
+  for (std::string a : {"u8", "i8"})
+    for (auto [b, zeroB] : {std::pair("i8", "0"), {"u8", "128"}}) {
+      std::string operands = "v1 default; %0 = in " + a + "[d0,192]; %1 = const " + b +
+                             "[192,70]; %2 = cast(%0){to=\"i32\"} i32[d0,192]; %3 = cast(%1){to=\"i32\"} i32[192,70]; "
+                             "%4 = lit i32[] " +
+                             zeroB + "; %5 = sub(%3,%4) i32[192,70]; ";
+      // Nothing to subtract, a number, and a byte that a run tells.
+      checkFamily("matmul", operands + "%6 = matmul(%2,%5) i32[d0,70]; out %6", {{1}, {16}, {17}, {32}, {75}, {0}},
+                  a == "u8" && zeroB == "0");
+      checkFamily("matmul",
+                  operands + "%6 = lit i32[] 7; %7 = sub(%2,%6) i32[d0,192]; %8 = matmul(%7,%5) i32[d0,70]; out %8",
+                  {{5}, {40}});
+      checkFamily("matmul",
+                  operands + "%6 = in " + a +
+                      "[]; %7 = cast(%6){to=\"i32\"} i32[]; %8 = sub(%2,%7) i32[d0,192]; "
+                      "%9 = matmul(%8,%5) i32[d0,70]; %10 = cast(%9){to=\"f32\"} f32[d0,70]; out %10",
+                  {{1}, {31}, {33}});
+    }
+  // Rows that are known: few, and of batches that do not join.
+  for (std::string rows : {"3", "20"})
+    checkFamily("matmul", "v1 default; %0 = in u8[2," + rows +
+                              ",64]; %1 = const i8[2,64,48]; %2 = cast(%0){to=\"i32\"} i32[2," + rows +
+                              ",64]; %3 = cast(%1){to=\"i32\"} i32[2,64,48]; %4 = matmul(%2,%3) i32[2," + rows +
+                              ",48]; out %4");
+}
+
 TEST_CASE("matmul of quantized operands: every candidate, and what meets itself") {
   checkFamily("matmul",
               "v1 default; %0 = in u8[21,14]; %1 = const i8[14,40]; %2 = cast(%0){to=\"i32\"} i32[21,14]; "

@@ -15,10 +15,11 @@ TEST_CASE("target text round-trips and decides the rest") {
   CHECK(v3.vectorRegisters == 16);
   CHECK(v4.lanes(32) == 16);
   CHECK(v4.llvmFeatures() == "+avx512vnni");
+  CHECK(TargetInfo::parse("x86-64-v4+amx+vnni")->llvmFeatures() == "+amx-tile,+amx-int8,+avx512vnni");
 }
 
 TEST_CASE("unknown targets are refused") {
-  for (const char *text : {"", "armv8", "x86-64-v2", "x86-64-v4+amx", "x86-64-v3+vnni", "x86-64-v3@huge"})
+  for (const char *text : {"", "armv8", "x86-64-v2", "x86-64-v4+avx10", "x86-64-v3+vnni", "x86-64-v3@huge"})
     CHECK(TargetInfo::parse(text).status().code() == ErrorCode::E0206);
 }
 
@@ -30,5 +31,6 @@ TEST_CASE("this machine has a target") {
   CHECK(TargetInfo::parse("x86-64-v3")->runsHere());
   // Of features it names the one that kernels are faster with.
   CHECK(host->has("vnni") == TargetInfo::parse("x86-64-v4+vnni")->runsHere());
+  CHECK(host->has("amx") == TargetInfo::parse("x86-64-v4+amx")->runsHere());
   CHECK(!host->has("bf16"));
 }

@@ -98,6 +98,42 @@ def test_products():
     assert np.abs(got - x @ wide).max() < 0.03 * np.abs(x @ wide).max()
 
 
+PACKED = {"K": 32, "N": 3, "block_size": 16}
+
+
+def test_zero_points_of_columns():
+    a, b, zero = some(2, 4, 6), some(6, 5), some(5)
+    product = (a.astype(int) - A[1]) @ (b.astype(int) - zero)
+    got = run("MatMulIntegerToFloat", [a, b, F(1), F(1), A[1], zero], result=F)
+    np.testing.assert_array_equal(got, product)
+
+
+def pack(numbers, bits):
+    """Numbers along the last axis, several to a byte, lowest bits first."""
+    each = 8 // bits
+    padded = np.concatenate([numbers, np.zeros((*numbers.shape[:-1], -numbers.shape[-1] % each), np.uint8)], -1)
+    parts = padded.reshape(*padded.shape[:-1], -1, each).astype(int) << (bits * np.arange(each))
+    return parts.sum(-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("depth", [64, 40])  # whole blocks, and a part of one
+@pytest.mark.parametrize("zeros", ["none", "packed", "float"])
+def test_weights_of_few_bits(bits, depth, zeros):
+    n, block = 5, 16
+    blocks = -(-depth // block)
+    q = rng.integers(0, 1 << bits, (n, blocks, block)).astype(np.uint8)
+    z = np.full((n, blocks), 1 << bits - 1) if zeros == "none" else rng.integers(0, 1 << bits, (n, blocks))
+    scale, bias = rng.random((n, blocks)).astype(F), rng.random(n).astype(F)
+    w = ((q.astype(F) - z[..., None].astype(F)) * scale[..., None]).reshape(n, -1)[:, :depth]
+    points = {"none": None, "packed": pack(z.astype(np.uint8), bits).reshape(-1), "float": z.astype(F)}[zeros]
+    for dims, own in [((3, depth), bias), ((2, 3, depth), None), ((depth,), bias)]:
+        x = rng.standard_normal(dims).astype(F)
+        got = run("MatMulNBits", [x, pack(q, bits), scale.reshape(-1), points, None, own],
+                  {"K": depth, "N": n, "bits": bits, "block_size": block}, F)
+        np.testing.assert_allclose(got, x @ w.T + (0 if own is None else own), rtol=1e-4, atol=1e-3)
+
+
 def test_lstm_of_bytes_is_that_of_their_numbers():
     x, w, r = rng.standard_normal((5, 2, 3)).astype(F), some(1, 3, 16, dtype=np.int8), some(1, 4, 16, dtype=np.int8)
     scale, zero = np.array([0.01], F), np.array([3], np.int8)
@@ -116,6 +152,11 @@ def test_lstm_of_bytes_is_that_of_their_numbers():
     ("QLinearGlobalAveragePool", [some(1, 3, 3, 2), *A, *Y], {"channels_last": 1}, "channels_last is not supported [KILN-E0203]"),
     ("QLinearConcat", [*Y, some(2), A[0]], {"axis": 0}, "has 4 inputs; expected 2 and three for each part [KILN-E0306]"),
     ("QGemm", [some(4, 6), *A, some(6, 5), *B, some(5)], {}, "C is u8, expected i32 [KILN-E0305]"),
+    ("MatMulNBits", [np.ones((2, 32), F), some(3, 2, 8), np.ones(6, F)], {"K": 32, "N": 3}, 'attribute "block_size" is missing [KILN-E0401]'),
+    ("MatMulNBits", [np.ones((2, 32), F), some(3, 2, 8), np.ones(6, F)], {**PACKED, "bits": 3}, "weights of 3 bits are not supported [KILN-E0203]"),
+    ("MatMulNBits", [np.ones((2, 32), F), some(3, 2, 7), np.ones(6, F)], PACKED, "elements of B: sizes 42 and 48 differ [KILN-E0304]"),
+    ("MatMulNBits", [np.ones((2, 32), F), some(3, 2, 8), np.ones(6, F), None, np.zeros(32, np.int32)], PACKED,
+     "g_idx, another order of the weights, is not supported [KILN-E0203]"),
 ])
 def test_errors(op, operands, attributes, text):
     with pytest.raises(kiln.Error) as caught:

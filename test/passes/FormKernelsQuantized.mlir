@@ -47,6 +47,24 @@ func.func @dequantized(%x: tensor<8x32xi8>, %w: tensor<32x16xi8>, %s: tensor<f32
 
 // -----
 
+// So are those less a zero point that a run tells.
+// CHECK-LABEL: func.func @two_products
+// CHECK: %[[A:.+]] = kiln.kernel {{.*}}(tensor<8x16xui8>, tensor<ui8>, tensor<16x16xi8>) -> tensor<8x16xi32> {
+// CHECK: %[[B:.+]] = kiln.kernel {{.*}}(tensor<8x16xui8>, tensor<ui8>, tensor<16x24xi8>) -> tensor<8x24xi32> {
+// CHECK-NOT: kiln.kernel
+func.func @two_products(%x: tensor<8x16xui8>, %z: tensor<ui8>, %v: tensor<16x16xi8>, %w: tensor<16x24xi8>) -> (tensor<8x16xi32>, tensor<8x24xi32>) {
+  %0 = kiln.cast %x {to = "i32"} : (tensor<8x16xui8>) -> tensor<8x16xi32>
+  %1 = kiln.cast %z {to = "i32"} : (tensor<ui8>) -> tensor<i32>
+  %2 = kiln.sub %0, %1 : (tensor<8x16xi32>, tensor<i32>) -> tensor<8x16xi32>
+  %3 = kiln.cast %v {to = "i32"} : (tensor<16x16xi8>) -> tensor<16x16xi32>
+  %4 = kiln.matmul %2, %3 : (tensor<8x16xi32>, tensor<16x16xi32>) -> tensor<8x16xi32>
+  %5 = kiln.cast %w {to = "i32"} : (tensor<16x24xi8>) -> tensor<16x24xi32>
+  %6 = kiln.matmul %2, %5 : (tensor<8x16xi32>, tensor<16x24xi32>) -> tensor<8x24xi32>
+  return %4, %6 : tensor<8x16xi32>, tensor<8x24xi32>
+}
+
+// -----
+
 // Bytes that two kernels read are widened by both, and by none for the other: no tensor of wider numbers is made of them.
 // CHECK-LABEL: func.func @two_readers
 // CHECK: %[[A:.+]] = kiln.kernel %arg0{{.*}} -> tensor<8x16xui8>

@@ -90,3 +90,26 @@ func.func @others(%x: tensor<1x2x3x3xui8>, %y: tensor<4x2xui8>) -> (tensor<1x4x3
   %6 = kiln.sub %5, %z : (tensor<4x2xi32>, tensor<2xi32>) -> tensor<4x2xi32>
   return %4, %6 : tensor<1x4x3x3xf32>, tensor<4x2xi32>
 }
+
+// Zero points of a product's columns leave it: what is multiplied are bytes. Not where A is no bytes, or the zero points
+// are of steps of the depth.
+// CHECK-LABEL: @columns
+// CHECK: %[[P:.+]] = kiln.matmul {{.*}} -> tensor<4x2xi32>
+// CHECK: %[[S:.+]] = kiln.reduce {{.*}}kind = "sum"{{.*}} -> tensor<4x1xi32>
+// CHECK: %[[E:.+]] = kiln.mul %[[S]], {{.*}} : (tensor<4x1xi32>, tensor<2xi32>)
+// CHECK: kiln.sub %[[P]], %[[E]]
+// CHECK-NOT: kiln.reduce
+func.func @columns(%x: tensor<4x3xui8>, %y: tensor<4x3xi32>) -> (tensor<4x2xi32>, tensor<4x2xi32>, tensor<4x2xi32>) {
+  %w = kiln.constant {value = dense<[[1, 2], [3, 4], [5, 6]]> : tensor<3x2xi8>} : () -> tensor<3x2xi8>
+  %z = kiln.constant {value = dense<[[3, 4]]> : tensor<1x2xi8>} : () -> tensor<1x2xi8>
+  %steps = kiln.constant {value = dense<[[3], [4], [5]]> : tensor<3x1xi32>} : () -> tensor<3x1xi32>
+  %0 = kiln.cast %x {to = "i32"} : (tensor<4x3xui8>) -> tensor<4x3xi32>
+  %1 = kiln.cast %w {to = "i32"} : (tensor<3x2xi8>) -> tensor<3x2xi32>
+  %2 = kiln.cast %z {to = "i32"} : (tensor<1x2xi8>) -> tensor<1x2xi32>
+  %3 = kiln.sub %1, %2 : (tensor<3x2xi32>, tensor<1x2xi32>) -> tensor<3x2xi32>
+  %4 = kiln.matmul %0, %3 : (tensor<4x3xi32>, tensor<3x2xi32>) -> tensor<4x2xi32>
+  %5 = kiln.matmul %y, %3 : (tensor<4x3xi32>, tensor<3x2xi32>) -> tensor<4x2xi32>
+  %6 = kiln.sub %1, %steps : (tensor<3x2xi32>, tensor<3x1xi32>) -> tensor<3x2xi32>
+  %7 = kiln.matmul %0, %6 : (tensor<4x3xi32>, tensor<3x2xi32>) -> tensor<4x2xi32>
+  return %4, %5, %7 : tensor<4x2xi32>, tensor<4x2xi32>, tensor<4x2xi32>
+}

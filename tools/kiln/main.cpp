@@ -56,7 +56,7 @@ static void addCompileOptions(CLI::App &app, CompileArguments &arguments, const 
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   app.add_option("--target", arguments.target,
-                 "host, x86-64-v3, x86-64-v4 (also with +bf16, +vnni) or interpreter (reference kernels)")
+                 "host, x86-64-v3, x86-64-v4 (also with +amx, +bf16, +vnni) or interpreter (reference kernels)")
       ->capture_default_str()
       ->group(group);
   app.add_option("--precision", arguments.precision, "default (strict and fast are not built yet)")

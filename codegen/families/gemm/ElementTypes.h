@@ -19,6 +19,7 @@ struct ElementTypes {
   int zero = 0;                   ///< what is subtracted from elements of B as they are widened
   int rowZero = 0;                ///< the byte of a row that stands for 0, where tiles read rows of bytes
   bool zeroOfRun = false;         ///< only a run tells that byte
+  bool tileRegisters = false;     ///< rows of bytes meet quads in the target's tile registers, 64 steps of K at once
 
   /// The types of a product of `operand`s whose B is read in place; nothing where there are no kernels for the type.
   static std::optional<ElementTypes> of(DType operand);
@@ -34,10 +35,10 @@ struct ElementTypes {
   /// Whether a step of a tile takes four steps of K: rows are bytes as they lie in memory, panels i8 in quads, followed
   /// by the sums of their columns.
   bool multipliesQuads() const { return row == DType::U8 || row == DType::I8; }
-  int stepsAtOnce() const { return multipliesQuads() ? 4 : multipliesPairs() ? 2 : 1; }
-  /// What a byte of a row is more as a u8 than what it stands for; times a column's sum that is what a product is too
-  /// much.
-  int rowExcess() const { return rowZero + (row == DType::I8 ? 128 : 0); }
+  int stepsAtOnce() const { return tileRegisters ? 64 : multipliesQuads() ? 4 : multipliesPairs() ? 2 : 1; }
+  /// What a byte of a row is more, as it is multiplied (as a u8, but in tile registers), than what it stands for; times
+  /// a column's sum that is what a product is too much.
+  int rowExcess() const { return rowZero + (row == DType::I8 && !tileRegisters ? 128 : 0); }
   bool widensPanels() const { return !multipliesQuads() && (panel != accumulator || zero != 0); }
   int64_t rowBytes() const { return dtypeBytes(row); }
   int64_t accumulatorBytes() const { return dtypeBytes(accumulator); }

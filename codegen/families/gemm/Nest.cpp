@@ -171,6 +171,8 @@ void Nest::emitTiles(const Operands &operands, Epilogue &epilogue, const KernelS
                      e.index(tileRowBytes(panels))};
     if (types.zeroOfRun)
       arguments.push_back(operands.rowExcess);
+    if (types.tileRegisters)
+      arguments.push_back(rows);
     auto callFull = [&] { e.call(kernels.full, arguments); };
     auto callSmall = [&] { e.call(kernels.small, arguments); };
     if (kernels.full.op && kernels.small.op)

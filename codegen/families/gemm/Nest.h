@@ -66,7 +66,7 @@ public:
     std::function<emit::Value(emit::Value batch, emit::Value panel)> panel;
     emit::Value bStep;     ///< unpacked: bytes from one row of B to the next; packed: ignored
     emit::Value rowExcess; ///< rowZero(), where ElementTypes::zeroOfRun
-    emit::Value aStep;     ///< bytes of one step of A where it is not contiguous
+    emit::Value aStep;     ///< bytes of one step of A where it is not contiguous; for tile registers, of one row
     /// Row and column of the product's element (0, 0) in the epilogue's output.
     std::function<EpilogueRow(emit::Value batch)> origin;
   };

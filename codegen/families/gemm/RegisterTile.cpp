@@ -1,6 +1,7 @@
 #include "codegen/families/gemm/RegisterTile.h"
 
 #include "codegen/families/gemm/Panels.h"
+#include "codegen/families/gemm/TileRegisters.h"
 
 namespace kiln::gemm {
 
@@ -149,8 +150,13 @@ LocalFunction emitRegisterTile(Emitter &e, llvm::StringRef name, TileShape shape
   llvm::SmallVector<Type> arguments{e.ptr(), e.ptr(), e.i64(), e.i64(), e.i64(), e.i64(), e.i64(), e.ptr(), e.i64()};
   if (options.types.zeroOfRun)
     arguments.push_back(e.i64());
+  if (options.types.tileRegisters)
+    arguments.push_back(e.i64());
   LocalFunction function = e.beginLocal(name, arguments);
-  TileEmission(e, shape, options, function.arguments).emit();
+  if (options.types.tileRegisters)
+    emitTileRegisters(e, shape, options.types, function.arguments);
+  else
+    TileEmission(e, shape, options, function.arguments).emit();
   e.endLocal();
   return function;
 }

@@ -35,10 +35,15 @@ struct TileOptions {
 /// Emits the local function
 ///   tile(table: ptr, b: ptr, panelBytes: i64, bStep: i64, aStep: i64, taps: i64, inner: i64,
 ///        result: ptr, resultBytes: i64)        and, where a run tells the zero of rows of bytes, rowExcess: i64
+///                                              and, where there are tile registers, rows: i64, how many there are
 /// that sums over taps x inner steps: row i of tap t starts at the pointer table[t][i], B's steps follow one another.
 /// The tile goes to `result`, rows `resultBytes` apart, both multiples of 64.
 emit::LocalFunction emitRegisterTile(emit::Emitter &e, llvm::StringRef name, TileShape shape,
                                      const TileOptions &options);
+
+/// Rows and columns of a tile register of i32, of which a tile has a block of at most two by two.
+inline constexpr int tileRegisterRows = 16;
+inline constexpr int mostTileRegisters = 2;
 
 /// Vectors of accumulators in a panel's columns.
 int vectorsPerPanel(const ElementTypes &types, const TargetInfo &target);

@@ -14,6 +14,10 @@ int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /// Cycles of one K step of a tile: bound by arithmetic, by loads, or by the latency of too few accumulators; and what
 /// its bytes of B cost that come from the second-level cache.
 double stepCycles(TileShape shape, const ElementTypes &types, const TargetInfo &target) {
+  if (types.tileRegisters) {
+    double rowTiles = double(shape.rows) / tileRegisterRows, panels = shape.panels;
+    return std::max(16 * rowTiles * panels, 12 * (rowTiles + panels)) + 16 * panels;
+  }
   double vectors = double(shape.panels * vectorsPerPanel(types, target));
   double widening = types.widensPanels() ? vectors : 0;
   double fma = (shape.rows * vectors + widening) / 2;
@@ -42,6 +46,12 @@ double productCycles(TileShape shape, const ProductShape &product, const TargetI
 
 std::vector<TileShape> legalShapes(const ElementTypes &types, const TargetInfo &target) {
   std::vector<TileShape> shapes;
+  if (types.tileRegisters) {
+    for (int panels = 1; panels <= mostTileRegisters; ++panels)
+      for (int tiles = 1; tiles <= mostTileRegisters; ++tiles)
+        shapes.push_back({tiles * tileRegisterRows, panels});
+    return shapes;
+  }
   int panelVectors = vectorsPerPanel(types, target);
   for (int panels = 1; panels * panelVectors <= 8; ++panels)
     for (int rows = 1; rows <= 16; ++rows)
@@ -92,20 +102,22 @@ void chooseBlocks(Tiling &tiling, const ProductShape &product, const TargetInfo 
 } // namespace
 
 bool isLegalTiling(const Tiling &tiling, const ElementTypes &types, const TargetInfo &target) {
-  return tiling.tile.rows >= 1 && tiling.tile.rows <= 16 && tiling.tile.panels >= 1 && tiling.smallRows >= 0 &&
-         tiling.smallRows < tiling.tile.rows && registersOf(tiling.tile, types, target) <= target.vectorRegisters &&
-         tiling.blockTiles >= 1 && tiling.blockTiles <= 64 && tiling.blockGroups >= 1 &&
-         tiling.blockGroups <= 1 << 20 && tiling.unroll >= 1 && tiling.unroll <= 8 &&
-         tiling.unroll % types.kPack == 0 && tiling.prefetch >= 0 && tiling.prefetch <= 256;
+  std::vector<TileShape> shapes = legalShapes(types, target);
+  bool fits = types.tileRegisters ? std::ranges::find(shapes, tiling.tile) != shapes.end() && tiling.smallRows == 0
+                                  : tiling.tile.rows >= 1 && tiling.tile.rows <= 16 && tiling.tile.panels >= 1 &&
+                                        registersOf(tiling.tile, types, target) <= target.vectorRegisters;
+  return fits && tiling.smallRows >= 0 && tiling.smallRows < tiling.tile.rows && tiling.blockTiles >= 1 &&
+         tiling.blockTiles <= 64 && tiling.blockGroups >= 1 && tiling.blockGroups <= 1 << 20 && tiling.unroll >= 1 &&
+         tiling.unroll <= 8 && tiling.unroll % types.kPack == 0 && tiling.prefetch >= 0 && tiling.prefetch <= 256;
 }
 
 Tiling defaultTiling(const ProductShape &product, const TargetInfo &target) {
   Tiling tiling;
   tiling.tile = bestShape(product, target);
-  if (!product.rows && tiling.tile.rows > 4)
+  if (!product.rows && tiling.tile.rows > 4 && !product.types.tileRegisters)
     tiling.smallRows = tiling.tile.rows > 8 ? 4 : 2;
   tiling.unroll = tiling.tile.rows <= 4 || product.types.multipliesQuads() ? 8 : 4;
-  tiling.prefetch = product.packed && tiling.tile.rows > 4 ? 24 : 0;
+  tiling.prefetch = product.packed && tiling.tile.rows > 4 && !product.types.tileRegisters ? 24 : 0;
   chooseBlocks(tiling, product, target);
   return tiling;
 }
@@ -141,6 +153,8 @@ std::vector<Tiling> candidateTilings(const ProductShape &product, const TargetIn
   }
   for (int unroll : {2, 4, 8})
     for (int prefetch : {0, 16, 24, 48}) {
+      if (product.types.tileRegisters)
+        continue; // have neither
       Tiling tiling = tilings[0];
       tiling.unroll = unroll;
       tiling.prefetch = prefetch;

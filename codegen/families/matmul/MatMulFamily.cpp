@@ -108,6 +108,9 @@ std::optional<Product> Product::of(const Problem &problem) {
   return p;
 }
 
+/// Rows that tiles are cut from.
+SizeExpr tiledRows(const Product &p) { return p.folded ? p.rows * SizeExpr::product(p.batch) : p.rows; }
+
 std::optional<Product> Product::of(const Problem &problem, const TargetInfo &target) {
   std::optional<Product> p = of(problem);
   if (!p || !p->constantB || p->transposeA)
@@ -124,6 +127,11 @@ std::optional<Product> Product::of(const Problem &problem, const TargetInfo &tar
     p->paddedA = PaddedRows{rows->a, SizeExpr::product(p->batchA) * p->rows, depth, p->types.rowZero};
     p->rowDepth = padded;
   }
+  // Few rows leave most of a tile register empty, and wait for weights anyway.
+  constexpr int64_t fewRows = 4;
+  SizeExpr rowCount = tiledRows(*p);
+  p->types.tileRegisters = target.has("amx") && !p->paddedA && depth % 64 == 0 && depth > 0 &&
+                           !(rowCount.isConstant() && rowCount.constant() <= fewRows);
   return p;
 }
 
@@ -137,8 +145,7 @@ ProductShape shapeOf(const Product &p, bool pack) {
   ProductShape shape;
   shape.types = typesOf(p, pack);
   shape.packed = pack;
-  SizeExpr rows = p.folded ? p.rows * SizeExpr::product(p.batch) : p.rows;
-  shape.rows = rows.asConstant();
+  shape.rows = tiledRows(p).asConstant();
   shape.columns = p.columns.asConstant();
   shape.depth = p.depth.asConstant();
   shape.constantB = p.constantB;
@@ -167,7 +174,7 @@ struct MatMulShape {
       : problem(problem), p(*Product::of(problem, target)), pack(config.getBool("pack")) {
     nest.tiling = fromConfig<Tiling>(config);
     nest.types = typesOf(p, pack);
-    nest.sizes.rows = p.folded ? p.rows * SizeExpr::product(p.batch) : p.rows;
+    nest.sizes.rows = tiledRows(p);
     nest.sizes.columns = p.columns;
     nest.sizes.inner = p.rowDepth;
     nest.sizes.batch = p.folded ? SizeExpr(1) : SizeExpr::product(p.batch);
@@ -303,7 +310,7 @@ void MatMulEmission::emitProduct() {
                 : e.offset(base, panel, nest.panelStepBytes());
   };
   operands.bStep = pack ? Value() : e.size(p.columns * p.types.sourceBytes());
-  operands.aStep = p.transposeA ? e.size(p.rows * bytes) : Value();
+  operands.aStep = p.transposeA ? e.size(p.rows * bytes) : p.types.tileRegisters ? e.size(rowBytes) : Value();
   operands.origin = [&](Value batch) {
     return EpilogueRow{p.folded ? e.index(0) : e.mul(batch, e.size(p.rows)), e.index(0)};
   };

@@ -66,6 +66,7 @@ std::vector<std::span<const OpEntry>> lists() {
           samplingOps(),
           quantizeOps(),
           quantizedNodeOps(),
+          packedWeightOps(),
           recurrentOps(),
           visionOps(),
           signalOps(),

@@ -40,6 +40,7 @@ std::span<const OpEntry> einsumOps();
 std::span<const OpEntry> samplingOps();
 std::span<const OpEntry> quantizeOps();
 std::span<const OpEntry> quantizedNodeOps();
+std::span<const OpEntry> packedWeightOps();
 std::span<const OpEntry> recurrentOps();
 std::span<const OpEntry> visionOps();
 std::span<const OpEntry> signalOps();

@@ -478,6 +478,30 @@ def quantized_chain(g):
     return dequantized(g, bytes_, scale, zero) if g.chance(0.5) else bytes_
 
 
+@pattern(2)
+def quantized_by_range(g):
+    """Products of one tensor that is quantized by its range, as dynamic quantization writes them."""
+    require(g.opset >= 11)
+    x = g.source("f32", list(g.new_dims(g.pick_one([1, 2]))) + [Dim.of(g.pick_one([5, 8, 12, 64, 64, 128]))], -4, 4, 0.25)
+    depth = x.dims[-1]
+    require(elements(x.dims) > 0)
+    outcomes = [result("u8", x.dims, 0, 255, 1), result("f32", [], 0, 1), result("u8", [], 0, 255, 1)]
+    bytes_, scale, zero = g.node("DynamicQuantizeLinear", [x], outcomes)
+    y = None
+    for _ in range(g.pick_one([1, 2, 3])):
+        n = Dim.of(g.pick_one([3, 16, 17, 40]))
+        require(elements(x.dims) * n.fixed <= g.work)
+        dtype = g.pick_one(["i8", "i8", "u8"])
+        w = g.source(dtype, [depth, n], -9 if dtype == "i8" else 0, 12, 1, constant=True)
+        own = g.source(dtype, g.pick_one([[], [n]]), 0, 5, 1, constant=True) if g.chance(0.5) else None
+        most = 255 * 21 * depth.fixed
+        product_ = g.emit("MatMulInteger", [bytes_, w, zero, own], result("i32", x.dims[:-1] + (n,), -most, most, 1))
+        numbers = g.emit("Cast", [product_], result("f32", product_.dims, -most, most, 1), to=dtypes.ONNX["f32"])
+        factor = apply(g, "Mul", scale, g.literal(0.5, "f32"), low=0, high=1, dims=())
+        y = apply(g, "Mul", numbers, factor, low=-most, high=most)
+    return y
+
+
 @pattern(1)
 def patches(g):
     """A convolution flattened to tokens."""

@@ -91,7 +91,7 @@ def compile(model, *, threads=None, target="host", shapes=None, cache=None, prec
         of several models "entry:name" is one's own. "all": those of floating-point elements, more than one of them.
     weights: "embedded"; "external": weights stay in the model's files, which must stay where they are and as they are.
     threads: used for compiling and running; None or 0: the cores this process may use. Never changes results or artifact.
-    target: "host", an instruction-set level with features such as "x86-64-v4+bf16+vnni", or "interpreter" (reference kernels).
+    target: "host", an instruction-set level with features such as "x86-64-v4+amx+vnni", or "interpreter" (reference kernels).
     shapes: {input: [size, ...]}, each size an int, a symbol's name, or a (low, high) range of an unknown size. Of several
         models "entry:input" is one's own. Of a sequence, the shape that all of its items have, however many; or under "x[0]",
         "x[1]" and so on the shape of each, which may differ: the sequence then has so many. Of an optional, that of its value.
