@@ -247,3 +247,21 @@ def contrib_dequantize(g):
     x = quantized_operand(g)
     most = (x[0].most + 9) * x[1].most
     return g.node("DequantizeLinear", x, [result("f32", x[0].dims, -most, most)], domain=DOMAIN)
+
+
+@contrib("MatMulNBits")
+def matmul_n_bits(g):
+    """Weights of few bits in blocks; the last block may be longer than what is left of the depth."""
+    bits, block = g.pick_one([4, 4, 8, 2]), g.pick_one([16, 32])
+    depth, columns = g.pick_one([16, 32, 40, 64]), g.pick_one([1, 5, 16, 24])
+    blocks = -(-depth // block)
+    dims = g.new_dims(g.pick_one([1, 2]))
+    x = g.source("f32", tuple(dims) + (Dim.of(depth),), -2, 2, constant=False)
+    w = g.source("u8", [Dim.of(columns), Dim.of(blocks), Dim.of(block * bits // 8)], 0, 255, 1, constant=g.chance(0.8))
+    scale = g.source("f32", [Dim.of(columns), Dim.of(blocks)], 0.25, 1)
+    zero = g.source("u8", [Dim.of(columns), Dim.of(-(-blocks * bits // 8))], 0, 255, 1) if g.chance(0.4) else None
+    bias = g.source("f32", [Dim.of(columns)], -2, 2) if g.chance(0.3) else None
+    require(elements(x.dims) * columns <= g.work)
+    most = x.most * 2**bits * depth
+    return g.node("MatMulNBits", [x, w, scale, zero, None, bias], [result("f32", tuple(dims) + (Dim.of(columns),), -most, most)], domain=DOMAIN,
+                  K=depth, N=columns, bits=bits, block_size=block)
