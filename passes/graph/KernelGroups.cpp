@@ -183,6 +183,8 @@ void KernelGraph::materialize(KernelOracle &oracle) {
   for (const Group &group : groups) {
     SmallVector<Operation *> members = this->members(group);
     SmallVector<Value> outputs = this->outputs(group);
+    if (outputs.empty()) // groups that were formed later have copies of all that anybody reads
+      continue;
     llvm::SetVector<Value> inputs, literals;
     auto whereStored = [&](Value value) {
       auto it = stored.find(value);

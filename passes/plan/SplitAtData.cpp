@@ -125,11 +125,16 @@ private:
       for (const SizeExpr &dim : getDims(value))
         if (auto name = dim.asSymbol())
           shown.insert(*name);
+    std::set<std::string> named; // by the rest, and by what has to be checked there
     for (Operation *op : later)
-      for (const std::string &name : sizesOf(op))
-        if (shown.insert(name).second)
-          if (auto value = told.find(name); value != told.end())
-            need(value->second);
+      named.merge(sizesOf(op));
+    for (const SizeTable::Check &check : sizes.checks())
+      for (const SizeExpr &size : {check.a, check.b})
+        named.merge(sizesFromData(size, sizes));
+    for (const std::string &name : named)
+      if (shown.insert(name).second)
+        if (auto value = told.find(name); value != told.end())
+          need(value->second);
     Operation *end = block.getTerminator();
     for (unsigned i : results)
       need(end->getOperand(i));

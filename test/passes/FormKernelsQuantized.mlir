@@ -109,3 +109,25 @@ func.func @copied(%x: tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
   %6 = kiln.add %5, %2 : (tensor<1x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
   return %3, %6 : tensor<4x8xf32>, tensor<4x8xf32>
 }
+
+// -----
+
+// A kernel that was formed first, and all of whose readers have copies of what it does, is none.
+// CHECK-LABEL: func.func @unread
+// CHECK-NOT: -> () {
+// CHECK: kiln.kernel %arg0, %arg1, %arg2
+// CHECK: kiln.kernel %arg1
+// CHECK-NOT: kiln.kernel
+// CHECK: return
+func.func @unread(%x: tensor<640xi8>, %z: tensor<i8>, %s: tensor<f32>) -> (tensor<640xf32>, tensor<1x640xf32>) {
+  %1 = kiln.cast %x {to = "i32"} : (tensor<640xi8>) -> tensor<640xi32>
+  %0 = kiln.cast %z {to = "i32"} : (tensor<i8>) -> tensor<i32>
+  %2 = kiln.sub %1, %0 : (tensor<640xi32>, tensor<i32>) -> tensor<640xi32>
+  %3 = kiln.cast %2 {to = "f32"} : (tensor<640xi32>) -> tensor<640xf32>
+  %4 = kiln.max %3, %s : (tensor<640xf32>, tensor<f32>) -> tensor<640xf32>
+  %5 = kiln.reshape %x : (tensor<640xi8>) -> tensor<1x640xi8>
+  %6 = kiln.cast %5 {to = "i32"} : (tensor<1x640xi8>) -> tensor<1x640xi32>
+  %7 = kiln.sub %6, %0 : (tensor<1x640xi32>, tensor<i32>) -> tensor<1x640xi32>
+  %8 = kiln.cast %7 {to = "f32"} : (tensor<1x640xi32>) -> tensor<1x640xf32>
+  return %4, %8 : tensor<640xf32>, tensor<1x640xf32>
+}

@@ -141,3 +141,20 @@ func.func private @f(%x: tensor<1x?xi64, #kiln.dims<[1, a$_0]>>) -> tensor<1x?xi
   %0 = kiln.concat %x, %x {axis = 1 : i64} : (tensor<1x?xi64, #kiln.dims<[1, a$_0]>>, tensor<1x?xi64, #kiln.dims<[1, a$_0]>>) -> tensor<1x?xi64, #kiln.dims<[1, d$_0]>>
   return %0 : tensor<1x?xi64, #kiln.dims<[1, d$_0]>>
 }
+
+// -----
+
+// What has to be checked of sizes that data tells is checked in the rest, which gets a value that shows each of them.
+// CHECK-LABEL: func.func @checked
+// CHECK: %[[A:.+]] = kiln.nonzero %arg0
+// CHECK: %[[B:.+]] = kiln.nonzero %arg1
+// CHECK: kiln.call @checked..1(%[[B]], %[[A]])
+// CHECK-LABEL: func.func private @checked..1(
+// CHECK-SAME: "check u$_0 ~ u$_1"
+func.func @checked(%x: tensor<?xf32, #kiln.dims<[N]>>, %y: tensor<?xf32, #kiln.dims<[M]>>) -> tensor<1x?xf32, #kiln.dims<[1, u$_1]>>
+    attributes {kiln.sizes = ["N", "M", "u$_0 <= N", "u$_1 <= M", "check u$_0 ~ u$_1"]} {
+  %0 = kiln.nonzero %x : (tensor<?xf32, #kiln.dims<[N]>>) -> tensor<1x?xi64, #kiln.dims<[1, u$_0]>>
+  %1 = kiln.nonzero %y : (tensor<?xf32, #kiln.dims<[M]>>) -> tensor<1x?xi64, #kiln.dims<[1, u$_1]>>
+  %2 = kiln.cast %1 {to = "f32"} : (tensor<1x?xi64, #kiln.dims<[1, u$_1]>>) -> tensor<1x?xf32, #kiln.dims<[1, u$_1]>>
+  return %2 : tensor<1x?xf32, #kiln.dims<[1, u$_1]>>
+}
