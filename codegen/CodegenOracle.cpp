@@ -84,9 +84,8 @@ double CodegenOracle::flops(mlir::Operation *op) {
   return count.ok() ? double(*count) : 0;
 }
 
-Result<KernelChoice> CodegenOracle::choose(mlir::Operation *kernel) {
-  KILN_ASSIGN(SizeTable table, SizeTable::read(functionOf(kernel)));
-  KILN_ASSIGN(RegionProblem region, problemOf(kernel, &table, precision));
+Result<KernelChoice> CodegenOracle::choose(mlir::Operation *kernel, const SizeTable &sizes) {
+  KILN_ASSIGN(RegionProblem region, problemOf(kernel, &sizes, precision));
   KILN_ASSIGN(std::vector<Implementation> all, implementations(region.problem));
   if (all.empty())
     return makeError(ErrorCode::E0901, "no kernel family claims the problem ", region.problem.print());

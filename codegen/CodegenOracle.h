@@ -16,7 +16,7 @@ public:
   bool isLiteral(mlir::Value constant) override;
   std::optional<std::string> layoutPreference(mlir::Operation *op) override;
   double flops(mlir::Operation *op) override;
-  Result<KernelChoice> choose(mlir::Operation *kernel) override;
+  Result<KernelChoice> choose(mlir::Operation *kernel, const SizeTable &sizes) override;
   /// The families that it asks, in order of preference.
   std::span<const KernelFamily *const> families() const { return options.families; }
 

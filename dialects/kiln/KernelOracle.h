@@ -51,8 +51,8 @@ public:
   virtual std::optional<std::string> layoutPreference(mlir::Operation *op) = 0;
   /// Floating-point operations of one op at nominal sizes.
   virtual double flops(mlir::Operation *op) = 0;
-  /// Problem and implementation of a formed kernel (a kiln.kernel with its family set).
-  virtual Result<KernelChoice> choose(mlir::Operation *kernel) = 0;
+  /// Problem and implementation of a formed kernel (a kiln.kernel with its family set); `sizes` as for `propose`.
+  virtual Result<KernelChoice> choose(mlir::Operation *kernel, const SizeTable &sizes) = 0;
 };
 
 } // namespace kiln

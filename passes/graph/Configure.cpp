@@ -15,6 +15,7 @@
 #include "dialects/kiln/Build.h"
 #include "dialects/kiln/Dialect.h"
 #include "dialects/kiln/KernelOracle.h"
+#include "dialects/kiln/SizeTable.h"
 #include "dialects/kiln/Structure.h"
 
 #include <cmath>
@@ -51,8 +52,13 @@ struct Configure : impl::ConfigureBase<Configure> {
     if (!dialect || !dialect->oracle)
       return;
     mlir::OpBuilder builder(&getContext());
+    Result<SizeTable> table = SizeTable::read(getOperation());
+    if (!table.ok()) {
+      emitError(getOperation().getLoc(), table.status());
+      return signalPassFailure();
+    }
     auto result = getOperation().walk([&](KernelOp kernel) {
-      Result<KernelChoice> choice = dialect->oracle->choose(kernel);
+      Result<KernelChoice> choice = dialect->oracle->choose(kernel, *table);
       if (!choice.ok()) {
         emitError(kernel.getLoc(), choice.status());
         return mlir::WalkResult::interrupt();
