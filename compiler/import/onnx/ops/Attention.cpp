@@ -125,18 +125,6 @@ Status flexAttention(NodeImport &node) {
   return node.setResult(node.cast(y, dtype));
 }
 
-/// Rows of a cache at the positions in `ids`, [B, 1, S, D / 2]; or the cache itself, already one
-/// row per position.
-Result<Value> rotation(NodeImport &node, Value cache, Value ids) {
-  if (ids) {
-    KILN_ASSIGN(cache, node.emit("gather", {cache, ids}, axisOf(0)));
-  }
-  Dims d = node.dims(cache);
-  if (d.size() != 3)
-    return makeError(ErrorCode::E0304, "the caches must have rank ", ids ? 2 : 3);
-  return node.reshape(cache, {d[0], 1, d[1], d[2]});
-}
-
 /// Pairs of elements, neighbours or half a head apart, turned by the angle of their position.
 Status rotaryEmbedding(NodeImport &node) {
   KILN_TRY(node.expectOperands(3, 4));

@@ -20,6 +20,16 @@ Result<Value> joinHeads(NodeImport &node, Value x) {
   return node.reshape(y, {d[0], d[1], d[2] * d[3]});
 }
 
+Result<Value> rotation(NodeImport &node, Value cache, Value ids) {
+  if (ids) {
+    KILN_ASSIGN(cache, node.emit("gather", {cache, ids}, axisOf(0)));
+  }
+  Dims d = node.dims(cache);
+  if (d.size() != 3)
+    return makeError(ErrorCode::E0304, "the caches must have rank ", ids ? 2 : 3);
+  return node.reshape(cache, {d[0], 1, d[1], d[2]});
+}
+
 Result<Value> rotatePairs(NodeImport &node, Value x, Value cosine, Value sine, bool interleaved, int64_t rotated) {
   Dims d = node.dims(x); // [B, heads, S, D]
   if (!d[3].isConstant())
@@ -202,6 +212,14 @@ Result<Value> AttentionSteps::emit(double scale) {
   attributes.set("scale", scale);
   KILN_ASSIGN(Value y, node.emit("attention", {q, k, v, mask}, attributes));
   return withoutNan(y);
+}
+
+Result<int64_t> headsOf(NodeImport &node, const char *name) {
+  KILN_TRY(node.requireAttribute(name));
+  KILN_ASSIGN(int64_t heads, node.intAttribute(name, 1));
+  if (heads < 1)
+    return makeError(ErrorCode::E0411, name, " is ", heads, "; expected at least 1");
+  return heads;
 }
 
 Result<double> attentionScale(NodeImport &node, Value &q, bool zeroIsNone) {

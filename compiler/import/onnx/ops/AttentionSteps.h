@@ -13,6 +13,10 @@ Result<Value> repeatHeads(NodeImport &node, Value x, const SizeExpr &heads);
 /// [B, heads, S, D] to [B, S, heads * D].
 Result<Value> joinHeads(NodeImport &node, Value x);
 
+/// Rows of a cache of sines or cosines at the positions in `ids`, as [B, 1, S, D / 2]; without ids the cache itself,
+/// which has one row per position.
+Result<Value> rotation(NodeImport &node, Value cache, Value ids);
+
 /// Pairs of elements of x, [B, heads, S, D], neighbours (`interleaved`) or half of the first `rotated` elements apart,
 /// turned by the angle of their position. Cosine and sine: [1 or B, 1, S, rotated / 2]. E0208 unless D is known, E0411
 /// unless `rotated` (0: D) fits it.
@@ -53,6 +57,9 @@ private:
   Result<Value> padMask(Value given, const SizeExpr &have, const SizeExpr &want, bool isBool);
   Result<Value> withoutNan(Value x);
 };
+
+/// A number of heads that the node has to tell: E0401, E0411.
+Result<int64_t> headsOf(NodeImport &node, const char *name);
 
 /// The node's scale, or 1 / sqrt(D) where it has none; q is divided by sqrt(D) where only a run tells D. `zeroIsNone`:
 /// so ONNX Runtime's own operators say it.

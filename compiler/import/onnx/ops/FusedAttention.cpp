@@ -17,14 +17,6 @@ Status refuse(NodeImport &node, std::initializer_list<const char *> attributes) 
   return Status();
 }
 
-Result<int64_t> headsOf(NodeImport &node, const char *name) {
-  KILN_TRY(node.requireAttribute(name));
-  KILN_ASSIGN(int64_t heads, node.intAttribute(name, 1));
-  if (heads < 1)
-    return makeError(ErrorCode::E0411, name, " is ", heads, "; expected at least 1");
-  return heads;
-}
-
 /// A part of a tensor along an axis, which goes.
 Result<Value> part(NodeImport &node, Value x, int64_t axis, int64_t index) {
   KILN_ASSIGN(Value one, node.slice(x, axis, index, index + 1));
@@ -242,9 +234,7 @@ Status rotaryEmbedding(NodeImport &node) {
     KILN_ASSIGN(ids, node.reshape(ids, {1, node.dims(ids)[0]}));
   }
   for (Value *cache : {&cosine, &sine}) {
-    KILN_ASSIGN(*cache, node.emit("gather", {*cache, ids}, axisOf(0)));
-    Dims d = node.dims(*cache);
-    KILN_ASSIGN(*cache, node.reshape(*cache, {d[0], 1, d[1], d[2]}));
+    KILN_ASSIGN(*cache, rotation(node, *cache, ids));
   }
   KILN_ASSIGN(Value y, rotatePairs(node, x, cosine, sine, interleaved != 0, rotated));
   if (rank == 3) {

@@ -71,9 +71,7 @@ struct GroupQueryAttention {
         return makeError(ErrorCode::E0304, "rotation wants caches of rank 2");
       if (SizeExpr half = node.dims(cache)[1]; half.isConstant())
         rotated = 2 * half.constant();
-      KILN_ASSIGN(cache, node.emit("gather", {cache, ids}, axisOf(0)));
-      Dims d = node.dims(cache);
-      KILN_ASSIGN(cache, node.reshape(cache, {d[0], 1, d[1], d[2]}));
+      KILN_ASSIGN(cache, rotation(node, cache, ids));
     }
     KILN_ASSIGN(int64_t interleaved, node.intAttribute("rotary_interleaved", 0));
     for (Value *x : {&steps.q, &steps.k}) {
@@ -123,12 +121,8 @@ Status groupQueryAttention(NodeImport &node) {
       return makeError(ErrorCode::E0203, "attribute \"", name, "\" is not supported");
   }
   GroupQueryAttention a{node};
-  for (auto [name, count] : {std::pair("num_heads", &a.heads), std::pair("kv_num_heads", &a.kvHeads)}) {
-    KILN_TRY(node.requireAttribute(name));
-    KILN_ASSIGN(*count, node.intAttribute(name, 1));
-    if (*count < 1)
-      return makeError(ErrorCode::E0411, name, " is ", *count, "; expected at least 1");
-  }
+  KILN_ASSIGN(a.heads, headsOf(node, "num_heads"));
+  KILN_ASSIGN(a.kvHeads, headsOf(node, "kv_num_heads"));
   KILN_TRY(a.takeOperands());
   KILN_TRY(a.takeLengths());
   KILN_ASSIGN(int64_t rotary, node.intAttribute("do_rotary", 0));
